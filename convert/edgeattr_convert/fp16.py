@@ -1,0 +1,43 @@
+"""ONNX float32 to float16: weights and arithmetic in half precision, attention in single."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from edgeattr.errors import MissingDependency
+
+__all__ = ["fp16_from_onnx"]
+
+_IN_FLOAT = ("Softmax", "Sigmoid", "ReduceSum", "Cast", "Sub", "Div")  # sums and 0..255 pixels
+
+
+def fp16_from_onnx(source: Path, target: Path) -> None:
+    """Convert; inputs and outputs keep their types.
+
+    Args:
+        source: float32 ONNX, input ``crops``, output ``logits``.
+        target: the float16 ONNX file to write.
+
+    Raises:
+        MissingDependency: onnx is not installed.
+    """
+    try:
+        import onnx
+        from onnxruntime.transformers.float16 import (
+            DEFAULT_OP_BLOCK_LIST,
+            convert_float_to_float16,
+        )
+    except ImportError as error:
+        raise MissingDependency(
+            error.name or "onnx", extra="convert", purpose="convert a model to FP16"
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # weights too small for half precision become zero
+        model = convert_float_to_float16(
+            onnx.load(str(source)),
+            keep_io_types=True,
+            op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT],
+        )
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(target))

@@ -1,0 +1,130 @@
+"""A trained model to ONNX: uint8 NHWC in, preprocessing inside, any batch, logits out."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import ContractNotMet, MissingDependency
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from edgeattr_train.model import AttributeNet
+
+__all__ = ["OPSET", "fold_batch_norms", "onnx_from_torch"]
+
+OPSET = 18
+TOLERANCE = 1e-4  # largest difference of a logit between PyTorch and ONNX Runtime, both float32
+
+
+def onnx_from_torch(
+    model: AttributeNet, target: Path, crops: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], float]:
+    """Export and prove the export.
+
+    Args:
+        model: in eval mode; left as it is.
+        target: the ONNX file to write.
+        crops: uint8 [n, H, W, 3]: what parity is measured on.
+
+    Returns:
+        PyTorch's logits on ``crops``, float32 [n, C], and the largest difference from them.
+
+    Raises:
+        MissingDependency: torch, onnx or onnxscript is not installed.
+        ContractNotMet: the ONNX model answers otherwise than the PyTorch model.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 - torch's exporter imports it
+        import torch
+    except ImportError as error:
+        raise MissingDependency(
+            error.name or "torch", extra="convert", purpose="export a model to ONNX"
+        ) from error
+    from edgeattr_runtimes.onnx_engine import open_session
+
+    with torch.no_grad():
+        reference = model(torch.from_numpy(crops)).logits.float().numpy()
+    folded = _LogitsOnly(fold_batch_norms(model))
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            folded,
+            (torch.from_numpy(crops[:2]),),
+            input_names=["crops"],
+            output_names=["logits"],
+            dynamic_shapes=({0: batch},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    _tidy(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, str(target))
+    found = open_session(str(target)).run(["logits"], {"crops": crops})[0]
+    worst = float(np.abs(found - reference).max())
+    if not worst <= TOLERANCE:
+        raise ContractNotMet(
+            f"the exported model's logits differ from PyTorch's by {worst:.2g}, more than "
+            f"{TOLERANCE:g}; nothing was written"
+        )
+    return reference, worst
+
+
+def fold_batch_norms(model: AttributeNet) -> AttributeNet:
+    """A copy of a model in eval mode with every batch norm folded into the convolution before."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    folded = copy.deepcopy(model).eval()
+    for block in list(folded.modules()):
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index in range(len(block) - 1):
+            convolution, norm = block[index], block[index + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                block[index] = fuse_conv_bn_eval(convolution, norm)
+                block[index + 1] = nn.Identity()
+    return folded
+
+
+def _LogitsOnly(model: AttributeNet) -> nn.Module:  # noqa: N802 - builds a class on use
+    from torch import nn
+
+    class LogitsOnly(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, crops: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.model(crops).logits
+            return logits
+
+    return LogitsOnly().eval()
+
+
+def _tidy(proto: object) -> None:
+    """Drop the exporter's notes, which name files of the machine that exported."""
+    import onnx
+
+    assert isinstance(proto, onnx.ModelProto)
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del value.metadata_props[:]
+    for initializer in proto.graph.initializer:
+        del initializer.metadata_props[:]
+    del proto.graph.metadata_props[:], proto.metadata_props[:]
+    proto.doc_string = ""

@@ -1,0 +1,262 @@
+"""The portable model: a directory ``NAME.edgeattr/`` (or a zip of it) that every device reads.
+
+    bundle.json    what the model is: schema, input, thresholds, training facts, variants
+    golden.npz     a few crops with the reference logits: crops uint8 [n, H, W, 3], logits [n, C]
+    *.onnx, ...    one file per variant
+
+Each variant's SHA-256 is checked when it is loaded, and its answers on the golden crops are
+compared with the reference before it serves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import BundleError
+from edgeattr.files import atomic_path, sha256_of, write_atomically
+from edgeattr.schema import AttributeSchema
+
+__all__ = ["FORMAT", "RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant"]
+
+FORMAT = 1  # raised when a reader of the old format could no longer read the new one
+RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
+
+_INDEX = "bundle.json"
+_GOLDEN = "golden.npz"
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What the model takes: a batch of crops of one size."""
+
+    height: int  # pixels
+    width: int  # pixels
+    layout: str = "NHWC"
+    dtype: str = "uint8"
+    colour: str = "BGR"
+    resize: str = RESIZE_RULE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One file of the bundle that an engine can run."""
+
+    engine: str  # "onnx", "openvino": which family of runtimes reads it
+    precision: str  # "fp32", "fp16" or "int8"
+    file: str  # name inside the bundle
+    sha256: str  # of that file
+    parent: str  # the variant it was made from; "torch" for the first
+    parity: float  # largest difference of the logits from the reference on the golden crops
+    tolerance: float  # the difference beyond which it must not serve
+    metrics: Mapping[str, Any] = field(default_factory=dict)  # accuracy, with data set and split
+    speed: Mapping[str, Any] = field(default_factory=dict)  # with the device that measured it
+    calibration: Mapping[str, Any] = field(default_factory=dict)  # INT8: images and their digest
+    verdict: str = ""  # what the conversion contract said
+
+    @property
+    def name(self) -> str:
+        """``onnx-int8`` and the like."""
+        return f"{self.engine}-{self.precision}"
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Reference crops and answers."""
+
+    crops: npt.NDArray[np.uint8]  # [n, H, W, 3], BGR
+    logits: npt.NDArray[np.float32]  # [n, C], from the first variant's parent
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """A model with everything needed to run it. Immutable; ``with_variant`` gives a new one."""
+
+    name: str
+    schema: AttributeSchema
+    input: InputSpec
+    thresholds: tuple[float, ...]  # per attribute: a probability above it says yes
+    scale: tuple[float, ...]  # per attribute: probability = sigmoid(scale * logit + offset)
+    offset: tuple[float, ...]
+    training: Mapping[str, Any]  # data set, split, licence of the data, recipe, scores
+    variants: Mapping[str, Variant]
+    golden: Golden
+    path: Path | None = None  # where it was read from: a directory or a zip
+
+    def variant(self, name: str) -> Variant:
+        """The variant called ``name``.
+
+        Raises:
+            BundleError: there is none; the text lists those there are.
+        """
+        try:
+            return self.variants[name]
+        except KeyError as error:
+            raise BundleError(
+                f"{self.path or self.name} has no variant {name!r}; it has: "
+                f"{', '.join(self.variants)}. Make it with: edgeattr convert"
+            ) from error
+
+    def read_file(self, variant: Variant) -> bytes:
+        """A variant's file, its checksum verified.
+
+        Raises:
+            BundleError: the file is missing or damaged.
+        """
+        if self.path is None:
+            raise BundleError(f"bundle {self.name!r} has not been written yet")
+        content = _read_member(self.path, variant.file)
+        self._check(variant, content)
+        return content
+
+    def verify(self) -> None:
+        """Check every variant's checksum.
+
+        Raises:
+            BundleError: a file is missing or damaged.
+        """
+        for variant in self.variants.values():
+            self.read_file(variant)
+
+    def with_variant(self, variant: Variant) -> Bundle:
+        """This bundle's description with a variant added or replaced."""
+        return dataclasses.replace(self, variants={**self.variants, variant.name: variant})
+
+    def write(self, directory: Path, files: Mapping[str, Path]) -> Bundle:
+        """Write to a directory; ``bundle.json`` comes last, so a killed run changes nothing.
+
+        Args:
+            directory: ``NAME.edgeattr``; may hold an older version of this bundle.
+            files: where the new variants' files are now, by their name in the bundle. Variants
+                that are not named are taken from where this bundle was read.
+
+        Returns:
+            The bundle as read from its new place.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        for variant in self.variants.values():
+            target = directory / variant.file
+            if variant.file in files:
+                content = files[variant.file].read_bytes()
+            elif target.is_file() and sha256_of(target) == variant.sha256:
+                continue
+            else:
+                content = self.read_file(variant)
+            self._check(variant, content)
+            write_atomically(target, content)
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, crops=self.golden.crops, logits=self.golden.logits)
+        write_atomically(directory / _GOLDEN, arrays.getvalue())
+        write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
+        _remove_stale(directory, {variant.file for variant in self.variants.values()})
+        return Bundle.read(directory)
+
+    def zip(self, target: Path) -> None:
+        """Pack into one file of the same meaning."""
+        with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            if self.path is None:
+                raise BundleError(f"bundle {self.name!r} has not been written yet")
+            for name in (_INDEX, _GOLDEN, *(entry.file for entry in self.variants.values())):
+                info = zipfile.ZipInfo(name, _ZIP_TIME)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, _read_member(self.path, name))
+
+    @classmethod
+    def read(cls, path: Path) -> Bundle:
+        """Read a directory or zip. Variant files are read, and checked, when they are used.
+
+        Raises:
+            BundleError: missing, damaged, or of a format that this version does not know.
+        """
+        if not path.exists():
+            raise BundleError(f"no bundle at {path}; see: edgeattr models list")
+        try:
+            index = json.loads(_read_member(path, _INDEX))
+            content = io.BytesIO(_read_member(path, _GOLDEN))
+            with np.load(content, allow_pickle=False) as arrays:
+                golden = Golden(arrays["crops"], arrays["logits"])
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path} is damaged: {error}") from error
+        return _from_json(index, golden, path)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``bundle.json``."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "schema": self.schema.to_json(),
+            "input": dataclasses.asdict(self.input),
+            "thresholds": list(self.thresholds),
+            "probability": {"scale": list(self.scale), "offset": list(self.offset)},
+            "training": dict(self.training),
+            "variants": {
+                name: dataclasses.asdict(variant) for name, variant in self.variants.items()
+            },
+        }
+
+    def _check(self, variant: Variant, content: bytes) -> None:
+        import hashlib
+
+        found = hashlib.sha256(content).hexdigest()
+        if found != variant.sha256:
+            raise BundleError(
+                f"{variant.file} of {self.path or self.name} is damaged: its SHA-256 is "
+                f"{found[:12]}..., bundle.json says {variant.sha256[:12]}...; get the bundle again"
+            )
+
+
+def _from_json(index: Mapping[str, Any], golden: Golden, path: Path) -> Bundle:
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise BundleError(
+            f"{path} has bundle format {index.get('format') if isinstance(index, dict) else index}"
+            f"; this version of edgeattr reads format {FORMAT}"
+        )
+    try:
+        bundle = Bundle(
+            name=index["name"],
+            schema=AttributeSchema.from_json(index["schema"]),
+            input=InputSpec(**index["input"]),
+            thresholds=tuple(map(float, index["thresholds"])),
+            scale=tuple(map(float, index["probability"]["scale"])),
+            offset=tuple(map(float, index["probability"]["offset"])),
+            training=index["training"],
+            variants={name: Variant(**entry) for name, entry in index["variants"].items()},
+            golden=golden,
+            path=path,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
+    for field_name in ("thresholds", "scale", "offset"):
+        if len(getattr(bundle, field_name)) != len(bundle.schema):
+            raise BundleError(
+                f"{path}/{_INDEX} has {len(getattr(bundle, field_name))} {field_name} for "
+                f"{len(bundle.schema)} attributes"
+            )
+    return bundle
+
+
+def _read_member(path: Path, name: str) -> bytes:
+    try:
+        if path.is_dir():
+            return (path / name).read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise BundleError(f"{path}: {name} is missing or cannot be read ({error})") from error
+
+
+def _remove_stale(directory: Path, wanted: set[str]) -> None:
+    """Drop variant files that the new index no longer names."""
+    for path in directory.glob("model-*"):
+        if path.name not in wanted:
+            path.unlink()

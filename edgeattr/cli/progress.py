@@ -1,0 +1,69 @@
+"""Progress of long work: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+__all__ = ["ProgressLine", "note"]
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """A line for people, to standard error."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+class ProgressLine:
+    """A context manager that shows how far something is, on standard error.
+
+    Args:
+        title: what is being done.
+        total: how much there is to do, where it is known.
+        quiet: show nothing.
+    """
+
+    def __init__(self, title: str, total: int | None = None, *, quiet: bool = False) -> None:
+        self._title, self._total, self._quiet = title, total, quiet
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(title, total=total, detail="")
+        self._last_line = time.monotonic()
+
+    def update(self, done: int, detail: str = "", *, total: int | None = None) -> None:
+        """Say how much is done, and anything worth adding."""
+        self._total = total or self._total
+        self._bar.update(self._task, completed=done, total=self._total, detail=detail)
+        if self._quiet or self._console.is_terminal:
+            return
+        finished = self._total is not None and done >= self._total
+        if finished or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            share = f"/{self._total}" if self._total else ""
+            note(f"{self._title}: {done}{share} {detail}".rstrip())
+
+    def __enter__(self) -> ProgressLine:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()

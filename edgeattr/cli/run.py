@@ -1,0 +1,197 @@
+"""`edgeattr run`: people and their attributes off videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeattr.cli.options import Model, Precision, Quiet, Runtime, Sensitive
+from edgeattr.cli.progress import ProgressLine, note
+from edgeattr.errors import DownloadError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from edgeattr.model import AttributeModel
+    from edgeattr.video.detect import Detector
+    from edgeattr.video.pipeline import Summary
+    from edgeattr.video.sinks import EventsFile
+
+__all__ = ["run"]
+
+
+def run(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Video files, or a camera's number.")
+    ],
+    model: Model = "default",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    detector: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="`auto` (yolox_nano, downloaded once; `motion` where that fails), `yolox_nano`, "
+            "`yolox_tiny`, `yolox_s`, `motion`, or a YOLOX export's ONNX file.",
+        ),
+    ] = "auto",
+    output: Annotated[
+        Path | None, typer.Option(metavar="OUT.mp4", help="Write an annotated video.")
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.jsonl",
+            help="Write one JSON object per person; to standard output if neither this nor "
+            "--output is given.",
+        ),
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="Stop each source after so many frames.")
+    ] = None,
+    show: Annotated[bool, typer.Option(help="Show a window; q closes it.")] = False,
+    include_sensitive: Sensitive = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find people in videos, follow them, and say what they wear and carry.
+
+    Example: `edgeattr run camera.mp4 --output annotated.mp4 --events people.jsonl`
+    """
+    import edgeattr
+    from edgeattr.video.sinks import EventsFile
+
+    if output and len(sources) > 1:
+        raise UsageError("--output takes one source; run once per video, or use --events alone")
+    failures = []
+    with edgeattr.load(
+        model, runtime=runtime, precision=precision, include_sensitive=include_sensitive
+    ) as loaded:
+        about = loaded.describe()
+        note(f"model: {model}, {about.precision} on {about.engine} {about.device}", quiet=quiet)
+        open_detector(detector, quiet)  # refuse a bad one before any file is opened
+        sink = EventsFile(events) if events or not output else None
+        try:
+            for source in sources:
+                try:
+                    problem = _run_one(
+                        source,
+                        loaded,
+                        open_detector(detector, True),
+                        sink,
+                        output,
+                        max_frames=max_frames,
+                        show=show,
+                        quiet=quiet,
+                    )
+                except InputError as error:
+                    problem = str(error)
+                if problem:
+                    failures.append(problem)
+                    note(f"edgeattr: {problem}")
+        finally:
+            if sink:
+                sink.close()
+    if failures:
+        raise typer.Exit(1)
+
+
+def _run_one(
+    name: str,
+    model: AttributeModel,
+    detector: Detector,
+    events: EventsFile | None,
+    output: Path | None,
+    *,
+    max_frames: int | None,
+    show: bool,
+    quiet: bool,
+) -> str | None:
+    """Process one source; what was wrong with it, or None."""
+    from edgeattr.video.pipeline import Pipeline, Summary
+    from edgeattr.video.sinks import VideoFile, Window
+    from edgeattr.video.source import VideoSource
+
+    try:
+        source = VideoSource(name)
+    except InputError:
+        if events:
+            events.write(Summary(stream=name).to_json())
+        raise
+    with source, ProgressLine(Path(name).name, source.announced_frames, quiet=quiet) as bar:
+        video = VideoFile(output, source.size, source.rate) if output else None
+        window = Window(name) if show else None
+        pipeline = Pipeline(
+            model,
+            detector,
+            events=[events] if events else [],
+            frames=[sink for sink in (video, window) if sink],
+        )
+
+        def report(summary: Summary, rate: float) -> bool:
+            bar.update(summary.frames, f"{rate:.1f} frames/s, {summary.people} people")
+            return not (window and window.wants_stop)
+
+        try:
+            summary = pipeline.run(source, max_frames=max_frames, report=report)
+        finally:
+            for sink in (video, window):
+                if sink:
+                    sink.close()
+        cut_off = max_frames is None and not (window and window.wants_stop)
+    _conclude(summary, events, output, quiet)
+    return source.shortfall if cut_off else None
+
+
+def _conclude(
+    summary: Summary, events: EventsFile | None, output: Path | None, quiet: bool
+) -> None:
+    places = [str(place) for place in (events.path if events else None, output) if place]
+    note(
+        f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
+        f"{summary.crops_classified} of {summary.crops_seen} crops classified"
+        + (f"; wrote {' and '.join(places)}" if places else ""),
+        quiet=quiet,
+    )
+
+
+def open_detector(name: str, quiet: bool) -> Detector:
+    """The detector of that name or path; see the help of ``--detector``.
+
+    Raises:
+        UsageError: neither a known name nor a file.
+        DownloadError: a named detector is not here and cannot be downloaded.
+    """
+    from edgeattr import hub
+    from edgeattr.video.detect import MotionDetector, YoloxDetector
+
+    if name == "motion":
+        return MotionDetector()
+    if name in hub.KNOWN or name == "auto":
+        wanted = "yolox_nano" if name == "auto" else name
+        try:
+            return YoloxDetector(hub.cached(wanted) or _download(wanted, quiet))
+        except DownloadError as error:
+            if name != "auto":
+                raise
+            note(
+                f"warning: {error}.\nwarning: falling back on the detector `motion`, which needs a "
+                "still camera and finds whatever upright thing moves. For a real person detector "
+                "pass --detector PATH with any YOLOX export, or run: "
+                "edgeattr models pull yolox_nano",
+                quiet=quiet,
+            )
+            return MotionDetector()
+    path = Path(name)
+    if not path.exists():
+        raise UsageError(
+            f"--detector {name!r} is neither a file nor one of: auto, motion, "
+            f"{', '.join(hub.KNOWN)}"
+        )
+    return YoloxDetector(path)
+
+
+def _download(name: str, quiet: bool) -> Path:
+    from edgeattr import hub
+
+    with ProgressLine(f"downloading {name}", hub.KNOWN[name].bytes, quiet=quiet) as bar:
+        return hub.fetch(name, progress=lambda done, total: bar.update(done))

@@ -1,0 +1,74 @@
+"""Everything edgeattr raises on purpose.
+
+EdgeAttrError
+├── UsageError            the request itself makes no sense (exit code 2)
+├── InputError            an image, video, data set or file that cannot be used
+│   └── BundleError       a model bundle that is missing, damaged or from another version
+├── MissingDependency     an optional package is not installed
+├── DownloadError         a download failed, or its checksum did not match
+├── RuntimeFailure        an inference engine could not be started or failed
+└── ContractNotMet        a converted model is not as good as was asked for (exit code 3)
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "ContractNotMet",
+    "DownloadError",
+    "EdgeAttrError",
+    "InputError",
+    "MissingDependency",
+    "RuntimeFailure",
+    "UsageError",
+]
+
+
+class EdgeAttrError(Exception):
+    """Base class of every error that edgeattr raises; its text says how to go on."""
+
+    exit_code = 1
+
+
+class UsageError(EdgeAttrError):
+    """The request cannot be carried out as it was made: a wrong option or argument."""
+
+    exit_code = 2
+
+
+class InputError(EdgeAttrError):
+    """An image, video, data set or other file is missing, unreadable or unfit."""
+
+
+class BundleError(InputError):
+    """A model bundle is missing, damaged, or written by an incompatible version."""
+
+
+class MissingDependency(EdgeAttrError):
+    """An optional package is needed and not installed.
+
+    Args:
+        package: name of the missing package, as it is imported.
+        extra: the extra of edgeattr that brings it.
+        purpose: what it is needed for, completing "... is needed to".
+    """
+
+    def __init__(self, package: str, *, extra: str | None, purpose: str) -> None:
+        target = f'"edgeattr[{extra}]"' if extra else package
+        super().__init__(f"{package} is needed to {purpose}: pip install {target}")
+        self.package = package
+        self.extra = extra
+
+
+class DownloadError(EdgeAttrError):
+    """A file could not be downloaded, or what came is not what was expected."""
+
+
+class RuntimeFailure(EdgeAttrError):
+    """An inference engine could not be started, was closed, or failed while running."""
+
+
+class ContractNotMet(EdgeAttrError):
+    """A converted model loses more accuracy, or gains less speed, than was allowed."""
+
+    exit_code = 3

@@ -1,0 +1,123 @@
+"""The measures of the field, in NumPy alone. All results are percentages, 0..100.
+
+Definitions: mA is the mean over attributes of (TPR + TNR) / 2. Accuracy, precision and recall are
+example-based: computed per image over its set of labels, then averaged; F1 is the harmonic mean
+of that precision and recall (Deng et al. 2014; Li et al. 2015). AP is the area under the
+precision-recall steps, mAP its mean over attributes that have a positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import InputError
+
+__all__ = ["Scores", "average_precision", "evaluate", "mean_accuracy_per_attribute"]
+
+_FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """One evaluation. Percentages, 0..100; NaN where an attribute has no positive or negative."""
+
+    mA: float  # noqa: N815 - the field's own spelling
+    accuracy: float  # example-based
+    precision: float  # example-based
+    recall: float  # example-based
+    f1: float  # from the example-based precision and recall
+    mAP: float  # noqa: N815 - the field's own spelling
+    per_attribute_mA: _FloatArray  # noqa: N815 - [C]
+    per_attribute_ap: _FloatArray  # [C]
+    positives: npt.NDArray[np.int64]  # [C], images that have the attribute
+
+
+def evaluate(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, thresholds: npt.ArrayLike = 0.5
+) -> Scores:
+    """Score predictions against labels.
+
+    Args:
+        probabilities: [N, C], 0..1.
+        labels: [N, C], 0 or 1.
+        thresholds: one for all or one per attribute [C]; a probability above it says yes.
+
+    Raises:
+        InputError: shapes differ, there is no image, or a value is not a number.
+    """
+    scores = np.asarray(probabilities, np.float64)
+    truth = np.asarray(labels)
+    if scores.ndim != 2 or scores.shape != truth.shape or scores.shape[0] == 0:
+        raise InputError(
+            f"probabilities {scores.shape} and labels {truth.shape} must both be "
+            "[images, attributes] with at least one image"
+        )
+    if not np.isfinite(scores).all():
+        raise InputError("probabilities contain NaN or infinity: the model's output is broken")
+    yes = scores > np.asarray(thresholds, np.float64)
+    positive = truth > 0
+    balanced = mean_accuracy_per_attribute(yes, positive)
+    both = (yes & positive).sum(1)
+    either = (yes | positive).sum(1)
+    precision = float(np.mean(_ratio(both, yes.sum(1), empty=0.0)))
+    recall = float(np.mean(_ratio(both, positive.sum(1), empty=0.0)))
+    ap = np.array([average_precision(scores[:, c], positive[:, c]) for c in range(scores.shape[1])])
+    return Scores(
+        mA=_mean(balanced),
+        accuracy=100 * float(np.mean(_ratio(both, either, empty=0.0))),
+        precision=100 * precision,
+        recall=100 * recall,
+        f1=100 * 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+        mAP=_mean(ap),
+        per_attribute_mA=balanced,
+        per_attribute_ap=ap,
+        positives=positive.sum(0).astype(np.int64),
+    )
+
+
+def mean_accuracy_per_attribute(
+    yes: npt.NDArray[np.bool_], positive: npt.NDArray[np.bool_]
+) -> _FloatArray:
+    """(TPR + TNR) / 2 of each attribute, [C], 0..100; NaN where only one class is present."""
+    tpr = _ratio((yes & positive).sum(0), positive.sum(0), empty=np.nan)
+    tnr = _ratio((~yes & ~positive).sum(0), (~positive).sum(0), empty=np.nan)
+    return 50.0 * (tpr + tnr)
+
+
+def average_precision(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """Area under the precision-recall steps of one attribute, 0..100; ties share one step.
+
+    Args:
+        scores: [N], higher means yes.
+        positive: [N], truth.
+
+    Returns:
+        AP, or NaN where nothing is positive.
+    """
+    values = np.asarray(scores, np.float64)
+    truth = np.asarray(positive, bool)
+    if not truth.any():
+        return float("nan")
+    order = np.argsort(-values, kind="stable")
+    values, truth = values[order], truth[order]
+    last_of_tie = np.append(np.diff(values) != 0, True)
+    hits = np.cumsum(truth)[last_of_tie]
+    retrieved = (np.arange(truth.size) + 1)[last_of_tie]
+    gained = np.diff(hits, prepend=0)
+    return float(100.0 * np.sum(gained * hits / retrieved) / truth.sum())
+
+
+def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike, *, empty: float) -> _FloatArray:
+    top, bottom = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    result = np.full(top.shape, empty, np.float64)
+    np.divide(top, bottom, out=result, where=bottom > 0)
+    return result
+
+
+def _mean(values: _FloatArray) -> float:
+    """Mean of the defined entries; NaN where there is none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")

@@ -1,0 +1,125 @@
+"""Frames of a video file, camera or stream, read with OpenCV."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from edgeattr.crops import Image
+from edgeattr.errors import InputError
+
+__all__ = ["Frame", "VideoSource"]
+
+_DEFAULT_RATE = 25.0  # frames/s where the file does not say, as raw H.264 does not
+_RATES = (1.0, 240.0)  # what a file may say and be believed
+_MISSING_SHARE = 0.02  # of the announced frames may be missing: containers only estimate
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a stream."""
+
+    image: Image  # uint8 [H, W, 3], BGR
+    index: int  # from 0
+    seconds: float  # from the start of the stream
+
+
+class VideoSource:
+    """A video that can be read once from start to end. A context manager.
+
+    Args:
+        source: a file, a camera's number, or an address that OpenCV's FFmpeg understands.
+
+    Raises:
+        InputError: missing, or not a video that can be decoded.
+    """
+
+    def __init__(self, source: str) -> None:
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # errors are reported from here
+        self.name = source
+        self._capture = _open(source)
+        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        believable = math.isfinite(rate) and _RATES[0] <= rate <= _RATES[1]
+        self.rate = rate if believable else _DEFAULT_RATE
+        frames = float(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        known = math.isfinite(frames) and 0 < frames < 1e9
+        self.announced_frames = int(frames) if known else None  # None: not known
+        self._read = 0
+        self._first = self._next_image()
+        if self._first is None:
+            self.close()
+            raise InputError(f"{source}: opened, but not one frame of it can be decoded")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame, pixels."""
+        assert self._first is not None
+        return self._first.shape[1], self._first.shape[0]
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame, in order. Damaged pictures inside the stream are skipped by the decoder."""
+        image = self._first
+        while image is not None:
+            yield Frame(image, self._read, self._read / self.rate)
+            self._read += 1
+            image = self._next_image()
+
+    @property
+    def shortfall(self) -> str | None:
+        """After the last frame: what is missing of the video, or None where all of it came."""
+        announced = self.announced_frames
+        if announced is None or self._read >= announced * (1 - _MISSING_SHARE) - 1:
+            return None
+        return (
+            f"{self.name}: ends after frame {self._read} of {announced}; "
+            "the file is cut off or damaged from there on"
+        )
+
+    def close(self) -> None:
+        """Release the decoder. May be called twice."""
+        self._capture.release()
+
+    def __enter__(self) -> VideoSource:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _next_image(self) -> Image | None:
+        ok, image = self._capture.read()
+        return image.astype(np.uint8, copy=False) if ok and image is not None else None
+
+
+def _open(source: str) -> cv2.VideoCapture:
+    if source.isdecimal():
+        capture = cv2.VideoCapture(int(source))
+    elif "://" in source:
+        capture = cv2.VideoCapture(source)
+    else:
+        path = Path(source)
+        if not path.exists():
+            raise InputError(f"{source}: no such file")
+        if path.is_dir():
+            raise InputError(f"{source}: is a directory; name the video files inside it")
+        if path.stat().st_size == 0:
+            raise InputError(f"{source}: is empty")
+        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        capture.release()
+        raise InputError(
+            f"{source}: not a video that can be decoded; if a player shows it, convert it with: "
+            f"ffmpeg -i {source} -c:v libx264 converted.mp4"
+        )
+    return capture

@@ -1,0 +1,14 @@
+"""Engines that run a bundle's variants, one module each, behind one Protocol."""
+
+from edgeattr_runtimes.choose import ENGINES, available, choose, open_runtime
+from edgeattr_runtimes.protocol import Outputs, Runtime, RuntimeInfo
+
+__all__ = [
+    "ENGINES",
+    "Outputs",
+    "Runtime",
+    "RuntimeInfo",
+    "available",
+    "choose",
+    "open_runtime",
+]

@@ -1,0 +1,119 @@
+"""ONNX Runtime on the CPU: runs ``onnx-*`` variants."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.bundle import Bundle, Variant
+from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["OnnxEngine", "open_session"]
+
+_MAX_BATCH = 32  # crops a run: more gains nothing on a CPU and costs memory
+
+
+def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """Open an ONNX model on the CPU.
+
+    Args:
+        model: the file's content, or its path.
+        threads: that one run may use; all cores where absent.
+
+    Raises:
+        MissingDependency: onnxruntime is not installed.
+        RuntimeFailure: not a model that ONNX Runtime can run.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependency("onnxruntime", extra=None, purpose="run ONNX models") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or available_cores()
+    options.log_severity_level = 3  # errors only
+    try:
+        return onnxruntime.InferenceSession(
+            model, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        name = model if isinstance(model, str) else "the model"
+        raise RuntimeFailure(f"ONNX Runtime cannot open {name}: {error}") from error
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class OnnxEngine:
+    """A variant loaded into ONNX Runtime.
+
+    Args:
+        bundle: the model.
+        variant: one of its ``onnx-*`` variants.
+        threads: that one call may use; all cores where absent.
+    """
+
+    families = ("onnx",)
+
+    def __init__(self, bundle: Bundle, variant: Variant, *, threads: int | None = None) -> None:
+        self._height, self._width = bundle.input.height, bundle.input.width
+        self._attributes = len(bundle.schema)
+        self._precision = variant.precision
+        self._threads = threads or available_cores()
+        self._session: Any = open_session(bundle.read_file(variant), self._threads)
+        self._input = self._session.get_inputs()[0].name
+
+    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
+        session = self._session
+        if session is None:
+            raise RuntimeFailure("this model was closed; load it again")
+        check_crops(crops, self._height, self._width)
+        logits = np.empty((len(crops), self._attributes), np.float32)
+        for start in range(0, len(crops), _MAX_BATCH):
+            part = np.ascontiguousarray(crops[start : start + _MAX_BATCH])
+            try:
+                logits[start : start + len(part)] = session.run(["logits"], {self._input: part})[0]
+            except Exception as error:  # ONNX Runtime's exceptions share no public base class
+                raise RuntimeFailure(
+                    f"ONNX Runtime failed on {len(part)} crops: {error}"
+                ) from error
+        return Outputs(logits)
+
+    def describe(self) -> RuntimeInfo:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
+        import onnxruntime
+
+        return RuntimeInfo(
+            engine="onnxruntime",
+            version=str(onnxruntime.__version__),
+            device="CPU",
+            precision=self._precision,
+            threads=self._threads,
+        )
+
+    def close(self) -> None:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
+        self._session = None
+
+    def __enter__(self) -> OnnxEngine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,79 @@
+"""What every engine offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import InputError
+
+__all__ = ["Outputs", "Runtime", "RuntimeInfo", "check_crops"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a model gives for N crops."""
+
+    logits: npt.NDArray[np.float32]  # [N, C]
+    attention: npt.NDArray[np.float32] | None = None  # [N, S, C, h, w], where the variant has it
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeInfo:
+    """What runs, and where."""
+
+    engine: str  # "onnxruntime", ...
+    version: str  # of the engine
+    device: str  # "CPU", ...
+    precision: str  # "fp32", "fp16", "int8"
+    threads: int  # that one call may use
+
+
+class Runtime(Protocol):
+    """A loaded model. Safe to call from several threads; a context manager."""
+
+    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """Score crops.
+
+        Args:
+            crops: uint8 [N, H, W, 3], BGR, any N from 0 up, at the model's input size.
+
+        Raises:
+            InputError: wrong shape or dtype.
+            RuntimeFailure: the engine failed, or was closed.
+        """
+        ...
+
+    def describe(self) -> RuntimeInfo:
+        """What runs, and where."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. May be called twice."""
+        ...
+
+    def __enter__(self) -> Runtime: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
+    """Refuse what is no batch of crops of this size.
+
+    Raises:
+        InputError: with what came and what was expected.
+    """
+    if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8:
+        got = getattr(crops, "dtype", type(crops).__name__)
+        raise InputError(f"crops are {got}; expected a NumPy array of uint8, 0..255, BGR")
+    if crops.ndim != 4 or crops.shape[1:] != (height, width, 3):
+        raise InputError(f"crops have shape {crops.shape}; expected [N, {height}, {width}, 3]")

@@ -1,0 +1,1 @@
+"""Training: the method of Sarafianos et al. (ECCV 2018) on backbones that run at the edge."""
