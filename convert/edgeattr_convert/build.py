@@ -25,6 +25,7 @@ from edgeattr_train.datasets import AttributeDataset
 
 if TYPE_CHECKING:
     from edgeattr_train.engine import Checkpoint
+    from edgeattr_train.recipe import Recipe
 
 __all__ = ["Int8Options", "add_fp16", "add_int8", "bundle_from_checkpoint"]
 
@@ -75,11 +76,17 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
             thresholds=(0.5,) * attributes,
             scale=(1.0,) * attributes,
             offset=(0.0,) * attributes,
-            training={**checkpoint.facts, "recipe": recipe.to_dict()},
+            training={**checkpoint.facts, "recipe": _portable(recipe)},
             variants={variant.name: variant},
             golden=Golden(crops, logits),
         )
         return bundle.write(directory, {file.name: file})
+
+
+def _portable(recipe: Recipe) -> dict[str, Any]:
+    """The recipe without the place where its first weights lay on the training machine."""
+    model = dataclasses.replace(recipe.model, weights=Path(recipe.model.weights).name)
+    return dataclasses.replace(recipe, model=model).to_dict()
 
 
 def add_fp16(bundle: Bundle, directory: Path, report: Report = lambda text: None) -> Bundle:
@@ -139,36 +146,15 @@ def add_int8(
     Raises:
         ContractNotMet: more accuracy is lost than allowed; nothing is written.
     """
-    size = bundle.input.height, bundle.input.width
     with tempfile.TemporaryDirectory() as folder:
-        source = _extract(bundle, Path(folder))
         file = Path(folder) / "model-int8.onnx"
-        crops = calibration_crops(calibration, *size, count=options.images, seed=options.seed)
-        report(f"calibrating on {len(crops)} crops of {calibration.name} {calibration.split}")
-        done = int8_from_onnx(source, file, crops, report=report)
-        parity = _parity(bundle, file, "int8")
-        draft = Variant(
-            engine="onnx",
-            precision="int8",
-            file=file.name,
-            sha256=sha256_of(file),
-            parent="onnx-fp32",
-            parity=parity,
-            tolerance=max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity),
-            calibration={
-                "dataset": calibration.name,
-                "split": calibration.split,
-                "images": len(crops),
-                "sha256": digest(crops),
-                "float_convolutions": done.float_convolutions,
-            },
-        )
+        draft = _quantize(bundle, file, calibration, options, report)
         work = bundle.with_variant(draft).write(Path(folder) / "trial.edgeattr", {file.name: file})
         report(f"accuracy on {len(held)} images of {held.name} {held.split}")
         before, after, flips = _compare(work, held)
         losses = {key: before[key] - after[key] for key in ("mA", "f1")}
         verdict = (
-            f"mA -{losses['mA']:.2f}, F1 -{losses['f1']:.2f}, {flips:.2f} % of decisions flip; "
+            f"mA {-losses['mA']:+.2f}, F1 {-losses['f1']:+.2f}, {flips:.2f} % of decisions flip; "
             f"at most {options.max_drop:g} may be lost"
         )
         report(verdict)
@@ -178,11 +164,39 @@ def add_int8(
                 "calibrate on more images like those of your cameras (--calib), allow more "
                 "(--max-drop), or use --fp16"
             )
-        proven = dataclasses.replace(
-            draft, metrics={**after, "flips_percent": flips}, verdict=verdict
-        )
+        metrics = {**after, "flips_percent": round(flips, 4)}
+        proven = dataclasses.replace(draft, metrics=metrics, verdict=verdict)
         parent = dataclasses.replace(bundle.variant("onnx-fp32"), metrics=before)
-        return bundle.with_variant(parent).with_variant(proven).write(directory, {file.name: file})
+        done = bundle.with_variant(parent).with_variant(proven)
+        return done.write(directory, {file.name: file})
+
+
+def _quantize(
+    bundle: Bundle, file: Path, calibration: AttributeDataset, options: Int8Options, report: Report
+) -> Variant:
+    """Write the INT8 model and describe it, its accuracy not yet known."""
+    size = bundle.input.height, bundle.input.width
+    source = _extract(bundle, file.parent)
+    crops = calibration_crops(calibration, *size, count=options.images, seed=options.seed)
+    report(f"calibrating on {len(crops)} crops of {calibration.name} {calibration.split}")
+    done = int8_from_onnx(source, file, crops, report=report)
+    parity = _parity(bundle, file, "int8")
+    return Variant(
+        engine="onnx",
+        precision="int8",
+        file=file.name,
+        sha256=sha256_of(file),
+        parent="onnx-fp32",
+        parity=parity,
+        tolerance=max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity),
+        calibration={
+            "dataset": calibration.name,
+            "split": calibration.split,
+            "images": len(crops),
+            "sha256": digest(crops),
+            "float_convolutions": done.float_convolutions,
+        },
+    )
 
 
 def _compare(work: Bundle, held: AttributeDataset) -> tuple[dict[str, Any], dict[str, Any], float]:

@@ -28,6 +28,7 @@ def fp16_from_onnx(source: Path, target: Path) -> None:
             DEFAULT_OP_BLOCK_LIST,
             convert_float_to_float16,
         )
+        from onnxruntime.transformers.onnx_model import OnnxModel
     except ImportError as error:
         raise MissingDependency(
             error.name or "onnx", extra="convert", purpose="convert a model to FP16"
@@ -39,5 +40,7 @@ def fp16_from_onnx(source: Path, target: Path) -> None:
             keep_io_types=True,
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, *_IN_FLOAT],
         )
+    OnnxModel.graph_topological_sort(model.graph)  # it appends its casts at the end,
+    del model.graph.value_info[:]  # and leaves the types from before
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(target))

@@ -20,36 +20,46 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE...", help="Video files, or a camera's number.")
+]
+DetectorName = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        metavar="NAME|PATH",
+        help="`auto` (yolox_nano, downloaded once; `motion` where that fails), `yolox_nano`, "
+        "`yolox_tiny`, `yolox_s`, `motion`, or a YOLOX export's ONNX file.",
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="OUT.mp4", help="Write an annotated video.")
+]
+Events = Annotated[
+    Path | None,
+    typer.Option(
+        "--events",
+        metavar="OUT.jsonl",
+        help="Write one JSON object per person; to standard output if neither this nor --output "
+        "is given.",
+    ),
+]
+MaxFrames = Annotated[
+    int | None, typer.Option("--max-frames", min=1, help="Stop each source after so many frames.")
+]
+Show = Annotated[bool, typer.Option("--show", help="Show a window; q closes it.")]
+
+
 def run(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Video files, or a camera's number.")
-    ],
+    sources: Sources,
     model: Model = "default",
     runtime: Runtime = "auto",
     precision: Precision = "auto",
-    detector: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="`auto` (yolox_nano, downloaded once; `motion` where that fails), `yolox_nano`, "
-            "`yolox_tiny`, `yolox_s`, `motion`, or a YOLOX export's ONNX file.",
-        ),
-    ] = "auto",
-    output: Annotated[
-        Path | None, typer.Option(metavar="OUT.mp4", help="Write an annotated video.")
-    ] = None,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT.jsonl",
-            help="Write one JSON object per person; to standard output if neither this nor "
-            "--output is given.",
-        ),
-    ] = None,
-    max_frames: Annotated[
-        int | None, typer.Option(min=1, help="Stop each source after so many frames.")
-    ] = None,
-    show: Annotated[bool, typer.Option(help="Show a window; q closes it.")] = False,
+    detector: DetectorName = "auto",
+    output: Output = None,
+    events: Events = None,
+    max_frames: MaxFrames = None,
+    show: Show = False,
     include_sensitive: Sensitive = False,
     quiet: Quiet = False,
 ) -> None:

@@ -116,8 +116,9 @@ class MotionDetector:
 
     name = "motion"
     _WIDTH = 384  # pixels at which motion is looked for
-    _WARM_UP = 30  # frames in which the background is learnt fast
-    _FORGET = 0.0005  # then: a person who stands still fades after about a thousand frames
+    _WARM_UP = 100  # frames in which the background is learnt fast
+    _LEARN = 0.005  # by this share a frame; a tenth is believed: twenty frames of standing still
+    _FORGET = 0.0005  # and then by this share: two hundred frames
     _SMALLEST = 0.15  # of the picture's height
     _WIDEST = 0.4  # of its width: more is a change of light
     _UPRIGHT = (1.2, 5.0)  # height over width
@@ -132,7 +133,7 @@ class MotionDetector:
         ratio = min(1.0, self._WIDTH / image.shape[1])
         small = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
         self._seen += 1
-        rate = 1 / self._seen if self._seen <= self._WARM_UP else self._FORGET
+        rate = self._LEARN if self._seen <= self._WARM_UP else self._FORGET
         mask = self._background.apply(_level(small.astype(np.uint8, copy=False)), learningRate=rate)
         if self._seen < 3:  # the first frames are all foreground
             return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))

@@ -106,10 +106,10 @@ class Pipeline:
                 stops the run by returning False.
         """
         summary = Summary(stream=source.name)
-        tracker = PersonTracker(source.rate)
         people: dict[int, _Person] = {}
-        start = time.monotonic()
         try:
+            tracker = PersonTracker(source.rate)
+            start = time.monotonic()
             for frame in _first(source.frames(), max_frames):
                 self._process(frame, tracker, people, summary)
                 for number in _gone(people, frame.seconds - tracker.lost_seconds):

@@ -276,11 +276,12 @@ class Trainer:
             weight_decay=options.weight_decay,
             foreach=True,
         )
+        total = max(4, self._steps * options.epochs)  # the cycle needs two steps each way
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             rates,
-            total_steps=self._steps * options.epochs,
-            pct_start=options.warm_up,
+            total_steps=total,
+            pct_start=max(options.warm_up, 2 / total),
             cycle_momentum=False,
         )
         return optimizer, schedule

@@ -1,0 +1,54 @@
+"""What the benchmarks share: the machine's name, interleaved timing, PETA crops."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.crops import read_image, stack_crops
+from edgeattr_train.datasets import AttributeDataset
+
+__all__ = ["interleaved", "load_crops", "machine"]
+
+
+def machine() -> str:
+    """Processor, cores and system, for the head of a table."""
+    from edgeattr_runtimes.onnx_engine import available_cores
+
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].partition(":")[2].strip() if lines else name
+    return f"{name}, {available_cores()} cores, {platform.system()} {platform.machine()}"
+
+
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], *, rounds: int = 9
+) -> dict[str, list[float]]:
+    """Seconds of each candidate in each round; candidates take turns, after one warm-up each."""
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def rate(count: int, seconds: list[float]) -> float:
+    """Crops per second at the median round."""
+    return count / statistics.median(seconds)
+
+
+def load_crops(data: AttributeDataset, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Every image of a data set at a model's input size, uint8 [N, height, width, 3]."""
+    return stack_crops([read_image(path) for path in data.paths], height, width)

@@ -1,0 +1,144 @@
+"""The default model beside Open Model Zoo's 0230: size, accuracy and speed on this machine.
+
+    python benchmarks/model_table.py --data peta:../shared/peta \
+        --peer ../shared/models/peers/person-attributes-recognition-crossroad-0230
+
+Accuracy is on PETA's validation split at threshold 0.5. Speed is of the engine alone on crops
+already at the model's size, batch 8, candidates taking turns; ours through ONNX Runtime, the peer
+through OpenVINO, which it is published for. Needs the extras train and openvino.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from common import interleaved, load_crops, machine, rate
+
+import edgeattr
+from edgeattr.bundle import Bundle
+from edgeattr.hub import resolve_bundle
+from edgeattr.metrics import evaluate, mean_accuracy_per_attribute
+from edgeattr_runtimes import open_runtime
+from edgeattr_train.datasets import AttributeDataset, open_dataset
+
+_BATCH = 8
+_PEER_SIZE = (160, 80)
+_SHARED = {  # our attribute -> position in 0230's output, and whether it is our attribute's inverse
+    "male": (0, False),
+    "backpack": (2, False),
+    "hat": (3, False),
+    "short_sleeves": (4, True),  # 0230 has long sleeves
+    "long_hair": (6, False),
+}
+
+
+def main() -> None:
+    """Measure and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, metavar="peta:DIR")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--peer", type=Path, help="directory of 0230 with FP32/ and FP16-INT8/")
+    options = parser.parse_args()
+    data = open_dataset(options.data, "val")
+    bundle = Bundle.read(resolve_bundle(options.model))
+    crops = load_crops(data, bundle.input.height, bundle.input.width)
+    print(f"{machine()}; PETA val, {len(data)} images; speed at batch {_BATCH}\n")
+    runtimes = {p: open_runtime(bundle, "onnxruntime", p) for p in ("fp32", "int8")}
+    runs: dict[str, Callable[[], object]] = {
+        f"ours {p}": lambda r=r: [  # type: ignore[misc]
+            r.infer(crops[i : i + _BATCH]) for i in range(0, 256, _BATCH)
+        ]
+        for p, r in runtimes.items()
+    }
+    peers = {}
+    if options.peer:
+        small = load_crops(data, *_PEER_SIZE)
+        for precision, folder in (("fp32", "FP32"), ("int8", "FP16-INT8")):
+            peers[precision] = _peer(options.peer / folder)
+            runs[f"0230 {precision}"] = lambda run=peers[precision]: run(small[:256])  # type: ignore[misc]
+    seconds = interleaved(runs)
+    parameters, flops = _size(bundle)
+    print("| model | precision | parameters | GFLOPs | val mA | val F1 | crops/s |")
+    print("|---|---|---|---|---|---|---|")
+    logits = {precision: runtime.infer(crops).logits for precision, runtime in runtimes.items()}
+    for precision, values in logits.items():
+        scores = evaluate(_sigmoid(values), data.labels)
+        speed = rate(256, seconds[f"ours {precision}"])
+        print(
+            f"| edgeattr default | {precision} | {parameters / 1e6:.2f} M | {flops / 1e9:.2f} | "
+            f"{scores.mA:.2f} | {scores.f1:.2f} | {speed:.0f} |"
+        )
+    for precision in peers:
+        speed = rate(256, seconds[f"0230 {precision}"])
+        print(f"| Open Model Zoo 0230 | {precision} | 0.74 M | 0.17 | - | - | {speed:.0f} |")
+    if peers:
+        _compare(data, logits["int8"], peers["int8"](small))
+
+
+def _compare(
+    data: AttributeDataset, ours: npt.NDArray[np.float32], peer: npt.NDArray[np.float32]
+) -> None:
+    """Balanced accuracy at 0.5 on the attributes that both models have, both in INT8."""
+    print("\n| attribute, balanced accuracy on PETA val, INT8 | edgeattr default | 0230 |")
+    print("|---|---|---|")
+    rows = []
+    for name, (position, inverse) in _SHARED.items():
+        index = data.schema.index(name)
+        truth = data.labels[:, [index]] > 0
+        mine = mean_accuracy_per_attribute(ours[:, [index]] > 0, truth)[0]
+        said = (peer[:, [position]] > 0.5) ^ inverse
+        rows.append((mine, mean_accuracy_per_attribute(said, truth)[0]))
+        print(f"| {name} | {rows[-1][0]:.1f} | {rows[-1][1]:.1f} |")
+    means = np.mean(rows, 0)
+    print(f"| mean | {means[0]:.1f} | {means[1]:.1f} |")
+
+
+def _peer(folder: Path) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """0230 as a function from uint8 [N, 160, 80, 3] BGR to probabilities [N, 8]."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(next(folder.glob("*.xml")))
+    model.reshape([-1, 3, *_PEER_SIZE])
+    compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    wanted = next(o for o in compiled.outputs if tuple(o.partial_shape)[1].to_string() == "8")
+
+    def run(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        rows: list[Any] = []
+        for start in range(0, len(crops), _BATCH):
+            planes = crops[start : start + _BATCH].transpose(0, 3, 1, 2).astype(np.float32)
+            rows.append(compiled(np.ascontiguousarray(planes))[wanted].reshape(len(planes), 8))
+        return np.concatenate(rows)
+
+    return run
+
+
+def _size(bundle: Bundle) -> tuple[int, int]:
+    """Parameters, and operations for one crop with multiply and add counted as two."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from edgeattr_train.model import build_model
+    from edgeattr_train.recipe import recipe_from_dict
+
+    recipe = recipe_from_dict(bundle.training["recipe"])
+    options = {**recipe.to_dict()["model"], "weights": "none"}
+    model = build_model(len(bundle.schema), type(recipe.model)(**options)).eval()
+    crop = torch.zeros((1, bundle.input.height, bundle.input.width, 3), dtype=torch.uint8)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(crop)
+    return sum(p.numel() for p in model.parameters()), counter.get_total_flops()
+
+
+def _sigmoid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return 1 / (1 + np.exp(-values))
+
+
+if __name__ == "__main__":
+    print(f"edgeattr {edgeattr.__version__}")
+    main()

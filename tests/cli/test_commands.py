@@ -1,0 +1,253 @@
+"""The program as users call it: another process, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeattr.hub import default_bundle
+
+
+def _edgeattr(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgeattr", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def _events(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_help_of_every_command_shows_an_example() -> None:
+    for command in ("run", "predict", "train", "eval", "convert", "info", "doctor", "models pull"):
+        assert "edgeattr " + command in " ".join(
+            _edgeattr(*command.split(), "--help").stdout.split()
+        )
+
+
+def test_version_and_wrong_usage() -> None:
+    assert _edgeattr("--version").stdout.startswith("edgeattr 0.")
+    _edgeattr("run", code=2)
+    _edgeattr("nonsense", code=2)
+    _edgeattr("run", "x.mp4", "--precision", "int4", code=2)
+
+
+def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
+    text = _edgeattr("info").stdout
+    assert "research use only" in text
+    assert "male*" in text
+    assert "onnx-int8" in text
+    assert json.loads(_edgeattr("info", "--json").stdout)["format"] == 1
+
+
+def test_doctor_loads_the_model() -> None:
+    assert "ok       default model: int8 on onnxruntime" in _edgeattr("doctor").stdout
+
+
+def test_models() -> None:
+    assert "yolox_nano" in _edgeattr("models").stdout
+    assert "ok       default" in _edgeattr("models", "verify").stdout
+    assert "EDGEATTR_OFFLINE" in _edgeattr("models", "pull", "yolox_nano", code=1).stderr
+    assert "known:" in _edgeattr("models", "pull", "yolo99", code=2).stderr
+
+
+def test_predict(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    cv2.imwrite(str(good), np.full((80, 40, 3), 90, np.uint8))
+    bad.write_text("no image")
+    line = json.loads(_edgeattr("predict", good, "--json").stdout)
+    assert line["image"] == str(good)
+    assert "male" not in line["attributes"]
+    assert set(line["attributes"]["hat"]) == {"p", "answer"}
+    assert "male" in _edgeattr("predict", good, "--json", "--include-sensitive").stdout
+    done = _edgeattr("predict", bad, good, code=1)
+    assert "bad.png: not an image" in done.stderr
+    assert str(good) in done.stdout
+
+
+def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> None:
+    events, video = tmp_path / "e.jsonl", tmp_path / "v.mp4"
+    done = _edgeattr(
+        "run", walking_video, "--detector", "motion", "--events", events, "--output", video
+    )
+    assert "1 people" in done.stderr
+    person, summary = _events(events)
+    assert set(person) == {
+        "type", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
+        "attributes",
+    }  # fmt: skip
+    assert set(summary) == {
+        "type", "stream", "frames", "seconds", "people", "detections", "crops_classified",
+        "crops_seen", "dropped_frames",
+    }  # fmt: skip
+    capture = cv2.VideoCapture(str(video))
+    assert sum(1 for _ in iter(lambda: capture.read()[0], False)) == 40
+
+
+def test_run_without_a_detector_falls_back_and_says_so(walking_video: Path) -> None:
+    done = _edgeattr("run", walking_video)
+    assert "falling back on the detector `motion`" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["type"] == "summary"
+
+
+def test_run_on_a_cut_off_video(walking_video: Path, tmp_path: Path) -> None:
+    cut, events = tmp_path / "cut.mp4", tmp_path / "e.jsonl"
+    content = walking_video.read_bytes()
+    cut.write_bytes(content[: len(content) * 6 // 10])
+    done = _edgeattr("run", cut, "--detector", "motion", "--events", events, code=1)
+    assert "the file is cut off or damaged" in done.stderr
+    assert _events(events)[-1]["type"] == "summary"
+
+
+def test_run_on_text_and_on_a_missing_file_still_does_the_good_one(
+    walking_video: Path, tmp_path: Path
+) -> None:
+    text, events = tmp_path / "text.mp4", tmp_path / "e.jsonl"
+    text.write_text("this is no video")
+    done = _edgeattr(
+        "run", text, tmp_path / "none.mp4", walking_video,
+        "--detector", "motion", "--events", events, code=1,
+    )  # fmt: skip
+    assert "text.mp4: not a video that can be decoded" in done.stderr
+    assert "none.mp4: no such file" in done.stderr
+    kinds = [(line["type"], Path(str(line["stream"])).name) for line in _events(events)]
+    assert kinds == [
+        ("summary", "text.mp4"), ("summary", "none.mp4"),
+        ("person", "walk.mp4"), ("summary", "walk.mp4"),
+    ]  # fmt: skip
+
+
+def test_run_refuses_a_bad_detector_and_output(walking_video: Path, tmp_path: Path) -> None:
+    _edgeattr("run", walking_video, "--detector", "yolo99", code=2)
+    (tmp_path / "d.onnx").write_text("x")
+    done = _edgeattr("run", walking_video, "--detector", tmp_path / "d.onnx", code=1)
+    assert "cannot open" in done.stderr
+    done = _edgeattr("run", walking_video, "--output", tmp_path / "o.avi", code=1)
+    assert "only .mp4" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_everything_known_written(
+    walking_video: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    long, events, video = tmp_path / "long.mp4", tmp_path / "e.jsonl", tmp_path / "v.mp4"
+    _repeat(walking_video, long)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgeattr", "run", str(long), "--detector", "motion",
+         "--events", str(events), "--output", str(video)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not any(part.stat().st_size > 1000 for part in tmp_path.glob(".v-*.mp4")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    summary = _events(events)[-1]
+    assert summary["type"] == "summary"
+    capture = cv2.VideoCapture(str(video))
+    written = sum(1 for _ in iter(lambda: capture.read()[0], False))
+    assert 0 < int(str(summary["frames"])) <= written <= int(str(summary["frames"])) + 1
+
+
+def _repeat(video: Path, target: Path) -> None:
+    import av
+
+    with av.open(str(video)) as source, av.open(str(target), "w") as out:
+        stream = out.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        frames = [frame.to_ndarray(format="bgr24") for frame in source.decode(video=0)]
+        for image in frames * 60:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        out.mux(stream.encode(None))
+
+
+def test_eval_follows_the_contract(tiny_peta: Path, tmp_path: Path) -> None:
+    path = tmp_path / "e.json"
+    _edgeattr("eval", "default", "--data", f"peta:{tiny_peta}", "--json", path)
+    result = json.loads(path.read_text())
+    assert set(result) == {
+        "dataset", "split", "images", "model", "runtime", "precision", "mA", "accuracy",
+        "precision_ex", "recall_ex", "f1", "mAP", "per_attribute", "images_per_second",
+    }  # fmt: skip
+    assert (result["images"], result["split"], result["precision"]) == (70, "val", "int8")
+    assert set(result["per_attribute"][0]) == {"name", "mA", "ap", "positives"}
+    table = _edgeattr(
+        "eval", "--data", f"peta:{tiny_peta}", "--against", "default", "--precision", "fp32"
+    ).stdout
+    assert table.count("fp32") == 2
+    _edgeattr("eval", "--data", "nowhere", code=2)
+    _edgeattr("eval", "--data", f"peta:{tmp_path}", code=1)
+
+
+def test_convert_fp16_alone_makes_the_default_faster_to_move(tmp_path: Path) -> None:
+    done = _edgeattr("convert", "--fp16")
+    assert "onnx-fp16" in done.stderr
+    assert "onnx-fp16" in _edgeattr("info").stdout
+    image = tmp_path / "x.png"
+    cv2.imwrite(str(image), np.full((80, 40, 3), 90, np.uint8))
+    _edgeattr("predict", image, "--precision", "fp16")
+
+
+def test_convert_refuses_what_it_cannot_prove(tiny_peta: Path, tmp_path: Path) -> None:
+    assert "--calib" in _edgeattr("convert", "--int8", code=2).stderr
+    _edgeattr("convert", code=2)
+    _edgeattr("convert", "--fp16", "--to", "tensorrt", code=2)
+    _edgeattr("convert", tmp_path / "none.edgeattr", "--fp16", code=1)
+    copy = tmp_path / "copy.edgeattr"
+    shutil.copytree(default_bundle(), copy)
+    before = (copy / "bundle.json").read_bytes()
+    done = _edgeattr("convert", copy, "--int8", "--calib", f"peta:{tmp_path}", code=1)
+    assert "PETA.mat is missing" in done.stderr
+    assert (copy / "bundle.json").read_bytes() == before
+
+
+def test_train_then_use_the_bundle(tiny_peta: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", "--data", f"peta:{tiny_peta}", "--out", out]
+    for change in ("height=64", "width=32", "schedule.epochs=1", "schedule.small_epochs=0",
+                   "schedule.batch=26", "name=tiny"):  # fmt: skip
+        arguments += ["--set", change]
+    assert "validation mA" in _edgeattr(*arguments).stderr
+    bundle = out / "tiny.edgeattr"
+    image = next((tiny_peta / "images").iterdir())
+    assert "backpack" in _edgeattr("predict", image, "--model", bundle, "--json").stdout
+    assert "pass --resume" in _edgeattr(*arguments, code=2).stderr
+    assert "wrote" in _edgeattr(*arguments, "--resume").stderr
+    again = tmp_path / "again.edgeattr"
+    _edgeattr("convert", out / "best.pt", "--out", again)
+    assert json.loads((again / "bundle.json").read_text())["name"] == "again"
+    (out / "best.pt").write_bytes(b"half")
+    _edgeattr("convert", out / "best.pt", "--out", again, code=1)
+    _edgeattr("info", again)
+
+
+def test_a_closed_pipe_is_no_error(walking_video: Path) -> None:
+    command = f"{sys.executable} -m edgeattr models list | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("default")
+
+
+def test_commands_that_need_no_torch_do_not_import_it() -> None:
+    code = (
+        "import sys; from edgeattr.cli import app; import edgeattr_runtimes;"
+        "heavy = {'torch', 'onnx', 'onnxruntime', 'scipy', 'trackers'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

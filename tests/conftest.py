@@ -1,0 +1,122 @@
+"""What tests share: the real data's place, small drawn pictures, a tiny labelled data set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgeattr.crops import Image
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests neither read nor write the user's cache, and never download."""
+    monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EDGEATTR_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data, or a skip that says where it was looked for."""
+    folder = Path(os.environ.get("EDGEATTR_SHARED", _ROOT.parent / "shared"))
+    if not (folder / "peta" / "PETA.mat").is_file():
+        pytest.skip(f"no real data at {folder}; set EDGEATTR_SHARED")
+    return folder
+
+
+@pytest.fixture
+def crops() -> npt.NDArray[np.uint8]:
+    """Five drawn figures, uint8 [5, 96, 40, 3]."""
+    from edgeattr_convert.golden import golden_crops
+
+    return golden_crops(96, 40, seed=3)[:5]
+
+
+@pytest.fixture(scope="session")
+def tiny_peta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in PETA's layout: 260 drawn images whose brightness tells the attributes."""
+    import scipy.io
+
+    from edgeattr_train.peta import PETA_SCHEMA
+
+    folder = tmp_path_factory.mktemp("peta")
+    (folder / "images").mkdir()
+    rng = np.random.default_rng(0)
+    count, attributes = 260, len(PETA_SCHEMA)
+    halves = rng.integers(0, 2, (count, 2))  # bright above, bright below
+    labels = halves[:, np.arange(attributes) % 2]
+    for row in range(count):
+        _write_figure(folder / "images" / f"{row + 1:05d}.png", labels[row], rng)
+    data = np.zeros((count, 4 + 105), np.uint16)
+    data[:, 0] = np.arange(count) + 1
+    data[:, 1] = np.arange(count) // 2 + 1
+    data[:, 4 : 4 + attributes] = labels
+    names = np.empty((105, 1), object)
+    for index in range(105):
+        known = index < attributes
+        names[index, 0] = PETA_SCHEMA.attributes[index].source if known else f"other{index}"
+    order = rng.permutation(count) + 1
+    split = {"train": order[:130], "val": order[130:200], "test": order[200:]}
+    partition = np.empty((5, 1), object)
+    for index in range(5):
+        partition[index, 0] = {name: rows.reshape(-1, 1) for name, rows in split.items()}
+    scipy.io.savemat(
+        folder / "PETA.mat",
+        {
+            "peta": {
+                "data": data,
+                "attribute": names,
+                "selected_attribute": np.arange(5, 5 + attributes, dtype=np.uint8)[None],
+                "partion_attribute": partition,
+            }
+        },
+    )
+    return folder
+
+
+def _write_figure(path: Path, labels: npt.NDArray[np.int64], rng: np.random.Generator) -> None:
+    image = rng.integers(0, 60, (80, 36, 3), dtype=np.uint8)
+    image[:40] += np.uint8(150) * np.uint8(labels[0])
+    image[40:] += np.uint8(150) * np.uint8(labels[1])
+    cv2.imwrite(str(path), image)
+
+
+@pytest.fixture(scope="session")
+def walking_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 frames, 320x240: a dark upright figure walks through a bright room."""
+    path = tmp_path_factory.mktemp("video") / "walk.mp4"
+    write_video(path, [_room(step) for step in range(40)])
+    return path
+
+
+def write_video(path: Path, frames: list[Image], rate: int = 10) -> None:
+    """Encode frames as H.264, the index in front so that a cut file can still be opened."""
+    import av
+
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode(None))
+
+
+def _room(step: int) -> Image:
+    rng = np.random.default_rng(step)
+    image = np.full((240, 320, 3), 190, np.uint8)
+    image[170:] = (90, 120, 150)
+    if step >= 5:
+        x = 10 + 7 * (step - 5)
+        cv2.rectangle(image, (x, 90), (x + 34, 150), (40, 30, 120), -1)
+        cv2.rectangle(image, (x + 4, 150), (x + 30, 210), (60, 40, 20), -1)
+        cv2.circle(image, (x + 17, 76), 13, (120, 150, 190), -1)
+    noise = rng.integers(0, 6, image.shape, dtype=np.uint8)
+    return image + noise

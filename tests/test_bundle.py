@@ -1,0 +1,122 @@
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import edgeattr
+from edgeattr.bundle import Bundle
+from edgeattr.errors import BundleError
+from edgeattr.hub import default_bundle
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the shipped bundle that a test may spoil."""
+    return Path(shutil.copytree(default_bundle(), tmp_path / "copy.edgeattr"))
+
+
+def _edit(path: Path, key: str, value: object) -> None:
+    index = json.loads((path / "bundle.json").read_text())
+    index[key] = value
+    (path / "bundle.json").write_text(json.dumps(index))
+
+
+def test_shipped_bundle_is_whole_small_and_states_its_licence() -> None:
+    bundle = Bundle.read(default_bundle())
+    bundle.verify()
+    assert set(bundle.variants) == {"onnx-fp32", "onnx-int8"}
+    assert sum(path.stat().st_size for path in default_bundle().iterdir()) <= 15 * 10**6
+    assert "research use only" in bundle.training["licence"]
+    assert bundle.training["split"] == "train"
+    assert bundle.training["selected_on"] == "val"
+
+
+def test_write_and_read_back(copy: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(copy)
+    again = bundle.write(tmp_path / "again.edgeattr", {})
+    assert again.to_json() == bundle.to_json()
+    again.verify()
+
+
+def test_zip_loads_and_is_repeatable(copy: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(copy)
+    first, second = tmp_path / "a.edgeattr", tmp_path / "b.edgeattr"
+    bundle.zip(first)
+    bundle.zip(second)
+    assert first.read_bytes() == second.read_bytes()
+    with edgeattr.load(first) as model:
+        assert len(model.predict(list(bundle.golden.crops))) == len(bundle.golden.crops)
+
+
+def test_changed_model_file_is_refused(copy: Path) -> None:
+    file = copy / Bundle.read(copy).variants["onnx-int8"].file
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BundleError, match="is damaged: its SHA-256"):
+        edgeattr.load(copy, precision="int8")
+    with edgeattr.load(copy, precision="fp32") as model:
+        assert model.describe().precision == "fp32"
+
+
+def test_missing_model_file_is_named(copy: Path) -> None:
+    (copy / Bundle.read(copy).variants["onnx-fp32"].file).unlink()
+    with pytest.raises(BundleError, match=r"model-fp32\.onnx is missing"):
+        edgeattr.load(copy, precision="fp32")
+
+
+def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
+    bundle = Bundle.read(copy)
+    variants = json.loads((copy / "bundle.json").read_text())["variants"]
+    variants["onnx-fp32"]["file"] = bundle.variants["onnx-int8"].file
+    variants["onnx-fp32"]["sha256"] = bundle.variants["onnx-int8"].sha256
+    _edit(copy, "variants", variants)
+    with pytest.raises(BundleError, match="answers wrongly on this device"):
+        edgeattr.load(copy, precision="fp32")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("format", 99, "bundle format 99.*reads format 1"),
+        ("thresholds", [0.5], "1 thresholds for 35 attributes"),
+        ("input", {"height": 3}, "damaged"),
+        ("variants", {"onnx-fp32": {}}, "damaged"),
+    ],
+)
+def test_damaged_index(copy: Path, key: str, value: object, message: str) -> None:
+    _edit(copy, key, value)
+    with pytest.raises(BundleError, match=message):
+        Bundle.read(copy)
+
+
+def test_truncated_index_zip_and_absence(copy: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.edgeattr"
+    Bundle.read(copy).zip(packed)
+    packed.write_bytes(packed.read_bytes()[:5000])
+    with pytest.raises(BundleError, match="cannot be read"):
+        Bundle.read(packed)
+    (copy / "bundle.json").write_text('{"format": 1')
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.read(copy)
+    with pytest.raises(BundleError, match="no bundle at"):
+        Bundle.read(tmp_path / "absent")
+
+
+def test_unknown_variant_lists_the_known_ones() -> None:
+    with pytest.raises(BundleError, match=r"no variant 'x'.*onnx-fp32, onnx-int8"):
+        Bundle.read(default_bundle()).variant("x")
+
+
+def test_zip_holds_only_what_the_index_names(copy: Path, tmp_path: Path) -> None:
+    (copy / "notes.txt").write_text("mine")
+    Bundle.read(copy).zip(tmp_path / "p.edgeattr")
+    with zipfile.ZipFile(tmp_path / "p.edgeattr") as archive:
+        assert set(archive.namelist()) == {
+            "bundle.json",
+            "golden.npz",
+            "model-fp32.onnx",
+            "model-int8.onnx",
+        }

@@ -1,0 +1,112 @@
+"""What must not change by accident: exported names, imports, the wheel's contents, the promise."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import edgeattr
+import edgeattr.errors
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_exported_names() -> None:
+    assert edgeattr.__all__ == [
+        "Attribute", "AttributeAnswer", "AttributeModel", "AttributeSchema", "Bundle",
+        "EdgeAttrError", "Prediction", "TrackRecord", "__version__", "load",
+    ]  # fmt: skip
+    for name in edgeattr.__all__:
+        assert getattr(edgeattr, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = edgeattr.nothing
+
+
+def test_every_error_is_drawn_at_the_top_of_its_module() -> None:
+    drawn = edgeattr.errors.__doc__ or ""
+    for name in edgeattr.errors.__all__:
+        assert name in drawn
+        assert issubclass(getattr(edgeattr.errors, name), edgeattr.EdgeAttrError)
+
+
+def test_import_is_fast_and_light() -> None:
+    code = (
+        "import sys, time; start = time.perf_counter(); import edgeattr;"
+        "print(time.perf_counter() - start);"
+        "print(sorted({'numpy', 'cv2', 'torch', 'onnxruntime'} & set(sys.modules)))"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(3)
+    ]
+    seconds, modules = zip(*(run.stdout.splitlines() for run in runs), strict=True)
+    assert min(map(float, seconds)) < 0.3
+    assert set(modules) == {"[]"}
+
+
+def test_wheel_holds_the_four_packages_the_recipes_and_the_default_bundle(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, _ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 16e6
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    for wanted in (
+        "edgeattr/data/default.edgeattr/bundle.json",
+        "edgeattr/data/default.edgeattr/golden.npz",
+        "edgeattr/data/default.edgeattr/model-int8.onnx",
+        "edgeattr/py.typed",
+        "edgeattr_train/recipes/default.toml",
+        "edgeattr_convert/int8.py",
+        "edgeattr_runtimes/onnx_engine.py",
+    ):
+        assert wanted in names
+    tops = {name.split("/")[0] for name in names if not name.startswith("edgeattr-")}
+    assert tops == {"edgeattr", "edgeattr_train", "edgeattr_convert", "edgeattr_runtimes"}
+
+
+def test_files_and_functions_stay_short() -> None:
+    folders = ("edgeattr", "train", "convert", "runtimes")
+    for path in (p for folder in folders for p in (_ROOT / folder).rglob("*.py")):
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 60, f"{path}: {node.name}"
+
+
+def test_the_default_model_keeps_its_promise(shared: Path, tmp_path: Path) -> None:
+    """INT8 on PETA val: mA >= 82, F1 >= 84, and at most 1.0 below FP32."""
+    found = {}
+    for precision in ("fp32", "int8"):
+        target = tmp_path / f"{precision}.json"
+        subprocess.run(
+            [sys.executable, "-m", "edgeattr", "eval", "--data", f"peta:{shared / 'peta'}",
+             "--precision", precision, "--json", target, "--quiet"],
+            check=True,
+        )  # fmt: skip
+        found[precision] = json.loads(target.read_text())
+    assert found["int8"]["images"] == 1900
+    assert found["int8"]["mA"] >= 82.0
+    assert found["int8"]["f1"] >= 84.0
+    for key in ("mA", "f1"):
+        assert found["fp32"][key] - found["int8"][key] <= 1.0
+
+
+def test_load_to_first_answer_is_quick() -> None:
+    import numpy as np
+
+    start = time.perf_counter()
+    with edgeattr.load() as model:
+        model.predict([np.zeros((80, 40, 3), np.uint8)])
+    assert time.perf_counter() - start < 3.0  # one second on an idle machine

@@ -1,0 +1,89 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import edgeattr
+from edgeattr.errors import BundleError, InputError, RuntimeFailure, UsageError
+
+
+@pytest.fixture(scope="module", params=["fp32", "int8"])
+def model(request: pytest.FixtureRequest) -> edgeattr.AttributeModel:
+    return edgeattr.load(precision=request.param)
+
+
+def test_one_prediction_per_crop_of_any_size(
+    model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
+) -> None:
+    images = [crops[0], crops[1][:1, :1], crops[2][::2], crops[3][:, :, 0], crops[4] / 255.0]
+    predictions = model.predict(images)
+    assert len(predictions) == 5
+    for prediction in predictions:
+        assert len(prediction.attributes) == 30
+        assert all(0 <= value.p <= 1 for value in prediction.attributes.values())
+        assert set(prediction.present) <= set(model.bundle.schema.names)
+
+
+def test_no_crops_no_predictions(model: edgeattr.AttributeModel) -> None:
+    assert model.predict([]) == []
+    assert model.logits([]).shape == (0, 35)
+
+
+def test_a_bad_crop_is_named_by_its_place(
+    model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
+) -> None:
+    with pytest.raises(InputError, match="crop 70 has shape"):
+        model.predict([crops[0]] * 70 + [np.zeros((2, 2, 7), np.uint8)])
+
+
+def test_answers_do_not_depend_on_the_batch(
+    model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
+) -> None:
+    many = [crops[index % 5] for index in range(70)]
+    together = model.logits(many)
+    alone = np.concatenate([model.logits([crop]) for crop in crops])
+    assert np.abs(together[:5] - alone).max() < 1e-3
+    assert np.abs(together[65:] - alone).max() < 1e-3
+
+
+def test_threads_share_a_model(
+    model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
+) -> None:
+    expected = model.logits(list(crops))
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: model.logits(list(crops)), range(32)))
+    assert max(float(np.abs(result - expected).max()) for result in results) < 1e-3
+
+
+def test_sensitive_attributes_on_request(crops: npt.NDArray[np.uint8]) -> None:
+    with edgeattr.load(include_sensitive=True) as model:
+        assert "male" in model.predict([crops[0]])[0].attributes
+    with edgeattr.load() as model:
+        assert "male" not in model.predict([crops[0]])[0].attributes
+
+
+def test_closing_twice_and_use_after_close(crops: npt.NDArray[np.uint8]) -> None:
+    model = edgeattr.load()
+    model.close()
+    model.close()
+    with pytest.raises(RuntimeFailure, match="closed"):
+        model.predict([crops[0]])
+
+
+def test_what_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no runtime 'tpu'"):
+        edgeattr.load(runtime="tpu")
+    with pytest.raises(UsageError, match="no precision 'int4'"):
+        edgeattr.load(precision="int4")
+    with pytest.raises(BundleError, match="edgeattr convert --fp16"):
+        edgeattr.load(precision="fp16")
+    with pytest.raises(BundleError, match="no bundle at"):
+        edgeattr.load(tmp_path / "none.edgeattr")
+
+
+def test_auto_prefers_int8_on_the_cpu() -> None:
+    with edgeattr.load() as model:
+        about = model.describe()
+    assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "int8")
