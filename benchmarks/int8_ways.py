@@ -1,6 +1,6 @@
 """INT8 the plain way (ONNX Runtime's defaults) against ours: same model, same images.
 
-    python benchmarks/int8_ways.py --data peta:../shared/peta
+python benchmarks/int8_ways.py --data peta:../shared/peta
 """
 
 from __future__ import annotations
