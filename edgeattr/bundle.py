@@ -11,6 +11,7 @@ compared with the reference before it serves.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import zipfile
@@ -76,6 +77,13 @@ class Golden:
 
     crops: npt.NDArray[np.uint8]  # [n, H, W, 3], BGR
     logits: npt.NDArray[np.float32]  # [n, C], from the first variant's parent
+
+    @property
+    def sha256(self) -> str:
+        """Of both arrays' content, whatever compressed them."""
+        digest = hashlib.sha256(self.crops.tobytes())
+        digest.update(self.logits.tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,14 +207,13 @@ class Bundle:
             "thresholds": list(self.thresholds),
             "probability": {"scale": list(self.scale), "offset": list(self.offset)},
             "training": dict(self.training),
+            "golden": {"file": _GOLDEN, "sha256": self.golden.sha256},
             "variants": {
                 name: dataclasses.asdict(variant) for name, variant in self.variants.items()
             },
         }
 
     def _check(self, variant: Variant, content: bytes) -> None:
-        import hashlib
-
         found = hashlib.sha256(content).hexdigest()
         if found != variant.sha256:
             raise BundleError(
@@ -236,6 +243,8 @@ def _from_json(index: Mapping[str, Any], golden: Golden, path: Path) -> Bundle:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
+    if index.get("golden", {}).get("sha256") != golden.sha256:
+        raise BundleError(f"{path}/{_GOLDEN} is damaged: its content is not what {_INDEX} names")
     for field_name in ("thresholds", "scale", "offset"):
         if len(getattr(bundle, field_name)) != len(bundle.schema):
             raise BundleError(

@@ -7,6 +7,7 @@ SHA-256 are those that its publisher's file has. ``EDGEATTR_OFFLINE=1`` forbids 
 
 from __future__ import annotations
 
+import json
 import os
 import urllib.error
 import urllib.request
@@ -179,7 +180,11 @@ def _known(name: str) -> RemoteFile:
 
 def _derives_from_default(converted: Path) -> bool:
     """Whether a converted bundle was made from the very default that this version ships."""
-    ours, theirs = default_bundle() / "golden.npz", converted / "golden.npz"
-    if not (theirs.is_file() and (converted / "bundle.json").is_file() and ours.is_file()):
+    try:
+        ours, theirs = (
+            json.loads((folder / "bundle.json").read_text())["golden"]["sha256"]
+            for folder in (default_bundle(), converted)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return sha256_of(ours) == sha256_of(theirs)
+    return bool(ours == theirs)

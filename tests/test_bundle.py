@@ -3,6 +3,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgeattr
@@ -89,6 +90,13 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
 def test_damaged_index(copy: Path, key: str, value: object, message: str) -> None:
     _edit(copy, key, value)
     with pytest.raises(BundleError, match=message):
+        Bundle.read(copy)
+
+
+def test_changed_golden_crops_are_refused(copy: Path) -> None:
+    bundle = Bundle.read(copy)
+    np.savez(copy / "golden.npz", crops=bundle.golden.crops, logits=bundle.golden.logits + 1)
+    with pytest.raises(BundleError, match=r"golden\.npz is damaged"):
         Bundle.read(copy)
 
 
