@@ -1,11 +1,12 @@
 """The portable model: a directory ``NAME.edgeattr/`` (or a zip of it) that every device reads.
 
     bundle.json    what the model is: schema, input, thresholds, training facts, variants
-    golden.npz     a few crops with the reference logits: crops uint8 [n, H, W, 3], logits [n, C]
-    *.onnx, ...    one file per variant
+    golden-*.npz   a few crops with the reference logits: crops uint8 [n, H, W, 3], logits [n, C]
+    model-*        one file per variant
 
-Each variant's SHA-256 is checked when it is loaded, and its answers on the golden crops are
-compared with the reference before it serves.
+Names carry the start of the content's SHA-256, so a new version never overwrites a file that the
+old ``bundle.json`` names. Each variant's SHA-256 is checked when it is loaded, and its answers on
+the golden crops are compared with the reference before it serves.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -27,13 +29,14 @@ from edgeattr.errors import BundleError
 from edgeattr.files import atomic_path, sha256_of, write_atomically
 from edgeattr.schema import AttributeSchema
 
-__all__ = ["FORMAT", "RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant"]
+__all__ = ["FORMAT", "RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
 
 FORMAT = 1  # raised when a reader of the old format could no longer read the new one
 RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 
 _INDEX = "bundle.json"
-_GOLDEN = "golden.npz"
+_SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": RESIZE_RULE}
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 
 
@@ -84,6 +87,11 @@ class Golden:
         digest = hashlib.sha256(self.crops.tobytes())
         digest.update(self.logits.tobytes())
         return digest.hexdigest()
+
+    @property
+    def file(self) -> str:
+        """Its name inside the bundle."""
+        return f"golden-{self.sha256[:8]}.npz"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,9 +172,12 @@ class Bundle:
             write_atomically(target, content)
         arrays = io.BytesIO()
         np.savez_compressed(arrays, crops=self.golden.crops, logits=self.golden.logits)
-        write_atomically(directory / _GOLDEN, arrays.getvalue())
+        write_atomically(directory / self.golden.file, arrays.getvalue())
         write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
-        _remove_stale(directory, {variant.file for variant in self.variants.values()})
+        wanted = {self.golden.file, *(variant.file for variant in self.variants.values())}
+        for path in (*directory.glob("model-*"), *directory.glob("golden-*")):
+            if path.name not in wanted:
+                path.unlink()
         return Bundle.read(directory)
 
     def zip(self, target: Path) -> None:
@@ -174,7 +185,8 @@ class Bundle:
         with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             if self.path is None:
                 raise BundleError(f"bundle {self.name!r} has not been written yet")
-            for name in (_INDEX, _GOLDEN, *(entry.file for entry in self.variants.values())):
+            files = (entry.file for entry in self.variants.values())
+            for name in (_INDEX, self.golden.file, *files):
                 info = zipfile.ZipInfo(name, _ZIP_TIME)
                 info.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(info, _read_member(self.path, name))
@@ -190,12 +202,19 @@ class Bundle:
             raise BundleError(f"no bundle at {path}; see: edgeattr models list")
         try:
             index = json.loads(_read_member(path, _INDEX))
-            content = io.BytesIO(_read_member(path, _GOLDEN))
-            with np.load(content, allow_pickle=False) as arrays:
-                golden = Golden(arrays["crops"], arrays["logits"])
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{path} is damaged: {error}") from error
-        return _from_json(index, golden, path)
+            found = index["format"]
+        except _DAMAGE as error:
+            raise BundleError(f"{path} is damaged: {error!r}") from error
+        if found != FORMAT:
+            raise BundleError(
+                f"{path} has bundle format {found}; this version of edgeattr reads format {FORMAT}"
+            )
+        try:
+            bundle = _from_json(index, path)
+        except _DAMAGE as error:
+            raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
+        _check_consistent(bundle, index["golden"]["sha256"])
+        return bundle
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``bundle.json``."""
@@ -207,7 +226,7 @@ class Bundle:
             "thresholds": list(self.thresholds),
             "probability": {"scale": list(self.scale), "offset": list(self.offset)},
             "training": dict(self.training),
-            "golden": {"file": _GOLDEN, "sha256": self.golden.sha256},
+            "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
             "variants": {
                 name: dataclasses.asdict(variant) for name, variant in self.variants.items()
             },
@@ -222,36 +241,60 @@ class Bundle:
             )
 
 
-def _from_json(index: Mapping[str, Any], golden: Golden, path: Path) -> Bundle:
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise BundleError(
-            f"{path} has bundle format {index.get('format') if isinstance(index, dict) else index}"
-            f"; this version of edgeattr reads format {FORMAT}"
-        )
-    try:
-        bundle = Bundle(
-            name=index["name"],
-            schema=AttributeSchema.from_json(index["schema"]),
-            input=InputSpec(**index["input"]),
-            thresholds=tuple(map(float, index["thresholds"])),
-            scale=tuple(map(float, index["probability"]["scale"])),
-            offset=tuple(map(float, index["probability"]["offset"])),
-            training=index["training"],
-            variants={name: Variant(**entry) for name, entry in index["variants"].items()},
-            golden=golden,
-            path=path,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
-    if index.get("golden", {}).get("sha256") != golden.sha256:
-        raise BundleError(f"{path}/{_GOLDEN} is damaged: its content is not what {_INDEX} names")
+def variant_file(precision: str, sha256: str, suffix: str = ".onnx") -> str:
+    """The name of a variant's file inside a bundle."""
+    return f"model-{precision}-{sha256[:8]}{suffix}"
+
+
+def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
+    content = io.BytesIO(_read_member(path, _plain_name(index["golden"]["file"])))
+    with np.load(content, allow_pickle=False) as arrays:
+        golden = Golden(arrays["crops"], arrays["logits"])
+    variants = {name: Variant(**entry) for name, entry in index["variants"].items()}
+    for variant in variants.values():
+        _plain_name(variant.file)
+    return Bundle(
+        name=index["name"],
+        schema=AttributeSchema.from_json(index["schema"]),
+        input=InputSpec(**index["input"]),
+        thresholds=tuple(map(float, index["thresholds"])),
+        scale=tuple(map(float, index["probability"]["scale"])),
+        offset=tuple(map(float, index["probability"]["offset"])),
+        training=index["training"],
+        variants=variants,
+        golden=golden,
+        path=path,
+    )
+
+
+def _plain_name(name: str) -> str:
+    """A file name that stays inside the bundle."""
+    if PurePath(name).name != name:
+        raise ValueError(f"{name!r} is not a plain file name")
+    return name
+
+
+def _check_consistent(bundle: Bundle, golden_sha256: str) -> None:
+    where, attributes = f"{bundle.path}/{_INDEX}", len(bundle.schema)
     for field_name in ("thresholds", "scale", "offset"):
-        if len(getattr(bundle, field_name)) != len(bundle.schema):
+        count = len(getattr(bundle, field_name))
+        if count != attributes:
+            raise BundleError(f"{where} has {count} {field_name} for {attributes} attributes")
+    for field_name, supported in _SUPPORTED.items():
+        asked = getattr(bundle.input, field_name)
+        if asked != supported:
             raise BundleError(
-                f"{path}/{_INDEX} has {len(getattr(bundle, field_name))} {field_name} for "
-                f"{len(bundle.schema)} attributes"
+                f"{where} asks for input {field_name} {asked!r}; this version of edgeattr does "
+                f"{supported!r} only"
             )
-    return bundle
+    if bundle.golden.sha256 != golden_sha256:
+        raise BundleError(
+            f"{bundle.path}/{bundle.golden.file} is damaged: its content is not what {_INDEX} names"
+        )
+    crops, logits = bundle.golden.crops.shape, bundle.golden.logits.shape
+    expected = (crops[0], bundle.input.height, bundle.input.width, 3)
+    if not crops[0] or crops != expected or logits != (crops[0], attributes):
+        raise BundleError(f"{where}: golden crops {crops} and logits {logits} do not fit the model")
 
 
 def _read_member(path: Path, name: str) -> bytes:
@@ -260,12 +303,5 @@ def _read_member(path: Path, name: str) -> bytes:
             return (path / name).read_bytes()
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
-    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except (*_DAMAGE, zipfile.BadZipFile) as error:
         raise BundleError(f"{path}: {name} is missing or cannot be read ({error})") from error
-
-
-def _remove_stale(directory: Path, wanted: set[str]) -> None:
-    """Drop variant files that the new index no longer names."""
-    for path in directory.glob("model-*"):
-        if path.name not in wanted:
-            path.unlink()

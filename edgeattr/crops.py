@@ -94,7 +94,7 @@ def resize_crop(image: Image, height: int, width: int, out: Image | None = None)
 
 
 def stack_crops(
-    crops: Sequence[npt.ArrayLike], height: int, width: int, *, first: int = 0
+    crops: Sequence[npt.ArrayLike] | npt.NDArray[Any], height: int, width: int, *, first: int = 0
 ) -> npt.NDArray[np.uint8]:
     """Resize crops of any size into one batch.
 

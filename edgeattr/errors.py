@@ -4,6 +4,7 @@ EdgeAttrError
 ├── UsageError            the request itself makes no sense (exit code 2)
 ├── InputError            an image, video, data set or file that cannot be used
 │   └── BundleError       a model bundle that is missing, damaged or from another version
+├── OutputError           a result cannot be written where it was asked for
 ├── MissingDependency     an optional package is not installed
 ├── DownloadError         a download failed, or its checksum did not match
 ├── RuntimeFailure        an inference engine could not be started or failed
@@ -19,6 +20,7 @@ __all__ = [
     "EdgeAttrError",
     "InputError",
     "MissingDependency",
+    "OutputError",
     "RuntimeFailure",
     "UsageError",
 ]
@@ -42,6 +44,10 @@ class InputError(EdgeAttrError):
 
 class BundleError(InputError):
     """A model bundle is missing, damaged, or written by an incompatible version."""
+
+
+class OutputError(EdgeAttrError):
+    """A result cannot be written: no permission, no space, or its reader went away."""
 
 
 class MissingDependency(EdgeAttrError):

@@ -7,9 +7,9 @@ SHA-256 are those that its publisher's file has. ``EDGEATTR_OFFLINE=1`` forbids 
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -126,11 +126,11 @@ def fetch(
             f"{name} is not in {path.parent} and EDGEATTR_OFFLINE forbids downloading it; "
             f"put {wanted.url} there by hand"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _download(wanted, partial, progress)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DownloadError(
             f"{name} could not be downloaded from {wanted.url}: {error}. "
             "What came is kept and the next try goes on from there; "

@@ -20,7 +20,7 @@ __all__ = ["Scores", "average_precision", "evaluate", "mean_accuracy_per_attribu
 _FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Scores:
     """One evaluation. Percentages, 0..100; NaN where an attribute has no positive or negative."""
 

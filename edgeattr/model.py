@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle
 from edgeattr.crops import stack_crops
+from edgeattr.errors import InputError
 from edgeattr.hub import resolve_bundle
 from edgeattr.prediction import Decision, Prediction
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from edgeattr_runtimes import Runtime, RuntimeInfo
 
 __all__ = ["AttributeModel", "load"]
+
+Crops = Sequence[npt.ArrayLike] | npt.NDArray[Any]
+"""Images of one person each: a list of arrays, or one array [N, h, w, 3]."""
 
 _PART = 64  # crops resized and inferred at a time: bounds memory for long lists
 
@@ -78,7 +82,7 @@ class AttributeModel:
             include_sensitive=include_sensitive,
         )
 
-    def predict(self, crops: Sequence[npt.ArrayLike]) -> list[Prediction]:
+    def predict(self, crops: Crops) -> list[Prediction]:
         """Read the attributes of people.
 
         Args:
@@ -94,8 +98,12 @@ class AttributeModel:
         """
         return [Prediction(self.decision.answers(row), row) for row in self.logits(crops)]
 
-    def logits(self, crops: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
+    def logits(self, crops: Crops) -> npt.NDArray[np.float32]:
         """Raw scores, float32 [N, C] in schema order; arguments and errors as :meth:`predict`."""
+        if isinstance(crops, np.ndarray) and crops.ndim < 4:
+            raise InputError(
+                f"one array of shape {crops.shape} is not a list of crops: predict([crop])"
+            )
         size = self.bundle.input.height, self.bundle.input.width
         parts = [
             self._runtime.infer(stack_crops(crops[start : start + _PART], *size, first=start))

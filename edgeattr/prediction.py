@@ -28,7 +28,7 @@ class AttributeAnswer:
         return {"p": round(self.p, 4), "answer": self.answer}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What the model says of one crop."""
 
@@ -78,7 +78,7 @@ class Decision:
     """Turns a model's logits into answers: the one place where that happens.
 
     probability = sigmoid(scale * logit + offset); yes where it exceeds the threshold. Of an
-    exclusive set only the likeliest may be yes.
+    exclusive set only the likeliest may be yes; the others are no, or unknown within the band.
     """
 
     schema: AttributeSchema
@@ -106,8 +106,8 @@ class Decision:
         for group in self.schema.exclusive_indices():
             best = max(group, key=lambda index: float(margin[index]))
             for index in group:
-                if index != best:
-                    margin[index] = min(float(margin[index]), -unknown_band - 1e-9)
+                if index != best and margin[index] > 0:
+                    margin[index] = 0.0 if unknown_band else -1e-9
         shown = self.schema.reported(include_sensitive=self.include_sensitive)
         names = self.schema.names
         return {

@@ -114,5 +114,5 @@ class AttributeSchema:
                 ),
                 tuple(tuple(map(str, group)) for group in value.get("exclusive", ())),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, InputError) as error:
             raise BundleError(f"the attribute schema is damaged: {error!r}") from error

@@ -1,4 +1,7 @@
+import dataclasses
+import hashlib
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle
+from edgeattr.bundle import Bundle, Golden, variant_file
 from edgeattr.errors import BundleError
 from edgeattr.hub import default_bundle
 
@@ -64,7 +67,7 @@ def test_changed_model_file_is_refused(copy: Path) -> None:
 
 def test_missing_model_file_is_named(copy: Path) -> None:
     (copy / Bundle.read(copy).variants["onnx-fp32"].file).unlink()
-    with pytest.raises(BundleError, match=r"model-fp32\.onnx is missing"):
+    with pytest.raises(BundleError, match=r"model-fp32-\w+\.onnx is missing"):
         edgeattr.load(copy, precision="fp32")
 
 
@@ -85,6 +88,8 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
         ("thresholds", [0.5], "1 thresholds for 35 attributes"),
         ("input", {"height": 3}, "damaged"),
         ("variants", {"onnx-fp32": {}}, "damaged"),
+        ("variants", [], "damaged"),
+        ("golden", {"file": "../golden.npz"}, "not a plain file name"),
     ],
 )
 def test_damaged_index(copy: Path, key: str, value: object, message: str) -> None:
@@ -95,8 +100,8 @@ def test_damaged_index(copy: Path, key: str, value: object, message: str) -> Non
 
 def test_changed_golden_crops_are_refused(copy: Path) -> None:
     bundle = Bundle.read(copy)
-    np.savez(copy / "golden.npz", crops=bundle.golden.crops, logits=bundle.golden.logits + 1)
-    with pytest.raises(BundleError, match=r"golden\.npz is damaged"):
+    np.savez(copy / bundle.golden.file, crops=bundle.golden.crops, logits=bundle.golden.logits + 1)
+    with pytest.raises(BundleError, match=r"golden-\w+\.npz is damaged"):
         Bundle.read(copy)
 
 
@@ -120,11 +125,62 @@ def test_unknown_variant_lists_the_known_ones() -> None:
 
 def test_zip_holds_only_what_the_index_names(copy: Path, tmp_path: Path) -> None:
     (copy / "notes.txt").write_text("mine")
-    Bundle.read(copy).zip(tmp_path / "p.edgeattr")
+    bundle = Bundle.read(copy)
+    bundle.zip(tmp_path / "p.edgeattr")
     with zipfile.ZipFile(tmp_path / "p.edgeattr") as archive:
         assert set(archive.namelist()) == {
             "bundle.json",
-            "golden.npz",
-            "model-fp32.onnx",
-            "model-int8.onnx",
+            bundle.golden.file,
+            *(variant.file for variant in bundle.variants.values()),
         }
+
+
+def test_files_stay_inside_the_bundle(copy: Path) -> None:
+    variants = json.loads((copy / "bundle.json").read_text())["variants"]
+    variants["onnx-fp32"]["file"] = "../outside.onnx"
+    _edit(copy, "variants", variants)
+    with pytest.raises(BundleError, match="not a plain file name"):
+        Bundle.read(copy)
+
+
+@pytest.mark.parametrize(("field", "value"), [("colour", "RGB"), ("resize", "letterbox")])
+def test_an_input_that_this_version_does_not_do_is_refused(
+    copy: Path, field: str, value: str
+) -> None:
+    spec = json.loads((copy / "bundle.json").read_text())["input"]
+    _edit(copy, "input", {**spec, field: value})
+    with pytest.raises(BundleError, match=f"asks for input {field} '{value}'"):
+        Bundle.read(copy)
+
+
+def test_a_write_killed_at_any_file_leaves_the_old_bundle(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model of the same name over it: the index comes last."""
+    old = Bundle.read(copy)
+    other = dataclasses.replace(
+        old, golden=Golden(old.golden.crops[:3].copy(), old.golden.logits[:3].copy())
+    )
+    content = old.read_file(old.variants["onnx-int8"])
+    digest = hashlib.sha256(content).hexdigest()
+    swapped = dataclasses.replace(
+        old.variants["onnx-fp32"], file=variant_file("fp32", digest), sha256=digest
+    )
+    (tmp_path / "new.onnx").write_bytes(content)
+    replace, done = os.replace, 0
+    for kill_at in range(3):
+        done = 0
+
+        def kill(source: str, target: str, last: int = kill_at) -> None:
+            nonlocal done
+            if done == last:
+                raise KeyboardInterrupt
+            done += 1
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", kill)
+        with pytest.raises(KeyboardInterrupt):
+            other.with_variant(swapped).write(copy, {swapped.file: tmp_path / "new.onnx"})
+        monkeypatch.setattr(os, "replace", replace)
+        Bundle.read(copy).verify()
+        assert Bundle.read(copy).to_json() == old.to_json()

@@ -63,14 +63,14 @@ def test_wheel_holds_the_four_packages_the_recipes_and_the_default_bundle(tmp_pa
         names = archive.namelist()
     for wanted in (
         "edgeattr/data/default.edgeattr/bundle.json",
-        "edgeattr/data/default.edgeattr/golden.npz",
-        "edgeattr/data/default.edgeattr/model-int8.onnx",
         "edgeattr/py.typed",
         "edgeattr_train/recipes/default.toml",
         "edgeattr_convert/int8.py",
         "edgeattr_runtimes/onnx_engine.py",
     ):
         assert wanted in names
+    shipped = {name for name in names if name.startswith("edgeattr/data/default.edgeattr/")}
+    assert len(shipped) == 4
     tops = {name.split("/")[0] for name in names if not name.startswith("edgeattr-")}
     assert tops == {"edgeattr", "edgeattr_train", "edgeattr_convert", "edgeattr_runtimes"}
 

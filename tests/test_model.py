@@ -31,6 +31,14 @@ def test_no_crops_no_predictions(model: edgeattr.AttributeModel) -> None:
     assert model.logits([]).shape == (0, 35)
 
 
+def test_one_array_is_no_list_of_crops(
+    model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
+) -> None:
+    with pytest.raises(InputError, match=r"predict\(\[crop\]\)"):
+        model.predict(crops[0])  # type: ignore[arg-type]
+    assert len(model.predict(crops)) == 5
+
+
 def test_a_bad_crop_is_named_by_its_place(
     model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
 ) -> None:
@@ -77,7 +85,7 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
         edgeattr.load(runtime="tpu")
     with pytest.raises(UsageError, match="no precision 'int4'"):
         edgeattr.load(precision="int4")
-    with pytest.raises(BundleError, match="edgeattr convert --fp16"):
+    with pytest.raises(BundleError, match="has no fp16 variant"):
         edgeattr.load(precision="fp16")
     with pytest.raises(BundleError, match="no bundle at"):
         edgeattr.load(tmp_path / "none.edgeattr")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,26 +17,18 @@ from edgeattr.metrics import Scores, evaluate
 from edgeattr.model import AttributeModel
 from edgeattr_train.datasets import AttributeDataset
 
-__all__ = ["Evaluation", "evaluate_model", "metrics_json"]
+__all__ = ["Evaluation", "evaluate_model", "metrics_json", "number"]
 
 _BATCH = 64  # crops
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """Scores of a model on a data set, and how fast it got there.
+    """How a model did on a data set."""
 
-    Args:
-        scores: the metrics.
-        logits: [N, C].
-        images_per_second: of the model alone: resize and inference, without reading files.
-    """
-
-    def __init__(
-        self, scores: Scores, logits: npt.NDArray[np.float32], images_per_second: float
-    ) -> None:
-        self.scores = scores
-        self.logits = logits
-        self.images_per_second = images_per_second
+    scores: Scores
+    decisions: npt.NDArray[np.bool_]  # [N, C], its yes
+    images_per_second: float  # of resize and inference, without reading files
 
 
 def evaluate_model(
@@ -61,17 +55,26 @@ def evaluate_model(
         busy += time.perf_counter() - begin
         progress(start + len(images), len(data))
     logits = np.concatenate(rows)
-    scores = evaluate(model.decision.probabilities(logits), data.labels, model.bundle.thresholds)
-    return Evaluation(scores, logits, len(data) / busy)
+    probabilities = model.decision.probabilities(logits)
+    return Evaluation(
+        scores=evaluate(probabilities, data.labels, model.bundle.thresholds),
+        decisions=probabilities > np.asarray(model.bundle.thresholds),
+        images_per_second=len(data) / busy,
+    )
 
 
 def metrics_json(scores: Scores) -> dict[str, Any]:
     """The overall figures under the names of the `eval --json` contract, percentages."""
     return {
-        "mA": round(scores.mA, 4),
-        "accuracy": round(scores.accuracy, 4),
-        "precision_ex": round(scores.precision, 4),
-        "recall_ex": round(scores.recall, 4),
-        "f1": round(scores.f1, 4),
-        "mAP": round(scores.mAP, 4),
+        "mA": number(scores.mA),
+        "accuracy": number(scores.accuracy),
+        "precision_ex": number(scores.precision),
+        "recall_ex": number(scores.recall),
+        "f1": number(scores.f1),
+        "mAP": number(scores.mAP),
     }
+
+
+def number(value: float) -> float | None:
+    """A figure for JSON, which has no NaN: what is undefined is null."""
+    return None if math.isnan(value) else round(value, 4)

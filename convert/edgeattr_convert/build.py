@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeattr.bundle import Bundle, Golden, InputSpec, Variant
+from edgeattr.bundle import Bundle, Golden, InputSpec, Variant, variant_file
 from edgeattr.errors import ContractNotMet, RuntimeFailure
 from edgeattr.files import sha256_of
 from edgeattr.model import AttributeModel
@@ -57,13 +57,12 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
     recipe, attributes = checkpoint.recipe, len(checkpoint.schema)
     crops = golden_crops(recipe.height, recipe.width)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model-fp32.onnx"
+        file = Path(folder) / "fp32.onnx"
         logits, parity = onnx_from_torch(checkpoint.model, file, crops)
         variant = Variant(
             engine="onnx",
             precision="fp32",
-            file=file.name,
-            sha256=sha256_of(file),
+            **_named(file),
             parent="torch",
             parity=parity,
             tolerance=10 * TOLERANCE,
@@ -80,7 +79,7 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
             variants={variant.name: variant},
             golden=Golden(crops, logits),
         )
-        return bundle.write(directory, {file.name: file})
+        return bundle.write(directory, {variant.file: file})
 
 
 def _portable(recipe: Recipe) -> dict[str, Any]:
@@ -102,7 +101,7 @@ def add_fp16(bundle: Bundle, directory: Path, report: Report = lambda text: None
     """
     with tempfile.TemporaryDirectory() as folder:
         source = _extract(bundle, Path(folder))
-        file = Path(folder) / "model-fp16.onnx"
+        file = Path(folder) / "fp16.onnx"
         report("float16 weights and arithmetic")
         fp16_from_onnx(source, file)
         parity = _parity(bundle, file, "fp16")
@@ -115,14 +114,13 @@ def add_fp16(bundle: Bundle, directory: Path, report: Report = lambda text: None
         variant = Variant(
             engine="onnx",
             precision="fp16",
-            file=file.name,
-            sha256=sha256_of(file),
+            **_named(file),
             parent="onnx-fp32",
             parity=parity,
             tolerance=_FP16_TOLERANCE,
             verdict="parity",
         )
-        return bundle.with_variant(variant).write(directory, {file.name: file})
+        return bundle.with_variant(variant).write(directory, {variant.file: file})
 
 
 def add_int8(
@@ -147,9 +145,9 @@ def add_int8(
         ContractNotMet: more accuracy is lost than allowed; nothing is written.
     """
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model-int8.onnx"
+        file = Path(folder) / "int8.onnx"
         draft = _quantize(bundle, file, calibration, options, report)
-        work = bundle.with_variant(draft).write(Path(folder) / "trial.edgeattr", {file.name: file})
+        work = bundle.with_variant(draft).write(Path(folder) / "trial.edgeattr", {draft.file: file})
         report(f"accuracy on {len(held)} images of {held.name} {held.split}")
         before, after, flips = _compare(work, held)
         losses = {key: before[key] - after[key] for key in ("mA", "f1")}
@@ -168,7 +166,7 @@ def add_int8(
         proven = dataclasses.replace(draft, metrics=metrics, verdict=verdict)
         parent = dataclasses.replace(bundle.variant("onnx-fp32"), metrics=before)
         done = bundle.with_variant(parent).with_variant(proven)
-        return done.write(directory, {file.name: file})
+        return done.write(directory, {draft.file: file})
 
 
 def _quantize(
@@ -184,8 +182,7 @@ def _quantize(
     return Variant(
         engine="onnx",
         precision="int8",
-        file=file.name,
-        sha256=sha256_of(file),
+        **_named(file),
         parent="onnx-fp32",
         parity=parity,
         tolerance=max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity),
@@ -207,8 +204,14 @@ def _compare(work: Bundle, held: AttributeDataset) -> tuple[dict[str, Any], dict
             found.append(evaluate_model(model, held))
     facts = {"dataset": held.name, "split": held.split, "images": len(held)}
     before, after = ({**facts, **metrics_json(entry.scores)} for entry in found)
-    flips = float(np.mean((found[0].logits > 0) != (found[1].logits > 0))) * _PERCENT
+    flips = float(np.mean(found[0].decisions != found[1].decisions)) * _PERCENT
     return before, after, flips
+
+
+def _named(file: Path) -> dict[str, Any]:
+    """The fields of a variant that name its content; the file is called after its precision."""
+    digest = sha256_of(file)
+    return {"file": variant_file(file.stem, digest), "sha256": digest}
 
 
 def _extract(bundle: Bundle, folder: Path) -> Path:

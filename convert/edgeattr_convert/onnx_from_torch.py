@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.errors import ContractNotMet, MissingDependency
+from edgeattr.files import atomic_path
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +48,7 @@ def onnx_from_torch(
         import torch
     except ImportError as error:
         raise MissingDependency(
-            error.name or "torch", extra="convert", purpose="export a model to ONNX"
+            error.name or "torch", extra="train", purpose="export a model to ONNX"
         ) from error
     from edgeattr_runtimes.onnx_engine import open_session
 
@@ -71,14 +72,15 @@ def onnx_from_torch(
     proto = program.model_proto
     _tidy(proto)
     onnx.checker.check_model(proto, full_check=True)
-    onnx.save(proto, str(target))
-    found = open_session(str(target)).run(["logits"], {"crops": crops})[0]
-    worst = float(np.abs(found - reference).max())
-    if not worst <= TOLERANCE:
-        raise ContractNotMet(
-            f"the exported model's logits differ from PyTorch's by {worst:.2g}, more than "
-            f"{TOLERANCE:g}; nothing was written"
-        )
+    with atomic_path(target) as temporary:
+        onnx.save(proto, str(temporary))
+        found = open_session(str(temporary)).run(["logits"], {"crops": crops})[0]
+        worst = float(np.abs(found - reference).max())
+        if not worst <= TOLERANCE:
+            raise ContractNotMet(
+                f"the exported model's logits differ from PyTorch's by {worst:.2g}, more than "
+                f"{TOLERANCE:g}; nothing was written"
+            )
     return reference, worst
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -15,8 +14,6 @@ from edgeattr.cli import convert, doctor, evaluate, info, models, predict, run, 
 from edgeattr.errors import EdgeAttrError
 
 __all__ = ["app", "main"]
-
-_INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 app = typer.Typer(
     name="edgeattr",
@@ -52,19 +49,20 @@ def _options(
 
 
 def main() -> None:
-    """Run the program: exit codes 0 done, 1 failed, 2 wrong usage, 3 contract not met."""
+    """Run the program: exit codes 0 done, 1 failed, 2 wrong usage, 3 contract not met.
+
+    Typer ends with 130 after Ctrl-C, and SIGTERM is made to do the same.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except EdgeAttrError as error:
         print(f"edgeattr: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        print("edgeattr: stopped", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"edgeattr: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(EdgeAttrError.exit_code)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

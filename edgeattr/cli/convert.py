@@ -82,7 +82,9 @@ def _from_checkpoint(path: Path, target: Path) -> Bundle:
     try:
         from edgeattr_train.engine import load_checkpoint
     except ImportError as error:
-        raise MissingDependency("torch", extra="train", purpose="read a checkpoint") from error
+        raise MissingDependency(
+            error.name or "torch", extra="train", purpose="read a checkpoint"
+        ) from error
     from edgeattr_convert.build import bundle_from_checkpoint
 
     return bundle_from_checkpoint(load_checkpoint(path), target, target.stem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +63,7 @@ def _measure(
     name: str, model: AttributeModel, data: AttributeDataset, quiet: bool
 ) -> dict[str, Any]:
     """The figures under the names of the contract."""
-    from edgeattr_convert.accuracy import evaluate_model, metrics_json
+    from edgeattr_convert.accuracy import evaluate_model, metrics_json, number
 
     about = model.describe()
     with ProgressLine(f"evaluating {about.precision}", len(data), quiet=quiet) as bar:
@@ -81,19 +80,14 @@ def _measure(
         "per_attribute": [
             {
                 "name": attribute,
-                "mA": _number(float(scores.per_attribute_mA[index])),
-                "ap": _number(float(scores.per_attribute_ap[index])),
+                "mA": number(float(scores.per_attribute_mA[index])),
+                "ap": number(float(scores.per_attribute_ap[index])),
                 "positives": int(scores.positives[index]),
             }
             for index, attribute in enumerate(model.bundle.schema.names)
         ],
         "images_per_second": round(found.images_per_second, 1),
     }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN: what is undefined is null."""
-    return None if math.isnan(value) else round(value, 4)
 
 
 def _table(results: list[dict[str, Any]]) -> str:
@@ -104,7 +98,7 @@ def _table(results: list[dict[str, Any]]) -> str:
     ]
     for entry in results:
         figures = " ".join(
-            f"{entry[key]:6.2f}"
+            f"{entry[key]:6.2f}" if entry[key] is not None else "     -"
             for key in ("mA", "accuracy", "precision_ex", "recall_ex", "f1", "mAP")
         )
         lines.append(

@@ -50,7 +50,7 @@ class ProgressLine:
         self._bar.update(self._task, completed=done, total=self._total, detail=detail)
         if self._quiet or self._console.is_terminal:
             return
-        finished = self._total is not None and done >= self._total
+        finished = done == self._total
         if finished or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             share = f"/{self._total}" if self._total else ""

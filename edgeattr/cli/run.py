@@ -68,41 +68,60 @@ def run(
     Example: `edgeattr run camera.mp4 --output annotated.mp4 --events people.jsonl`
     """
     import edgeattr
+    from edgeattr.video.detect import MotionDetector
     from edgeattr.video.sinks import EventsFile
 
-    if output and len(sources) > 1:
-        raise UsageError("--output takes one source; run once per video, or use --events alone")
-    failures = []
+    _check_output(sources, output, events)
+    failed = False
+    finder = open_detector(detector, quiet)  # refuse a bad one before any file is opened
     with edgeattr.load(
         model, runtime=runtime, precision=precision, include_sensitive=include_sensitive
     ) as loaded:
         about = loaded.describe()
-        note(f"model: {model}, {about.precision} on {about.engine} {about.device}", quiet=quiet)
-        open_detector(detector, quiet)  # refuse a bad one before any file is opened
+        note(
+            f"model: {model}, {about.precision} on {about.engine} {about.device}; "
+            f"detector: {finder.name}",
+            quiet=quiet,
+        )
         sink = EventsFile(events) if events or not output else None
         try:
             for source in sources:
-                try:
-                    problem = _run_one(
-                        source,
-                        loaded,
-                        open_detector(detector, True),
-                        sink,
-                        output,
-                        max_frames=max_frames,
-                        show=show,
-                        quiet=quiet,
-                    )
-                except InputError as error:
-                    problem = str(error)
+                if isinstance(finder, MotionDetector):
+                    finder = MotionDetector()  # each camera has a background of its own
+                problem = _run_one(
+                    source, loaded, finder, sink, output,
+                    max_frames=max_frames, show=show, quiet=quiet,
+                )  # fmt: skip
                 if problem:
-                    failures.append(problem)
+                    failed = True
                     note(f"edgeattr: {problem}")
         finally:
             if sink:
                 sink.close()
-    if failures:
+    if failed:
         raise typer.Exit(1)
+
+
+def _check_output(sources: list[str], output: Path | None, events: Path | None) -> None:
+    """Refuse outputs that cannot be meant, before anything is opened."""
+    from edgeattr.video.sinks import check_video_name
+
+    if output:
+        check_video_name(output)
+        if len(sources) > 1:
+            raise UsageError("--output takes one source; run once per video, or use --events alone")
+    for target in (output, events):
+        if target and any(_same_file(target, Path(source)) for source in sources):
+            raise UsageError(f"{target} is the source itself; write the result somewhere else")
+    if output and events and output.absolute() == events.absolute():
+        raise UsageError(f"--output and --events both name {output}")
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
 
 
 def _run_one(
@@ -123,11 +142,12 @@ def _run_one(
 
     try:
         source = VideoSource(name)
-    except InputError:
+    except InputError as error:
         if events:
             events.write(Summary(stream=name).to_json())
-        raise
-    with source, ProgressLine(Path(name).name, source.announced_frames, quiet=quiet) as bar:
+        return str(error)
+    total = min(filter(None, (source.announced_frames, max_frames)), default=None)
+    with source, ProgressLine(Path(name).name, total, quiet=quiet) as bar:
         video = VideoFile(output, source.size, source.rate) if output else None
         window = Window(name) if show else None
         pipeline = Pipeline(
@@ -187,8 +207,7 @@ def open_detector(name: str, quiet: bool) -> Detector:
                 f"warning: {error}.\nwarning: falling back on the detector `motion`, which needs a "
                 "still camera and finds whatever upright thing moves. For a real person detector "
                 "pass --detector PATH with any YOLOX export, or run: "
-                "edgeattr models pull yolox_nano",
-                quiet=quiet,
+                "edgeattr models pull yolox_nano"
             )
             return MotionDetector()
     path = Path(name)

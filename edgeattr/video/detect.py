@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.crops import Image
-from edgeattr.errors import InputError
+from edgeattr.errors import InputError, RuntimeFailure
 
 __all__ = ["Detections", "Detector", "MotionDetector", "YoloxDetector"]
 
@@ -86,7 +86,7 @@ class YoloxDetector:
     def detect(self, image: Image) -> Detections:
         """See :meth:`Detector.detect`."""
         ratio = min(self._height / image.shape[0], self._width / image.shape[1])
-        rows, columns = int(image.shape[0] * ratio), int(image.shape[1] * ratio)
+        rows, columns = (max(1, int(side * ratio)) for side in image.shape[:2])
         padded = np.full((self._height, self._width, 3), 114, np.uint8)
         padded[:rows, :columns] = cv2.resize(image, (columns, rows))
         output = self._raw(padded)
@@ -103,7 +103,10 @@ class YoloxDetector:
 
     def _raw(self, padded: Image) -> _FloatArray:
         planes = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
-        output: _FloatArray = self._session.run(None, {self._input: planes})[0][0]
+        try:
+            output: _FloatArray = self._session.run(None, {self._input: planes})[0][0]
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise RuntimeFailure(f"detector {self.name} failed: {error}") from error
         return output
 
 
@@ -149,6 +152,7 @@ class MotionDetector:
             and self._UPRIGHT[0] <= h / w <= self._UPRIGHT[1]
         ]
         found = np.array(people, np.float32).reshape(-1, 4) / ratio
+        found = np.minimum(found, np.array([*image.shape[1::-1]] * 2, np.float32))
         return Detections(found, np.full(len(found), self._SCORE, np.float32))
 
 

@@ -20,7 +20,7 @@ from edgeattr.video.track import PersonTracker, TrackedBox
 
 __all__ = ["Pipeline", "Summary"]
 
-_MIN_FRAMES = 5  # a track seen in fewer frames is taken for a false alarm
+_MIN_SECONDS = 0.2  # a track seen for less is taken for a false alarm
 
 
 class EventSink(Protocol):
@@ -63,7 +63,7 @@ class _Person:
     posterior: TrackPosterior
     first_s: float
     last_s: float = 0.0
-    last_classified: int = 0  # frame
+    last_classified: float = 0.0  # seconds
     best_quality: float = 0.0
     frames: int = 0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
@@ -159,7 +159,7 @@ class Pipeline:
             if self.schedule.wants(
                 quality,
                 classified=person.posterior.crops,
-                frames_since=frame.index - person.last_classified,
+                seconds_since=frame.seconds - person.last_classified,
                 best_quality=person.best_quality,
             ):
                 chosen.append((seen, quality))
@@ -167,13 +167,13 @@ class Pipeline:
         for (seen, quality), row in zip(chosen, logits, strict=True):
             person = people[seen.track]
             person.posterior.add(row, quality)
-            person.last_classified = frame.index
+            person.last_classified = frame.seconds
             person.best_quality = max(person.best_quality, quality)
         summary.crops_classified += len(chosen)
 
     def _finish(self, number: int, person: _Person, summary: Summary) -> None:
         """Write a person's record, unless it was a false alarm."""
-        if person.frames < _MIN_FRAMES or not person.posterior.crops:
+        if person.last_s - person.first_s < _MIN_SECONDS or not person.posterior.crops:
             return
         left, top, right, bottom = person.box
         record = TrackRecord(

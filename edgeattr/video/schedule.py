@@ -24,20 +24,20 @@ class Schedule:
     """When a track's crop goes through the model."""
 
     warm_up: int = 4  # first crops of a track that are all classified
-    every: int = 5  # then one in so many frames
+    every: float = 0.25  # then one in so many seconds
     stop_after: int = 24  # crops after which only better ones are worth it
     min_quality: float = 0.15  # crops below this wait for better ones
     better: float = 1.2  # how much better than the best so far a late crop must be
 
     def wants(
-        self, quality: float, *, classified: int, frames_since: int, best_quality: float
+        self, quality: float, *, classified: int, seconds_since: float, best_quality: float
     ) -> bool:
         """Whether to classify a crop.
 
         Args:
             quality: of this crop, 0..1.
             classified: crops of the track that were classified before.
-            frames_since: frames since the last of them.
+            seconds_since: seconds of video since the last of them.
             best_quality: the best of them, 0..1.
         """
         if quality < self.min_quality:
@@ -46,7 +46,7 @@ class Schedule:
             return quality > best_quality * self.better
         if classified < self.warm_up:
             return True
-        return frames_since >= self.every or quality > best_quality * self.better
+        return seconds_since >= self.every or quality > best_quality * self.better
 
 
 def crop_of(image: Image, box: Box) -> Image:

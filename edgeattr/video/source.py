@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class VideoSource:
 
     def __init__(self, source: str) -> None:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # errors are reported from here
-        self.name = source
+        self.name = _without_password(source)
         self._capture = _open(source)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         believable = math.isfinite(rate) and _RATES[0] <= rate <= _RATES[1]
@@ -55,7 +56,7 @@ class VideoSource:
         self._first = self._next_image()
         if self._first is None:
             self.close()
-            raise InputError(f"{source}: opened, but not one frame of it can be decoded")
+            raise InputError(f"{self.name}: opened, but not one frame of it can be decoded")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,6 +103,11 @@ class VideoSource:
         return image.astype(np.uint8, copy=False) if ok and image is not None else None
 
 
+def _without_password(source: str) -> str:
+    """An address without the user's name and password, for logs and events."""
+    return re.sub(r"(?<=://)[^/@]*@", "", source)
+
+
 def _open(source: str) -> cv2.VideoCapture:
     if source.isdecimal():
         capture = cv2.VideoCapture(int(source))
@@ -119,7 +125,7 @@ def _open(source: str) -> cv2.VideoCapture:
     if not capture.isOpened():
         capture.release()
         raise InputError(
-            f"{source}: not a video that can be decoded; if a player shows it, convert it with: "
-            f"ffmpeg -i {source} -c:v libx264 converted.mp4"
+            f"{_without_password(source)}: not a video that can be decoded; if a player shows it, "
+            "convert it with: ffmpeg -i INPUT -c:v libx264 converted.mp4"
         )
     return capture

@@ -63,7 +63,7 @@ def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tu
                 return engine, variant
     raise BundleError(
         f"{bundle.path or bundle.name} has no {precision} variant for {', '.join(engines)}; it "
-        f"has: {', '.join(bundle.variants)}. Make it with: edgeattr convert --{wanted[0]}"
+        f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
     )
 
 

@@ -39,6 +39,8 @@ def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only
+    # x86 without VNNI adds products of uint8 and int8 in 16 bits, which overflow: use uint8 both
+    options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(
             model, sess_options=options, providers=["CPUExecutionProvider"]
@@ -63,8 +65,6 @@ class OnnxEngine:
         variant: one of its ``onnx-*`` variants.
         threads: that one call may use; all cores where absent.
     """
-
-    families = ("onnx",)
 
     def __init__(self, bundle: Bundle, variant: Variant, *, threads: int | None = None) -> None:
         self._height, self._width = bundle.input.height, bundle.input.width

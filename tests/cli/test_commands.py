@@ -133,8 +133,16 @@ def test_run_refuses_a_bad_detector_and_output(walking_video: Path, tmp_path: Pa
     (tmp_path / "d.onnx").write_text("x")
     done = _edgeattr("run", walking_video, "--detector", tmp_path / "d.onnx", code=1)
     assert "cannot open" in done.stderr
-    done = _edgeattr("run", walking_video, "--output", tmp_path / "o.avi", code=1)
+    done = _edgeattr("run", walking_video, "--output", tmp_path / "o.avi", code=2)
     assert "only .mp4" in done.stderr
+    content = walking_video.read_bytes()
+    for option in ("--output", "--events"):
+        assert (
+            "source itself" in _edgeattr("run", walking_video, option, walking_video, code=2).stderr
+        )
+    assert walking_video.read_bytes() == content
+    done = _edgeattr("run", walking_video, "--detector", "motion", "--events", "/dev/full", code=1)
+    assert "No space left" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -239,7 +247,7 @@ def test_a_closed_pipe_is_no_error(walking_video: Path) -> None:
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
     )
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr
     assert done.stdout.startswith("default")
 
 

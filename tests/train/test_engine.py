@@ -25,6 +25,15 @@ def _trainer(recipe: Recipe, data: Path, out: Path) -> Trainer:
     return Trainer(recipe, open_dataset(spec, "train"), open_dataset(spec, "val"), out)
 
 
+def test_a_run_shorter_than_its_small_epochs_still_gives_a_model(
+    tiny_peta: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe(
+        "default", [*_SMALL, "schedule.epochs=1", "schedule.small_epochs=8", "precision=bf16"]
+    )
+    assert _trainer(recipe, tiny_peta, tmp_path).run(lambda progress: None).facts["epoch"] == 1
+
+
 class _Stop(Exception):
     """Stands for a kill."""
 
@@ -60,7 +69,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(
     assert again.resume()
     again.run(lambda progress: None)
     files = [
-        torch.load(tmp_path / name / "last.pt", weights_only=False) for name in ("whole", "cut")
+        torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "cut")
     ]
     for key in ("model", "average"):
         for name, value in files[0][key].items():
@@ -73,7 +82,7 @@ def test_resuming_another_recipe_is_refused(
     assert not _trainer(recipe, tiny_peta, tmp_path).resume()
     short = load_recipe("default", [*_SMALL, "schedule.epochs=1"])
     _trainer(short, tiny_peta, tmp_path).run(lambda progress: None)
-    with pytest.raises(InputError, match="another recipe"):
+    with pytest.raises(InputError, match="another recipe; give another --out"):
         _trainer(recipe, tiny_peta, tmp_path).resume()
 
 

@@ -32,6 +32,8 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
         ("height=100", "multiple of 32"),
         ("precision=fp8", "expected fp32 or bf16"),
         ("epochs", "not key=value"),
+        ("schedule.batch=0", "schedule.batch=0; expected at least 1"),
+        ("schedule.warm_up=1", "between 0 and 1"),
         ("name.x=3", "not a table"),
     ],
 )

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.errors import InputError
+from edgeattr.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.prediction import AttributeAnswer
 from edgeattr.video.draw import draw_people
-from edgeattr.video.sinks import EventsFile, VideoFile
+from edgeattr.video.sinks import EventsFile, VideoFile, Window
 from edgeattr.video.track import TrackedBox
 
 
@@ -32,11 +32,11 @@ def test_events_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unwritable_places(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         EventsFile(tmp_path / "file" / "events.jsonl")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         VideoFile(tmp_path / "file" / "out.mp4", (64, 48), 10)
-    with pytest.raises(InputError, match=r"only \.mp4"):
+    with pytest.raises(UsageError, match=r"only \.mp4"):
         VideoFile(tmp_path / "out.avi", (64, 48), 10)
 
 
@@ -75,3 +75,21 @@ def test_drawing_marks_the_person_and_leaves_the_frame_alone() -> None:
     assert changed[:, :250].any(), "no room on the right: the label goes to the left"
     assert not changed[:, :100].any()
     assert np.array_equal(draw_people(frame, []), frame)
+
+
+def test_a_full_disk_keeps_the_old_video(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("old")
+    sink = VideoFile(path, (64, 48), 10)
+    with pytest.raises(OutputError, match="nothing was replaced"):
+        sink.write(np.zeros((48, 64, 7), np.uint8))  # what the encoder refuses
+    sink.close()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(RuntimeFailure, match="needs a desktop"):
+        Window("camera")

@@ -69,7 +69,7 @@ def build_backbone(name: str, weights: str) -> Backbone:
     except (urllib.error.URLError, OSError) as error:
         raise InputError(
             f"torchvision could not download the ImageNet weights of {name} ({error}); fetch them "
-            "elsewhere and pass --set backbone.weights=FILE"
+            "elsewhere and pass --set model.weights=FILE"
         ) from error
     if weights not in ("none", "imagenet"):
         backbone.load_weights(Path(weights))
@@ -171,10 +171,11 @@ def set_batch_norms_from_data(model: nn.Module, crops: Tensor) -> None:
         for module in model.modules()
         if isinstance(module, nn.BatchNorm2d) and hasattr(module, "folded_bias")
     ]
-    hooks = [norm.register_forward_pre_hook(set_from_input) for norm in norms]
     was_training = model.training
-    model.eval()
-    model(crops)
-    model.train(was_training)
-    for hook in hooks:
-        hook.remove()
+    hooks = [norm.register_forward_pre_hook(set_from_input) for norm in norms]
+    try:
+        model.eval()(crops)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()

@@ -18,7 +18,7 @@ __all__ = ["AttributeDataset", "open_dataset"]
 _READERS = {"peta": "edgeattr_train.peta:open_peta"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AttributeDataset:
     """Images of one person each, with their labels.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgeattr.errors import InputError
+from edgeattr.errors import EdgeAttrError, InputError, UsageError
 from edgeattr.files import atomic_path
 from edgeattr.metrics import Scores, evaluate
 from edgeattr.schema import AttributeSchema
@@ -98,13 +99,15 @@ class Trainer:
         if not path.is_file():
             return False
         state = _read(path)
-        if state["recipe"] != self._recipe.to_dict():
-            raise InputError(f"{path} was made by another recipe; give another --out, or the same")
+        for key, mine in (("recipe", self._recipe.to_dict()), ("data", self._data_digest())):
+            if state.get(key) != mine:
+                raise InputError(f"{path} was made with another {key}; give another --out")
         self._model.load_state_dict(state["model"])
         self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
-        self._history.load_state_dict(state["history"])
+        history = {key: value.numpy() for key, value in state["history"].items()}
+        self._history.load_state_dict(history)
         torch.set_rng_state(state["rng"])
         self._epoch, self._best = state["epoch"], state["best"]
         return True
@@ -116,14 +119,14 @@ class Trainer:
             The checkpoint of the epoch that scored best on validation data (mA + F1).
         """
         while self._epoch < self._recipe.schedule.epochs:
-            loss, rate, done = self._run_epoch(report)
+            done = self._run_epoch(report)
             scores = self._validate()
             self._epoch += 1
-            self._keep(loss, rate, scores)
+            self._keep(done, scores)
             report(dataclasses.replace(done, scores=scores))
         return load_checkpoint(self._out / "best.pt")
 
-    def _run_epoch(self, report: Callable[[Progress], None]) -> tuple[float, float, Progress]:
+    def _run_epoch(self, report: Callable[[Progress], None]) -> Progress:
         recipe, epoch = self._recipe, self._epoch
         order = training_order(len(self._train), recipe.seed, epoch)
         source = batches(
@@ -149,16 +152,11 @@ class Trainer:
             summed += self._step(batch) * len(batch.ids)
             seen += len(batch.ids)
             rate = seen / (time.monotonic() - start)
-            progress = Progress(
-                epoch=epoch,
-                epochs=recipe.schedule.epochs,
-                step=step,
-                steps=self._steps,
-                loss=summed / seen,
-                images_per_second=rate,
+            progress = dataclasses.replace(
+                progress, step=step, loss=summed / seen, images_per_second=rate
             )
             report(progress)
-        return progress.loss, progress.images_per_second, progress
+        return progress
 
     def _step(self, batch: Batch) -> float:
         options = self._recipe.loss
@@ -168,6 +166,13 @@ class Trainer:
         with self._autocast():
             output = self._model(batch.crops)
         loss = total_loss(output, batch.labels, self._prior, torch.from_numpy(deviation), options)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise EdgeAttrError(
+                f"the loss became {value} in epoch {self._epoch + 1}: lower schedule.head_rate "
+                "and schedule.backbone_rate, or use precision=fp32; --resume goes on from the "
+                "epoch before"
+            )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self._recipe.schedule.clip:
@@ -177,17 +182,11 @@ class Trainer:
         self._follow()
         probabilities = output.logits.detach().sigmoid().numpy()
         self._history.record(batch.ids, probabilities, batch.labels.numpy().astype(np.uint8))
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise InputError(
-                f"the loss became {value} in epoch {self._epoch + 1}: lower schedule.head_rate "
-                "and schedule.backbone_rate, or use precision=fp32"
-            )
         return value
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Move the averaged weights a little towards the current ones; copy the statistics."""
+        """Move the averaged weights and statistics a little towards the current ones."""
         decay = min(
             self._recipe.schedule.average_decay,
             (1 + self._schedule.last_epoch) / (10 + self._schedule.last_epoch),
@@ -208,17 +207,19 @@ class Trainer:
         )
         return evaluate(probabilities, self._val.labels)
 
-    def _keep(self, loss: float, rate: float, scores: Scores) -> None:
+    def _keep(self, done: Progress, scores: Scores) -> None:
         self._out.mkdir(parents=True, exist_ok=True)
-        quality = scores.mA + scores.f1
-        if quality > self._best and self._epoch > self._recipe.schedule.small_epochs:
+        quality = float(np.nan_to_num(scores.mA + scores.f1))
+        schedule = self._recipe.schedule
+        full_size = self._epoch > min(schedule.small_epochs, schedule.epochs - 1)
+        if quality > self._best and full_size:
             self._best = quality
             _write(self._out / "best.pt", self._deployable(scores))
         _write(self._out / "last.pt", self._resumable())
         line = {
             "epoch": self._epoch,
-            "loss": loss,
-            "images_per_second": rate,
+            "loss": done.loss,
+            "images_per_second": done.images_per_second,
             "mA": scores.mA,
             "f1": scores.f1,
             "accuracy": scores.accuracy,
@@ -255,11 +256,22 @@ class Trainer:
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "history": self._history.state_dict(),
+            "history": {
+                key: torch.from_numpy(value) for key, value in self._history.state_dict().items()
+            },
+            "data": self._data_digest(),
             "rng": torch.get_rng_state(),
         }
 
+    def _data_digest(self) -> str:
+        """Tells one set of training samples from another."""
+        digest = hashlib.sha256(self._train.ids.tobytes())
+        digest.update(self._train.labels.tobytes())
+        return digest.hexdigest()
+
     def _start_batch_norms(self) -> None:
+        if not any(hasattr(module, "folded_bias") for module in self._model.modules()):
+            return
         order = training_order(len(self._train), self._recipe.seed, 0)[:256]
         size = self._recipe.size_at(0)
         crops = next(batches(self._train, order, size, len(order), threads=self._threads)).crops
@@ -323,14 +335,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         options = dataclasses.replace(recipe.model, weights="none")
         model = build_model(len(schema), options)
         model.load_state_dict(state["model"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, UsageError) as error:
         raise InputError(f"{path}: not a model checkpoint of this version ({error})") from error
     return Checkpoint(model=model.eval(), recipe=recipe, schema=schema, facts=state["facts"])
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing") from error
     except Exception as error:  # torch raises many kinds on damaged files

@@ -45,6 +45,13 @@ class ScheduleOptions:
     average_decay: float = 0.998  # of the moving average of the weights that is validated and kept
     images: int = 0  # use only this many training images; 0 means all
 
+    def __post_init__(self) -> None:
+        for name, value in (("epochs", self.epochs), ("batch", self.batch)):
+            if value < 1:
+                raise UsageError(f"schedule.{name}={value}; expected at least 1")
+        if not 0 < self.warm_up < 1:
+            raise UsageError(f"schedule.warm_up={self.warm_up}; expected between 0 and 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
