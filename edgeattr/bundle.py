@@ -159,6 +159,7 @@ class Bundle:
         Returns:
             The bundle as read from its new place.
         """
+        before = _named_files(directory)
         directory.mkdir(parents=True, exist_ok=True)
         for variant in self.variants.values():
             target = directory / variant.file
@@ -174,10 +175,8 @@ class Bundle:
         np.savez_compressed(arrays, crops=self.golden.crops, logits=self.golden.logits)
         write_atomically(directory / self.golden.file, arrays.getvalue())
         write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
-        wanted = {self.golden.file, *(variant.file for variant in self.variants.values())}
-        for path in (*directory.glob("model-*"), *directory.glob("golden-*")):
-            if path.name not in wanted:
-                path.unlink()
+        for name in before - self._file_names():
+            (directory / name).unlink(missing_ok=True)
         return Bundle.read(directory)
 
     def zip(self, target: Path) -> None:
@@ -185,8 +184,7 @@ class Bundle:
         with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             if self.path is None:
                 raise BundleError(f"bundle {self.name!r} has not been written yet")
-            files = (entry.file for entry in self.variants.values())
-            for name in (_INDEX, self.golden.file, *files):
+            for name in (_INDEX, *sorted(self._file_names())):
                 info = zipfile.ZipInfo(name, _ZIP_TIME)
                 info.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(info, _read_member(self.path, name))
@@ -232,12 +230,16 @@ class Bundle:
             },
         }
 
+    def _file_names(self) -> set[str]:
+        return {self.golden.file, *(variant.file for variant in self.variants.values())}
+
     def _check(self, variant: Variant, content: bytes) -> None:
         found = hashlib.sha256(content).hexdigest()
         if found != variant.sha256:
             raise BundleError(
                 f"{variant.file} of {self.path or self.name} is damaged: its SHA-256 is "
-                f"{found[:12]}..., bundle.json says {variant.sha256[:12]}...; get the bundle again"
+                f"{found[:12]}..., bundle.json says {variant.sha256[:12]}...; "
+                "delete the bundle and get or convert it again"
             )
 
 
@@ -253,6 +255,8 @@ def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
     variants = {name: Variant(**entry) for name, entry in index["variants"].items()}
     for variant in variants.values():
         _plain_name(variant.file)
+        if not isinstance(variant.tolerance, int | float):
+            raise ValueError(f"tolerance {variant.tolerance!r} is not a number")
     return Bundle(
         name=index["name"],
         schema=AttributeSchema.from_json(index["schema"]),
@@ -260,11 +264,19 @@ def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
         thresholds=tuple(map(float, index["thresholds"])),
         scale=tuple(map(float, index["probability"]["scale"])),
         offset=tuple(map(float, index["probability"]["offset"])),
-        training=index["training"],
+        training=dict(index["training"]),
         variants=variants,
         golden=golden,
         path=path,
     )
+
+
+def _named_files(directory: Path) -> set[str]:
+    """Files of the bundle that lies there now, if any: what a new version may remove."""
+    try:
+        return Bundle.read(directory)._file_names()
+    except BundleError:
+        return set()
 
 
 def _plain_name(name: str) -> str:
@@ -280,6 +292,10 @@ def _check_consistent(bundle: Bundle, golden_sha256: str) -> None:
         count = len(getattr(bundle, field_name))
         if count != attributes:
             raise BundleError(f"{where} has {count} {field_name} for {attributes} attributes")
+        if not np.isfinite(getattr(bundle, field_name)).all():
+            raise BundleError(f"{where} has {field_name} that are no numbers")
+    if not all(0 <= threshold <= 1 for threshold in bundle.thresholds):
+        raise BundleError(f"{where} has thresholds outside 0..1")
     for field_name, supported in _SUPPORTED.items():
         asked = getattr(bundle.input, field_name)
         if asked != supported:

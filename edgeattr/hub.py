@@ -71,7 +71,10 @@ KNOWN: Mapping[str, RemoteFile] = MappingProxyType(
 def home() -> Path:
     """Where downloads and converted bundles are kept."""
     configured = os.environ.get("EDGEATTR_HOME")
-    return Path(configured).expanduser() if configured else Path.home() / ".cache" / "edgeattr"
+    try:
+        return Path(configured).expanduser() if configured else Path.home() / ".cache" / "edgeattr"
+    except RuntimeError as error:
+        raise UsageError(f"there is no home directory ({error}); set EDGEATTR_HOME") from error
 
 
 def default_bundle() -> Path:
@@ -93,10 +96,10 @@ def resolve_bundle(model: str | os.PathLike[str] | None) -> Path:
 
 
 def cached(name: str) -> Path | None:
-    """The local copy of a known file, if it is there and whole (by size)."""
+    """The local copy of a known file, if it is there and is what was published."""
     remote = _known(name)
     path = home() / "files" / remote.name
-    return path if path.is_file() and path.stat().st_size == remote.bytes else None
+    return path if _is_published(path, remote) else None
 
 
 def fetch(
@@ -119,12 +122,12 @@ def fetch(
     """
     wanted = remote or _known(name)
     path = home() / "files" / wanted.name
-    if path.is_file() and path.stat().st_size == wanted.bytes:
+    if _is_published(path, wanted):
         return path
     if os.environ.get("EDGEATTR_OFFLINE", "") not in ("", "0"):
         raise DownloadError(
             f"{name} is not in {path.parent} and EDGEATTR_OFFLINE forbids downloading it; "
-            f"put {wanted.url} there by hand"
+            f"download {wanted.url} elsewhere and put it there"
         )
     partial = path.with_name(path.name + ".part")
     try:
@@ -133,7 +136,7 @@ def fetch(
     except (OSError, http.client.HTTPException) as error:
         raise DownloadError(
             f"{name} could not be downloaded from {wanted.url}: {error}. "
-            "What came is kept and the next try goes on from there; "
+            "Whatever came is kept and the next try goes on from there; "
             f"or put the file at {path} by hand"
         ) from error
     found = sha256_of(partial)
@@ -145,6 +148,11 @@ def fetch(
         )
     os.replace(partial, path)
     return path
+
+
+def _is_published(path: Path, wanted: RemoteFile) -> bool:
+    right_size = path.is_file() and path.stat().st_size == wanted.bytes
+    return right_size and sha256_of(path) == wanted.sha256
 
 
 def _download(wanted: RemoteFile, partial: Path, progress: Callable[[int, int], None]) -> None:

@@ -42,6 +42,8 @@ class AttributeSchema:
         if repeated:
             raise InputError(f"attribute names must be unique; repeated: {', '.join(repeated)}")
         unknown = sorted({name for group in self.exclusive for name in group} - set(names))
+        if any(len(group) < 2 for group in self.exclusive):
+            raise InputError("an exclusive set has at least two attributes")
         if unknown:
             raise InputError(f"exclusive sets name unknown attributes: {', '.join(unknown)}")
 

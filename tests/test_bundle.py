@@ -89,6 +89,9 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
         ("input", {"height": 3}, "damaged"),
         ("variants", {"onnx-fp32": {}}, "damaged"),
         ("variants", [], "damaged"),
+        ("thresholds", [2.0] * 35, "outside 0..1"),
+        ("thresholds", [float("nan")] * 35, "no numbers"),
+        ("training", 3, "damaged"),
         ("golden", {"file": "../golden.npz"}, "not a plain file name"),
     ],
 )
@@ -184,3 +187,12 @@ def test_a_write_killed_at_any_file_leaves_the_old_bundle(
         monkeypatch.setattr(os, "replace", replace)
         Bundle.read(copy).verify()
         assert Bundle.read(copy).to_json() == old.to_json()
+
+
+def test_writing_removes_only_what_the_old_bundle_named(copy: Path) -> None:
+    (copy / "model-notes.txt").write_text("mine")
+    old = Bundle.read(copy)
+    fewer = dataclasses.replace(old, variants={"onnx-int8": old.variants["onnx-int8"]})
+    fewer.write(copy, {})
+    assert not (copy / old.variants["onnx-fp32"].file).exists()
+    assert (copy / "model-notes.txt").read_text() == "mine"

@@ -86,6 +86,21 @@ def test_another_file_than_published_is_removed(server: _Server) -> None:
     assert list((hub.home() / "files").iterdir()) == []
 
 
+def test_a_spoilt_cache_is_not_trusted(server: _Server) -> None:
+    path = hub.fetch("net", remote=_remote(server))
+    path.write_bytes(bytes(len(_CONTENT)))
+    assert hub.fetch("net", remote=_remote(server)).read_bytes() == _CONTENT
+
+
+def test_an_unusable_home_is_a_download_error(
+    server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "file"))
+    with pytest.raises(DownloadError, match="could not be downloaded"):
+        hub.fetch("net", remote=_remote(server))
+
+
 def test_unreachable(server: _Server) -> None:
     with pytest.raises(DownloadError, match="could not be downloaded"):
         hub.fetch("net", remote=_remote(server, url="http://127.0.0.1:9/none"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -53,6 +54,8 @@ def main() -> None:
 
     Typer ends with 130 after Ctrl-C, and SIGTERM is made to do the same.
     """
+    for name, level in (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8")):
+        os.environ.setdefault(name, level)  # what is wrong with a file we say ourselves
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()

@@ -38,15 +38,19 @@ def evaluate(
     Example: `edgeattr eval default --data peta:/data/PETA --split val --precision int8`
     """
     import edgeattr
+    from edgeattr.bundle import Bundle
     from edgeattr.files import write_atomically
+    from edgeattr.hub import resolve_bundle
     from edgeattr_train.datasets import open_dataset
 
     dataset = open_dataset(data, split)
+    names = [model, against] if against else [model]
+    for name in names:
+        Bundle.read(resolve_bundle(name))  # refuse a bad one before measuring the other
     results = []
-    for name in (model, against):
-        if name:
-            with edgeattr.load(name, runtime=runtime, precision=precision) as loaded:
-                results.append(_measure(name, loaded, dataset, quiet))
+    for name in names:
+        with edgeattr.load(name, runtime=runtime, precision=precision) as loaded:
+            results.append(_measure(name, loaded, dataset, quiet))
     if json_file is None:
         typer.echo(_table(results))
         return

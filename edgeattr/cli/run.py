@@ -71,7 +71,7 @@ def run(
     from edgeattr.video.detect import MotionDetector
     from edgeattr.video.sinks import EventsFile
 
-    _check_output(sources, output, events)
+    _check_files(sources, detector, output, events)
     failed = False
     finder = open_detector(detector, quiet)  # refuse a bad one before any file is opened
     with edgeattr.load(
@@ -102,8 +102,10 @@ def run(
         raise typer.Exit(1)
 
 
-def _check_output(sources: list[str], output: Path | None, events: Path | None) -> None:
-    """Refuse outputs that cannot be meant, before anything is opened."""
+def _check_files(
+    sources: list[str], detector: str, output: Path | None, events: Path | None
+) -> None:
+    """Refuse what cannot be meant before anything is opened, so that no old result is lost."""
     from edgeattr.video.sinks import check_video_name
 
     if output:
@@ -111,10 +113,13 @@ def _check_output(sources: list[str], output: Path | None, events: Path | None) 
         if len(sources) > 1:
             raise UsageError("--output takes one source; run once per video, or use --events alone")
     for target in (output, events):
-        if target and any(_same_file(target, Path(source)) for source in sources):
-            raise UsageError(f"{target} is the source itself; write the result somewhere else")
+        if target and any(_same_file(target, Path(name)) for name in (*sources, detector)):
+            raise UsageError(f"{target} is an input of this run; write the result somewhere else")
     if output and events and output.absolute() == events.absolute():
         raise UsageError(f"--output and --events both name {output}")
+    for source in sources:
+        if not (source.isdecimal() or "://" in source or Path(source).exists()):
+            raise InputError(f"{source}: no such file")
 
 
 def _same_file(first: Path, second: Path) -> bool:
@@ -144,7 +149,7 @@ def _run_one(
         source = VideoSource(name)
     except InputError as error:
         if events:
-            events.write(Summary(stream=name).to_json())
+            events.write(Summary(stream=name, error=str(error)).to_json())
         return str(error)
     total = min(filter(None, (source.announced_frames, max_frames)), default=None)
     with source, ProgressLine(Path(name).name, total, quiet=quiet) as bar:
@@ -167,9 +172,8 @@ def _run_one(
             for sink in (video, window):
                 if sink:
                     sink.close()
-        cut_off = max_frames is None and not (window and window.wants_stop)
     _conclude(summary, events, output, quiet)
-    return source.shortfall if cut_off else None
+    return summary.error
 
 
 def _conclude(

@@ -49,10 +49,13 @@ class Summary:
     crops_classified: int = 0  # crops that went through the model
     crops_seen: int = 0  # crops of tracked people, classified or not
     dropped_frames: int = 0  # frames of a live stream that were not processed
+    error: str | None = None  # why the stream was not processed to its end
 
     def to_json(self) -> dict[str, Any]:
         """The last line of the events file."""
         values = dataclasses.asdict(self)
+        if self.error is None:
+            del values["error"]
         return {"type": "summary", **values, "seconds": round(self.seconds, 3)}
 
 
@@ -107,6 +110,7 @@ class Pipeline:
         """
         summary = Summary(stream=source.name)
         people: dict[int, _Person] = {}
+        whole = max_frames is None
         try:
             tracker = PersonTracker(source.rate)
             start = time.monotonic()
@@ -117,7 +121,12 @@ class Pipeline:
                 summary.frames += 1
                 summary.seconds = frame.seconds + 1 / source.rate
                 if not report(summary, summary.frames / (time.monotonic() - start)):
+                    whole = False
                     break
+            summary.error = source.shortfall if whole else None
+        except BaseException as error:
+            summary.error = str(error) or "stopped"
+            raise
         finally:
             for number in sorted(people):
                 self._finish(number, people[number], summary)

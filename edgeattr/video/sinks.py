@@ -36,8 +36,11 @@ class EventsFile:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._stream: TextIO = sys.stdout
-        if path is not None:
+        if path is None:
+            if sys.stdout is None:
+                raise OutputError("standard output is closed; name a file with --events")
+            self._stream: TextIO = sys.stdout
+        else:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
@@ -59,7 +62,8 @@ class EventsFile:
     def close(self) -> None:
         """Close the file; standard output stays open."""
         if self.path is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # each line was handed over, or reported, before
+                self._stream.close()
 
 
 class VideoFile:
@@ -110,8 +114,8 @@ class VideoFile:
         width, height = self._size
         if image.shape[1] // 2 * 2 != width or image.shape[0] // 2 * 2 != height:
             image = cv2.resize(image, self._size).astype(np.uint8, copy=False)
-        frame = self._av.VideoFrame.from_ndarray(image[:height, :width], format="bgr24")
         try:
+            frame = self._av.VideoFrame.from_ndarray(image[:height, :width], format="bgr24")
             self._container.mux(self._stream.encode(frame))
         except (OSError, ValueError, self._av.error.FFmpegError) as error:
             raise self._fail(error) from error

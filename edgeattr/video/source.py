@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ __all__ = ["Frame", "VideoSource"]
 
 _DEFAULT_RATE = 25.0  # frames/s where the file does not say, as raw H.264 does not
 _RATES = (1.0, 240.0)  # what a file may say and be believed
+_RETRIES = 60  # failed reads in a row, inside a file, before it is given up
 _MISSING_SHARE = 0.02  # of the announced frames may be missing: containers only estimate
 
 
@@ -43,7 +43,6 @@ class VideoSource:
     """
 
     def __init__(self, source: str) -> None:
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # errors are reported from here
         self.name = _without_password(source)
         self._capture = _open(source)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -54,6 +53,7 @@ class VideoSource:
         self.announced_frames = int(frames) if known else None  # None: not known
         self._read = 0
         self._first = self._next_image()
+        self._start = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
         if self._first is None:
             self.close()
             raise InputError(f"{self.name}: opened, but not one frame of it can be decoded")
@@ -65,12 +65,13 @@ class VideoSource:
         return self._first.shape[1], self._first.shape[0]
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame, in order. Damaged pictures inside the stream are skipped by the decoder."""
-        image = self._first
+        """Every frame that can be decoded, in order, at the container's times."""
+        image, seconds = self._first, 0.0
         while image is not None:
-            yield Frame(image, self._read, self._read / self.rate)
+            yield Frame(image, self._read, seconds)
             self._read += 1
             image = self._next_image()
+            seconds = self._time_after(seconds)
 
     @property
     def shortfall(self) -> str | None:
@@ -79,8 +80,8 @@ class VideoSource:
         if announced is None or self._read >= announced * (1 - _MISSING_SHARE) - 1:
             return None
         return (
-            f"{self.name}: ends after frame {self._read} of {announced}; "
-            "the file is cut off or damaged from there on"
+            f"{self.name}: only {self._read} of {announced} frames can be decoded; "
+            "the file is cut off or damaged"
         )
 
     def close(self) -> None:
@@ -99,8 +100,18 @@ class VideoSource:
         self.close()
 
     def _next_image(self) -> Image | None:
-        ok, image = self._capture.read()
-        return image.astype(np.uint8, copy=False) if ok and image is not None else None
+        """The next picture that can be decoded; damaged ones inside a file are passed over."""
+        inside = self.announced_frames is not None and self._read < self.announced_frames
+        for _ in range(_RETRIES if inside else 1):
+            ok, image = self._capture.read()
+            if ok and image is not None:
+                return image.astype(np.uint8, copy=False)
+        return None
+
+    def _time_after(self, seconds: float) -> float:
+        """The container's time of the picture just read, or one step on where it has none."""
+        told = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000 - self._start
+        return told if seconds < told < math.inf else seconds + 1 / self.rate
 
 
 def _without_password(source: str) -> str:
@@ -109,6 +120,8 @@ def _without_password(source: str) -> str:
 
 
 def _open(source: str) -> cv2.VideoCapture:
+    if not source or "\0" in source or source != source.encode(errors="replace").decode():
+        raise InputError(f"{source!r}: not a name that OpenCV can open; rename the file")
     if source.isdecimal():
         capture = cv2.VideoCapture(int(source))
     elif "://" in source:
@@ -125,7 +138,7 @@ def _open(source: str) -> cv2.VideoCapture:
     if not capture.isOpened():
         capture.release()
         raise InputError(
-            f"{_without_password(source)}: not a video that can be decoded; if a player shows it, "
-            "convert it with: ffmpeg -i INPUT -c:v libx264 converted.mp4"
+            f"{_without_password(source)}: not a video that can be decoded. Is the camera there, "
+            "does a player show the file? Then convert it: ffmpeg -i FILE -c:v libx264 new.mp4"
         )
     return capture

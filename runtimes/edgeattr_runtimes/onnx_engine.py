@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
 from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
 
 if TYPE_CHECKING:
@@ -30,12 +30,15 @@ def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.
 
     Raises:
         MissingDependency: onnxruntime is not installed.
+        UsageError: threads is not a whole number from 1.
         RuntimeFailure: not a model that ONNX Runtime can run.
     """
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingDependency("onnxruntime", extra=None, purpose="run ONNX models") from error
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise UsageError(f"threads={threads!r}; expected a whole number from 1")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only

@@ -107,25 +107,25 @@ def test_run_on_a_cut_off_video(walking_video: Path, tmp_path: Path) -> None:
     cut.write_bytes(content[: len(content) * 6 // 10])
     done = _edgeattr("run", cut, "--detector", "motion", "--events", events, code=1)
     assert "the file is cut off or damaged" in done.stderr
-    assert _events(events)[-1]["type"] == "summary"
+    assert "of 40 frames" in str(_events(events)[-1]["error"])
 
 
-def test_run_on_text_and_on_a_missing_file_still_does_the_good_one(
-    walking_video: Path, tmp_path: Path
-) -> None:
+def test_run_on_text_still_does_the_good_one(walking_video: Path, tmp_path: Path) -> None:
     text, events = tmp_path / "text.mp4", tmp_path / "e.jsonl"
     text.write_text("this is no video")
-    done = _edgeattr(
-        "run", text, tmp_path / "none.mp4", walking_video,
-        "--detector", "motion", "--events", events, code=1,
-    )  # fmt: skip
+    done = _edgeattr("run", text, walking_video, "--detector", "motion", "--events", events, code=1)
     assert "text.mp4: not a video that can be decoded" in done.stderr
-    assert "none.mp4: no such file" in done.stderr
     kinds = [(line["type"], Path(str(line["stream"])).name) for line in _events(events)]
-    assert kinds == [
-        ("summary", "text.mp4"), ("summary", "none.mp4"),
-        ("person", "walk.mp4"), ("summary", "walk.mp4"),
-    ]  # fmt: skip
+    assert kinds == [("summary", "text.mp4"), ("person", "walk.mp4"), ("summary", "walk.mp4")]
+    assert "not a video" in str(_events(events)[0]["error"])
+
+
+def test_a_missing_source_touches_no_old_result(walking_video: Path, tmp_path: Path) -> None:
+    events = tmp_path / "e.jsonl"
+    events.write_text("old")
+    done = _edgeattr("run", walking_video, tmp_path / "none.mp4", "--events", events, code=1)
+    assert "none.mp4: no such file" in done.stderr
+    assert events.read_text() == "old"
 
 
 def test_run_refuses_a_bad_detector_and_output(walking_video: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_signal_ends_the_run_with_everything_known_written(
     assert process.returncode == 130
     assert "Traceback" not in errors
     summary = _events(events)[-1]
-    assert summary["type"] == "summary"
+    assert (summary["type"], summary["error"]) == ("summary", "stopped")
     capture = cv2.VideoCapture(str(video))
     written = sum(1 for _ in iter(lambda: capture.read()[0], False))
     assert 0 < int(str(summary["frames"])) <= written <= int(str(summary["frames"])) + 1

@@ -1,7 +1,11 @@
+import os
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgeattr.crops import Image
 from edgeattr.errors import InputError
 from edgeattr.video.source import VideoSource
 
@@ -26,7 +30,7 @@ def test_a_cut_off_file_gives_what_it_has_and_says_what_is_missing(
     with VideoSource(str(cut)) as source:
         count = len(list(source.frames()))
         assert 0 < count < 38
-        assert f"ends after frame {count} of 40" in (source.shortfall or "")
+        assert f"only {count} of 40 frames" in (source.shortfall or "")
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video at all\n" * 50])
@@ -50,3 +54,56 @@ def test_raw_h264_has_no_length_but_all_frames(shared: Path) -> None:
         assert 1 <= source.rate <= 240
         assert sum(1 for _ in source.frames()) == 596
         assert source.shortfall is None
+
+
+def test_a_damaged_packet_costs_only_its_own_frames(tmp_path: Path) -> None:
+    """Twelve groups of pictures; garbage in the middle of the file spoils one or two."""
+    path = tmp_path / "long.mp4"
+    rng = np.random.default_rng(0)
+    _write(path, [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(120)], keyint=10)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    path.write_bytes(content)
+    with VideoSource(str(path)) as source:
+        assert 90 < sum(1 for _ in source.frames()) <= 120
+
+
+def test_times_are_the_container_s(tmp_path: Path) -> None:
+    path = tmp_path / "variable.mp4"
+    times = [0, 100, 200, 1200, 1300, 3000]  # milliseconds
+    _write(path, [np.full((64, 64, 3), 20 * i, np.uint8) for i in range(6)], times=times)
+    with VideoSource(str(path)) as source:
+        seconds = [frame.seconds for frame in source.frames()]
+    assert seconds == pytest.approx([time / 1000 for time in times], abs=0.01)
+
+
+def _write(
+    path: Path, frames: list[Image], *, keyint: int = 250, times: list[int] | None = None
+) -> None:
+    import av
+
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=1000 if times else 10)
+        stream.options = {"g": str(keyint), "bf": "0"}
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for index, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts = times[index] if times else index
+            frame.time_base = Fraction(1, 1000 if times else 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
+    with pytest.raises(InputError, match="rename the file"):
+        VideoSource(name)
+
+
+def test_passwords_do_not_reach_names_and_errors() -> None:
+    with pytest.raises(InputError) as caught:
+        VideoSource("rtsp://user:secret@127.0.0.1:9/none")
+    assert "secret" not in str(caught.value)
+    assert "rtsp://127.0.0.1:9/none" in str(caught.value)
