@@ -14,6 +14,7 @@ from edgeattr.errors import ContractNotMet, MissingDependency
 from edgeattr.files import atomic_path
 
 if TYPE_CHECKING:
+    import onnx
     import torch
     from torch import nn
 
@@ -54,23 +55,7 @@ def onnx_from_torch(
 
     with torch.no_grad():
         reference = model(torch.from_numpy(crops)).logits.float().numpy()
-    folded = _LogitsOnly(fold_batch_norms(model))
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        program = torch.onnx.export(
-            folded,
-            (torch.from_numpy(crops[:2]),),
-            input_names=["crops"],
-            output_names=["logits"],
-            dynamic_shapes=({0: batch},),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
-    _tidy(proto)
+    proto = _export(_logits_only(fold_batch_norms(model)), crops)
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(target) as temporary:
         onnx.save(proto, str(temporary))
@@ -82,6 +67,28 @@ def onnx_from_torch(
                 f"{TOLERANCE:g}; nothing was written"
             )
     return reference, worst
+
+
+def _export(module: nn.Module, crops: npt.NDArray[np.uint8]) -> onnx.ModelProto:
+    """The graph with a free batch dimension, and without the exporter's notes."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            module,
+            (torch.from_numpy(crops[:2]),),
+            input_names=["crops"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    _tidy(proto)
+    return proto
 
 
 def fold_batch_norms(model: AttributeNet) -> AttributeNet:
@@ -101,7 +108,8 @@ def fold_batch_norms(model: AttributeNet) -> AttributeNet:
     return folded
 
 
-def _LogitsOnly(model: AttributeNet) -> nn.Module:  # noqa: N802 - builds a class on use
+def _logits_only(model: AttributeNet) -> nn.Module:
+    """The model with one output."""
     from torch import nn
 
     class LogitsOnly(nn.Module):
@@ -116,11 +124,8 @@ def _LogitsOnly(model: AttributeNet) -> nn.Module:  # noqa: N802 - builds a clas
     return LogitsOnly().eval()
 
 
-def _tidy(proto: object) -> None:
+def _tidy(proto: onnx.ModelProto) -> None:
     """Drop the exporter's notes, which name files of the machine that exported."""
-    import onnx
-
-    assert isinstance(proto, onnx.ModelProto)
     for node in proto.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeattr.cli.options import Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.errors import MissingDependency, UsageError
+
+if TYPE_CHECKING:
+    from edgeattr_train.engine import Progress
 
 __all__ = ["train"]
 
@@ -35,7 +38,7 @@ def train(
     try:
         from edgeattr_convert.build import bundle_from_checkpoint
         from edgeattr_train.datasets import open_dataset
-        from edgeattr_train.engine import Progress, Trainer
+        from edgeattr_train.engine import Trainer
         from edgeattr_train.recipe import load_recipe
     except ImportError as error:
         raise MissingDependency(
@@ -51,22 +54,21 @@ def train(
     if resume and trainer.resume():
         note(f"resuming {out}", quiet=quiet)
     with ProgressLine("training", quiet=quiet) as bar:
-
-        def report(progress: Progress) -> None:
-            done = progress.epoch * progress.steps + progress.step
-            bar.update(
-                done,
-                f"epoch {progress.epoch + 1}/{progress.epochs}, loss {progress.loss:.3f}, "
-                f"{progress.images_per_second:.0f} images/s",
-                total=progress.epochs * progress.steps,
-            )
-            if progress.scores:
-                note(
-                    f"epoch {progress.epoch + 1}: loss {progress.loss:.3f}, validation "
-                    f"mA {progress.scores.mA:.2f}, F1 {progress.scores.f1:.2f}",
-                    quiet=quiet,
-                )
-
-        checkpoint = trainer.run(report)
+        checkpoint = trainer.run(lambda progress: _report(progress, bar, quiet))
     bundle = bundle_from_checkpoint(checkpoint, out / f"{options.name}.edgeattr", options.name)
     note(f"wrote {bundle.path}: {checkpoint.facts}", quiet=quiet)
+
+
+def _report(progress: Progress, bar: ProgressLine, quiet: bool) -> None:
+    bar.update(
+        progress.epoch * progress.steps + progress.step,
+        f"epoch {progress.epoch + 1}/{progress.epochs}, loss {progress.loss:.3f}, "
+        f"{progress.images_per_second:.0f} images/s",
+        total=progress.epochs * progress.steps,
+    )
+    if progress.scores:
+        note(
+            f"epoch {progress.epoch + 1}: loss {progress.loss:.3f}, validation "
+            f"mA {progress.scores.mA:.2f}, F1 {progress.scores.f1:.2f}",
+            quiet=quiet,
+        )

@@ -40,7 +40,7 @@ def test_version_and_wrong_usage() -> None:
     assert _edgeattr("--version").stdout.startswith("edgeattr 0.")
     _edgeattr("run", code=2)
     _edgeattr("nonsense", code=2)
-    _edgeattr("run", "x.mp4", "--precision", "int4", code=2)
+    _edgeattr("predict", __file__, "--precision", "int4", code=2)
 
 
 def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
@@ -138,7 +138,8 @@ def test_run_refuses_a_bad_detector_and_output(walking_video: Path, tmp_path: Pa
     content = walking_video.read_bytes()
     for option in ("--output", "--events"):
         assert (
-            "source itself" in _edgeattr("run", walking_video, option, walking_video, code=2).stderr
+            "an input of this run"
+            in _edgeattr("run", walking_video, option, walking_video, code=2).stderr
         )
     assert walking_video.read_bytes() == content
     done = _edgeattr("run", walking_video, "--detector", "motion", "--events", "/dev/full", code=1)
