@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +44,8 @@ def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only
-    # x86 without VNNI adds products of uint8 and int8 in 16 bits, which overflow: use uint8 both
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
+        options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
     try:
         return onnxruntime.InferenceSession(
             model, sess_options=options, providers=["CPUExecutionProvider"]
@@ -51,6 +53,16 @@ def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         name = model if isinstance(model, str) else "the model"
         raise RuntimeFailure(f"ONNX Runtime cannot open {name}: {error}") from error
+
+
+def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
+    """Whether products of uint8 and int8 are added in 16 bits here: x86 without VNNI."""
+    if machine not in ("x86_64", "AMD64"):
+        return False
+    try:
+        return "vnni" not in cpuinfo.read_text()
+    except OSError:
+        return True  # not known: rather slow than wrong
 
 
 def available_cores() -> int:

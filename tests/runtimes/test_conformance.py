@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ import pytest
 from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, RuntimeFailure
 from edgeattr.hub import default_bundle
-from edgeattr_runtimes import ENGINES, Runtime, available, open_runtime
+from edgeattr_runtimes import ENGINES, Runtime, available, onnx_engine, open_runtime
+from edgeattr_runtimes.onnx_engine import _int8_overflows
 
 _CASES = [(engine, precision) for engine in ENGINES for precision in ("fp32", "int8")]
 
@@ -81,3 +83,22 @@ def test_close_is_final_and_may_be_repeated(engine: str) -> None:
     opened.close()
     with pytest.raises(RuntimeFailure, match="closed"):
         opened.infer(_crops(1))
+
+
+def test_int8_is_exact_on_processors_that_would_overflow(tmp_path: Path) -> None:
+    for name, flags in (("old", "sse4_1 avx2 avx512f"), ("new", "avx2 avx512_vnni")):
+        (tmp_path / name).write_text(f"flags : {flags}\n")
+    assert _int8_overflows("x86_64", tmp_path / "old")
+    assert _int8_overflows("x86_64", tmp_path / "absent")
+    assert not _int8_overflows("x86_64", tmp_path / "new")
+    assert not _int8_overflows("aarch64", tmp_path / "absent")
+
+
+def test_the_exact_mode_gives_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle.read(default_bundle())
+    with open_runtime(bundle, "onnxruntime", "int8") as fast:
+        expected = fast.infer(bundle.golden.crops).logits
+    monkeypatch.setattr(onnx_engine, "_int8_overflows", lambda machine, cpuinfo: True)
+    with open_runtime(bundle, "onnxruntime", "int8") as exact:
+        found = exact.infer(bundle.golden.crops).logits
+    assert np.abs(found - expected).max() < 0.2
