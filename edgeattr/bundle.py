@@ -36,7 +36,16 @@ RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 
 _INDEX = "bundle.json"
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": RESIZE_RULE}
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error)
+_DAMAGE = (  # what reading a damaged file may raise
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 
 
@@ -209,9 +218,9 @@ class Bundle:
             )
         try:
             bundle = _from_json(index, path)
+            _check_consistent(bundle, index["golden"]["sha256"])
         except _DAMAGE as error:
             raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
-        _check_consistent(bundle, index["golden"]["sha256"])
         return bundle
 
     def to_json(self) -> dict[str, Any]:
@@ -243,9 +252,9 @@ class Bundle:
             )
 
 
-def variant_file(precision: str, sha256: str, suffix: str = ".onnx") -> str:
+def variant_file(precision: str, sha256: str) -> str:
     """The name of a variant's file inside a bundle."""
-    return f"model-{precision}-{sha256[:8]}{suffix}"
+    return f"model-{precision}-{sha256[:8]}.onnx"
 
 
 def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
@@ -319,5 +328,5 @@ def _read_member(path: Path, name: str) -> bytes:
             return (path / name).read_bytes()
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
-    except (*_DAMAGE, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise BundleError(f"{path}: {name} is missing or cannot be read ({error})") from error

@@ -93,6 +93,7 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
         ("thresholds", [float("nan")] * 35, "no numbers"),
         ("training", 3, "damaged"),
         ("golden", {"file": "../golden.npz"}, "not a plain file name"),
+        ("golden", {"file": Bundle.read(default_bundle()).golden.file}, "damaged.*sha256"),
     ],
 )
 def test_damaged_index(copy: Path, key: str, value: object, message: str) -> None:
@@ -136,6 +137,14 @@ def test_zip_holds_only_what_the_index_names(copy: Path, tmp_path: Path) -> None
             bundle.golden.file,
             *(variant.file for variant in bundle.variants.values()),
         }
+
+
+@pytest.mark.parametrize("keep", [0, 4, 3000])
+def test_cut_off_golden_crops_are_a_bundle_error(copy: Path, keep: int) -> None:
+    golden = copy / Bundle.read(copy).golden.file
+    golden.write_bytes(golden.read_bytes()[:keep])
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.read(copy)
 
 
 def test_files_stay_inside_the_bundle(copy: Path) -> None:

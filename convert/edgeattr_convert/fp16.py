@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from edgeattr.errors import MissingDependency
+from edgeattr.files import write_atomically
 
 __all__ = ["fp16_from_onnx"]
 
@@ -43,4 +44,4 @@ def fp16_from_onnx(source: Path, target: Path) -> None:
     OnnxModel.graph_topological_sort(model.graph)  # it appends its casts at the end,
     del model.graph.value_info[:]  # and leaves the types from before
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(target))
+    write_atomically(target, model.SerializeToString())

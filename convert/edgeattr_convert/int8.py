@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.errors import InputError, MissingDependency
+from edgeattr.files import write_atomically
 
 if TYPE_CHECKING:
     import onnx
@@ -99,7 +100,7 @@ def int8_from_onnx(
             break
         best = change, first, content
     assert best is not None
-    target.write_bytes(best[2])
+    write_atomically(target, best[2])
     return Quantized(error=best[0], float_convolutions=best[1], convolutions=len(convolutions))
 
 

@@ -24,7 +24,7 @@ def info(
     from edgeattr.hub import resolve_bundle
 
     bundle = Bundle.read(resolve_bundle(model))
-    bundle.verify()
+    sizes = {name: len(bundle.read_file(entry)) for name, entry in bundle.variants.items()}
     if as_json:
         typer.echo(json.dumps(bundle.to_json(), indent=1))
         return
@@ -45,7 +45,6 @@ def info(
         typer.echo(f"  {group:<12} {', '.join(names)}")
     typer.echo("\nvariants")
     for name, variant in bundle.variants.items():
-        size = len(bundle.read_file(variant)) / 2**20
         metrics = variant.metrics
         scores = (
             f"  mA {metrics['mA']:.2f}  F1 {metrics['f1']:.2f} on {metrics['dataset']} "
@@ -53,4 +52,4 @@ def info(
             if metrics
             else ""
         )
-        typer.echo(f"  {name:<12} {size:6.1f} MiB{scores}  {variant.verdict}")
+        typer.echo(f"  {name:<12} {sizes[name] / 2**20:6.1f} MiB{scores}  {variant.verdict}")

@@ -153,8 +153,8 @@ def _run_one(
         return str(error)
     total = min(filter(None, (source.announced_frames, max_frames)), default=None)
     with source, ProgressLine(Path(name).name, total, quiet=quiet) as bar:
+        window = Window(name) if show else None  # first: it may refuse, and holds no file
         video = VideoFile(output, source.size, source.rate) if output else None
-        window = Window(name) if show else None
         pipeline = Pipeline(
             model,
             detector,

@@ -139,7 +139,7 @@ class VideoFile:
     def _fail(self, error: BaseException) -> OutputError:
         """Drop the unfinished file."""
         self._open = False
-        with contextlib.suppress(BaseException):
+        with contextlib.suppress(Exception):
             self._whole.__exit__(type(error), error, None)
         return OutputError(f"{self._path}: cannot be written ({error}); nothing was replaced")
 

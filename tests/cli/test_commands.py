@@ -146,6 +146,20 @@ def test_run_refuses_a_bad_detector_and_output(walking_video: Path, tmp_path: Pa
     assert "No space left" in done.stderr
 
 
+def test_a_window_without_a_desktop_leaves_nothing_behind(
+    walking_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    video = tmp_path / "out.mp4"
+    done = _edgeattr(
+        "run", walking_video, "--detector", "motion", "--show", "--output", video, code=1
+    )
+    assert "needs a desktop" in done.stderr
+    assert not list(tmp_path.glob("*.mp4"))
+    assert not list(tmp_path.glob(".*.mp4"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_with_everything_known_written(
     walking_video: Path, tmp_path: Path, number: signal.Signals
