@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import read_image, stack_crops
+from edgeattr.crops import stack_crops
 from edgeattr_train.datasets import AttributeDataset
 
 __all__ = ["interleaved", "load_crops", "machine"]
@@ -51,4 +51,4 @@ def rate(count: int, seconds: list[float]) -> float:
 
 def load_crops(data: AttributeDataset, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Every image of a data set at a model's input size, uint8 [N, height, width, 3]."""
-    return stack_crops([read_image(path) for path in data.paths], height, width)
+    return stack_crops([data.read(index) for index in range(len(data))], height, width)

@@ -11,6 +11,7 @@ through OpenVINO, which it is published for. Needs the extras train and openvino
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,9 @@ def _size(bundle: Bundle) -> tuple[int, int]:
     from edgeattr_train.recipe import recipe_from_dict
 
     recipe = recipe_from_dict(bundle.training["recipe"])
-    options = {**recipe.to_dict()["model"], "weights": "none"}
-    model = build_model(len(bundle.schema), type(recipe.model)(**options)).eval()
+    options = dataclasses.replace(recipe.model, weights="none", start="")
+    size = (bundle.input.height, bundle.input.width)
+    model = build_model(len(bundle.schema), options, size).eval()
     crop = torch.zeros((1, bundle.input.height, bundle.input.width, 3), dtype=torch.uint8)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(crop)

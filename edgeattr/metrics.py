@@ -4,6 +4,10 @@ Definitions: mA is the mean over attributes of (TPR + TNR) / 2. Accuracy, precis
 example-based: computed per image over its set of labels, then averaged; F1 is the harmonic mean
 of that precision and recall (Deng et al. 2014; Li et al. 2015). AP is the area under the
 precision-recall steps, mAP its mean over attributes that have a positive.
+
+A label is 1 for yes, 0 for no, -1 for unknown. An unknown label counts nowhere: attributes are
+measured on the images where they are known, images on the attributes that are known of them, and an
+image of which nothing is known is left out.
 """
 
 from __future__ import annotations
@@ -15,9 +19,16 @@ import numpy.typing as npt
 
 from edgeattr.errors import InputError
 
-__all__ = ["Scores", "average_precision", "evaluate", "mean_accuracy_per_attribute"]
+__all__ = [
+    "Scores",
+    "average_precision",
+    "evaluate",
+    "expected_calibration_error",
+    "mean_accuracy_per_attribute",
+]
 
 _FloatArray = npt.NDArray[np.float64]
+_BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +43,7 @@ class Scores:
     mAP: float  # noqa: N815 - the field's own spelling
     per_attribute_mA: _FloatArray  # noqa: N815 - [C]
     per_attribute_ap: _FloatArray  # [C]
-    positives: npt.NDArray[np.int64]  # [C], images that have the attribute
+    positives: npt.NDArray[np.int64]  # [C], images known to have the attribute
 
 
 def evaluate(
@@ -42,32 +53,26 @@ def evaluate(
 
     Args:
         probabilities: [N, C], 0..1.
-        labels: [N, C], 0 or 1.
+        labels: [N, C], 1 yes, 0 no, -1 unknown.
         thresholds: one for all or one per attribute [C]; a probability above it says yes.
 
     Raises:
-        InputError: shapes differ, there is no image, or a value is not a number.
+        InputError: shapes differ, there is no image or no known label, or a value is not a number.
     """
-    scores = np.asarray(probabilities, np.float64)
-    truth = np.asarray(labels)
-    if scores.ndim != 2 or scores.shape != truth.shape or scores.shape[0] == 0:
-        raise InputError(
-            f"probabilities {scores.shape} and labels {truth.shape} must both be "
-            "[images, attributes] with at least one image"
-        )
-    if not np.isfinite(scores).all():
-        raise InputError("probabilities contain NaN or infinity: the model's output is broken")
+    scores, truth = _pairs(probabilities, labels)
+    known, positive = truth >= 0, truth > 0
     yes = scores > np.asarray(thresholds, np.float64)
-    positive = truth > 0
-    balanced = mean_accuracy_per_attribute(yes, positive)
-    both = (yes & positive).sum(1)
-    either = (yes | positive).sum(1)
-    precision = float(np.mean(_ratio(both, yes.sum(1), empty=0.0)))
-    recall = float(np.mean(_ratio(both, positive.sum(1), empty=0.0)))
-    ap = np.array([average_precision(scores[:, c], positive[:, c]) for c in range(scores.shape[1])])
+    balanced = mean_accuracy_per_attribute(yes, positive, known)
+    ap = np.array(
+        [
+            average_precision(scores[known[:, c], c], positive[known[:, c], c])
+            for c in range(scores.shape[1])
+        ]
+    )
+    accuracy, precision, recall = _example_based(yes & known, positive, known)
     return Scores(
         mA=_mean(balanced),
-        accuracy=100 * float(np.mean(_ratio(both, either, empty=0.0))),
+        accuracy=100 * accuracy,
         precision=100 * precision,
         recall=100 * recall,
         f1=100 * 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
@@ -79,12 +84,45 @@ def evaluate(
 
 
 def mean_accuracy_per_attribute(
-    yes: npt.NDArray[np.bool_], positive: npt.NDArray[np.bool_]
+    yes: _BoolArray, positive: _BoolArray, known: _BoolArray | None = None
 ) -> _FloatArray:
-    """(TPR + TNR) / 2 of each attribute, [C], 0..100; NaN where only one class is present."""
+    """(TPR + TNR) / 2 of each attribute, [C], 0..100; NaN where only one class is present.
+
+    Args:
+        yes: what was said, [N, C].
+        positive: truth, [N, C].
+        known: which pairs count, [N, C]; all where absent.
+    """
+    counted = np.ones_like(positive) if known is None else known
+    negative = ~positive & counted
+    positive = positive & counted
     tpr = _ratio((yes & positive).sum(0), positive.sum(0), empty=np.nan)
-    tnr = _ratio((~yes & ~positive).sum(0), (~positive).sum(0), empty=np.nan)
+    tnr = _ratio((~yes & negative).sum(0), negative.sum(0), empty=np.nan)
     return 50.0 * (tpr + tnr)
+
+
+def expected_calibration_error(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15
+) -> float:
+    """How far probabilities are from what happens, percent.
+
+    All known (image, attribute) pairs are dealt into ``bins`` bins of equal width by their
+    probability p; ECE = sum over bins of (share of the pairs) * |mean p - share that is positive|
+    (Naeini et al., AAAI 2015; Guo et al., ICML 2017, for the positive class).
+
+    Args:
+        probabilities: [N, C], 0..1.
+        labels: [N, C], 1 yes, 0 no, -1 unknown.
+        bins: how many.
+
+    Raises:
+        InputError: as :func:`evaluate`.
+    """
+    scores, truth = _pairs(probabilities, labels)
+    p, happened = scores[truth >= 0], truth[truth >= 0] > 0
+    place = np.clip((p * bins).astype(np.int64), 0, bins - 1)
+    gaps = np.bincount(place, p - happened, minlength=bins)  # per bin: pairs * (mean p - share)
+    return float(100.0 * np.abs(gaps).sum() / p.size)
 
 
 def average_precision(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
@@ -108,6 +146,38 @@ def average_precision(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     retrieved = (np.arange(truth.size) + 1)[last_of_tie]
     gained = np.diff(hits, prepend=0)
     return float(100.0 * np.sum(gained * hits / retrieved) / truth.sum())
+
+
+def _pairs(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike
+) -> tuple[_FloatArray, npt.NDArray[np.int8]]:
+    """Both as arrays [N, C], checked."""
+    scores, truth = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if scores.ndim != 2 or scores.shape != truth.shape or scores.shape[0] == 0:
+        raise InputError(
+            f"probabilities {scores.shape} and labels {truth.shape} must both be "
+            "[images, attributes] with at least one image"
+        )
+    if not np.isfinite(scores).all():
+        raise InputError("probabilities contain NaN or infinity: the model's output is broken")
+    if not np.isin(truth, (-1, 0, 1)).all():
+        raise InputError("labels must be 1 (yes), 0 (no) or -1 (unknown)")
+    if not (truth >= 0).any():
+        raise InputError("no label is known (all are -1): there is nothing to measure on")
+    return scores, truth.astype(np.int8)
+
+
+def _example_based(
+    yes: _BoolArray, positive: _BoolArray, known: _BoolArray
+) -> tuple[float, float, float]:
+    """Accuracy, precision and recall per image, averaged over images with a known label; 0..1."""
+    some = known.any(1)
+    both = (yes & positive).sum(1)[some]
+    either = (yes | positive).sum(1)[some]
+    said, true = yes.sum(1)[some], positive.sum(1)[some]
+    ratios = (_ratio(both, whole, empty=0.0).mean() for whole in (either, said, true))
+    accuracy, precision, recall = map(float, ratios)
+    return accuracy, precision, recall
 
 
 def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike, *, empty: float) -> _FloatArray:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import read_image
 from edgeattr.errors import InputError
-from edgeattr.metrics import Scores, evaluate
+from edgeattr.metrics import Scores, evaluate, expected_calibration_error
 from edgeattr.model import AttributeModel
 from edgeattr_train.datasets import AttributeDataset
 
@@ -27,7 +26,9 @@ class Evaluation:
     """How a model did on a data set."""
 
     scores: Scores
+    logits: npt.NDArray[np.float32]  # [N, C], before calibration
     decisions: npt.NDArray[np.bool_]  # [N, C], its yes
+    ece: float  # expected calibration error of its probabilities, percent
     images_per_second: float  # of resize and inference, without reading files
 
 
@@ -40,7 +41,8 @@ def evaluate_model(
     """Run a model over a data set.
 
     Raises:
-        InputError: the attributes differ from the model's, or an image cannot be read.
+        InputError: the attributes differ from the model's, an image cannot be read, or no label is
+            known.
     """
     if data.schema.names != model.bundle.schema.names:
         raise InputError(
@@ -49,7 +51,7 @@ def evaluate_model(
         )
     rows, busy = [], 0.0
     for start in range(0, len(data), _BATCH):
-        images = [read_image(path) for path in data.paths[start : start + _BATCH]]
+        images = [data.read(index) for index in range(start, min(start + _BATCH, len(data)))]
         begin = time.perf_counter()
         rows.append(model.logits(images))
         busy += time.perf_counter() - begin
@@ -58,7 +60,9 @@ def evaluate_model(
     probabilities = model.decision.probabilities(logits)
     return Evaluation(
         scores=evaluate(probabilities, data.labels, model.bundle.thresholds),
+        logits=logits,
         decisions=probabilities > np.asarray(model.bundle.thresholds),
+        ece=expected_calibration_error(probabilities, data.labels),
         images_per_second=len(data) / busy,
     )
 

@@ -21,10 +21,11 @@ from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.golden import golden_crops
 from edgeattr_convert.int8 import int8_from_onnx
 from edgeattr_runtimes.onnx_engine import OnnxEngine
+from edgeattr_train.calibrate import DecisionFit
 from edgeattr_train.datasets import AttributeDataset
 
 if TYPE_CHECKING:
-    from edgeattr_train.engine import Checkpoint
+    from edgeattr_train.checkpoint import Checkpoint
     from edgeattr_train.recipe import Recipe
 
 __all__ = ["Int8Options", "add_fp16", "add_int8", "bundle_from_checkpoint"]
@@ -49,12 +50,19 @@ class Int8Options:
 def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -> Bundle:
     """Export a trained model into a new bundle with the variant ``onnx-fp32``.
 
+    Args:
+        checkpoint: the trained model. Where no decision has been fitted, the bundle answers by
+            the raw probability and 0.5.
+        directory: ``NAME.edgeattr``.
+        name: the bundle's.
+
     Raises:
         ContractNotMet: the export answers otherwise than the trained model; nothing is written.
     """
     from edgeattr_convert.onnx_from_torch import TOLERANCE, onnx_from_torch
 
     recipe, attributes = checkpoint.recipe, len(checkpoint.schema)
+    decision = DecisionFit(**checkpoint.decision) if checkpoint.decision else None
     crops = golden_crops(recipe.height, recipe.width)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "fp32.onnx"
@@ -72,10 +80,14 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
             name=name,
             schema=checkpoint.schema,
             input=InputSpec(height=recipe.height, width=recipe.width),
-            thresholds=(0.5,) * attributes,
-            scale=(1.0,) * attributes,
-            offset=(0.0,) * attributes,
-            training={**checkpoint.facts, "recipe": _portable(recipe)},
+            thresholds=decision.thresholds if decision else (0.5,) * attributes,
+            scale=decision.scale if decision else (1.0,) * attributes,
+            offset=decision.offset if decision else (0.0,) * attributes,
+            training={
+                **checkpoint.facts,
+                "recipe": _portable(recipe),
+                **({"decision": decision.to_json()} if decision else {}),
+            },
             variants={variant.name: variant},
             golden=Golden(crops, logits),
         )
@@ -83,9 +95,15 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
 
 
 def _portable(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without the place where its first weights lay on the training machine."""
-    model = dataclasses.replace(recipe.model, weights=Path(recipe.model.weights).name)
-    return dataclasses.replace(recipe, model=model).to_dict()
+    """The recipe without the places where its weights and teachers lay on that machine."""
+    model = dataclasses.replace(
+        recipe.model,
+        weights=Path(recipe.model.weights).name,
+        start=Path(recipe.model.start).name,
+    )
+    teachers = tuple(Path(teacher).name for teacher in recipe.distillation.teachers)
+    distillation = dataclasses.replace(recipe.distillation, teachers=teachers)
+    return dataclasses.replace(recipe, model=model, distillation=distillation).to_dict()
 
 
 def add_fp16(bundle: Bundle, directory: Path, report: Report = lambda text: None) -> Bundle:
@@ -150,15 +168,17 @@ def add_int8(
         work = bundle.with_variant(draft).write(Path(folder) / "trial.edgeattr", {draft.file: file})
         report(f"accuracy on {len(held)} images of {held.name} {held.split}")
         before, after, flips = _compare(work, held)
-        losses = {key: before[key] - after[key] for key in ("mA", "f1")}
+        losses = {  # mA is undefined where no attribute has both classes
+            key: before[key] - after[key] for key in ("mA", "f1") if before[key] is not None
+        }
+        changes = ", ".join(f"{key} {-loss:+.2f}" for key, loss in losses.items())
         verdict = (
-            f"mA {-losses['mA']:+.2f}, F1 {-losses['f1']:+.2f}, {flips:.2f} % of decisions flip; "
-            f"at most {options.max_drop:g} may be lost"
+            f"{changes}, {flips:.2f} % of decisions flip; at most {options.max_drop:g} may be lost"
         )
         report(verdict)
         if not max(losses.values()) <= options.max_drop:
             raise ContractNotMet(
-                f"INT8 loses too much on {held.name} {held.split}: {verdict}. Nothing was written; "
+                f"INT8 loses too much on {held.name} {held.split}: {verdict}. It was not written; "
                 "calibrate on more images like those of your cameras (--calib), allow more "
                 "(--max-drop), or use --fp16"
             )

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import read_image, stack_crops
+from edgeattr.crops import resize_crop
 from edgeattr.errors import InputError
 from edgeattr_train.datasets import AttributeDataset
 
@@ -16,11 +16,11 @@ __all__ = ["calibration_crops", "digest", "sample"]
 MINIMUM = 100  # images below which ranges are guesswork
 
 
-def sample(labels: npt.NDArray[np.uint8], count: int, seed: int = 0) -> npt.NDArray[np.int64]:
+def sample(labels: npt.NDArray[np.int8], count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     """Pick images so that each attribute's positives are there, rare ones first.
 
     Args:
-        labels: [N, C], 0 or 1.
+        labels: [N, C], 1 yes, 0 no, -1 unknown.
         count: images wanted.
         seed: of the choice.
 
@@ -31,7 +31,7 @@ def sample(labels: npt.NDArray[np.uint8], count: int, seed: int = 0) -> npt.NDAr
     order = rng.permutation(len(labels))
     per_attribute = max(1, count // (2 * labels.shape[1]))
     chosen: dict[int, None] = {}
-    for attribute in np.argsort(labels.sum(0), kind="stable"):
+    for attribute in np.argsort((labels > 0).sum(0), kind="stable"):
         positives = order[labels[order, attribute] > 0]
         chosen.update(dict.fromkeys(map(int, positives[:per_attribute])))
     chosen.update(dict.fromkeys(map(int, order)))
@@ -51,7 +51,7 @@ def calibration_crops(
             f"{len(data)} calibration images are too few for INT8; give at least {MINIMUM}"
         )
     chosen = data.take(sample(data.labels, count, seed))
-    return stack_crops([read_image(path) for path in chosen.paths], height, width)
+    return np.stack([resize_crop(chosen.read(k), height, width) for k in range(len(chosen))])
 
 
 def digest(crops: npt.NDArray[np.uint8]) -> str:

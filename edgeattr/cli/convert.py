@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeattr.cli.options import ModelArgument, Quiet
+from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
 from edgeattr.cli.progress import note
 from edgeattr.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from edgeattr.bundle import Bundle
+    from edgeattr_train.datasets import AttributeDataset
+
+    Parts: TypeAlias = tuple[AttributeDataset, AttributeDataset]
 
 __all__ = ["convert"]
 
@@ -35,6 +40,7 @@ def convert(
             "under EDGEATTR_HOME, where `--model default` finds it."
         ),
     ] = None,
+    allow_missing: AllowMissing = False,
     quiet: Quiet = False,
 ) -> None:
     """Add FP16 or INT8 variants to a bundle, or turn a training checkpoint into one.
@@ -65,7 +71,8 @@ def convert(
         bundle = _from_checkpoint(checkpoint, target)
     else:
         bundle = Bundle.read(hub.resolve_bundle(model))
-    bundle = _add(bundle, target, fp16, calib if int8 else None, max_drop, quiet)
+    parts = _calibration(calib, allow_missing) if int8 and calib else None
+    bundle = _add(bundle, target, fp16, parts, max_drop, quiet)
     note(f"wrote {bundle.path}: {', '.join(bundle.variants)}", quiet=quiet)
 
 
@@ -80,7 +87,7 @@ def _target(model: str) -> Path:
 
 def _from_checkpoint(path: Path, target: Path) -> Bundle:
     try:
-        from edgeattr_train.engine import load_checkpoint
+        from edgeattr_train.checkpoint import load_checkpoint
     except ImportError as error:
         raise MissingDependency(
             error.name or "torch", extra="train", purpose="read a checkpoint"
@@ -90,18 +97,26 @@ def _from_checkpoint(path: Path, target: Path) -> Bundle:
     return bundle_from_checkpoint(load_checkpoint(path), target, target.stem)
 
 
+def _calibration(spec: str, allow_missing: bool) -> Parts:
+    """What INT8 is calibrated on, and what it is proven on."""
+    from edgeattr_train.datasets import open_dataset
+
+    return (
+        open_dataset(spec, "train", allow_missing=allow_missing),
+        open_dataset(spec, "val", allow_missing=allow_missing),
+    )
+
+
 def _add(
-    bundle: Bundle, target: Path, fp16: bool, calib: str | None, max_drop: float, quiet: bool
+    bundle: Bundle, target: Path, fp16: bool, parts: Parts | None, max_drop: float, quiet: bool
 ) -> Bundle:
     from edgeattr_convert.build import Int8Options, add_fp16, add_int8
-    from edgeattr_train.datasets import open_dataset
 
     def report(text: str) -> None:
         note(text, quiet=quiet)
 
     if fp16:
         bundle = add_fp16(bundle, target, report)
-    if calib:
-        calibration, held = open_dataset(calib, "train"), open_dataset(calib, "val")
-        bundle = add_int8(bundle, target, calibration, held, Int8Options(max_drop=max_drop), report)
+    if parts:
+        bundle = add_int8(bundle, target, *parts, Int8Options(max_drop=max_drop), report)
     return bundle

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeattr.cli.options import Data, ModelArgument, Precision, Quiet, Runtime
+from edgeattr.cli.options import AllowMissing, Data, ModelArgument, Precision, Quiet, Runtime
 from edgeattr.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -21,7 +21,14 @@ __all__ = ["evaluate"]
 def evaluate(
     data: Data,
     model: ModelArgument = "default",
-    split: Annotated[str, typer.Option(help="`train`, `val` or `test`.")] = "val",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="`train`, `val` or `test`; of PETA also `val_unseen`: val without the persons "
+            "that train shows."
+        ),
+    ] = "val",
+    allow_missing: AllowMissing = False,
     against: Annotated[
         str | None, typer.Option(metavar="M2", help="A second model, for comparison.")
     ] = None,
@@ -33,17 +40,16 @@ def evaluate(
     precision: Precision = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Measure a model: mA, example-based accuracy, precision, recall and F1, mAP.
+    """Measure a model: mA, example-based accuracy, precision, recall and F1, mAP, calibration.
 
     Example: `edgeattr eval default --data peta:/data/PETA --split val --precision int8`
     """
     import edgeattr
     from edgeattr.bundle import Bundle
-    from edgeattr.files import write_atomically
     from edgeattr.hub import resolve_bundle
     from edgeattr_train.datasets import open_dataset
 
-    dataset = open_dataset(data, split)
+    dataset = open_dataset(data, split, allow_missing=allow_missing)
     names = [model, against] if against else [model]
     for name in names:
         Bundle.read(resolve_bundle(name))  # refuse a bad one before measuring the other
@@ -51,6 +57,13 @@ def evaluate(
     for name in names:
         with edgeattr.load(name, runtime=runtime, precision=precision) as loaded:
             results.append(_measure(name, loaded, dataset, quiet))
+    _give(results, json_file, quiet)
+
+
+def _give(results: list[dict[str, Any]], json_file: Path | None, quiet: bool) -> None:
+    """Print the table, or write JSON."""
+    from edgeattr.files import write_atomically
+
     if json_file is None:
         typer.echo(_table(results))
         return
@@ -81,6 +94,7 @@ def _measure(
         "runtime": about.engine,
         "precision": about.precision,
         **metrics_json(scores),
+        "ece": number(found.ece),
         "per_attribute": [
             {
                 "name": attribute,

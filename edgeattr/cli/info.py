@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeattr.cli.options import ModelArgument
+
+if TYPE_CHECKING:
+    from edgeattr.bundle import Bundle
+    from edgeattr.schema import AttributeSchema
 
 __all__ = ["info"]
 
@@ -28,28 +33,52 @@ def info(
     if as_json:
         typer.echo(json.dumps(bundle.to_json(), indent=1))
         return
+    for line in (*_head(bundle), "", *_attributes(bundle.schema), "", "variants"):
+        typer.echo(line)
+    for name, variant in bundle.variants.items():
+        typer.echo(
+            f"  {name:<12} {sizes[name] / 2**20:6.1f} MiB{_scores(variant.metrics)}  "
+            f"{variant.verdict}"
+        )
+
+
+def _head(bundle: Bundle) -> list[str]:
     facts = bundle.training
-    typer.echo(f"{bundle.name}  {bundle.path}")
-    typer.echo(f"input    {bundle.input.width}x{bundle.input.height} {bundle.input.colour} uint8")
-    typer.echo(
+    lines = [
+        f"{bundle.name}  {bundle.path}",
+        f"input    {bundle.input.width}x{bundle.input.height} {bundle.input.colour} uint8",
         f"trained  on {facts.get('dataset')} {facts.get('split')}, "
-        f"{facts.get('images')} images, chosen on {facts.get('selected_on')}"
-    )
-    typer.echo(f"licence  {facts.get('licence', 'not stated')}")
-    typer.echo("\nattributes (* reported only with --include-sensitive)")
+        f"{facts.get('images')} images, chosen on {facts.get('selected_on')}",
+    ]
+    if decision := facts.get("decision"):
+        before, held = decision["before"], decision["held_out"]
+        changes = ", ".join(
+            f"{title} {_figure(before[key])} -> {_figure(held[key])}"
+            for title, key in (("mA", "mA"), ("F1", "f1"), ("calibration error", "ece"))
+        )
+        lines.append(f"decision thresholds for {decision['objective']}, cross-validated: {changes}")
+    return [*lines, f"licence  {facts.get('licence', 'not stated')}"]
+
+
+def _attributes(schema: AttributeSchema) -> list[str]:
     groups: dict[str, list[str]] = {}
-    for attribute in bundle.schema.attributes:
+    for attribute in schema.attributes:
         star = "*" if attribute.sensitive else ""
         groups.setdefault(attribute.group, []).append(attribute.name + star)
-    for group, names in groups.items():
-        typer.echo(f"  {group:<12} {', '.join(names)}")
-    typer.echo("\nvariants")
-    for name, variant in bundle.variants.items():
-        metrics = variant.metrics
-        scores = (
-            f"  mA {metrics['mA']:.2f}  F1 {metrics['f1']:.2f} on {metrics['dataset']} "
-            f"{metrics['split']}"
-            if metrics
-            else ""
-        )
-        typer.echo(f"  {name:<12} {sizes[name] / 2**20:6.1f} MiB{scores}  {variant.verdict}")
+    return [
+        "attributes (* reported only with --include-sensitive)",
+        *(f"  {group:<12} {', '.join(names)}" for group, names in groups.items()),
+    ]
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    if not metrics:
+        return ""
+    return (
+        f"  mA {_figure(metrics['mA'])}  F1 {_figure(metrics['f1'])} on {metrics['dataset']} "
+        f"{metrics['split']}"
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Data", "Model", "ModelArgument", "Precision", "Quiet", "Runtime", "Sensitive"]
+__all__ = [
+    "AllowMissing",
+    "Data",
+    "Model",
+    "ModelArgument",
+    "Precision",
+    "Quiet",
+    "Runtime",
+    "Sensitive",
+]
 
 Model = Annotated[
     str, typer.Option("--model", metavar="M", help="A bundle, or `default`: the one that ships.")
@@ -16,6 +25,18 @@ ModelArgument = Annotated[
 ]
 Runtime = Annotated[str, typer.Option(help="`auto` or `onnxruntime`.")]
 Precision = Annotated[str, typer.Option(help="`auto`, `fp32`, `fp16` or `int8`.")]
-Data = Annotated[str, typer.Option("--data", metavar="NAME:DIR", help="For example `peta:DIR`.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="NAME[@VARIANT]:DIR",
+        help="`peta:DIR`, `peta@3:DIR` (third random split), `peta@identity:DIR` (no person in two "
+        "splits), `wider:DIR`, `pa100k:DIR`, `rap:DIR`, `market:DIR`, or `csv:DIR` for your own.",
+    ),
+]
+AllowMissing = Annotated[
+    bool,
+    typer.Option("--allow-missing", help="Go on without images that are missing or unreadable."),
+]
 Sensitive = Annotated[bool, typer.Option("--include-sensitive", help="Report age and gender too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")]

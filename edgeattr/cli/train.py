@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeattr.cli.options import Data, Quiet
+from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
-    from edgeattr_train.engine import Progress
+    from edgeattr_train.checkpoint import Checkpoint
+    from edgeattr_train.engine import Progress, Trainer
 
 __all__ = ["train"]
 
 
 def train(
     data: Data,
+    split: Annotated[str, typer.Option(help="What is trained on.")] = "train",
     recipe: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="A recipe's name or TOML file.")
     ] = "default",
@@ -28,17 +31,29 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: schedule.epochs=2."),
     ] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu` or `cuda`.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Image decoding threads.")] = 2,
+    cache: Annotated[
+        float, typer.Option(min=0.0, metavar="GB", help="Memory for decoded crops.")
+    ] = 0.0,
+    allow_missing: AllowMissing = False,
+    report: Annotated[bool, typer.Option(help="Write OUT/report.html at the end.")] = True,
     quiet: Quiet = False,
 ) -> None:
     """Train an attention model, choose the epoch on validation data, and write a bundle.
 
+    OUT then holds NAME.edgeattr, report.html, best.pt, log.jsonl and TensorBoard's events.
+    Several processes or machines: start it with torchrun.
+
     Example: `edgeattr train --data peta:/data/PETA --recipe default --out run`
+
+    Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
     try:
-        from edgeattr_convert.build import bundle_from_checkpoint
+        from edgeattr_convert.finish import finish_training
         from edgeattr_train.datasets import open_dataset
         from edgeattr_train.engine import Trainer
+        from edgeattr_train.processes import open_fabric
         from edgeattr_train.recipe import load_recipe
     except ImportError as error:
         raise MissingDependency(
@@ -48,27 +63,46 @@ def train(
     options = load_recipe(recipe, change or ())
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
+    part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))
+    fabric = open_fabric(options, device)
+    first, quiet = fabric.is_global_zero, quiet or not fabric.is_global_zero
+    cache_bytes = int(cache * 1e9)
     trainer = Trainer(
-        options, open_dataset(data, "train"), open_dataset(data, "val"), out, threads=threads
+        options, part, val, out, threads=threads, cache_bytes=cache_bytes, fabric=fabric
     )
     if resume and trainer.resume():
         note(f"resuming {out}", quiet=quiet)
-    with ProgressLine("training", quiet=quiet) as bar:
-        checkpoint = trainer.run(lambda progress: _report(progress, bar, quiet))
-    bundle = bundle_from_checkpoint(checkpoint, out / f"{options.name}.edgeattr", options.name)
-    note(f"wrote {bundle.path}: {checkpoint.facts}", quiet=quiet)
+    checkpoint = _run(trainer, out if first else None, quiet)
+    if first:
+        tell = functools.partial(note, quiet=quiet)
+        bundle = finish_training(checkpoint, val, out, trainer.log, with_report=report, tell=tell)
+        note(f"wrote {bundle.path}", quiet=quiet)
 
 
-def _report(progress: Progress, bar: ProgressLine, quiet: bool) -> None:
+def _run(trainer: Trainer, board_folder: Path | None, quiet: bool) -> Checkpoint:
+    """Train to the end, showing how far it is; curves go to TensorBoard in ``board_folder``."""
+    from edgeattr_train.tensorboard_log import TensorBoardLog
+
+    with ProgressLine("training", quiet=quiet) as bar, TensorBoardLog(board_folder) as board:
+
+        def show(progress: Progress) -> None:
+            _show(progress, bar, quiet)
+            board.add(progress)
+
+        return trainer.run(show)
+
+
+def _show(progress: Progress, bar: ProgressLine, quiet: bool) -> None:
     bar.update(
         progress.epoch * progress.steps + progress.step,
         f"epoch {progress.epoch + 1}/{progress.epochs}, loss {progress.loss:.3f}, "
-        f"{progress.images_per_second:.0f} images/s",
+        f"mA {progress.mA:.1f}, {progress.images_per_second:.0f} images/s",
         total=progress.epochs * progress.steps,
     )
     if progress.scores:
         note(
             f"epoch {progress.epoch + 1}: loss {progress.loss:.3f}, validation "
-            f"mA {progress.scores.mA:.2f}, F1 {progress.scores.f1:.2f}",
+            f"mA {progress.scores.mA:.2f}, F1 {progress.scores.f1:.2f}, "
+            f"mAP {progress.scores.mAP:.2f}",
             quiet=quiet,
         )

@@ -15,8 +15,8 @@ from edgeattr_convert.calibration import calibration_crops, digest, sample
 from edgeattr_convert.golden import golden_crops
 from edgeattr_convert.int8 import Quantized, _best_range
 from edgeattr_convert.onnx_from_torch import fold_batch_norms
+from edgeattr_train.checkpoint import Checkpoint
 from edgeattr_train.datasets import AttributeDataset, open_dataset
-from edgeattr_train.engine import Checkpoint
 from edgeattr_train.model import build_model
 from edgeattr_train.peta import PETA_SCHEMA
 from edgeattr_train.recipe import load_recipe
@@ -25,7 +25,7 @@ from edgeattr_train.recipe import load_recipe
 def _checkpoint(schema: AttributeSchema = PETA_SCHEMA) -> Checkpoint:
     torch.manual_seed(0)
     recipe = load_recipe("default", ["height=64", "width=32", "model.attention_channels=16"])
-    model = build_model(len(schema), recipe.model)
+    model = build_model(len(schema), recipe.model, (64, 32))
     model.train()
     with torch.no_grad():  # batch-norm statistics as of a trained model
         for _ in range(20):

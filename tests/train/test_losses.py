@@ -1,8 +1,10 @@
-"""Each equation against an independent NumPy version in float64, and by gradcheck."""
+"""Each equation against a NumPy version in float64 written here, and by gradcheck."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
 
 from edgeattr.errors import UsageError
 from edgeattr_train.losses import (
@@ -10,67 +12,252 @@ from edgeattr_train.losses import (
     attention_loss,
     balanced_bce,
     binary_cross_entropy,
+    class_rectification,
+    class_weighted,
     total_loss,
     weighted_focal,
 )
 from edgeattr_train.model import NetOutput
 
-_RNG = np.random.default_rng(0)
-_Z = _RNG.normal(0, 3, (9, 5))
-_Y = _RNG.integers(0, 2, (9, 5)).astype(np.float64)
-_A = _RNG.uniform(0.05, 0.9, 5)
-_P = 1 / (1 + np.exp(-_Z))
-_BCE = -(_Y * np.log(_P) + (1 - _Y) * np.log(1 - _P))
+Array = npt.NDArray[np.float64]
+
+_SEEDS = [0, 1, 2, 3]
+_N, _C = 11, 6
 
 
-def _t(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(values)
+class _Case:
+    """Random scores, labels (a fifth of them unknown), priors and deviations."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.primary, self.first, self.second = rng.normal(0, 2.5, (3, _N, _C))
+        self.labels = rng.integers(0, 2, (_N, _C)).astype(np.float64)
+        self.known = rng.random((_N, _C)) > 0.2
+        self.prior = rng.uniform(0.02, 0.95, _C)
+        self.deviation = rng.uniform(0, 0.5, _N)
+        self.marked = np.where(self.known, self.labels, -1.0)
+
+    @property
+    def average(self) -> Array:
+        return (self.primary + self.first + self.second) / 3
+
+    def output(self) -> NetOutput:
+        attended = (_t(self.first), _t(self.second))
+        return NetOutput(_t(self.average), _t(self.primary), attended, ())
+
+    def total(self, options: LossOptions) -> float:
+        arguments = (_t(self.marked), _t(self.prior), _t(self.deviation))
+        return float(total_loss(self.output(), *arguments, options))
 
 
-def test_equation_3() -> None:
-    assert binary_cross_entropy(_t(_Z), _t(_Y)).numpy() == pytest.approx(_BCE, rel=1e-9)
+def _t(values: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
+def _sigmoid(z: Array) -> Array:
+    return 1 / (1 + np.exp(-z))
+
+
+def _bce(z: Array, y: Array) -> Array:
+    """Eq. 3, per element."""
+    p = _sigmoid(z)
+    return -(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
+def _focal(z: Array, y: Array, a: Array, gamma: float) -> Array:
+    """Eq. 4, per element."""
+    p = _sigmoid(z)
+    loss = np.zeros_like(z)
+    for n, c in np.ndindex(z.shape):
+        truth = y[n, c] * p[n, c] + (1 - y[n, c]) * (1 - p[n, c])
+        loss[n, c] = np.exp(-a[c]) * (1 - truth) ** gamma * _bce(z, y)[n, c]
+    return loss
+
+
+def _balanced(z: Array, y: Array, a: Array) -> Array:
+    return (y * np.exp(1 - a) + (1 - y) * np.exp(a)) * _bce(z, y)
+
+
+def _sum_mean(per_element: Array, known: npt.NDArray[np.bool_], deviation: Array | float) -> float:
+    """Eq. 6: (1 + std_s) times the sum over known attributes, mean over images."""
+    return float(np.mean((1 + deviation) * np.where(known, per_element, 0.0).sum(1)))
+
+
+def _rectification(z: Array, y: Array) -> float:
+    """Triplets of the minority class, one by one. Unknown labels are negative."""
+    losses = []
+    for c in range(z.shape[1]):
+        p = _sigmoid(z[:, c])
+        yes, no = p[y[:, c] == 1], p[y[:, c] == 0]
+        if not yes.size or not no.size:
+            continue
+        if yes.size <= no.size:
+            minority, rest = yes, no
+        else:
+            minority, rest = 1 - no, 1 - yes
+        hard_positives, hard_negatives = np.sort(minority)[:25], np.sort(rest)[::-1][:25]
+        triplets = [
+            max(0.0, 0.5 + abs(anchor - positive) - (anchor - negative))
+            for anchor in minority
+            for positive in hard_positives
+            for negative in hard_negatives
+        ]
+        losses.append(np.mean(triplets))
+    return float(np.mean(losses)) if losses else 0.0
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_equation_3(seed: int) -> None:
+    case = _Case(seed)
+    found = binary_cross_entropy(_t(case.primary), _t(case.labels))
+    assert found.numpy() == pytest.approx(_bce(case.primary, case.labels), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_class_weights(seed: int) -> None:
+    case = _Case(seed)
+    expected = np.exp(-case.prior) * _bce(case.primary, case.labels)
+    found = class_weighted(_t(case.primary), _t(case.labels), _t(case.prior))
+    assert found.numpy() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_equation_4(gamma: float) -> None:
-    truth = np.where(_Y > 0, _P, 1 - _P)
-    expected = np.exp(-_A) * (1 - truth) ** gamma * _BCE
-    found = weighted_focal(_t(_Z), _t(_Y), _t(_A), gamma)
-    assert found.numpy() == pytest.approx(expected, rel=1e-5)
+def test_equation_4(seed: int, gamma: float) -> None:
+    case = _Case(seed)
+    expected = _focal(case.primary, case.labels, case.prior, gamma)
+    found = weighted_focal(_t(case.primary), _t(case.labels), _t(case.prior), gamma)
+    assert found.numpy() == pytest.approx(expected, rel=1e-9)
 
 
-def test_balanced_weights() -> None:
-    expected = np.where(_Y > 0, np.exp(1 - _A), np.exp(_A)) * _BCE
-    assert balanced_bce(_t(_Z), _t(_Y), _t(_A)).numpy() == pytest.approx(expected)
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_balanced_weights(seed: int) -> None:
+    case = _Case(seed)
+    expected = _balanced(case.primary, case.labels, case.prior)
+    found = balanced_bce(_t(case.primary), _t(case.labels), _t(case.prior))
+    assert found.numpy() == pytest.approx(expected, rel=1e-9)
 
 
-def test_equation_6() -> None:
-    deviation = _RNG.uniform(0, 0.5, 9)
-    expected = np.mean((1 + deviation) * _BCE.sum(1))
-    assert float(attention_loss(_t(_BCE), _t(deviation))) == pytest.approx(expected)
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_equation_6(seed: int) -> None:
+    case = _Case(seed)
+    elements = _bce(case.first, case.labels)
+    expected = _sum_mean(elements, np.ones_like(case.known), case.deviation)
+    found = attention_loss(_t(elements), _t(case.deviation))
+    assert float(found) == pytest.approx(expected, rel=1e-12)
 
 
-def test_equation_7_adds_the_three_losses() -> None:
-    deviation = _RNG.uniform(0, 0.5, 9)
-    z1, z2 = _Z * 0.5, _Z - 1
-    output = NetOutput(_t(_Z), _t(_Z), (_t(z1), _t(z2)), (_t(_Z), _t(_Z)))
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_equation_7_with_unknown_labels(seed: int) -> None:
+    case = _Case(seed)
+    focal = _focal(case.primary, case.labels, case.prior, 0.5)
+    expected = _sum_mean(focal, case.known, 0.0)
+    for scores in (case.first, case.second):
+        expected += _sum_mean(_bce(scores, case.labels), case.known, case.deviation)
+    assert case.total(LossOptions()) == pytest.approx(expected, rel=1e-9)
 
-    def bce(z: np.ndarray) -> np.ndarray:
-        return np.logaddexp(0, z) - _Y * z
 
-    truth = np.where(_Y > 0, _P, 1 - _P)
-    focal = (np.exp(-_A) * (1 - truth) ** 0.5 * _BCE).sum(1).mean()
-    attended = sum(((1 + deviation) * bce(z).sum(1)).mean() for z in (z1, z2))
-    found = total_loss(output, _t(_Y), _t(_A), _t(deviation), LossOptions())
-    assert float(found) == pytest.approx(focal + attended, rel=1e-5)
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_each_score_gets_the_loss_that_is_named(seed: int) -> None:
+    """Primary class-weighted, attention balanced, the average focal; labels smoothed by 0.2."""
+    case = _Case(seed)
+    soft = case.labels * 0.8 + 0.1
+    weighted = np.exp(-case.prior) * _bce(case.primary, soft)
+    expected = _sum_mean(weighted, case.known, 0.0)
+    for scores in (case.first, case.second):
+        elements = _balanced_soft(scores, soft, case.prior)
+        expected += _sum_mean(elements, case.known, case.deviation)
+    expected += _sum_mean(_focal(case.average, soft, case.prior, 1.5), case.known, 0.0)
+    options = LossOptions(
+        primary="class_weighted", attention="balanced", average="focal", gamma=1.5, smoothing=0.2
+    )
+    assert case.total(options) == pytest.approx(expected, rel=1e-9)
+
+
+def _balanced_soft(z: Array, y: Array, a: Array) -> Array:
+    """A label between 0 and 1 lies as far between the exponents of the two weights."""
+    return np.exp(y * (1 - a) + (1 - y) * a) * _bce(z, y)
+
+
+@pytest.mark.parametrize("options", [{"primary": "none"}, {"attention": "none"}])
+def test_a_score_without_a_loss_adds_nothing(options: dict[str, str]) -> None:
+    case = _Case(0)
+    both = case.total(LossOptions(primary="bce"))
+    other = {"primary": "bce", **options}
+    parts = _sum_mean(_bce(case.primary, case.labels), case.known, 0.0)
+    expected = parts if "attention" in options else both - parts
+    assert case.total(LossOptions(**other)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bce", "class_weighted", "focal", "balanced"])
+def test_an_unknown_label_has_no_gradient(name: str) -> None:
+    case = _Case(1)
+    z = _t(case.primary).requires_grad_()
+    output = NetOutput(z, z, (z, z), ())
+    options = LossOptions(primary=name, attention=name, average=name, rectification=0.3)
+    total_loss(output, _t(case.marked), _t(case.prior), _t(case.deviation), options).backward()
+    assert z.grad is not None
+    assert not z.grad.numpy()[~case.known].any()
+    assert (z.grad.numpy()[case.known] != 0).all()
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_class_rectification(seed: int) -> None:
+    case = _Case(seed)
+    expected = _rectification(case.primary, case.marked)
+    assert expected > 0.1
+    found = class_rectification(_t(case.primary), _t(case.marked))
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_class_rectification_mines_at_most_25_of_a_side() -> None:
+    rng = np.random.default_rng(4)
+    z = rng.normal(0, 2, (90, 2))
+    y = (rng.random((90, 2)) < np.array([0.4, 0.7])).astype(np.float64)
+    assert min(y.sum(0).min(), (1 - y).sum(0).min()) > 25
+    assert float(class_rectification(_t(z), _t(y))) == pytest.approx(_rectification(z, y), rel=1e-9)
+
+
+def test_class_rectification_without_two_classes_is_zero_and_differentiable() -> None:
+    z = torch.randn(4, 2, requires_grad=True)
+    labels = torch.tensor([[1.0, -1.0]] * 4)
+    loss = class_rectification(z, labels)
+    loss.backward()
+    assert loss.item() == 0
+    assert z.grad is not None
+    assert not z.grad.any()
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_class_rectification_takes_a_share_of_the_total(seed: int) -> None:
+    case = _Case(seed)
+    plain = case.total(LossOptions())
+    shares = [max(0.0, 1 - 2 * min(a, 1 - a)) for a in case.prior]
+    alpha = 0.4 * float(np.mean(shares))
+    rectified = _C * _rectification(case.primary, case.marked)
+    expected = (1 - alpha) * plain + alpha * rectified
+    assert case.total(LossOptions(rectification=0.4)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_gradients() -> None:
-    z = _t(_Z).requires_grad_()
-    y, a = _t(_Y), _t(_A)
-    assert torch.autograd.gradcheck(lambda z: weighted_focal(z, y, a, 0.5), (z,))
-    assert torch.autograd.gradcheck(lambda z: balanced_bce(z, y, a), (z,))
-    assert torch.autograd.gradcheck(lambda z: binary_cross_entropy(z, y), (z,))
+    case = _Case(2)
+    z, y, a = _t(case.primary).requires_grad_(), _t(case.labels), _t(case.prior)
+    marked, deviation = _t(case.marked), _t(case.deviation)
+
+    def total(primary: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        output = NetOutput((primary + first + second) / 3, primary, (first, second), ())
+        options = LossOptions(average="balanced", smoothing=0.1, rectification=0.2)
+        return total_loss(output, marked, a, deviation, options)
+
+    check = torch.autograd.gradcheck
+    assert check(lambda z: binary_cross_entropy(z, y), (z,))
+    assert check(lambda z: class_weighted(z, y, a), (z,))
+    assert check(lambda z: weighted_focal(z, y, a, 0.5), (z,))
+    assert check(lambda z: balanced_bce(z, y, a), (z,))
+    assert check(lambda z: attention_loss(binary_cross_entropy(z, y), deviation), (z,))
+    assert check(lambda z: class_rectification(z, marked), (z,))
+    first, second = _t(case.first).requires_grad_(), _t(case.second).requires_grad_()
+    assert check(total, (z, first, second))
 
 
 def test_focal_gradient_is_finite_where_the_answer_is_certain() -> None:
@@ -81,5 +268,7 @@ def test_focal_gradient_is_finite_where_the_answer_is_certain() -> None:
 
 
 def test_unknown_loss_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="expected one of none, bce, focal, balanced"):
+    with pytest.raises(UsageError, match="one of none, bce, class_weighted, focal, balanced"):
         LossOptions(primary="hinge")
+    with pytest.raises(UsageError, match="nothing to learn from"):
+        LossOptions(primary="none", attention="none")

@@ -1,90 +1,276 @@
-from pathlib import Path
+"""Whole models: what is averaged, what agrees with what, how large they are."""
+
+import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from edgeattr.errors import InputError, UsageError
-from edgeattr_train.backbones import build_backbone, set_batch_norms_from_data
-from edgeattr_train.model import AttentionBranch, AttributeNet, ModelOptions, build_model
+from edgeattr.errors import UsageError
+from edgeattr_convert.onnx_from_torch import fold_batch_norms
+from edgeattr_train.backbones import Backbone
+from edgeattr_train.model import (
+    AttributeNet,
+    ModelOptions,
+    MultiTaskClassifier,
+    NetOutput,
+    build_model,
+)
+
+_SIZE = (64, 32)
+_OPTIONS: list[dict[str, Any]] = [
+    {"attend": ()},
+    {"attend": ("k1",)},
+    {"attend": ("k2",), "primary": "multi_task"},
+    {},
+    {"neck": "batch_norm"},
+    {"attend": ("k2", "k1")},
+    {"head": "paper"},
+    {"head": "paper", "attend": ("k2",)},
+    {"head": "paper", "aggregation": "upsample"},
+    {"head": "paper", "aggregation": "pool"},
+    {"head": "paper", "aggregation": "stride", "neck": "batch_norm"},
+    {"head": "srn", "attend": ("k1",)},
+]
 
 
-@pytest.fixture(scope="module")
-def net() -> AttributeNet:
+class _Small(Backbone):
+    """Two convolutions, for tests of what stands on a backbone."""
+
+    channels, strides = (6, 8), (8, 16)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(3, 6, 9, 8, 4), nn.BatchNorm2d(6), nn.ReLU(inplace=True)
+        )
+        self.second = nn.Sequential(
+            nn.Conv2d(6, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(inplace=False)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        k1 = self.first(x)
+        return k1, self.second(k1)
+
+
+def _small(options: ModelOptions, seed: int = 0) -> AttributeNet:
+    """Random weights and statistics, for inference."""
+    torch.manual_seed(seed)
+    net = AttributeNet(_Small(), 7, options, _SIZE).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            for value in (module.weight, module.running_var):
+                nn.init.uniform_(value, 0.5, 1.5)
+            for value in (module.bias, module.running_mean):
+                nn.init.normal_(value, 0, 0.3)
+    return net
+
+
+def _crops(count: int = 3) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, *_SIZE, 3), dtype=torch.uint8, generator=generator)
+
+
+@torch.no_grad()
+def _answer(net: AttributeNet, crops: Tensor | None = None) -> NetOutput:
+    output: NetOutput = net(_crops() if crops is None else crops)
+    return output
+
+
+@pytest.mark.parametrize("options", _OPTIONS, ids=str)
+def test_logits_are_the_mean_of_all_scores(options: dict[str, Any]) -> None:
+    chosen = ModelOptions(attention_channels=5, **options)
+    output = _answer(_small(chosen))
+    joined = chosen.aggregation != "score"
+    assert len(output.attended) == (1 if joined else len(chosen.attend))
+    assert len(output.masks) == len(chosen.attend)
+    scores = np.stack(
+        [score.numpy().astype(np.float64) for score in (output.primary, *output.attended)]
+    )
+    assert output.logits.numpy() == pytest.approx(scores.mean(0), rel=1e-5, abs=1e-6)
+    for name, mask in zip(chosen.attend, output.masks, strict=True):
+        assert mask.shape == (3, 7, *{"k1": (8, 4), "k2": (4, 2)}[name])
+        assert mask.sum((2, 3)).numpy() == pytest.approx(1, abs=1e-5)
+
+
+def test_pixels_are_normalised_in_blue_green_red() -> None:
+    net = _small(ModelOptions(attend=()))
+    seen: list[Tensor] = []
+    hook = net.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    _answer(net)
+    hook.remove()
+    rgb = (_crops().numpy()[..., ::-1] / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    expected = rgb[..., ::-1].transpose(0, 3, 1, 2)
+    assert seen[0].numpy() == pytest.approx(expected, abs=2e-3)
+
+
+def test_without_attention_it_is_the_plain_backbone() -> None:
+    net = _small(ModelOptions(attend=()))
+    output = _answer(net)
+    with torch.no_grad():
+        pixels = (_crops().permute(0, 3, 1, 2).float() - net.mean) / net.std
+        expected = net.primary(net.backbone(pixels)[1].mean((2, 3)))
+    assert torch.equal(output.logits, expected)
+    assert torch.equal(output.primary, expected)
+    assert output.attended == output.masks == ()
+
+
+@pytest.mark.parametrize("head", ["edge", "paper", "srn"])
+@pytest.mark.parametrize("name", ["k1", "k2"])
+def test_one_scale_answers_as_it_does_among_two(head: str, name: str) -> None:
+    both = _small(ModelOptions(head=head, attention_channels=5))
+    one = _small(ModelOptions(head=head, attention_channels=5, attend=(name,)), seed=1)
+    place = ("k1", "k2").index(name)
+    state = {key: value for key, value in both.state_dict().items() if "branches" not in key}
+    taken = {f"0.{key}": value for key, value in both.branches[place].state_dict().items()}
+    one.load_state_dict(state | {f"branches.{key}": value for key, value in taken.items()})
+    whole, part = _answer(both), _answer(one)
+    assert torch.equal(part.attended[0], whole.attended[place])
+    assert torch.equal(part.masks[0], whole.masks[place])
+    assert torch.equal(part.primary, whole.primary)
+
+
+@pytest.mark.parametrize("options", _OPTIONS, ids=str)
+def test_folded_batch_norms_answer_alike(options: dict[str, Any]) -> None:
+    net = _small(ModelOptions(attention_channels=5, **options))
+    found, expected = _answer(fold_batch_norms(net)), _answer(net)
+    assert torch.allclose(found.logits, expected.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "mobilenet_v3_large", "densenet121"])
+def test_folding_and_memory_format_leave_a_real_backbone_alike(backbone: str) -> None:
     torch.manual_seed(0)
-    return build_model(7, ModelOptions()).eval()
+    net = build_model(7, ModelOptions(backbone=backbone, attention_channels=16), _SIZE)
+    net.train()(_crops(4))  # statistics other than 0 and 1
+    net.eval()
+    expected = _answer(net).logits
+    scale = float(expected.abs().max())
+    folded = _answer(fold_batch_norms(net)).logits
+    assert (folded - expected).abs().max() < 1e-4 * max(1, scale)
+    net.to(memory_format=torch.channels_last)
+    last = _answer(net).logits
+    assert (last - expected).abs().max() < 1e-4 * max(1, scale)
 
 
-def test_shapes_and_averaged_score(net: AttributeNet) -> None:
-    crops = torch.randint(0, 256, (3, 128, 64, 3), dtype=torch.uint8)
+def test_half_precision_scores_are_float32() -> None:
+    net = _small(ModelOptions())
+    with torch.autocast("cpu", torch.bfloat16):
+        output = _answer(net)
+    exact = _answer(net)
+    for score in (output.logits, output.primary, *output.attended, *output.masks):
+        assert score.dtype == torch.float32
+    assert torch.allclose(output.logits, exact.logits, atol=0.1)
+
+
+def test_multi_task_classifier_is_a_network_of_its_own_per_attribute() -> None:
+    torch.manual_seed(2)
+    module = MultiTaskClassifier(6, 4, 3).double()
+    x = np.random.default_rng(0).normal(0, 1, (5, 6))
+    found = module(torch.from_numpy(x)).detach().numpy()
+    hidden, score = module.hidden, module.score
+    for c in range(3):
+        rows = slice(4 * c, 4 * c + 4)
+        units = np.maximum(
+            x @ hidden.weight[rows].detach().numpy().T + hidden.bias[rows].detach().numpy(), 0
+        )
+        expected = units @ score.weight[c, :, 0].detach().numpy() + score.bias[c].item()
+        assert found[:, c] == pytest.approx(expected, rel=1e-9)
+
+
+def test_neck_normalises_what_the_heads_get() -> None:
+    """Features a thousand times smaller train the heads alike."""
+    net = _small(ModelOptions(neck="batch_norm", dropout=0.0)).train()
     with torch.no_grad():
-        output = net(crops)
-    assert output.logits.shape == (3, 7)
-    assert [mask.shape for mask in output.masks] == [(3, 7, 8, 4), (3, 7, 4, 2)]
-    for mask in output.masks:
-        assert torch.allclose(mask.sum((2, 3)), torch.ones(3, 7), atol=1e-5)
-    average = (output.primary + output.attended[0] + output.attended[1]) / 3
-    assert torch.equal(output.logits, average)
+        expected = net(_crops(8)).logits
+        for layer in (net.backbone.first, net.backbone.second):
+            layer[1].weight.mul_(30 if layer is net.backbone.first else 1)
+            layer[1].bias.mul_(30 if layer is net.backbone.first else 1)
+        found = net(_crops(8)).logits
+    assert torch.allclose(found, expected, atol=2e-3)
 
 
-def test_branch_pools_under_the_mask() -> None:
-    """The 1x1-convolution form equals pooling first and classifying after."""
-    torch.manual_seed(1)
-    branch = AttentionBranch(6, 8, 3).eval()
-    features = torch.randn(2, 6, 4, 5)
-    with torch.no_grad():
-        logits, mask = branch(features)
-        weight = (mask * branch.confidence(features).sigmoid()).flatten(2)  # [N, C, hw]
-        pooled = torch.einsum("nch,nfh->ncf", weight, features.flatten(2))
-        expected = torch.einsum("ncf,cf->nc", pooled, branch.classifier.weight[:, :, 0, 0])
-    assert torch.allclose(logits, expected + branch.bias.detach(), atol=1e-5)
+def test_head_parameters_are_everything_but_the_backbone() -> None:
+    net = _small(ModelOptions())
+    heads = {id(parameter) for parameter in net.head_parameters()}
+    backbone = {id(parameter) for parameter in net.backbone.parameters()}
+    assert not heads & backbone
+    assert heads | backbone == {id(parameter) for parameter in net.parameters()}
 
 
-def test_size_of_the_default_model() -> None:
-    count = sum(p.numel() for p in build_model(35, ModelOptions()).parameters())
-    assert 2.2e6 < count < 3e6
+def _macs(net: AttributeNet, size: tuple[int, int]) -> int:
+    """Multiplications of convolutions and linear layers."""
+    total = 0
+
+    def count(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        total += layer.weight[0].numel() * output[0].numel()
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.device("meta"):
+        net.eval()(torch.zeros(1, *size, 3, dtype=torch.uint8))
+    return total
 
 
-def test_folded_weights_and_their_batch_norms(tmp_path: Path) -> None:
-    """After the start from data, the network computes what the folded one does."""
-    rng = np.random.default_rng(0)
-    plain = build_backbone("mobilenet_v2", "none")
-    convolutions = [m for m in plain.modules() if isinstance(m, torch.nn.Conv2d)]
-    arrays = {}
-    for index, convolution in enumerate(convolutions):
-        shape = convolution.weight.shape
-        fan = shape[1] * shape[2] * shape[3]
-        arrays[f"conv{index:02d}.weight"] = rng.normal(0, (2 / fan) ** 0.5, shape).astype("f4")
-        arrays[f"conv{index:02d}.bias"] = rng.normal(0, 0.1, shape[0]).astype("f4")
-    np.savez(tmp_path / "w.npz", **arrays)
-    backbone = build_backbone("mobilenet_v2", str(tmp_path / "w.npz"))
-    pixels = torch.randn(8, 3, 128, 64)
-    set_batch_norms_from_data(backbone, pixels)
-    norms = [m for m in backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    found: list[float] = []
-
-    def compare(norm: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        bias = norm.folded_bias.view(1, -1, 1, 1)
-        found.append(float((output - inputs[0] - bias).abs().max() / inputs[0].abs().max()))
-
-    hooks = [norm.register_forward_hook(compare) for norm in norms]
-    with torch.no_grad():
-        backbone.eval()(pixels)
-    for hook in hooks:
-        hook.remove()
-    assert len(found) == 52
-    assert max(found) < 1e-4
-    first = convolutions[0].weight.shape
-    bgr = next(m for m in backbone.modules() if isinstance(m, torch.nn.Conv2d)).weight
-    assert torch.allclose(bgr.flip(1), torch.from_numpy(arrays["conv00.weight"])), first
+def _meta(**options: Any) -> AttributeNet:
+    """ResNet-101 at the paper's size, shapes only."""
+    with torch.device("meta"):
+        return build_model(35, ModelOptions(**{"backbone": "resnet101", **options}), (224, 224))
 
 
-def test_what_cannot_be_built(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no backbone 'vgg'"):
-        build_backbone("vgg", "none")
-    for name in ("none.npz", "none.pth"):
-        with pytest.raises(InputError, match=name):
-            build_backbone("mobilenet_v2", str(tmp_path / name))
-    np.savez(tmp_path / "short.npz", **{"conv00.weight": np.zeros((32, 3, 3, 3))})
-    with pytest.raises(InputError, match="not folded MobileNetV2 weights"):
-        build_backbone("mobilenet_v2", str(tmp_path / "short.npz"))
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ({"attend": ()}, 42_571_875),
+        ({"head": "paper", "attention_channels": 256}, 48_290_613),
+        ({"head": "edge", "attention_channels": 256}, 43_724_597),
+        ({"head": "edge"}, 43_223_093),
+        ({"head": "srn", "attend": ("k1",)}, 46_270_668),
+        ({"backbone": "mobilenet_v2"}, 2_584_117),
+    ],
+    ids=str,
+)
+def test_parameters(options: dict[str, Any], parameters: int) -> None:
+    assert sum(p.numel() for p in _meta(**options).parameters()) == parameters
+
+
+def test_the_edge_head_adds_less_than_three_percent() -> None:
+    plain, edge = _meta(attend=()), _meta(attention_channels=256)
+    sizes = [sum(p.numel() for p in net.parameters()) for net in (plain, edge)]
+    macs = [_macs(net, (224, 224)) for net in (plain, edge)]
+    assert macs == [7_799_429_120, 7_915_824_896]  # 1.5 % more
+    assert sizes[1] < 1.03 * sizes[0]
+    assert macs[1] < 1.03 * macs[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": "large"}, "model.head='large'; expected one of edge, paper, srn"),
+        ({"aggregation": "sum"}, "model.aggregation='sum'"),
+        ({"primary": "none"}, "model.primary='none'"),
+        ({"neck": "layer"}, "model.neck='layer'"),
+        ({"attend": ("k3",)}, "model.attend="),
+        ({"attend": ("k1", "k1")}, "model.attend="),
+        ({"aggregation": "pool"}, 'it wants model.head="paper"'),
+        ({"aggregation": "pool", "head": "paper", "attend": ("k1",)}, "joins the features"),
+        ({"backbone": "vgg"}, "no backbone 'vgg'"),
+    ],
+)
+def test_what_cannot_be_built(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build_model(7, dataclasses.replace(ModelOptions(), **changes), _SIZE)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "densenet121", "osnet_0287"])
+@pytest.mark.parametrize("aggregation", ["score", "upsample", "pool", "stride"])
+def test_an_odd_size_can_be_trained(backbone: str, aggregation: str) -> None:
+    """Shapes only: rounding differs between backbones."""
+    with torch.device("meta"):
+        options = ModelOptions(backbone=backbone, head="paper", aggregation=aggregation)
+        net = build_model(7, options, (250, 130))
+        output = net(torch.zeros(2, 250, 130, 3, dtype=torch.uint8))
+    assert output.logits.shape == (2, 7)

@@ -29,12 +29,21 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
         ("schedule.epochs=many", "wants int, got 'many'"),
         ("schedule.epochs=1.5", "wants int"),
         ("schedule=3", "is a table"),
-        ("height=100", "multiple of 32"),
-        ("precision=fp8", "expected fp32 or bf16"),
+        ("height=16", "at least 32"),
+        ("precision=fp8", "expected fp32, bf16 or fp16"),
         ("epochs", "not key=value"),
         ("schedule.batch=0", "schedule.batch=0; expected at least 1"),
-        ("schedule.warm_up=1", "between 0 and 1"),
+        ("schedule.warm_up=1", "0 or more, below 1"),
         ("name.x=3", "not a table"),
+        ("model.attend=k1", "wants a list of strings"),
+        ('model.attend=["k3"]', "expected some of"),
+        ("model.head=big", "expected one of edge, paper, srn"),
+        ("model.aggregation=pool", "joins the features of k1 and k2"),
+        ("model.head=paper", "is tied to one"),
+        ("schedule.rate=linear", "one_cycle, cosine, plateau, constant"),
+        ("schedule.optimizer=lamb", "adamw, adam, sgd"),
+        ("distillation.weight=2", "0..1"),
+        ("distillation.temperature=0", "more than 0"),
     ],
 )
 def test_bad_overrides(change: str, message: str) -> None:
@@ -53,3 +62,39 @@ def test_bad_files(tmp_path: Path) -> None:
 def test_small_epochs_come_first() -> None:
     recipe = load_recipe("default", ["schedule.small_epochs=2"])
     assert [recipe.size_at(epoch) for epoch in (0, 1, 2)] == [(192, 96), (192, 96), (256, 128)]
+
+
+def test_a_recipe_lies_over_the_one_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('extends = "peta_full"\n[loss]\ngamma = 2\n')
+    recipe = load_recipe(str(tmp_path / "own.toml"))
+    assert (recipe.name, recipe.model.backbone, recipe.model.head) == ("own", "resnet101", "paper")
+    assert (recipe.loss.gamma, recipe.loss.primary) == (2.0, "focal")
+
+
+@pytest.mark.parametrize("parent", ["nonesuch", "round"])
+def test_extending_nothing_or_oneself_is_an_error(tmp_path: Path, parent: str) -> None:
+    (tmp_path / "round.toml").write_text(f'extends = "{parent}"\n')
+    with pytest.raises(UsageError, match="names no recipe, or goes round"):
+        load_recipe(str(tmp_path / "round.toml"))
+
+
+_MEANT = {  # recipe: what sets it apart, as PAPER's tables name the rows
+    "peta_resnet101": ("resnet101", (), "bce", "none"),
+    "peta_full": ("resnet101", ("k1", "k2"), "focal", "bce"),
+    "peta_densenet121_class_weight": ("densenet121", (), "class_weighted", "none"),
+    "peta_densenet121_focal": ("densenet121", (), "focal", "none"),
+    "peta_densenet121_attention": ("densenet121", ("k2",), "focal", "bce"),
+    "peta_densenet121_score": ("densenet121", ("k1", "k2"), "focal", "bce"),
+    "wider_resnet152": ("resnet152", (), "bce", "none"),
+    "wider_focal": ("resnet101", (), "focal", "none"),
+    "wider_full": ("resnet101", ("k1", "k2"), "focal", "bce"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_MEANT))
+def test_the_papers_recipes_are_what_their_rows_say(name: str) -> None:
+    recipe = load_recipe(name)
+    found = (recipe.model.backbone, recipe.model.attend, recipe.loss.primary, recipe.loss.attention)
+    assert found == _MEANT[name]
+    assert (recipe.height, recipe.width) == (224, 224)
+    assert recipe.schedule.weight_decay == 5e-4

@@ -1,43 +1,53 @@
-"""Backbones that expose the two feature maps the paper attends to.
-
-``k1`` comes from the last stage at stride 16, ``k2`` from the end at stride 32.
-"""
+"""What a backbone is, and which there are."""
 
 from __future__ import annotations
 
 import importlib
-import urllib.error
-from collections.abc import Callable
+import pickle
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
 
 from edgeattr.errors import InputError, UsageError
 
-__all__ = ["Backbone", "MobileNetV2", "build_backbone", "set_batch_norms_from_data"]
+__all__ = ["Backbone", "ImageNetBackbone", "build_backbone", "take_bgr"]
 
-_BUILDERS = {"mobilenet_v2": "edgeattr_train.backbones:MobileNetV2"}
+_BUILDERS = {
+    "resnet50": "edgeattr_train.resnet:ResNet50",
+    "resnet101": "edgeattr_train.resnet:ResNet101",
+    "resnet152": "edgeattr_train.resnet:ResNet152",
+    "densenet121": "edgeattr_train.densenet:DenseNet121",
+    "densenet201": "edgeattr_train.densenet:DenseNet201",
+    "mobilenet_v2": "edgeattr_train.mobilenet:MobileNetV2",
+    "mobilenet_v3_large": "edgeattr_train.mobilenet:MobileNetV3Large",
+    "osnet_0277": "edgeattr_train.osnet:OSNet0277",
+    "osnet_0287": "edgeattr_train.osnet:OSNet0287",
+}
 
 
 class Backbone(nn.Module):
-    """What the attention model asks of a backbone.
+    """A network with two feature maps that the attention model looks at.
 
     Attributes:
-        channels: channels of k1 and k2.
+        channels: of k1 and k2.
+        strides: of k1 and k2: input pixels per position.
         mean: subtracted from the pixels, 0..255, blue-green-red.
         std: divides them afterwards.
     """
 
     channels: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    strides: tuple[int, int]
+    # torchvision's ImageNet statistics, in blue-green-red and times 255
+    mean: tuple[float, float, float] = (103.53, 116.28, 123.675)
+    std: tuple[float, float, float] = (57.375, 57.12, 58.395)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, H, W] -> k1 [N, c1, H/16, W/16] and k2 [N, c2, H/32, W/32]."""
+        """[N, 3, H, W] -> k1 and k2, each [N, channels, about H / stride, about W / stride]."""
         raise NotImplementedError
 
     def load_weights(self, path: Path) -> None:
@@ -48,12 +58,70 @@ class Backbone(nn.Module):
         """
         raise NotImplementedError
 
+    def load_imagenet(self) -> None:
+        """Start from ImageNet weights, downloaded where they are not at hand.
+
+        Raises:
+            InputError: there are none for this backbone.
+            OSError, RuntimeError: they could not be downloaded, or are not what was asked for.
+        """
+        raise InputError("this backbone has no ImageNet weights; give a file of its own weights")
+
+    @torch.no_grad()
+    def map_sizes(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Height and width of k1 and k2 for an input of this height and width."""
+        was_training = self.training
+        k1, k2 = self.eval()(torch.zeros(1, 3, *size))
+        self.train(was_training)
+        return (k1.shape[2], k1.shape[3]), (k2.shape[2], k2.shape[3])
+
+
+class ImageNetBackbone(Backbone):
+    """One of torchvision's classification networks, with its ImageNet weights.
+
+    Attributes:
+        architecture: torchvision's name for it.
+    """
+
+    architecture: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adopt(torchvision.models.get_model(self.architecture, weights=None))
+
+    def adopt(self, network: nn.Module) -> None:
+        """Take the layers of torchvision's network."""
+        raise NotImplementedError
+
+    def load_imagenet(self) -> None:
+        network = torchvision.models.get_model(self.architecture, weights="IMAGENET1K_V1")
+        self.adopt(network)
+        take_bgr(self)
+
+    def load_weights(self, path: Path) -> None:
+        """Take a state dict as torchvision publishes it."""
+        network = torchvision.models.get_model(self.architecture, weights=None)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            result = network.load_state_dict(_modern_names(state), strict=False)
+        except Exception as error:  # torch raises many kinds on files that do not fit
+            raise InputError(f"{path}: not weights of {self.architecture} ({error})") from error
+        missing = [key for key in result.missing_keys if not key.startswith(("fc.", "classifier."))]
+        if missing or result.unexpected_keys:
+            raise InputError(
+                f"{path}: not weights of {self.architecture}: {len(missing)} entries are missing "
+                f"and {len(result.unexpected_keys)} are unknown, such as "
+                f"{(missing + list(result.unexpected_keys))[0]!r}"
+            )
+        self.adopt(network)
+        take_bgr(self)
+
 
 def build_backbone(name: str, weights: str) -> Backbone:
     """Build a backbone and give it its first weights.
 
     Args:
-        name: ``mobilenet_v2``.
+        name: one of the names above.
         weights: ``none`` (random), ``imagenet`` (torchvision's, downloaded) or a file.
 
     Raises:
@@ -63,119 +131,34 @@ def build_backbone(name: str, weights: str) -> Backbone:
     if name not in _BUILDERS:
         raise UsageError(f"no backbone {name!r}; there are: {', '.join(sorted(_BUILDERS))}")
     module, _, attribute = _BUILDERS[name].partition(":")
-    builder: Callable[[bool], Backbone] = getattr(importlib.import_module(module), attribute)
-    try:
-        backbone = builder(weights == "imagenet")
-    except (urllib.error.URLError, OSError) as error:
-        raise InputError(
-            f"torchvision could not download the ImageNet weights of {name} ({error}); fetch them "
-            "elsewhere and pass --set model.weights=FILE"
-        ) from error
-    if weights not in ("none", "imagenet"):
+    builder: Callable[[], Backbone] = getattr(importlib.import_module(module), attribute)
+    backbone = builder()
+    if weights == "imagenet":
+        try:
+            backbone.load_imagenet()
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            # no network, another file than was asked for, or one that was cut off
+            raise InputError(
+                f"the ImageNet weights of {name} could not be downloaded ({error}); fetch "
+                f"torchvision's file elsewhere and pass --set model.weights=FILE"
+            ) from error
+    elif weights != "none":
+        if not Path(weights).is_file():
+            raise InputError(f'model.weights={weights!r} is neither "none", "imagenet" nor a file')
         backbone.load_weights(Path(weights))
     return backbone
 
 
-class MobileNetV2(Backbone):
-    """MobileNetV2 1.0 (Sandler et al. 2018): 2.2 M parameters, 0.20 GMAC at 256x128."""
-
-    channels = (96, 1280)
-    mean = (127.5, 127.5, 127.5)
-    std = (127.5, 127.5, 127.5)
-
-    def __init__(self, pretrained: bool = False) -> None:
-        super().__init__()
-        weights = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V2 if pretrained else None
-        features = torchvision.models.mobilenet_v2(weights=weights).features
-        self.until_k1 = features[:14]  # ends with the last 96-channel block at stride 16
-        self.until_k2 = features[14:]
-        if pretrained:
-            self._take_bgr()
-            self.mean, self.std = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        k1 = self.until_k1(x)
-        return k1, self.until_k2(k1)
-
-    def load_weights(self, path: Path) -> None:
-        if path.suffix == ".npz":
-            self._load_folded(path)
-            return
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            features = torchvision.models.mobilenet_v2().features
-            prefix = "features."
-            features.load_state_dict(
-                {
-                    key.removeprefix(prefix): value
-                    for key, value in state.items()
-                    if key.startswith(prefix)
-                }
-            )
-        except Exception as error:  # torch raises many kinds on files that do not fit
-            raise InputError(f"{path}: not MobileNetV2 weights ({error})") from error
-        self.until_k1, self.until_k2 = features[:14], features[14:]
-        self._take_bgr()
-        self.mean, self.std = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
-
-    def _load_folded(self, path: Path) -> None:
-        """Weights with batch norms folded in, input RGB in -1..1: ``convNN.weight|bias``.
-
-        The biases go to the batch norms, which :func:`set_batch_norms_from_data` completes.
-        """
-        convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
-        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
-        try:
-            with np.load(path) as arrays, torch.no_grad():
-                for index, (convolution, norm) in enumerate(zip(convolutions, norms, strict=True)):
-                    weight = torch.from_numpy(arrays[f"conv{index:02d}.weight"].astype(np.float32))
-                    convolution.weight.copy_(weight)
-                    norm.bias.copy_(torch.from_numpy(arrays[f"conv{index:02d}.bias"]))
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise InputError(f"{path}: not folded MobileNetV2 weights ({error})") from error
-        self._take_bgr()
-        for norm in norms:
-            norm.register_buffer("folded_bias", norm.bias.detach().clone(), persistent=False)
-
-    def _take_bgr(self) -> None:
-        """Turn a first convolution that expects RGB into one that expects BGR."""
-        first = next(module for module in self.modules() if isinstance(module, nn.Conv2d))
-        with torch.no_grad():
-            first.weight.copy_(first.weight.flip(1))
-
-
 @torch.no_grad()
-def set_batch_norms_from_data(model: nn.Module, crops: Tensor) -> None:
-    """Make each folded batch norm start as the identity plus its bias, on these crops.
+def take_bgr(network: nn.Module) -> None:
+    """Turn a first convolution that expects red-green-blue into one that expects BGR."""
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    first.weight.copy_(first.weight.flip(1))
 
-    Layers are set in the order in which they run, each on the statistics that the layers before
-    it produce: gamma = sqrt(var + eps), beta = mean + bias.
 
-    Args:
-        model: holds batch norms with a ``folded_bias``; others are left alone.
-        crops: a batch that the model takes.
-    """
-
-    def set_from_input(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
-        values = inputs[0].float()
-        variance, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.copy_(mean + getattr(norm, "folded_bias"))  # noqa: B009 - a buffer
-
-    norms = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.BatchNorm2d) and hasattr(module, "folded_bias")
-    ]
-    was_training = model.training
-    hooks = [norm.register_forward_pre_hook(set_from_input) for norm in norms]
-    try:
-        model.eval()(crops)
-    finally:
-        model.train(was_training)
-        for hook in hooks:
-            hook.remove()
+def _modern_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """DenseNet's published files say ``norm.1.weight`` where the network says ``norm1.weight``."""
+    return {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", key): value
+        for key, value in state.items()
+    }

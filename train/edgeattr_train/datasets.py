@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import UsageError
+from edgeattr.crops import Image, read_image
+from edgeattr.errors import InputError, UsageError
 from edgeattr.schema import AttributeSchema
 
-__all__ = ["AttributeDataset", "open_dataset"]
+if TYPE_CHECKING:
+    from edgeattr_train.annotations import Annotations
 
-_READERS = {"peta": "edgeattr_train.peta:open_peta"}
+__all__ = ["AttributeDataset", "cut", "open_dataset"]
+
+_READERS = {
+    "csv": "edgeattr_train.csv_folder:open_csv",
+    "market": "edgeattr_train.market:open_market",
+    "pa100k": "edgeattr_train.pa100k:open_pa100k",
+    "peta": "edgeattr_train.peta:open_peta",
+    "rap": "edgeattr_train.rap:open_rap",
+    "wider": "edgeattr_train.wider:open_wider",
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,17 +37,27 @@ class AttributeDataset:
     ``ids`` name a sample for good: a history or a log keyed by them survives shuffling.
     """
 
-    name: str  # "peta"
+    name: str  # "peta", "peta@identity", ...
     split: str  # "train", "val", ...
     schema: AttributeSchema
     paths: tuple[Path, ...]  # N image files
-    labels: npt.NDArray[np.uint8]  # [N, C], 0 or 1
-    ids: npt.NDArray[np.int64]  # [N], unique
+    labels: npt.NDArray[np.int8]  # [N, C]: 1 yes, 0 no, -1 unknown
+    ids: npt.NDArray[np.int64]  # [N], unique, not negative
     persons: npt.NDArray[np.int64]  # [N], equal where the person is the same
     licence: str  # what the data may be used for
+    boxes: npt.NDArray[np.int32] | None = None  # [N, 4] x, y, w, h in pixels; None: whole images
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def read(self, index: int) -> Image:
+        """Decode one sample: uint8 BGR [h, w, 3], cut to its box where the set has boxes.
+
+        Raises:
+            InputError: the file cannot be decoded, or the box lies outside of it.
+        """
+        image = read_image(self.paths[index])
+        return image if self.boxes is None else cut(image, self.boxes[index], self.paths[index])
 
     def first(self, count: int) -> AttributeDataset:
         """The first ``count`` samples, or all if there are fewer."""
@@ -43,36 +65,62 @@ class AttributeDataset:
 
     def take(self, indices: npt.NDArray[np.int64]) -> AttributeDataset:
         """The samples at ``indices``, in that order."""
-        return AttributeDataset(
-            name=self.name,
-            split=self.split,
-            schema=self.schema,
+        return replace(
+            self,
             paths=tuple(self.paths[int(index)] for index in indices),
             labels=self.labels[indices],
             ids=self.ids[indices],
             persons=self.persons[indices],
-            licence=self.licence,
+            boxes=None if self.boxes is None else self.boxes[indices],
         )
 
 
-def open_dataset(spec: str, split: str) -> AttributeDataset:
-    """Open ``NAME:DIR``.
-
-    Args:
-        spec: for example ``peta:/data/PETA``.
-        split: ``train``, ``val`` or ``test``.
+def cut(image: Image, box: npt.NDArray[np.int32], path: Path) -> Image:
+    """The part of ``image`` inside ``box`` (x, y, w, h), clipped to the image.
 
     Raises:
-        UsageError: the text is not ``NAME:DIR`` or the name is unknown.
+        InputError: nothing of the box lies in the image; the text names ``path``.
+    """
+    x, y, width, height = (int(value) for value in box)
+    part = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+    if not part.size:
+        raise InputError(
+            f"{path}: box {x},{y} of {width}x{height} lies outside the image, "
+            f"which has {image.shape[1]}x{image.shape[0]} pixels"
+        )
+    return part
+
+
+def open_dataset(spec: str, split: str, *, allow_missing: bool = False) -> AttributeDataset:
+    """Open ``NAME[@VARIANT]:DIR``.
+
+    Args:
+        spec: for example ``peta:/data/PETA``, ``peta@3:/data/PETA`` (the third random split),
+            ``peta@identity:/data/PETA`` (no person in two splits) or ``csv:/data/own``.
+        split: ``train``, ``val`` or ``test``; ``val_unseen`` of PETA: the val images of persons
+            that train does not show.
+        allow_missing: leave out samples whose image is missing or unreadable or whose labels the
+            data set's coding does not know, and say how many in a log warning, in place of failing.
+
+    Raises:
+        UsageError: the text is not ``NAME[@VARIANT]:DIR``; unknown name, variant or split.
         InputError: the directory does not hold what the data set's layout asks for.
     """
-    name, separator, directory = spec.partition(":")
-    if not separator or not directory or name not in _READERS:
-        raise UsageError(
-            f"--data {spec!r} is not NAME:DIR with NAME one of {', '.join(sorted(_READERS))}; "
-            "for example --data peta:/data/PETA"
-        )
+    from edgeattr_train.annotations import dataset_from_annotations
+
+    name, variant, directory = _parse(spec)
     module, _, function = _READERS[name].partition(":")
-    reader: Callable[[Path, str], AttributeDataset]
+    reader: Callable[[Path, str, str], Annotations]
     reader = getattr(importlib.import_module(module), function)
-    return reader(Path(directory), split)
+    return dataset_from_annotations(reader(directory, split, variant), allow_missing=allow_missing)
+
+
+def _parse(spec: str) -> tuple[str, str, Path]:
+    head, separator, directory = spec.partition(":")
+    name, at, variant = head.partition("@")
+    if not separator or not directory or name not in _READERS or (at and not variant):
+        raise UsageError(
+            f"--data {spec!r} is not NAME:DIR or NAME@VARIANT:DIR with NAME one of "
+            f"{', '.join(sorted(_READERS))}; for example --data peta:/data/PETA"
+        )
+    return name, variant, Path(directory).expanduser()

@@ -1,38 +1,39 @@
-"""The training loop: steps, moving average, validation, atomic checkpoints, resuming."""
+"""The training run: one process or many, resumable to the bit, chosen on validation data."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
 import hashlib
 import json
+import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
+from lightning_fabric import Fabric
 
-from edgeattr.errors import EdgeAttrError, InputError, UsageError
-from edgeattr.files import atomic_path
+from edgeattr.errors import InputError, UsageError
+from edgeattr.files import write_atomically
 from edgeattr.metrics import Scores, evaluate
-from edgeattr.schema import AttributeSchema
-from edgeattr_train.backbones import set_batch_norms_from_data
+from edgeattr_train.checkpoint import Checkpoint, load_checkpoint, read_state, write_state
+from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.datasets import AttributeDataset
 from edgeattr_train.history import PredictionHistory
+from edgeattr_train.learner import Learner
 from edgeattr_train.loader import Batch, batches, training_order
-from edgeattr_train.losses import total_loss
-from edgeattr_train.model import AttributeNet, build_model
-from edgeattr_train.recipe import Recipe, recipe_from_dict
+from edgeattr_train.predict import predict_logits
+from edgeattr_train.processes import open_fabric
+from edgeattr_train.recipe import Recipe
+from edgeattr_train.tally import Tally
 
-__all__ = ["Checkpoint", "Progress", "Trainer", "load_checkpoint", "predict_probabilities"]
+__all__ = ["Progress", "Trainer"]
 
-_FORMAT = 1
+_LOG = logging.getLogger("edgeattr.train")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +44,10 @@ class Progress:
     epochs: int
     step: int  # from 1, within the epoch
     steps: int
-    loss: float  # running mean over the epoch
-    images_per_second: float
+    loss: float  # mean over the epoch so far
+    mA: float  # noqa: N815 - of the first process's unmixed crops of the epoch so far, percent
+    images_per_second: float  # over all processes
     scores: Scores | None = None  # validation, after the last step of an epoch
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """A trained model as it is stored."""
-
-    model: AttributeNet  # the averaged weights, in eval mode
-    recipe: Recipe
-    schema: AttributeSchema
-    facts: dict[str, Any]  # data set, split, licence, epochs, validation scores
 
 
 class Trainer:
@@ -67,6 +59,12 @@ class Trainer:
         val: data on which the epoch is chosen.
         out: directory for ``last.pt`` (to resume), ``best.pt`` and ``log.jsonl``.
         threads: decoding threads.
+        cache_bytes: memory for decoded crops, per process; 0 decodes anew in each epoch.
+        fabric: processes and device; one process on the CPU where absent.
+
+    Raises:
+        UsageError: the batch cannot be shared out among the processes.
+        InputError: too few images, or no label to choose the epoch by.
     """
 
     def __init__(
@@ -77,281 +75,238 @@ class Trainer:
         out: Path,
         *,
         threads: int = 2,
+        cache_bytes: int = 0,
+        fabric: Fabric | None = None,
     ) -> None:
-        torch.manual_seed(recipe.seed)
         self._recipe, self._val, self._out, self._threads = recipe, val, out, threads
+        self._cache = CropCache(cache_bytes)
         self._train = train.first(recipe.schedule.images) if recipe.schedule.images else train
-        attributes = len(train.schema)
-        self._model = build_model(attributes, recipe.model)
-        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._start_batch_norms()
-        self._average = copy.deepcopy(self._model)
-        self._steps = -(-len(self._train) // recipe.schedule.batch)
-        self._optimizer, self._schedule = self._optimizers()
-        self._prior = torch.from_numpy(self._train.labels.mean(0, dtype=np.float64)).float()
-        length = max(1, recipe.loss.history_epochs)
-        self._history = PredictionHistory(self._train.ids, attributes, length)
-        self._epoch, self._best = 0, -np.inf
+        self._fabric = fabric or open_fabric(recipe, "cpu")
+        world, batch = self._fabric.world_size, recipe.schedule.batch
+        if batch % world:
+            raise UsageError(f"schedule.batch={batch} is no multiple of the {world} processes")
+        self._usable = _usable(len(self._train), world, batch)
+        if self._usable < world:
+            raise InputError(
+                f"{len(self._train)} training images are too few for {world} processes"
+            )
+        if not (val.labels >= 0).any():
+            raise InputError(f"{val.name} {val.split} has no known label to choose the epoch by")
+        _compare(train, val)
+        self._steps = -(-self._usable // batch)
+        self._learner = Learner(recipe, self._train, self._steps, self._fabric, threads=threads)
+        self._epoch, self._best, self._stale = 0, -np.inf, 0
+        self._log: list[dict[str, Any]] = []
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """One entry an epoch, as in ``log.jsonl``."""
+        return list(self._log)
+
+    @property
+    def history(self) -> PredictionHistory:
+        """What Eq. 5 looks back on."""
+        return self._learner.history
 
     def resume(self) -> bool:
-        """Take up ``last.pt`` where there is one; say whether there was."""
+        """Take up ``last.pt`` where there is one; say whether there was.
+
+        Raises:
+            InputError: it belongs to another recipe or other data.
+        """
         path = self._out / "last.pt"
         if not path.is_file():
             return False
-        state = _read(path)
+        state = read_state(path)
         for key, mine in (("recipe", self._recipe.to_dict()), ("data", self._data_digest())):
             if state.get(key) != mine:
                 raise InputError(f"{path} was made with another {key}; give another --out")
-        self._model.load_state_dict(state["model"])
-        self._average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
-        history = {key: value.numpy() for key, value in state["history"].items()}
-        self._history.load_state_dict(history)
-        torch.set_rng_state(state["rng"])
-        self._epoch, self._best = state["epoch"], state["best"]
+        self._learner.load_state_dict(state["learner"])
+        self._epoch, self._best, self._stale = state["epoch"], state["best"], state["stale"]
+        self._log = list(state["log"])
         return True
 
-    def run(self, report: Callable[[Progress], None]) -> Checkpoint:
-        """Train to the last epoch.
+    def run(self, report: Callable[[Progress], None] = lambda progress: None) -> Checkpoint:
+        """Train to the last epoch, or until the score has not risen for ``patience`` epochs.
 
         Returns:
-            The checkpoint of the epoch that scored best on validation data (mA + F1).
+            The checkpoint of the epoch that scored best on validation data (``schedule.select``).
         """
-        while self._epoch < self._recipe.schedule.epochs:
+        schedule = self._recipe.schedule
+        while self._epoch < schedule.epochs:
+            if schedule.patience and self._stale >= schedule.patience:
+                break
             done = self._run_epoch(report)
             scores = self._validate()
             self._epoch += 1
-            self._keep(done, scores)
+            self._finish_epoch(done, scores)
             report(dataclasses.replace(done, scores=scores))
         return load_checkpoint(self._out / "best.pt")
 
     def _run_epoch(self, report: Callable[[Progress], None]) -> Progress:
-        recipe, epoch = self._recipe, self._epoch
-        order = training_order(len(self._train), recipe.seed, epoch)
-        source = batches(
-            self._train,
-            order,
-            recipe.size_at(epoch),
-            recipe.schedule.batch,
-            augmentation=recipe.augment,
-            seed=(recipe.seed, epoch),
-            threads=self._threads,
-        )
-        self._model.train()
-        start, seen, summed = time.monotonic(), 0, 0.0
+        seeds = (self._recipe.seed, self._epoch)
+        mine = np.random.SeedSequence((*seeds, self._fabric.global_rank))
+        self._learner.begin(int(mine.generate_state(1)[0]))
+        tally, start, summed, seen = Tally(len(self._train.schema)), time.monotonic(), 0.0, 0
         progress = Progress(
-            epoch=epoch,
-            epochs=recipe.schedule.epochs,
+            epoch=self._epoch,
+            epochs=self._recipe.schedule.epochs,
             step=0,
             steps=self._steps,
-            loss=0.0,
+            loss=float("nan"),
+            mA=float("nan"),
             images_per_second=0.0,
         )
-        for step, batch in enumerate(source, 1):
-            summed += self._step(batch) * len(batch.ids)
-            seen += len(batch.ids)
-            rate = seen / (time.monotonic() - start)
+        for step, batch in enumerate(self._batches(), 1):
+            rng = np.random.default_rng((*seeds, step))  # all processes mix alike
+            loss, probabilities = self._learner.learn(batch, self._epoch, rng)
+            if probabilities is not None:
+                tally.add(probabilities, batch.labels.numpy())
+            summed += loss
+            seen += len(batch.ids) * self._fabric.world_size
             progress = dataclasses.replace(
-                progress, step=step, loss=summed / seen, images_per_second=rate
+                progress,
+                step=step,
+                loss=summed / step,
+                mA=tally.mean_accuracy(),
+                images_per_second=seen / (time.monotonic() - start),
             )
             report(progress)
         return progress
 
-    def _step(self, batch: Batch) -> float:
-        options = self._recipe.loss
-        deviation = np.zeros(len(batch.ids), np.float32)
-        if options.history_epochs and self._epoch >= options.burn_in_epochs:
-            deviation = self._history.deviation(batch.ids)
-        with self._autocast():
-            output = self._model(batch.crops)
-        loss = total_loss(output, batch.labels, self._prior, torch.from_numpy(deviation), options)
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise EdgeAttrError(
-                f"the loss became {value} in epoch {self._epoch + 1}: lower schedule.head_rate "
-                "and schedule.backbone_rate, or use precision=fp32; --resume goes on from the "
-                "epoch before"
-            )
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self._recipe.schedule.clip:
-            nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.schedule.clip)
-        self._optimizer.step()
-        self._schedule.step()
-        self._follow()
-        probabilities = output.logits.detach().sigmoid().numpy()
-        self._history.record(batch.ids, probabilities, batch.labels.numpy().astype(np.uint8))
-        return value
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the averaged weights and statistics a little towards the current ones."""
-        decay = min(
-            self._recipe.schedule.average_decay,
-            (1 + self._schedule.last_epoch) / (10 + self._schedule.last_epoch),
+    def _batches(self) -> Iterator[Batch]:
+        """This process's share of each batch: every process has as many images."""
+        recipe, epoch, world = self._recipe, self._epoch, self._fabric.world_size
+        order = training_order(len(self._train), recipe.seed, epoch)
+        return batches(
+            self._train,
+            order[: self._usable][self._fabric.global_rank :: world],
+            recipe.size_at(epoch),
+            recipe.schedule.batch // world,
+            augmentation=recipe.augment,
+            seed=(recipe.seed, epoch),
+            threads=self._threads,
+            cache=self._cache,
         )
-        pairs = zip(self._average.parameters(), self._model.parameters(), strict=True)
-        kept, current = map(list, zip(*pairs, strict=True))
-        torch._foreach_lerp_(kept, current, 1 - decay)
-        for kept_buffer, buffer in zip(self._average.buffers(), self._model.buffers(), strict=True):
-            if buffer.is_floating_point():
-                kept_buffer.lerp_(buffer, 1 - decay)
-            else:
-                kept_buffer.copy_(buffer)
 
     def _validate(self) -> Scores:
+        """Scores of the averaged weights; each process takes its share of the images."""
+        world, count = self._fabric.world_size, len(self._val)
+        places = np.arange(-(-count // world) * world) % count
+        share = self._val.take(places[self._fabric.global_rank :: world])
         size = self._recipe.size_at(self._epoch)
-        probabilities = predict_probabilities(
-            self._average, self._val, size, autocast=self._autocast
+        logits = predict_logits(
+            self._learner.average,
+            share,
+            size,
+            threads=self._threads,
+            autocast=self._learner.autocast,
         )
-        return evaluate(probabilities, self._val.labels)
+        ranks = self._learner.gather(torch.from_numpy(logits)).view(world, len(share), -1)
+        whole = ranks.transpose(0, 1).flatten(0, 1)[:count].double()
+        return evaluate(whole.sigmoid().numpy(), self._val.labels)
 
-    def _keep(self, done: Progress, scores: Scores) -> None:
-        self._out.mkdir(parents=True, exist_ok=True)
-        quality = float(np.nan_to_num(scores.mA + scores.f1))
+    def _finish_epoch(self, done: Progress, scores: Scores) -> None:
+        """Move the rate, log, and keep what must be kept; ``last.pt`` comes last."""
         schedule = self._recipe.schedule
+        quality = _quality(scores, schedule.select)
         full_size = self._epoch > min(schedule.small_epochs, schedule.epochs - 1)
-        if quality > self._best and full_size:
-            self._best = quality
-            _write(self._out / "best.pt", self._deployable(scores))
-        _write(self._out / "last.pt", self._resumable())
-        line = {
+        better = full_size and quality > self._best
+        self._log.append(self._entry(done, scores))
+        self._learner.after_epoch(quality)
+        self._stale = 0 if better or not full_size else self._stale + 1
+        self._best = quality if better else self._best
+        if self._fabric.is_global_zero:
+            self._out.mkdir(parents=True, exist_ok=True)
+            if better:
+                write_state(self._out / "best.pt", self._deployable(scores).state())
+            lines = "".join(json.dumps(entry) + "\n" for entry in self._log)
+            write_atomically(self._out / "log.jsonl", lines)
+            write_state(self._out / "last.pt", self._resumable())
+        self._fabric.barrier()
+
+    def _entry(self, done: Progress, scores: Scores) -> dict[str, Any]:
+        entry = {
             "epoch": self._epoch,
             "loss": done.loss,
+            "train_mA": done.mA,
+            "learning_rate": self._learner.rate,
             "images_per_second": done.images_per_second,
             "mA": scores.mA,
             "f1": scores.f1,
             "accuracy": scores.accuracy,
             "mAP": scores.mAP,
         }
-        with open(self._out / "log.jsonl", "a") as log:
-            log.write(json.dumps(line) + "\n")
+        return {key: None if math.isnan(value) else value for key, value in entry.items()}
 
-    def _deployable(self, scores: Scores) -> dict[str, Any]:
-        return {
-            "format": _FORMAT,
-            "recipe": self._recipe.to_dict(),
-            "schema": self._train.schema.to_json(),
-            "model": self._average.state_dict(),
-            "facts": {
-                "dataset": self._train.name,
-                "split": self._train.split,
-                "images": len(self._train),
-                "selected_on": self._val.split,
-                "licence": self._train.licence,
-                "epoch": self._epoch,
-                "mA": scores.mA,
-                "f1": scores.f1,
-            },
+    def _deployable(self, scores: Scores) -> Checkpoint:
+        facts = {
+            "dataset": self._train.name,
+            "split": self._train.split,
+            "images": len(self._train),
+            "selected_on": self._val.split,
+            "licence": self._train.licence,
+            "epoch": self._epoch,
+            "mA": scores.mA,
+            "f1": scores.f1,
+            **self._learner.ancestry,
         }
+        return Checkpoint(
+            model=self._learner.average,
+            recipe=self._recipe,
+            schema=self._train.schema,
+            facts=facts,
+        )
 
     def _resumable(self) -> dict[str, Any]:
         return {
-            "format": _FORMAT,
             "recipe": self._recipe.to_dict(),
+            "data": self._data_digest(),
             "epoch": self._epoch,
             "best": self._best,
-            "model": self._model.state_dict(),
-            "average": self._average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "history": {
-                key: torch.from_numpy(value) for key, value in self._history.state_dict().items()
-            },
-            "data": self._data_digest(),
-            "rng": torch.get_rng_state(),
+            "stale": self._stale,
+            "log": self._log,
+            "learner": self._learner.state_dict(),
         }
 
     def _data_digest(self) -> str:
-        """Tells one set of training samples from another."""
-        digest = hashlib.sha256(self._train.ids.tobytes())
-        digest.update(self._train.labels.tobytes())
+        """Tells one run's samples, and how they are shared out, from another's."""
+        digest = hashlib.sha256(f"{self._fabric.world_size} {self._train.schema.names}".encode())
+        for data in (self._train, self._val):
+            boxes = b"" if data.boxes is None else data.boxes.tobytes()
+            for part in (data.ids.tobytes(), data.labels.tobytes(), boxes):
+                digest.update(part)
         return digest.hexdigest()
 
-    def _start_batch_norms(self) -> None:
-        if not any(hasattr(module, "folded_bias") for module in self._model.modules()):
-            return
-        order = training_order(len(self._train), self._recipe.seed, 0)[:256]
-        size = self._recipe.size_at(0)
-        crops = next(batches(self._train, order, size, len(order), threads=self._threads)).crops
-        set_batch_norms_from_data(self._model, crops)
 
-    def _optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.OneCycleLR]:
-        options = self._recipe.schedule
-        rates = [options.backbone_rate, options.head_rate]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": list(self._model.backbone.parameters()), "lr": rates[0]},
-                {"params": self._model.head_parameters(), "lr": rates[1]},
-            ],
-            weight_decay=options.weight_decay,
-            foreach=True,
+def _compare(train: AttributeDataset, val: AttributeDataset) -> None:
+    """Refuse images that are in both sets; say so where persons are."""
+    shared = np.isin(val.ids, train.ids)
+    if train.name == val.name and shared.any():
+        example = val.paths[int(np.argmax(shared))]
+        raise InputError(
+            f"{int(shared.sum())} images of {val.split} are in {train.split}, too, such as "
+            f"{example}: validation would measure memory; take them out of one of the two"
         )
-        total = max(4, self._steps * options.epochs)  # the cycle needs two steps each way
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            rates,
-            total_steps=total,
-            pct_start=max(options.warm_up, 2 / total),
-            cycle_momentum=False,
-        )
-        return optimizer, schedule
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self._recipe.precision == "bf16":
-            return torch.autocast("cpu", dtype=torch.bfloat16)
-        return contextlib.nullcontext()
+    known = int(np.isin(val.persons, train.persons).sum())
+    if train.name == val.name and known:
+        _LOG.warning(
+            "%d of %d images of %s show persons of %s: figures on unseen persons will be lower",
+            known, len(val), val.split, train.split,
+        )  # fmt: skip
 
 
-@torch.no_grad()
-def predict_probabilities(
-    model: AttributeNet,
-    data: AttributeDataset,
-    size: tuple[int, int],
-    *,
-    batch: int = 64,
-    autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
-) -> npt.NDArray[np.float32]:
-    """Probabilities of a data set, [N, C], in its order."""
-    model.eval()
-    rows = []
-    for part in batches(data, np.arange(len(data)), size, batch):
-        with autocast():
-            rows.append(model(part.crops).logits.float().sigmoid().numpy())
-    return np.concatenate(rows)
+def _quality(scores: Scores, select: str) -> float:
+    """What the epoch is chosen by; mA counts nothing where no attribute has both classes."""
+    if select == "mAP":
+        return float(np.nan_to_num(scores.mAP))
+    return float(np.nan_to_num(scores.mA)) + scores.f1
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read ``best.pt``.
+def _usable(images: int, world: int, batch: int) -> int:
+    """How many images an epoch shows: no process fewer than another, no batch of a single one.
 
-    Raises:
-        InputError: missing, truncated, or not a checkpoint of edgeattr.
+    A batch norm over one image of one position has no variance to divide by.
     """
-    state = _read(path)
-    try:
-        recipe = recipe_from_dict(state["recipe"])
-        schema = AttributeSchema.from_json(state["schema"])
-        options = dataclasses.replace(recipe.model, weights="none")
-        model = build_model(len(schema), options)
-        model.load_state_dict(state["model"])
-    except (KeyError, RuntimeError, UsageError) as error:
-        raise InputError(f"{path}: not a model checkpoint of this version ({error})") from error
-    return Checkpoint(model=model.eval(), recipe=recipe, schema=schema, facts=state["facts"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing") from error
-    except Exception as error:  # torch raises many kinds on damaged files
-        raise InputError(f"{path}: damaged or not a checkpoint ({error})") from error
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise InputError(f"{path}: not a checkpoint of this version of edgeattr")
-    return state
-
-
-def _write(path: Path, state: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    usable = images - images % world
+    return usable - 1 if usable > 1 and usable % batch == 1 else usable

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from edgeattr.crops import Image, read_image, resize_crop
+from edgeattr.crops import Image, resize_crop
+from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.datasets import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
 
 __all__ = ["Batch", "batches", "training_order"]
+
+_AHEAD = 2  # batches that are made while one is used
+_TASK = 8  # images of one task: enough to hide the cost of handing it over
+
+_Positions = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
     """One step's data."""
 
     crops: Tensor  # uint8 [n, H, W, 3], BGR
-    labels: Tensor  # float32 [n, C], 0 or 1
+    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown
     ids: npt.NDArray[np.int64]  # [n]
 
 
@@ -40,6 +50,7 @@ def batches(
     augmentation: Augmentation | None = None,
     seed: tuple[int, int] = (0, 0),
     threads: int = 2,
+    cache: CropCache | None = None,
 ) -> Iterator[Batch]:
     """Decode, resize and augment, a few batches ahead of the step.
 
@@ -51,26 +62,99 @@ def batches(
         augmentation: what to vary; nothing where absent.
         seed: run seed and epoch; with a sample's id it decides that sample's augmentation.
         threads: decoding threads (OpenCV releases the GIL).
+        cache: resized crops of earlier epochs; what is missing in it is added.
+
+    Raises:
+        InputError: an image cannot be decoded; the text names its file.
     """
 
-    def load(position: int) -> Image:
-        crop = resize_crop(read_image(data.paths[position]), *size)
-        if augmentation is None:
-            return crop
-        rng = np.random.default_rng((*seed, int(data.ids[position])))
-        return augment(crop, augmentation, rng)
+    source = _Source(data, size, augmentation, seed, cache)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with _one_thread_per_call():
+            waiting: list[_Pending] = []
+            for first in range(0, len(order), batch):
+                waiting.append(source.start(pool, order[first : first + batch]))
+                if len(waiting) > _AHEAD:
+                    yield source.finish(waiting.pop(0))
+            for pending in waiting:
+                yield source.finish(pending)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
-    def collect(positions: npt.NDArray[np.int64], images: list[Future[Image]]) -> Batch:
-        crops = np.stack([image.result() for image in images])
-        labels = data.labels[positions].astype(np.float32)
-        return Batch(torch.from_numpy(crops), torch.from_numpy(labels), data.ids[positions])
 
-    chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: list[tuple[npt.NDArray[np.int64], list[Future[Image]]]] = []
-        for chunk in chunks:
-            ahead.append((chunk, [pool.submit(load, int(position)) for position in chunk]))
-            if len(ahead) > 2:
-                yield collect(*ahead.pop(0))
-        for pending in ahead:
-            yield collect(*pending)
+class _Pending(NamedTuple):
+    """A batch in the making."""
+
+    positions: _Positions
+    crops: npt.NDArray[np.uint8]  # filled by the tasks
+    tasks: list[Future[None]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Makes batches in the threads of a pool."""
+
+    data: AttributeDataset
+    size: tuple[int, int]
+    augmentation: Augmentation | None
+    seed: tuple[int, int]
+    cache: CropCache | None
+
+    def start(self, pool: ThreadPoolExecutor, positions: _Positions) -> _Pending:
+        """Hand a batch to the pool."""
+        crops = np.empty((len(positions), *self.size, 3), np.uint8)
+        parts = [slice(first, first + _TASK) for first in range(0, len(positions), _TASK)]
+        tasks = [pool.submit(self._fill, positions[part], crops[part]) for part in parts]
+        return _Pending(positions, crops, tasks)
+
+    def finish(self, pending: _Pending) -> Batch:
+        """Wait for a batch."""
+        for task in pending.tasks:
+            task.result()
+        labels = self.data.labels[pending.positions].astype(np.float32)
+        ids = self.data.ids[pending.positions]
+        return Batch(torch.from_numpy(pending.crops), torch.from_numpy(labels), ids)
+
+    def _fill(self, positions: _Positions, crops: npt.NDArray[np.uint8]) -> None:
+        for position, out in zip(positions, crops, strict=True):
+            sample = int(self.data.ids[position])
+            crop = self._resized(int(position), sample)
+            if self.augmentation is not None:
+                rng = np.random.default_rng((*self.seed, sample))
+                crop = augment(crop, self.augmentation, rng)
+            out[...] = crop
+
+    def _resized(self, position: int, sample: int) -> Image:
+        kept = self.cache.get(sample, self.size) if self.cache is not None else None
+        if kept is not None:
+            return kept
+        crop = resize_crop(self.data.read(position), *self.size)
+        if self.cache is not None:
+            self.cache.put(sample, self.size, crop)
+        return crop
+
+
+_users, _threads_before, _users_lock = 0, 1, threading.Lock()
+
+
+@contextlib.contextmanager
+def _one_thread_per_call() -> Iterator[None]:
+    """Let each OpenCV call run in the thread that makes it.
+
+    The loader's threads are the parallelism. OpenCV's own would halve the speed: they split crops
+    that are too small to be worth it, and wait for cores that the training step keeps busy.
+    """
+    global _users, _threads_before
+    with _users_lock:
+        if _users == 0:
+            _threads_before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _users_lock:
+            _users -= 1
+            if _users == 0:
+                cv2.setNumThreads(_threads_before)

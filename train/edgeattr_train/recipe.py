@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgeattr.errors import InputError, UsageError
+from edgeattr_train.distillation import DistillationOptions
 from edgeattr_train.losses import LossOptions
 from edgeattr_train.model import ModelOptions
+from edgeattr_train.optimization import ScheduleOptions
 from edgeattr_train.transforms import Augmentation
 
 if sys.version_info >= (3, 11):
@@ -20,37 +22,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Recipe", "ScheduleOptions", "load_recipe", "named_recipes"]
+__all__ = ["Recipe", "load_recipe", "named_recipes", "recipe_from_dict"]
 
 _T = TypeVar("_T")
 _FOLDERS = (
     Path(__file__).parent / "recipes",  # in a wheel
     Path(__file__).parent.parent / "recipes",  # in a checkout
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleOptions:
-    """How the weights move."""
-
-    epochs: int = 20
-    small_epochs: int = 0  # first epochs at a smaller input, faster
-    small_scale: float = 0.75  # its size as a share of the full input
-    batch: int = 64  # images a step
-    backbone_rate: float = 6e-4  # peak learning rate of the backbone
-    head_rate: float = 2e-3  # peak learning rate of everything else
-    weight_decay: float = 0.02  # AdamW's
-    warm_up: float = 0.2  # share of the steps until the peak (one cycle)
-    clip: float = 20.0  # largest gradient norm; 0 turns clipping off
-    average_decay: float = 0.998  # of the moving average of the weights that is validated and kept
-    images: int = 0  # use only this many training images; 0 means all
-
-    def __post_init__(self) -> None:
-        for name, value in (("epochs", self.epochs), ("batch", self.batch)):
-            if value < 1:
-                raise UsageError(f"schedule.{name}={value}; expected at least 1")
-        if not 0 < self.warm_up < 1:
-            raise UsageError(f"schedule.warm_up={self.warm_up}; expected between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +39,35 @@ class Recipe:
     height: int = 256  # pixels
     width: int = 128  # pixels
     seed: int = 0
-    precision: str = "fp32"  # "fp32" or "bf16" (autocast)
+    precision: str = "fp32"  # "fp32", "bf16" or "fp16" (autocast; fp16 on a GPU only)
+    compile: bool = False  # torch.compile: pays on a GPU after a few minutes
     model: ModelOptions = field(default_factory=ModelOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augment: Augmentation = field(default_factory=Augmentation)
+    distillation: DistillationOptions = field(default_factory=DistillationOptions)
 
     def __post_init__(self) -> None:
-        if self.precision not in ("fp32", "bf16"):
-            raise UsageError(f"precision={self.precision!r}; expected fp32 or bf16")
+        if self.precision not in ("fp32", "bf16", "fp16"):
+            raise UsageError(f"precision={self.precision!r}; expected fp32, bf16 or fp16")
         for side, pixels in (("height", self.height), ("width", self.width)):
-            if pixels < 32 or pixels % 32:
-                raise UsageError(f"{side}={pixels}; expected a multiple of 32")
+            if pixels < 32:
+                raise UsageError(f"{side}={pixels}; expected at least 32 pixels")
+        if self.seed < 0:
+            raise UsageError(f"seed={self.seed}; expected 0 or more")
+        untrained = self.loss.primary == "none" or (
+            self.model.attend and self.loss.attention == "none"
+        )
+        if untrained and self.loss.average == "none":
+            raise UsageError(
+                "a score that goes into the average would learn nothing: give loss.primary and "
+                "loss.attention a loss, or loss.average"
+            )
+        if self.schedule.small_epochs and self.model.head != "edge":
+            raise UsageError(
+                f"schedule.small_epochs changes the input size, and model.head={self.model.head!r} "
+                "is tied to one"
+            )
 
     def size_at(self, epoch: int) -> tuple[int, int]:
         """Height and width of the input in an epoch, multiples of 32."""
@@ -111,11 +106,9 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
         raise UsageError(
             f"no recipe {name_or_file!r}; it is neither a file nor one of {', '.join(known)}"
         )
-    try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a valid recipe: {error}") from error
+    values = _read(path)
     values.setdefault("name", path.stem)
+    values = _extended(values, path)
     for override in overrides:
         _apply(values, override)
     return recipe_from_dict(values)
@@ -124,6 +117,33 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     """Build a recipe from plain values; unknown keys and wrong types are errors."""
     return _build(Recipe, values, "")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a valid recipe: {error}") from error
+
+
+def _extended(values: dict[str, Any], path: Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Over the recipe that ``extends`` names, one beside it or a known one, lay these values."""
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    beside = path.parent / f"{parent}.toml"
+    base = beside if beside.is_file() else named_recipes().get(str(parent))
+    if base is None or str(base) in seen:
+        raise UsageError(f"{path}: extends = {parent!r} names no recipe, or goes round in a circle")
+    return _merged(_extended(_read(base), base, (*seen, str(base))), values)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both else value
+    return result
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -164,6 +184,10 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         if not isinstance(value, Mapping):
             raise UsageError(f"recipe key {key} is a table, not {value!r}")
         return _build(hint, value, f"{key}.")
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            raise UsageError(f"recipe key {key} wants a list of strings, got {value!r}")
+        return tuple(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edgeattr.crops import Image
+from edgeattr.errors import UsageError
 
-__all__ = ["Augmentation", "augment"]
+__all__ = ["Augmentation", "Blend", "augment", "draw_blend"]
 
+_LEAST_ERASED = 0.02  # share of the crop
 _FILL = (128, 128, 128)  # grey: zero after the model's normalisation
 
 
@@ -26,6 +30,16 @@ class Augmentation:
     degrade: float = 0.1  # probability of a down-and-up scaling, as of a far camera
     erase: float = 0.35  # probability of erasing a rectangle
     erase_area: float = 0.2  # largest share of the crop that is erased
+    mix: float = 0.0  # probability that a batch is blended with itself in another order
+    mix_shape: float = 0.4  # of the blend's Beta distribution
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, above = getattr(self, field.name), 0.0
+            if field.name == "erase_area":
+                above = _LEAST_ERASED
+            if not above <= value <= 1 or (field.name == "mix_shape" and value == 0):
+                raise UsageError(f"augment.{field.name}={value}; expected {above:g}..1")
 
 
 def augment(image: Image, options: Augmentation, rng: np.random.Generator) -> Image:
@@ -49,6 +63,37 @@ def augment(image: Image, options: Augmentation, rng: np.random.Generator) -> Im
     if rng.random() < options.erase:
         _erase(image, options.erase_area, rng)
     return image
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """Each crop of a batch blended with another of the batch, all by one share."""
+
+    share: float  # of the crop itself, 0.5..1
+    other: npt.NDArray[np.int64]  # [n], which crop is blended into it
+
+    def crops(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """uint8 [n, H, W, 3] -> the same."""
+        if self.share == 1:
+            return crops
+        mixed = self.share * crops.astype(np.float32) + (1 - self.share) * crops[self.other]
+        return np.rint(mixed).astype(np.uint8)
+
+    def labels(self, labels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """[n, C], 0..1 or negative where unknown: a blend with an unknown label is unknown."""
+        if self.share == 1:
+            return labels
+        known = (labels >= 0) & (labels[self.other] >= 0)
+        blended = self.share * labels + (1 - self.share) * labels[self.other]
+        return np.where(known, blended, -1.0).astype(np.float32)
+
+
+def draw_blend(count: int, options: Augmentation, rng: np.random.Generator) -> Blend:
+    """Decide how a batch of ``count`` crops is blended (Zhang et al., ICLR 2018)."""
+    share = 1.0
+    if rng.random() < options.mix:
+        share = float(rng.beta(options.mix_shape, options.mix_shape))
+    return Blend(max(share, 1 - share), rng.permutation(count).astype(np.int64))
 
 
 def _warp(image: Image, options: Augmentation, rng: np.random.Generator) -> Image:
@@ -78,7 +123,7 @@ def _degrade(image: Image, rng: np.random.Generator) -> Image:
 
 def _erase(image: Image, largest: float, rng: np.random.Generator) -> None:
     height, width = image.shape[:2]
-    area = rng.uniform(0.02, largest) * height * width
+    area = rng.uniform(_LEAST_ERASED, largest) * height * width
     aspect = np.exp(rng.uniform(np.log(0.3), np.log(3.3)))
     rows = int(np.clip(np.sqrt(area * aspect), 1, height))
     columns = int(np.clip(np.sqrt(area / aspect), 1, width))

@@ -1,0 +1,122 @@
+"""What follows the last epoch: calibration and thresholds, the bundle, the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from edgeattr.bundle import Bundle
+from edgeattr.crops import Image, stack_crops
+from edgeattr.prediction import Decision
+from edgeattr_convert.build import bundle_from_checkpoint
+from edgeattr_train.calibrate import DecisionFit, fit_decision
+from edgeattr_train.checkpoint import Checkpoint, write_state
+from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.predict import predict_logits
+from edgeattr_train.report import ReportData, write_report
+
+__all__ = ["finish_training"]
+
+_FEWEST_PERSONS = 10  # two for each fold of the cross-validation
+_MINIMUM = 50  # validation images below which thresholds would be fitted to chance
+
+
+def finish_training(
+    checkpoint: Checkpoint,
+    val: AttributeDataset,
+    out: Path,
+    log: Sequence[dict[str, Any]],
+    *,
+    with_report: bool = True,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Bundle:
+    """Fit the decision on validation data, write ``OUT/NAME.edgeattr`` and ``OUT/report.html``.
+
+    Args:
+        checkpoint: the chosen epoch.
+        val: the data it was chosen on.
+        out: the run's directory.
+        log: one entry an epoch.
+        with_report: whether the report is written.
+        tell: told what is being done.
+
+    Raises:
+        ContractNotMet: the export answers otherwise than the model; no bundle is written.
+        MissingDependency: the report's plots want Matplotlib; the bundle is there by then.
+    """
+    size = (checkpoint.recipe.height, checkpoint.recipe.width)
+    logits = predict_logits(checkpoint.model, val, size)
+    fit = _fit(logits, val, tell)
+    if fit:
+        checkpoint = dataclasses.replace(checkpoint, decision=dataclasses.asdict(fit))
+        write_state(out / "best.pt", checkpoint.state())
+    name = checkpoint.recipe.name
+    bundle = bundle_from_checkpoint(checkpoint, out / f"{name}.edgeattr", name)
+    if with_report:
+        tell("writing the report")
+        write_report(out, _report_data(checkpoint, val, logits, fit, log))
+    return bundle
+
+
+def _fit(
+    logits: npt.NDArray[np.float32], val: AttributeDataset, tell: Callable[[str], None]
+) -> DecisionFit | None:
+    labelled = (val.labels >= 0).any(1)
+    images, persons = int(labelled.sum()), len(np.unique(val.persons[labelled]))
+    if images < _MINIMUM or persons < _FEWEST_PERSONS:
+        tell(
+            f"{images} labelled validation images of {persons} persons are too few to fit "
+            "thresholds; they stay at 0.5"
+        )
+        return None
+    fit = fit_decision(logits, val.labels, groups=val.persons)
+    before, held = fit.before, fit.held_out
+    tell(
+        f"decision fitted on {val.split}: mA {before['mA']:.2f} -> {held['mA']:.2f}, "
+        f"F1 {before['f1']:.2f} -> {held['f1']:.2f}, calibration error {before['ece']:.2f} -> "
+        f"{held['ece']:.2f} % (on folds that the fit has not seen)"
+    )
+    return fit
+
+
+def _report_data(
+    checkpoint: Checkpoint,
+    val: AttributeDataset,
+    logits: npt.NDArray[np.float32],
+    fit: DecisionFit | None,
+    log: Sequence[dict[str, Any]],
+) -> ReportData:
+    count = len(val.schema)
+    plain, zero, half = (1.0,) * count, (0.0,) * count, (0.5,) * count
+    raw = Decision(schema=val.schema, thresholds=half, scale=plain, offset=zero)
+    fitted = raw
+    if fit:
+        fitted = Decision(
+            schema=val.schema, thresholds=fit.thresholds, scale=fit.scale, offset=fit.offset
+        )
+    return ReportData(
+        title=f"{checkpoint.recipe.name} on {val.name} {val.split}",
+        log=log,
+        schema=val.schema,
+        labels=val.labels,
+        before=raw.probabilities(logits),
+        after=fitted.probabilities(logits),
+        thresholds=fitted.thresholds,
+        read=val.read,
+        masks=(lambda image: _masks(checkpoint, image)) if checkpoint.recipe.model.attend else None,
+        facts={key: str(value) for key, value in checkpoint.facts.items()},
+    )
+
+
+@torch.no_grad()
+def _masks(checkpoint: Checkpoint, image: Image) -> list[npt.NDArray[np.float32]]:
+    """The model's attention on one crop, [C, h, w] for each scale."""
+    recipe = checkpoint.recipe
+    crops = stack_crops([image], recipe.height, recipe.width)
+    return [mask[0].numpy() for mask in checkpoint.model(torch.from_numpy(crops)).masks]

@@ -1,0 +1,236 @@
+"""Each backbone: what it says of itself, whose weights it takes, what it refuses."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from edgeattr.errors import InputError, UsageError
+from edgeattr_train.backbones import Backbone, ImageNetBackbone, build_backbone
+from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
+from edgeattr_train.model import ModelOptions, build_model
+
+_ALL = [
+    "resnet50", "resnet101", "resnet152", "densenet121", "densenet201", "mobilenet_v2",
+    "mobilenet_v3_large", "osnet_0277", "osnet_0287",
+]  # fmt: skip
+_FILES = ["resnet50", "densenet121", "mobilenet_v2", "mobilenet_v3_large"]  # one of a family
+
+
+@pytest.mark.parametrize("size", [(224, 224), (250, 130), (64, 32)], ids=str)
+@pytest.mark.parametrize("name", _ALL)
+def test_channels_and_strides(name: str, size: tuple[int, int]) -> None:
+    with torch.device("meta"):  # shapes only
+        backbone = build_backbone(name, "none").eval()
+        maps = backbone(torch.zeros(2, 3, *size))
+        assert backbone.map_sizes(size) == tuple(tuple(k.shape[2:]) for k in maps)
+    for k, channels, stride in zip(maps, backbone.channels, backbone.strides, strict=True):
+        assert k.shape[:2] == (2, channels)
+        for found, pixels in zip(k.shape[2:], size, strict=True):
+            exact = pixels / stride
+            assert found == exact if exact.is_integer() else abs(found - exact) < 1
+
+
+def test_map_sizes_leaves_the_mode_alone() -> None:
+    backbone = build_backbone("mobilenet_v2", "none")
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    for training in (True, False):
+        backbone.train(training).map_sizes((64, 32))
+        assert all(module.training == training for module in backbone.modules())
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def _trained(architecture: str) -> nn.Module:
+    """Torchvision's network with random weights and the statistics that fit them."""
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(architecture, weights=None)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.normal_(norm.bias, 0, 0.2)
+        norm.momentum = None  # the statistics of one forward pass
+    with torch.no_grad():
+        network.train()(torch.randn(4, 3, 96, 64))
+    return network.eval()
+
+
+@torch.no_grad()
+def _last_map(network: Any, rgb: Tensor) -> Tensor:
+    """What torchvision's network pools."""
+    if hasattr(network, "features"):
+        features = network.features(rgb)
+        return features.relu() if isinstance(network, torchvision.models.DenseNet) else features
+    x = network.maxpool(network.relu(network.bn1(network.conv1(rgb))))
+    return network.layer4(network.layer3(network.layer2(network.layer1(x))))
+
+
+def _assert_same_features(backbone: Backbone, network: nn.Module) -> None:
+    """Ours on BGR crops against torchvision's on RGB pixels of its own normalisation."""
+    crops = np.random.default_rng(0).integers(0, 256, (2, 96, 64, 3), dtype=np.uint8)
+    scaled = torch.from_numpy(crops[..., ::-1].copy()).permute(0, 3, 1, 2) / 255
+    normalise = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    expected = _last_map(network, normalise(scaled))
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (backbone.mean, backbone.std))
+    with torch.no_grad():
+        pixels = (torch.from_numpy(crops).permute(0, 3, 1, 2) - mean) / std
+        found = backbone.eval()(pixels)[1]
+        swapped = backbone(pixels.flip(1))[1]
+    scale = float(expected.abs().max())
+    assert float((found - expected).abs().max()) < 1e-3 * scale
+    assert float((swapped - expected).abs().max()) > 1e-2 * scale  # colours do matter
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_weights_of_torchvision_give_its_features(name: str, tmp_path: Path) -> None:
+    network = _trained(name)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    backbone = build_backbone(name, str(tmp_path / "weights.pth"))
+    (tmp_path / "weights.pth").unlink()  # up to 100 MB
+    assert isinstance(backbone, ImageNetBackbone)
+    _assert_same_features(backbone, network)
+
+
+def test_densenet_takes_the_names_of_its_published_files(tmp_path: Path) -> None:
+    network = _trained("densenet121")
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)\.", r"\1.\2.", key): value
+        for key, value in network.state_dict().items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "old.pth")
+    _assert_same_features(build_backbone("densenet121", str(tmp_path / "old.pth")), network)
+
+
+def test_imagenet_weights_come_from_torchs_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    network = _trained("mobilenet_v2")
+    file = Path(torchvision.models.get_weight("MobileNet_V2_Weights.IMAGENET1K_V1").url).name
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(network.state_dict(), tmp_path / "hub" / "checkpoints" / file)
+    _assert_same_features(build_backbone("mobilenet_v2", "imagenet"), network)
+    (tmp_path / "hub" / "checkpoints" / file).write_bytes(b"PK\x03\x04half")
+    with pytest.raises(InputError, match=r"model\.weights=FILE"):
+        build_backbone("mobilenet_v2", "imagenet")
+
+
+@pytest.mark.parametrize("name", ["resnet101", "densenet201", "mobilenet_v3_large"])
+def test_imagenet_weights_without_a_network(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for variable in ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
+    for variable in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match=rf"of {name} could not be downloaded.*weights=FILE"):
+        build_backbone(name, "imagenet")
+
+
+def test_osnet_has_no_imagenet_weights() -> None:
+    with pytest.raises(InputError, match="no ImageNet weights"):
+        build_backbone("osnet_0287", "imagenet")
+
+
+def test_a_missing_file_is_named() -> None:
+    for name in ("none.npz", "none.pth", "none.xml"):
+        with pytest.raises(InputError, match=name):
+            build_backbone("mobilenet_v2", name)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "mobilenet_v2", "osnet_0287"])
+def test_a_damaged_file_is_named(name: str, tmp_path: Path) -> None:
+    file = tmp_path / ("cut.xml" if name.startswith("osnet") else "cut.pth")
+    file.write_bytes(b"PK\x03\x04half")
+    with pytest.raises(InputError, match=re.escape(str(file))):
+        build_backbone(name, str(file))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine"),
+    [
+        ("mobilenet_v2", "mobilenet_v3_large"),
+        ("mobilenet_v3_large", "resnet50"),
+        ("resnet50", "resnet101"),  # all it has fits, and more is wanted
+        ("densenet121", "densenet201"),
+    ],
+)
+def test_the_file_of_another_network_is_named(theirs: str, mine: str, tmp_path: Path) -> None:
+    file = tmp_path / "other.pth"
+    torch.save(torchvision.models.get_model(theirs, weights=None).state_dict(), file)
+    with pytest.raises(InputError, match=rf"other\.pth: not weights of {mine}"):
+        build_backbone(mine, str(file))
+    file.unlink()
+
+
+def test_a_file_that_is_no_state_dict_is_named(tmp_path: Path) -> None:
+    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
+    with pytest.raises(InputError, match=r"tensor\.pth"):
+        build_backbone("mobilenet_v2", str(tmp_path / "tensor.pth"))
+
+
+def test_unknown_backbones_name_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"no backbone 'vgg'; there are: .*resnet50"):
+        build_backbone("vgg", "none")
+
+
+def _folded_file(path: Path) -> dict[str, np.ndarray]:
+    """Random convolutions of MobileNetV2, their batch norms folded into biases."""
+    rng = np.random.default_rng(0)
+    plain = build_backbone("mobilenet_v2", "none")
+    convolutions = [module for module in plain.modules() if isinstance(module, nn.Conv2d)]
+    arrays = {}
+    for index, convolution in enumerate(convolutions):
+        shape = tuple(convolution.weight.shape)
+        fan = shape[1] * shape[2] * shape[3]
+        arrays[f"conv{index:02d}.weight"] = rng.normal(0, (2 / fan) ** 0.5, shape).astype("f4")
+        arrays[f"conv{index:02d}.bias"] = rng.normal(0, 0.1, shape[0]).astype("f4")
+    np.savez(path, **arrays)
+    return arrays
+
+
+def test_folded_weights_and_their_batch_norms(tmp_path: Path) -> None:
+    """After the start from data, each batch norm adds its folded bias and nothing else."""
+    arrays = _folded_file(tmp_path / "w.npz")
+    backbone = build_backbone("mobilenet_v2", str(tmp_path / "w.npz"))
+    assert has_folded_norms(backbone)
+    pixels = torch.randn(8, 3, 128, 64)
+    set_batch_norms_from_data(backbone.train(), pixels)
+    assert backbone.training
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    found: list[float] = []
+
+    def compare(norm: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        bias = norm.folded_bias.view(1, -1, 1, 1)
+        found.append(float((output - inputs[0] - bias).abs().max() / inputs[0].abs().max()))
+
+    for training in (True, False):  # on the same crops, batch and running statistics agree
+        hooks = [norm.register_forward_hook(compare) for norm in norms]
+        with torch.no_grad():
+            backbone.train(training)(pixels)
+        for hook in hooks:
+            hook.remove()
+    assert len(found) == 2 * 52
+    assert max(found[:52]) < 1e-4
+    first = next(module for module in backbone.modules() if isinstance(module, nn.Conv2d))
+    assert torch.equal(first.weight.detach().flip(1), torch.from_numpy(arrays["conv00.weight"]))
+
+
+def test_folded_weights_bring_their_own_normalisation(tmp_path: Path) -> None:
+    _folded_file(tmp_path / "w.npz")
+    net = build_model(3, ModelOptions(weights=str(tmp_path / "w.npz")), (64, 32))
+    assert net.mean.flatten().tolist() == net.std.flatten().tolist() == [127.5] * 3
+
+
+def test_folded_files_that_do_not_fit(tmp_path: Path) -> None:
+    np.savez(tmp_path / "short.npz", **{"conv00.weight": np.zeros((32, 3, 3, 3))})
+    (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04half")
+    for name in ("short.npz", "cut.npz"):
+        with pytest.raises(InputError, match=rf"{name}: not folded MobileNetV2 weights"):
+            build_backbone("mobilenet_v2", str(tmp_path / name))

@@ -1,0 +1,70 @@
+"""OSNet's weights out of Open Model Zoo's IR, against OpenVINO's own feature map."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edgeattr.crops import resize_crop
+from edgeattr.errors import InputError
+from edgeattr_train.backbones import build_backbone
+from edgeattr_train.datasets import open_dataset
+from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
+
+_LAST_MAP = "1126"  # the node that both IRs pool
+_CROPS = 12
+
+
+def _ir(shared: Path, number: str) -> Path:
+    name = f"person-reidentification-retail-{number}"
+    path = shared / "models" / "backbones" / name / f"{name}.xml"
+    if not path.is_file():
+        pytest.skip(f"no {name} among the real data")
+    return path
+
+
+@pytest.fixture(scope="module")
+def people(shared: Path) -> np.ndarray:
+    """PETA's first validation crops, uint8 BGR [n, 256, 128, 3]."""
+    data = open_dataset(f"peta:{shared / 'peta'}", "val").first(_CROPS)
+    return np.stack([resize_crop(data.read(index), 256, 128) for index in range(_CROPS)])
+
+
+@pytest.mark.parametrize("number", ["0277", "0287"])
+def test_features_are_those_of_openvino(number: str, shared: Path, people: np.ndarray) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = _ir(shared, number)
+    core = openvino.Core()
+    model = core.read_model(path)
+    model.add_outputs(_LAST_MAP)
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    planes = people.transpose(0, 3, 1, 2).astype(np.float32)
+    expected = np.concatenate([compiled(plane[None])[1] for plane in planes])
+
+    backbone = build_backbone(f"osnet_{number}", str(path)).eval()
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (backbone.mean, backbone.std))
+    pixels = (torch.from_numpy(planes) - mean) / std
+    assert has_folded_norms(backbone)
+    set_batch_norms_from_data(backbone, pixels)
+    with torch.no_grad():
+        found = backbone(pixels)[1].numpy()
+        swapped = backbone(pixels.flip(1))[1].numpy()
+    assert found.shape == expected.shape
+    largest = np.abs(expected).max()
+    assert np.abs(found - expected).max() < 0.02 * largest
+    assert np.abs(swapped - expected).max() > 0.1 * largest  # the colours are in the right order
+
+
+def test_the_ir_of_another_network_is_refused(shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    with pytest.raises(InputError, match="not the IR of this network"):
+        build_backbone("osnet_0277", str(_ir(shared, "0287")))
+    detector = shared / "models" / "detectors" / "pedestrian-detection-adas-0002" / "FP16"
+    other = detector / "pedestrian-detection-adas-0002.xml"
+    with pytest.raises(InputError, match=r"adas-0002\.xml: not the IR of this network"):
+        build_backbone("osnet_0287", str(other))
+    alone = tmp_path / "alone.xml"  # without its .bin
+    alone.write_bytes(_ir(shared, "0287").read_bytes())
+    with pytest.raises(InputError, match=r"alone\.xml: not the IR of this network"):
+        build_backbone("osnet_0287", str(alone))

@@ -1,0 +1,200 @@
+import base64
+import dataclasses
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgeattr.crops import Image
+from edgeattr.errors import InputError, MissingDependency, OutputError
+from edgeattr.schema import Attribute, AttributeSchema
+from edgeattr_train.plots import label, training_curves
+from edgeattr_train.report import ReportData, write_report
+
+_ALL = ["attention.png", "attributes.png", "curves.png", "mistakes.png", "reliability.png"]
+_SIZES = [(96, 40), (30, 90), (1, 1), (300, 120)]
+
+
+def _schema(count: int) -> AttributeSchema:
+    names = ["hat", "backpack", "shoes"] + [f"attribute_{index}" for index in range(count)]
+    return AttributeSchema(tuple(Attribute(name=name, group="g") for name in names[:count]))
+
+
+def _read(index: int) -> Image:
+    height, width = _SIZES[index % len(_SIZES)]
+    return np.random.default_rng(index).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _line(epoch: int) -> dict[str, Any]:
+    return {"epoch": epoch, "loss": 9.0 / epoch, "mA": 80.0, "f1": 79.0 + epoch, "mAP": 70.0,
+            "learning_rate": 1e-3 / epoch, "images_per_second": 40.0}  # fmt: skip
+
+
+@pytest.fixture
+def data() -> ReportData:
+    return _data(24, 3)
+
+
+def _data(images: int, attributes: int) -> ReportData:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (images, attributes)).astype(np.int8)
+    p = np.clip(rng.random(labels.shape) * 0.8 + 0.2 * labels, 0, 1)
+
+    def masks(crop: Image) -> list[npt.NDArray[np.float32]]:
+        assert crop.dtype == np.uint8
+        return [rng.random((attributes, *size)).astype(np.float32) for size in ((8, 4), (4, 2))]
+
+    return ReportData(
+        title="a run",
+        log=[_line(epoch) for epoch in (1, 2, 3)],
+        schema=_schema(attributes),
+        labels=labels,
+        before=p,
+        after=p**1.2,
+        thresholds=(0.5,) * attributes,
+        read=_read,
+        masks=masks,
+    )
+
+
+def _written(directory: Path) -> list[str]:
+    """Names of the pictures, each proven to be inside the page and to decode."""
+    text = (directory / "report.html").read_text(encoding="utf-8")
+    inside = [base64.b64decode(data) for data in re.findall(r'png;base64,([^"]+)"', text)]
+    files = sorted(directory.joinpath("report").iterdir())
+    assert sorted(inside) == sorted(file.read_bytes() for file in files)
+    for file in files:
+        assert f"report/{file.name}" in text
+        picture = cv2.imread(str(file))
+        assert picture is not None
+        assert min(picture.shape[:2]) > 150
+        assert picture.std() > 3
+    for outside in ("http://", "https://", "<script", "<link"):
+        assert outside not in text
+    return [file.name for file in files]
+
+
+def test_every_picture_is_in_the_page_and_beside_it(data: ReportData, tmp_path: Path) -> None:
+    target = write_report(tmp_path / "new", data)
+    assert target == tmp_path / "new" / "report.html"
+    assert _written(tmp_path / "new") == _ALL
+    text = target.read_text()
+    assert all(f"<td>{name}</td>" in text for name in data.schema.names)
+
+
+@pytest.mark.parametrize("attributes", [1, 2, 100])
+def test_any_number_of_attributes(attributes: int, tmp_path: Path) -> None:
+    write_report(tmp_path, _data(30, attributes))
+    assert _written(tmp_path) == _ALL
+
+
+def test_text_is_escaped(data: ReportData, tmp_path: Path) -> None:
+    odd = '<b>"x" & $\\frac$ é 中'
+    schema = AttributeSchema((Attribute(name=odd, group="g"), *data.schema.attributes[1:]))
+    facts = {"<i>": "</dl>"}
+    changed = dataclasses.replace(data, title=odd, schema=schema, facts=facts)
+    text = write_report(tmp_path, changed).read_text(encoding="utf-8")
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert text.count("</dl>") == 1
+    assert "<h1>&lt;b&gt;&quot;x&quot; &amp; $\\frac$ é 中</h1>" in text
+
+
+@pytest.mark.parametrize("value", [-1, 0, 1])
+def test_one_class_only(data: ReportData, value: int, tmp_path: Path) -> None:
+    write_report(tmp_path, dataclasses.replace(data, labels=np.full_like(data.labels, value)))
+    expected = set(_ALL) - {"attention.png"} if value < 1 else set(_ALL)
+    expected -= {"mistakes.png"} if value < 0 else set()
+    assert set(_written(tmp_path)) == expected
+    assert "n/a" in (tmp_path / "report.html").read_text()
+
+
+def test_no_images_at_all(data: ReportData, tmp_path: Path) -> None:
+    none = {name: getattr(data, name)[:0] for name in ("labels", "before", "after")}
+    write_report(tmp_path, dataclasses.replace(data, **none))
+    assert _written(tmp_path) == ["attributes.png", "curves.png", "reliability.png"]
+
+
+def test_perfect_answers_have_no_mistakes(data: ReportData, tmp_path: Path) -> None:
+    perfect = data.labels.astype(np.float64)
+    write_report(tmp_path, data)
+    write_report(tmp_path, dataclasses.replace(data, before=perfect, after=perfect, masks=None))
+    assert _written(tmp_path) == ["attributes.png", "curves.png", "reliability.png"]
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        [_line(1)],
+        [{"epoch": 1, "loss": 3.0}],
+        [{"epoch": 4, "mA": float("nan"), "f1": float("nan"), "loss": 1.0}, _line(5)],
+        [{"loss": None, "mA": "bad"}, {"loss": 2}],
+    ],
+)
+def test_odd_logs(log: list[dict[str, Any]]) -> None:
+    picture = training_curves(log)
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("log", [[], [{}], [{"epoch": 1, "loss": float("inf")}]])
+def test_logs_without_a_number_give_no_curves(
+    log: list[dict[str, Any]], data: ReportData, tmp_path: Path
+) -> None:
+    assert training_curves(log) is None
+    write_report(tmp_path, dataclasses.replace(data, log=log))
+    assert "curves.png" not in _written(tmp_path)
+
+
+def test_mistakes_are_the_least_probable_labels(data: ReportData, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def read(index: int) -> Image:
+        asked.append(index)
+        return _read(index)
+
+    after = np.where(data.labels > 0, 0.9, 0.1)
+    wrong = {3: 0.99, 8: 0.95, 21: 0.7}
+    for image, certainty in wrong.items():
+        after[image, 1] = 1 - certainty if data.labels[image, 1] > 0 else certainty
+    after[5, 0] = 1 - after[5, 0]
+    unknown = data.labels.copy()
+    unknown[5, 0] = -1
+    write_report(
+        tmp_path,
+        dataclasses.replace(data, labels=unknown, after=after, read=read, masks=None),
+    )
+    assert asked == [3, 8, 21]
+
+
+def test_shapes_must_fit(data: ReportData) -> None:
+    with pytest.raises(InputError, match=r"after has shape \(24, 2\); expected .* \(24, 3\)"):
+        dataclasses.replace(data, after=data.after[:, :2])
+    with pytest.raises(InputError, match="1 thresholds for 3 attributes"):
+        dataclasses.replace(data, thresholds=(0.5,))
+
+
+def test_a_place_that_cannot_be_written(data: ReportData, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"report\.html cannot be written"):
+        write_report(tmp_path / "file", data)
+
+
+def test_without_matplotlib(
+    data: ReportData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingDependency, match=r'matplotlib is .*"edgeattr\[train\]"'):
+        write_report(tmp_path / "out", data)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_pictures_are_short_and_plain() -> None:
+    assert label("long_hair") == "long hair"
+    assert label("é") == "?"
+    assert len(label("x" * 100)) == 26

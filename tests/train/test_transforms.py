@@ -1,0 +1,105 @@
+"""Augmentation and mixing."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgeattr_train.transforms import Augmentation, augment, mix
+
+_STILL = {"flip": 0, "shift": 0, "scale": 0, "brightness": 0, "colour": 0, "degrade": 0, "erase": 0}
+
+
+def _image(seed: int = 0) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (64, 32, 3), dtype=np.uint8)
+
+
+def _still(**changes: float) -> Augmentation:
+    return Augmentation(**{**_STILL, **changes})
+
+
+def test_everything_off_is_the_identity() -> None:
+    assert np.array_equal(augment(_image(), _still(), np.random.default_rng(0)), _image())
+
+
+def test_mirrored() -> None:
+    assert np.array_equal(
+        augment(_image(), _still(flip=1), np.random.default_rng(0)), _image()[:, ::-1]
+    )
+
+
+def test_the_same_seed_gives_the_same_crop() -> None:
+    image, options = _image(), Augmentation(erase=1, degrade=1)
+    first, again, other = (
+        augment(image, options, np.random.default_rng(seed)) for seed in (5, 5, 6)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.array_equal(image, _image())  # left as it was
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gain_stays_within_its_range(seed: int) -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    out = augment(grey, _still(brightness=0.2, colour=0.1), np.random.default_rng(seed))
+    assert len(np.unique(out.reshape(-1, 3), axis=0)) == 1
+    assert (out >= 100 * 0.8 * 0.9 - 1).all()
+    assert (out <= 100 * 1.2 * 1.1).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shift_moves_the_crop_and_fills_with_grey(seed: int) -> None:
+    white = np.full((100, 50, 3), 255, np.uint8)
+    out = augment(white, _still(shift=0.1), np.random.default_rng(seed))
+    rows, columns = (out[:, 25, 0] < 200).sum(), (out[50, :, 0] < 200).sum()
+    assert 0 <= rows <= 10
+    assert 0 <= columns <= 5
+    assert out.min() >= 128
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_erasing_stays_within_its_area(seed: int) -> None:
+    black = np.zeros((64, 32, 3), np.uint8)
+    out = augment(black, _still(erase=1, erase_area=0.2), np.random.default_rng(seed))
+    rows, columns = np.nonzero(out.any(2))
+    box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    assert 0 < box <= 0.2 * 64 * 32
+
+
+def _batch(seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    crops = rng.integers(0, 256, (6, 8, 4, 3), dtype=np.uint8)
+    return crops, rng.choice([0.0, 1.0, -1.0], (6, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mixing_blends_crops_and_labels_by_one_share(seed: int) -> None:
+    crops, labels = _batch(seed)
+    mixed, blended = mix(crops, labels, Augmentation(mix=1.0), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)  # the same draws, written out
+    rng.random()
+    share = rng.beta(0.4, 0.4)
+    share = max(share, 1 - share)
+    other = rng.permutation(6)
+    for n in range(6):
+        pixels = share * crops[n].astype(np.float64) + (1 - share) * crops[other[n]]
+        assert np.abs(mixed[n] - pixels).max() <= 0.501
+        for c in range(5):
+            pair = labels[n, c], labels[other[n], c]
+            if min(pair) < 0:
+                assert blended[n, c] == -1  # a blend with an unknown label is unknown
+            else:
+                value = share * pair[0] + (1 - share) * pair[1]
+                assert blended[n, c] == pytest.approx(value, abs=1e-6)
+    assert mixed.dtype == np.uint8
+    assert blended.dtype == np.float32
+
+
+def test_mixing_never_and_sometimes() -> None:
+    crops, labels = _batch(0)
+    options = Augmentation(mix=0.25)
+    kept = 0
+    for seed in range(200):
+        mixed, blended = mix(crops, labels, options, np.random.default_rng(seed))
+        kept += mixed is crops and blended is labels
+        assert mix(crops, labels, Augmentation(), np.random.default_rng(seed))[0] is crops
+    assert 120 < kept < 180

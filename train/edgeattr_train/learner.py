@@ -1,0 +1,274 @@
+"""One step of learning: mixing, teachers, losses, gradients, moving average, history."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from edgeattr.errors import EdgeAttrError
+from edgeattr_train.checkpoint import read_state, take_matching
+from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.distillation import Teachers, mask_loss, soft_labels
+from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
+from edgeattr_train.history import PredictionHistory
+from edgeattr_train.identity import IdentityClassifier, identity_loss, person_classes
+from edgeattr_train.loader import Batch, batches, training_order
+from edgeattr_train.losses import total_loss
+from edgeattr_train.model import AttributeNet, NetOutput, build_model
+from edgeattr_train.optimization import MovingAverage, Optimization
+from edgeattr_train.recipe import Recipe
+from edgeattr_train.sync_norms import synchronize_batch_norms
+from edgeattr_train.transforms import Blend, draw_blend
+
+__all__ = ["Learner"]
+
+_LOG = logging.getLogger("edgeattr.train")
+_NORM_IMAGES = 256  # crops from which folded batch norms get their statistics
+
+
+class Learner:
+    """A model that learns batch by batch, in one process or many.
+
+    Args:
+        recipe: what to do.
+        train: training data: labels for the history, shares of positives, first batch norms.
+        steps: steps in an epoch.
+        fabric: processes, device and precision.
+        threads: decoding threads.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: AttributeDataset,
+        steps: int,
+        fabric: Fabric,
+        *,
+        threads: int,
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._fabric = recipe, fabric
+        model = _first_model(recipe, train, threads)
+        self._average = MovingAverage(model.to(fabric.device), recipe.schedule.average_decay)
+        classes = person_classes(train.persons)
+        self._person = dict(zip(train.ids.tolist(), classes.tolist(), strict=True))
+        persons = int(classes.max()) + 1 if recipe.loss.identity else 0
+        self._pupil = _Pupil(model, persons).to(fabric.device)
+        self._optimization = Optimization(
+            model, recipe.schedule, steps, further=self._pupil.identity
+        )
+        self._forward, self._optimizer = self._set_up()
+        known = self._count_known(train)
+        self._prior = torch.from_numpy((train.labels > 0).sum(0) / known).float().to(fabric.device)
+        length = max(1, recipe.loss.history_epochs)
+        self.history = PredictionHistory(train.ids, train.labels, length)
+        self._teachers = Teachers(recipe.distillation, train.schema, fabric.device)
+        self.ancestry = _ancestry(recipe, self._teachers, train.name)
+
+    @property
+    def average(self) -> AttributeNet:
+        """The averaged model, which is validated and kept."""
+        return self._average.model
+
+    @property
+    def rate(self) -> float:
+        """The backbone's current learning rate."""
+        return self._optimization.rate
+
+    def begin(self, seed: int) -> None:
+        """Start an epoch: nothing random outlives one, so a killed run repeats it exactly."""
+        torch.manual_seed(seed)
+        self._forward.train()
+
+    def learn(
+        self, batch: Batch, epoch: int, rng: np.random.Generator
+    ) -> tuple[float, npt.NDArray[np.float32] | None]:
+        """One step on this process's share of a batch.
+
+        Args:
+            batch: every process has as many images.
+            epoch: from 0; decides whether Eq. 5 is past its burn-in.
+            rng: of the mixing, the same in every process.
+
+        Returns:
+            The loss, mean over all processes, and this share's probabilities [n, C]; none of a
+            mixed batch, whose crops have no labels of their own.
+
+        Raises:
+            EdgeAttrError: the loss or its gradient is no longer a number.
+        """
+        blend = draw_blend(len(batch.ids), self._recipe.augment, rng)
+        output, loss = self._loss(batch, blend, epoch)
+        value = self._checked(loss, epoch)
+        self._move(loss, epoch)
+        if blend.share < 1:
+            return value, None
+        probabilities = output.logits.detach().float().sigmoid().cpu()
+        self._remember(batch, probabilities)
+        return value, probabilities.numpy()
+
+    def after_epoch(self, quality: float) -> None:
+        """Move the rates that follow the validation score."""
+        self._optimization.after_epoch(quality)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The recipe's precision."""
+        context: contextlib.AbstractContextManager[Any] = self._fabric.autocast()
+        return context
+
+    def gather(self, values: Tensor) -> Tensor:
+        """[n, ...] of each process -> [processes * n, ...], on the CPU."""
+        if self._fabric.world_size == 1:
+            return values
+        gathered = self._fabric.all_gather(values.to(self._fabric.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1).cpu()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        history = self.history.state_dict()
+        return {
+            "pupil": self._pupil.state_dict(),
+            "average": self._average.state_dict(),
+            "optimization": self._optimization.state_dict(),
+            "history": {key: torch.from_numpy(value) for key, value in history.items()},
+            "precision": self._fabric.strategy.precision.state_dict(),  # the loss scaler of fp16
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self._pupil.load_state_dict(state["pupil"])
+        self._average.load_state_dict(state["average"])
+        self._optimization.load_state_dict(state["optimization"])
+        self.history.load_state_dict(
+            {key: value.numpy() for key, value in state["history"].items()}
+        )
+        if state.get("precision"):
+            self._fabric.strategy.precision.load_state_dict(state["precision"])
+
+    def _loss(self, batch: Batch, blend: Blend, epoch: int) -> tuple[NetOutput, Tensor]:
+        options, distillation = self._recipe.loss, self._recipe.distillation
+        device = self._fabric.device
+        crops = torch.from_numpy(blend.crops(batch.crops.numpy())).to(device)
+        labels = torch.from_numpy(blend.labels(batch.labels.numpy())).to(device)
+        deviation = np.zeros(len(batch.ids), np.float32)
+        if options.history_epochs and epoch >= options.burn_in_epochs:
+            deviation = self.history.deviation(batch.ids)
+        lesson = self._teachers.teach(crops) if self._teachers else None
+        if lesson:
+            labels = soft_labels(labels, lesson, distillation.weight)
+        output, cosines = self._forward(crops)
+        spread = torch.from_numpy(deviation).to(device)
+        loss = total_loss(output, labels, self._prior, spread, options)
+        if lesson and distillation.masks:
+            loss = loss + distillation.masks * mask_loss(output.masks, lesson.masks)
+        if cosines is not None:
+            persons = torch.tensor([self._person[sample] for sample in batch.ids.tolist()])
+            pair = persons.to(device), persons[torch.from_numpy(blend.other)].to(device)
+            loss = loss + options.identity * identity_loss(cosines, *pair, blend.share)
+        return output, loss
+
+    def _checked(self, loss: Tensor, epoch: int) -> float:
+        mean = self._fabric.all_reduce(loss.detach().clone(), reduce_op="mean")  # in place
+        assert isinstance(mean, Tensor)
+        value = mean.item()
+        if not np.isfinite(value):
+            raise _diverged("loss", value, epoch)
+        return value
+
+    def _move(self, loss: Tensor, epoch: int) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        self._fabric.backward(loss)
+        clip = self._recipe.schedule.clip
+        if clip:
+            norm = self._fabric.clip_gradients(
+                self._forward, self._optimizer, max_norm=clip, error_if_nonfinite=False
+            )
+            # of fp16, the loss scaler leaves out a step whose gradient overflowed
+            if self._recipe.precision != "fp16" and norm is not None and not norm.isfinite():
+                raise _diverged("gradient", norm.item(), epoch)
+        self._optimizer.step()
+        self._optimization.after_step()
+        self._average.follow(self._pupil.net)
+
+    def _remember(self, batch: Batch, probabilities: Tensor) -> None:
+        """Record every process's predictions in every process: a sample may move to another."""
+        ids = self.gather(torch.from_numpy(batch.ids))
+        self.history.record(ids.numpy(), self.gather(probabilities).numpy())
+
+    def _set_up(self) -> tuple[Any, Any]:
+        """Wrap model and optimizer for precision and processes."""
+        if self._fabric.world_size > 1:
+            synchronize_batch_norms(self._pupil)
+        module: nn.Module = self._pupil
+        if self._recipe.compile:
+            module = torch.compile(module)  # type: ignore[assignment]
+        forward, optimizer = self._fabric.setup(module, self._optimization.optimizer)
+        return forward, optimizer
+
+    @staticmethod
+    def _count_known(train: AttributeDataset) -> npt.NDArray[np.int64]:
+        """How many labels of each attribute are known, at least 1, [C]."""
+        known: npt.NDArray[np.int64] = np.maximum((train.labels >= 0).sum(0), 1)
+        return known
+
+
+def _diverged(what: str, value: float, epoch: int) -> EdgeAttrError:
+    return EdgeAttrError(
+        f"the {what} became {value} in epoch {epoch + 1}: start again in another --out with lower "
+        "schedule.head_rate and schedule.backbone_rate, or precision=fp32; "
+        "model.start=OUT/best.pt takes up what was learnt"
+    )
+
+
+def _ancestry(recipe: Recipe, teachers: Teachers, dataset: str) -> dict[str, Any]:
+    """What other models the weights owe something to, for the bundle's facts."""
+    facts = {}
+    if recipe.model.start:
+        facts["start"] = read_state(Path(recipe.model.start)).get("facts", {})
+    if teachers:
+        facts["teachers"] = teachers.facts
+    for ancestor in (facts.get("start"), *facts.get("teachers", ())):
+        if ancestor and ancestor.get("dataset") != dataset:
+            _LOG.warning(
+                "learning from a model of %s while training on %s: if they share persons, "
+                "figures on validation and test data will be flattering",
+                ancestor.get("dataset"), dataset,
+            )  # fmt: skip
+    return facts
+
+
+class _Pupil(nn.Module):
+    """The model and, where persons are told apart too, the classifier for that."""
+
+    def __init__(self, net: AttributeNet, persons: int) -> None:
+        super().__init__()
+        self.net = net
+        channels = net.backbone.channels[1]
+        self.identity = IdentityClassifier(channels, persons) if persons else None
+
+    def forward(self, crops: Tensor) -> tuple[NetOutput, Tensor | None]:
+        output: NetOutput = self.net(crops)
+        return output, self.identity(output.pooled) if self.identity is not None else None
+
+
+def _first_model(recipe: Recipe, train: AttributeDataset, threads: int) -> AttributeNet:
+    """The model with its first weights."""
+    model = build_model(len(train.schema), recipe.model, (recipe.height, recipe.width))
+    if recipe.model.start:
+        take_matching(model, Path(recipe.model.start))
+    if has_folded_norms(model):
+        order = training_order(len(train), recipe.seed, 0)[:_NORM_IMAGES]
+        size = recipe.size_at(0)
+        first = next(batches(train, order, size, len(order), threads=threads))
+        set_batch_norms_from_data(model, first.crops)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model

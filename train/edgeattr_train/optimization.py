@@ -1,0 +1,195 @@
+"""How the weights move: optimizer, learning rate, moving average."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgeattr.errors import UsageError
+from edgeattr_train.model import AttributeNet
+
+__all__ = ["MovingAverage", "Optimization", "ScheduleOptions"]
+
+_OPTIMIZERS = ("adamw", "adam", "sgd")
+_RATES = ("one_cycle", "cosine", "plateau", "constant")
+_MOMENTUM = 0.9  # of SGD, as the paper's authors trained WIDER-Attribute
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions:
+    """How long, how fast."""
+
+    epochs: int = 20
+    small_epochs: int = 0  # first epochs at a smaller input, faster
+    small_scale: float = 0.75  # its size as a share of the full input
+    batch: int = 64  # images a step, over all processes
+    optimizer: str = "adamw"  # "adamw", "adam" (decay inside the gradient) or "sgd"
+    rate: str = "one_cycle"  # "one_cycle", "cosine", "plateau" or "constant"
+    backbone_rate: float = 6e-4  # peak learning rate of the backbone
+    head_rate: float = 2e-3  # peak learning rate of everything else
+    weight_decay: float = 0.02
+    warm_up: float = 0.2  # share of the steps until the peak ("one_cycle" and "cosine")
+    plateau_epochs: int = 8  # "plateau": a tenth of the rate after more epochs without gain
+    select: str = "mA+f1"  # the validation score that chooses the epoch: "mA+f1" or "mAP"
+    patience: int = 0  # stop after so many epochs without gain; 0: never
+    clip: float = 20.0  # largest gradient norm; 0 turns clipping off
+    average_decay: float = 0.998  # of the moving average that is validated and kept; 0: none
+    images: int = 0  # use only this many training images; 0 means all
+
+    def __post_init__(self) -> None:
+        for name, value in (("epochs", self.epochs), ("batch", self.batch)):
+            if value < 1:
+                raise UsageError(f"schedule.{name}={value}; expected at least 1")
+        for name, got, choices in (
+            ("optimizer", self.optimizer, _OPTIMIZERS),
+            ("rate", self.rate, _RATES),
+            ("select", self.select, ("mA+f1", "mAP")),
+        ):
+            if got not in choices:
+                raise UsageError(f"schedule.{name}={got!r}; expected one of {', '.join(choices)}")
+        for name in ("warm_up", "average_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"schedule.{name}={getattr(self, name)}; expected 0 or more, below 1"
+                )
+        if not 0 < self.small_scale <= 1:
+            raise UsageError(f"schedule.small_scale={self.small_scale}; expected above 0, up to 1")
+        for name in ("backbone_rate", "head_rate", "weight_decay", "clip", "images", "patience",
+                     "small_epochs", "plateau_epochs"):  # fmt: skip
+            if getattr(self, name) < 0:
+                raise UsageError(f"schedule.{name}={getattr(self, name)}; expected 0 or more")
+
+
+class Optimization:
+    """Optimizer and learning rate of one run.
+
+    Args:
+        model: has ``backbone`` and ``head_parameters()``.
+        options: how.
+        steps: steps in an epoch.
+        further: what else learns, at the rate of the heads.
+    """
+
+    def __init__(
+        self,
+        model: AttributeNet,
+        options: ScheduleOptions,
+        steps: int,
+        *,
+        further: nn.Module | None = None,
+    ) -> None:
+        heads = model.head_parameters() + (list(further.parameters()) if further else [])
+        groups = [
+            {"params": list(model.backbone.parameters()), "lr": options.backbone_rate},
+            {"params": heads, "lr": options.head_rate},
+        ]
+        self.optimizer = _optimizer(groups, options)
+        self._plateau = self._by_step = None
+        if options.rate == "plateau":
+            self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                self.optimizer, mode="max", factor=0.1, patience=options.plateau_epochs
+            )
+        elif options.rate != "constant":
+            total = max(4, steps * options.epochs)  # a cycle needs two steps each way
+            self._by_step = _rate_by_step(self.optimizer, options, total)
+
+    @property
+    def rate(self) -> float:
+        """The backbone's current learning rate."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def after_step(self) -> None:
+        """Move the rates that follow the steps."""
+        if self._by_step is not None:
+            self._by_step.step()
+
+    def after_epoch(self, quality: float) -> None:
+        """Move the rates that follow the validation score."""
+        if self._plateau is not None:
+            self._plateau.step(quality)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        scheduler = self._plateau or self._by_step
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "rate": scheduler.state_dict() if scheduler else {},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        scheduler = self._plateau or self._by_step
+        if scheduler:
+            scheduler.load_state_dict(state["rate"])
+
+
+class MovingAverage:
+    """The exponential moving average of a model's weights and statistics.
+
+    Args:
+        model: what is followed; copied.
+        decay: share of the old that is kept in a step; 0 keeps only the current.
+    """
+
+    def __init__(self, model: AttributeNet, decay: float) -> None:
+        self.model = copy.deepcopy(model)
+        self._decay = decay
+        self._steps = 0
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module) -> None:
+        """Move a little towards the current weights; more in the first steps."""
+        self._steps += 1
+        decay = min(self._decay, (1 + self._steps) / (10 + self._steps)) if self._decay else 0.0
+        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        kept, current = map(list, zip(*pairs, strict=True))
+        torch._foreach_lerp_(kept, current, 1 - decay)
+        for kept_buffer, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            if buffer.is_floating_point():
+                kept_buffer.lerp_(buffer, 1 - decay)
+            else:
+                kept_buffer.copy_(buffer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        return {"model": self.model.state_dict(), "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self._steps = int(state["steps"])
+
+
+def _optimizer(groups: list[dict[str, Any]], options: ScheduleOptions) -> torch.optim.Optimizer:
+    decay = options.weight_decay
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=_MOMENTUM, weight_decay=decay, foreach=True)
+    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, weight_decay=decay, foreach=True)
+
+
+def _rate_by_step(
+    optimizer: torch.optim.Optimizer, options: ScheduleOptions, total: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if options.rate == "one_cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            [options.backbone_rate, options.head_rate],
+            total_steps=total,
+            pct_start=max(options.warm_up, 2 / total),
+            cycle_momentum=False,
+        )
+    warm = max(1, round(options.warm_up * total))
+
+    def share(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)

@@ -1,0 +1,83 @@
+"""Batch norms over the whole batch of several processes, on any device.
+
+PyTorch's own SyncBatchNorm refuses CPUs. This one sums each channel's values and squares over the
+processes, differentiably, so that N processes normalise as one does with the same global batch.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from edgeattr_train.attention import at_least_float32
+
+__all__ = ["synchronize_batch_norms"]
+
+
+def synchronize_batch_norms(model: nn.Module) -> None:
+    """Make every batch norm of a model take its statistics over all processes, in place."""
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = _SharedBatchNorm2d
+        elif type(module) is nn.BatchNorm1d:
+            module.__class__ = _SharedBatchNorm1d
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over processes; so is the gradient."""
+
+    @staticmethod
+    def forward(context: object, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: object, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _normalize(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> Tensor:
+    """What a training batch norm does, with statistics over all processes."""
+    axes = [axis for axis in range(values.ndim) if axis != 1]
+    shape = [1, -1] + [1] * (values.ndim - 2)
+    wide = at_least_float32(values)
+    count = wide.new_tensor([wide.numel() / wide.shape[1]])
+    sums = _sum(torch.cat((wide.sum(axes), count)))
+    total = sums[-1].detach()
+    mean = sums[:-1] / total
+    centred = wide - mean.view(shape)
+    variance = _sum(centred.square().sum(axes)) / total
+    with torch.no_grad():
+        _move_statistics(norm, mean, variance * total / (total - 1).clamp_min(1))
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return (centred * scale.view(shape) + norm.bias.view(shape)).to(values.dtype)
+
+
+def _move_statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked.add_(1)
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance, norm.momentum)
+
+
+def _sum(values: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SharedBatchNorm2d(nn.BatchNorm2d):
+    def forward(self, values: Tensor) -> Tensor:
+        return _normalize(self, values) if self.training else super().forward(values)
+
+
+class _SharedBatchNorm1d(nn.BatchNorm1d):
+    def forward(self, values: Tensor) -> Tensor:
+        return _normalize(self, values) if self.training else super().forward(values)
