@@ -148,11 +148,38 @@ def test_an_empty_split_says_so(tree_with_mat: Path, tmp_path: Path) -> None:
 
     content = scipy.io.loadmat(tree_with_mat / "PETA.mat")
     parts = content["peta"]["partion_attribute"][0, 0][0, 0][0, 0]
-    parts["val"] = parts["train"][:2]
+    rows = np.sort(np.concatenate([parts[name].ravel() for name in ("train", "val", "test")]))
+    persons = content["peta"]["data"][0, 0][rows - 1, 1]
+    again = np.isin(persons, [p for p in np.unique(persons) if (persons == p).sum() > 1])
+    moved = rows[again][:1]  # its person stays in train with another image
+    assert moved.size
+    parts["val"], parts["test"] = moved, rows[:0]
+    parts["train"] = np.setdiff1d(rows, moved)
     scipy.io.savemat(tmp_path / "PETA.mat", {"peta": content["peta"]})
     (tmp_path / "images").mkdir()
     with pytest.raises(InputError, match="split 'val_unseen' of peta has no images"):
         open_dataset(f"peta:{tmp_path}", "val_unseen")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([0], "names row 0; there are rows 1 to"),
+        ([9999], "names row 9999"),
+        ([1, 1], "named twice"),
+    ],
+)
+def test_a_split_of_rows_that_cannot_be(
+    tree_with_mat: Path, tmp_path: Path, rows: list[int], message: str
+) -> None:
+    import scipy.io
+
+    content = scipy.io.loadmat(tree_with_mat / "PETA.mat")
+    content["peta"]["partion_attribute"][0, 0][0, 0][0, 0]["val"] = np.array(rows)[:, None]
+    scipy.io.savemat(tmp_path / "PETA.mat", {"peta": content["peta"]})
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputError, match=message):
+        open_dataset(f"peta:{tmp_path}", "val", allow_missing=True)
 
 
 def test_a_lost_image_takes_its_person_along(

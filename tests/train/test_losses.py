@@ -43,7 +43,7 @@ class _Case:
 
     def output(self) -> NetOutput:
         attended = (_t(self.first), _t(self.second))
-        return NetOutput(_t(self.average), _t(self.primary), attended, ())
+        return NetOutput(_t(self.average), _t(self.primary), attended, (), _t(self.primary))
 
     def total(self, options: LossOptions) -> float:
         arguments = (_t(self.marked), _t(self.prior), _t(self.deviation))
@@ -193,7 +193,7 @@ def test_a_score_without_a_loss_adds_nothing(options: dict[str, str]) -> None:
 def test_an_unknown_label_has_no_gradient(name: str) -> None:
     case = _Case(1)
     z = _t(case.primary).requires_grad_()
-    output = NetOutput(z, z, (z, z), ())
+    output = NetOutput(z, z, (z, z), (), z)
     options = LossOptions(primary=name, attention=name, average=name, rectification=0.3)
     total_loss(output, _t(case.marked), _t(case.prior), _t(case.deviation), options).backward()
     assert z.grad is not None
@@ -245,7 +245,7 @@ def test_gradients() -> None:
     marked, deviation = _t(case.marked), _t(case.deviation)
 
     def total(primary: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        output = NetOutput((primary + first + second) / 3, primary, (first, second), ())
+        output = NetOutput((primary + first + second) / 3, primary, (first, second), (), primary)
         options = LossOptions(average="balanced", smoothing=0.1, rectification=0.2)
         return total_loss(output, marked, a, deviation, options)
 

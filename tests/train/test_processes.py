@@ -22,7 +22,7 @@ from edgeattr_train.recipe import Recipe, recipe_from_dict
 from edgeattr_train.sync_norms import synchronize_batch_norms
 
 _ATTRIBUTES = 35
-_IMAGES, _BATCH, _EPOCHS = 61, 12, 4  # an odd image is left over; five steps an epoch
+_IMAGES, _BATCH, _EPOCHS = 41, 8, 4  # an odd image is left over; five steps an epoch
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_shared_batch_norms_alone_are_plain_ones(flat: bool) -> None:
         assert torch.allclose(mine, theirs), name
     assert torch.allclose(plain.weight.grad, shared[0].weight.grad)
     values = torch.randn(shape, dtype=torch.float64)
-    assert torch.equal(plain.eval()(values), shared.eval()(values))
+    assert torch.allclose(plain.eval()(values), shared.eval()(values), atol=1e-10)
 
 
 @pytest.mark.parametrize("flat", [False, True])
@@ -112,6 +112,7 @@ import numpy as np
 sys.path.insert(0, sys.argv[4])
 import torch
 torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
 from test_processes import losses_of_run
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import recipe_from_dict
@@ -168,6 +169,15 @@ def _start(rank: int, port: int, arguments: list[str]) -> Any:
     )  # fmt: skip
 
 
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Weights in float64: in float32, rounding in another order grows tenfold with each step."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("double")
 def test_two_processes_learn_what_one_does(tiny_peta: Path, tmp_path: Path) -> None:
     """Losses, history, scores and weights, over twenty steps of the same global batches."""
     out = tmp_path / "two"
@@ -190,6 +200,7 @@ def test_two_processes_learn_what_one_does(tiny_peta: Path, tmp_path: Path) -> N
     assert [child.returncode for child in children] == [0, 0], "\n".join(said)
     found = [np.load(out / f"rank{rank}.npz") for rank in range(2)]
     assert len(losses) == 20
+    assert max(losses) - min(losses) > 1e-3  # something is learnt
     for part in found:
         assert part["losses"] == pytest.approx(losses, abs=1e-5)
         for key, value in trainer.history.state_dict().items():
@@ -202,11 +213,11 @@ def test_two_processes_learn_what_one_does(tiny_peta: Path, tmp_path: Path) -> N
         for key in ("mA", "f1", "mAP", "learning_rate"):
             assert two[key] == pytest.approx(one[key], abs=1e-3), key
     weights = [
-        torch.load(folder / "last.pt", weights_only=True)["learner"]["model"]
+        torch.load(folder / "last.pt", weights_only=True)["learner"]["pupil"]
         for folder in (tmp_path / "one", out)
     ]
     for name, value in weights[0].items():
-        assert torch.allclose(value, weights[1][name], atol=1e-4), name
+        assert torch.allclose(value, weights[1][name], atol=1e-5), name
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(tiny_peta: Path, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr_train.transforms import Augmentation, augment, mix
+from edgeattr.errors import UsageError
+from edgeattr_train.transforms import Augmentation, augment, draw_blend
 
 _STILL = {"flip": 0, "shift": 0, "scale": 0, "brightness": 0, "colour": 0, "degrade": 0, "erase": 0}
 
@@ -74,7 +75,8 @@ def _batch(seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
 @pytest.mark.parametrize("seed", range(5))
 def test_mixing_blends_crops_and_labels_by_one_share(seed: int) -> None:
     crops, labels = _batch(seed)
-    mixed, blended = mix(crops, labels, Augmentation(mix=1.0), np.random.default_rng(seed))
+    blend = draw_blend(len(crops), Augmentation(mix=1.0), np.random.default_rng(seed))
+    mixed, blended = blend.crops(crops), blend.labels(labels)
     rng = np.random.default_rng(seed)  # the same draws, written out
     rng.random()
     share = rng.beta(0.4, 0.4)
@@ -99,7 +101,14 @@ def test_mixing_never_and_sometimes() -> None:
     options = Augmentation(mix=0.25)
     kept = 0
     for seed in range(200):
-        mixed, blended = mix(crops, labels, options, np.random.default_rng(seed))
-        kept += mixed is crops and blended is labels
-        assert mix(crops, labels, Augmentation(), np.random.default_rng(seed))[0] is crops
+        blend = draw_blend(len(crops), options, np.random.default_rng(seed))
+        kept += blend.crops(crops) is crops and blend.labels(labels) is labels
+        never = draw_blend(len(crops), Augmentation(), np.random.default_rng(seed))
+        assert never.crops(crops) is crops
     assert 120 < kept < 180
+
+
+@pytest.mark.parametrize("change", [{"flip": 1.5}, {"erase_area": 0.0}, {"mix_shape": 0.0}])
+def test_options_out_of_range(change: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=f"augment.{next(iter(change))}="):
+        Augmentation(**change)

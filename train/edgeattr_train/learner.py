@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -128,9 +129,10 @@ class Learner:
         """[n, ...] of each process -> [processes * n, ...], on the CPU."""
         if self._fabric.world_size == 1:
             return values
-        gathered = self._fabric.all_gather(values.to(self._fabric.device))
-        assert isinstance(gathered, Tensor)
-        return gathered.flatten(0, 1).cpu()
+        mine = values.to(self._fabric.device).contiguous()
+        parts = [torch.empty_like(mine) for _ in range(self._fabric.world_size)]
+        dist.all_gather(parts, mine)
+        return torch.cat(parts).cpu()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed run needs."""
@@ -169,7 +171,8 @@ class Learner:
         spread = torch.from_numpy(deviation).to(device)
         loss = total_loss(output, labels, self._prior, spread, options)
         if lesson and distillation.masks:
-            loss = loss + distillation.masks * mask_loss(output.masks, lesson.masks)
+            masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
+            loss = loss + distillation.masks * mask_loss(masks, lesson.masks)
         if cosines is not None:
             persons = torch.tensor([self._person[sample] for sample in batch.ids.tolist()])
             pair = persons.to(device), persons[torch.from_numpy(blend.other)].to(device)
