@@ -40,12 +40,7 @@ def test_plain_onnxruntime(picture: Path) -> None:
     ).splitlines()]  # fmt: skip
     with edgeattr.load() as model:
         (prediction,) = model.predict([cv2.imread(str(picture))])
-    expected = [
-        name
-        for name, value in prediction.attributes.items()
-        if value.p > 0.5
-    ]  # fmt: skip
-    assert names == expected
+    assert names == list(prediction.present)
 
 
 def test_no_example_is_forgotten() -> None:

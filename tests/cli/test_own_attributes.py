@@ -57,7 +57,7 @@ def test_train_evaluate_convert_and_run(
 ) -> None:
     run, data = tmp_path / "run", f"csv:{own_data}"
     small = [
-        "height=64", "width=32", "schedule.epochs=8", "schedule.batch=24", "schedule.images=0",
+        "height=64", "width=32", "schedule.epochs=8", "schedule.batch=8", "schedule.images=0",
         "model.attention_channels=16", "augment.erase=0", "augment.degrade=0",
     ]  # fmt: skip
     changes = [part for change in small for part in ("--set", change)]

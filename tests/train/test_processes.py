@@ -22,7 +22,7 @@ from edgeattr_train.recipe import Recipe, recipe_from_dict
 from edgeattr_train.sync_norms import synchronize_batch_norms
 
 _ATTRIBUTES = 35
-_IMAGES, _BATCH, _EPOCHS = 41, 8, 4  # an odd image is left over; five steps an epoch
+_BATCH = 8
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_only_batch_norms_are_shared() -> None:
     assert isinstance(net[0], nn.BatchNorm2d)
 
 
-def _recipe() -> Recipe:
+def _recipe(images: int = 17, epochs: int = 3) -> Recipe:
     """Nothing random but the order; a global batch shared out must give what one process does."""
     return recipe_from_dict(
         {
@@ -100,7 +100,13 @@ def _recipe() -> Recipe:
             "width": 32,
             "model": {"attention_channels": 8, "dropout": 0.0, "neck": "batch_norm"},
             "loss": {"burn_in_epochs": 1, "history_epochs": 3, "average": "balanced"},
-            "schedule": {"epochs": _EPOCHS, "batch": _BATCH, "optimizer": "sgd", "clip": 5.0},
+            "schedule": {
+                "images": images,
+                "epochs": epochs,
+                "batch": _BATCH,
+                "optimizer": "sgd",
+                "clip": 5.0,
+            },
         }
     )
 
@@ -131,7 +137,7 @@ def losses_of_run(
     folder: Path, out: Path, recipe: Recipe, fabric: Any = None
 ) -> tuple[list[float], Trainer]:
     """The loss of each step, mean over attributes and scores."""
-    train = open_dataset(f"peta:{folder}", "train").first(_IMAGES)
+    train = open_dataset(f"peta:{folder}", "train")
     train.labels[::4, 2] = -1
     val = open_dataset(f"peta:{folder}", "val").first(7)  # does not divide by two
     trainer = Trainer(recipe, train, val, out, fabric=fabric)
@@ -177,21 +183,28 @@ def double() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.parametrize(
+    ("images", "epochs"),
+    [(17, 3), pytest.param(41, 4, marks=pytest.mark.slow)],  # an odd image is left over
+)
 @pytest.mark.usefixtures("double")
-def test_two_processes_learn_what_one_does(tiny_peta: Path, tmp_path: Path) -> None:
-    """Losses, history, scores and weights, over twenty steps of the same global batches."""
+def test_two_processes_learn_what_one_does(
+    images: int, epochs: int, tiny_peta: Path, tmp_path: Path
+) -> None:
+    """Losses, history, scores and weights, over 6 or 20 steps of the same global batches."""
+    recipe = _recipe(images, epochs)
     out = tmp_path / "two"
     out.mkdir()
     arguments = [
         str(tiny_peta),
         str(out),
-        json.dumps(_recipe().to_dict()),
+        json.dumps(recipe.to_dict()),
         str(Path(__file__).parent),
     ]
     port = _free_port()
     children = [_start(rank, port, arguments) for rank in range(2)]
     try:
-        losses, trainer = losses_of_run(tiny_peta, tmp_path / "one", _recipe())
+        losses, trainer = losses_of_run(tiny_peta, tmp_path / "one", recipe)
         said = [child.communicate(timeout=300)[0] for child in children]
     finally:
         for child in children:
@@ -199,7 +212,7 @@ def test_two_processes_learn_what_one_does(tiny_peta: Path, tmp_path: Path) -> N
             child.wait()
     assert [child.returncode for child in children] == [0, 0], "\n".join(said)
     found = [np.load(out / f"rank{rank}.npz") for rank in range(2)]
-    assert len(losses) == 20
+    assert len(losses) == images // _BATCH * epochs
     assert max(losses) - min(losses) > 1e-3  # something is learnt
     for part in found:
         assert part["losses"] == pytest.approx(losses, abs=1e-5)
