@@ -170,6 +170,8 @@ def test_a_signal_ends_the_run_with_everything_known_written(
         [sys.executable, "-m", "edgeattr", "run", str(long), "--detector", "motion",
          "--events", str(events), "--output", str(video)],
         stderr=subprocess.PIPE, text=True,
+        # a shell's background job has SIGINT ignored, and would hand that down
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while not any(part.stat().st_size > 1000 for part in tmp_path.glob(".v-*.mp4")):
         assert process.poll() is None
