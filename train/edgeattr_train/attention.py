@@ -14,13 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeattr_train.layers import at_least_float32, convolution
+
 __all__ = [
     "AttentionBranch",
     "EdgeBranch",
     "JointBranch",
     "PaperBranch",
     "SpatialAttention",
-    "at_least_float32",
     "bring_to_one_size",
     "spatial_softmax",
 ]
@@ -28,11 +29,6 @@ __all__ = [
 MapSize = tuple[int, int]  # height and width of a feature map
 
 _NARROW, _WIDE = 256, 512  # the paper's classifier, as its authors give it
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision widened; float32 and float64 as they are."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def spatial_softmax(scores: Tensor) -> Tensor:
@@ -63,8 +59,8 @@ class SpatialAttention(nn.Module):
     def __init__(self, channels: int, hidden: int, attributes: int) -> None:
         super().__init__()
         self.scores = nn.Sequential(
-            *_convolution(channels, hidden),
-            *_convolution(hidden, hidden),
+            *convolution(channels, hidden),
+            *convolution(hidden, hidden),
             nn.Conv2d(hidden, attributes, 1),
         )
         self.confidence = nn.Conv2d(channels, attributes, 1)
@@ -170,17 +166,9 @@ def bring_to_one_size(large: Tensor, small: Tensor, way: str) -> tuple[Tensor, T
     return large, small
 
 
-def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(inputs, outputs, 1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
 def _large_kernel_classifier(inputs: int, attributes: int, size: MapSize) -> nn.Sequential:
     return nn.Sequential(
-        *_convolution(inputs, _NARROW),
-        *_convolution(_NARROW, _WIDE),
+        *convolution(inputs, _NARROW),
+        *convolution(_NARROW, _WIDE),
         nn.Conv2d(_WIDE, attributes, size),
     )

@@ -14,9 +14,9 @@ from edgeattr_train.attention import (
     EdgeBranch,
     JointBranch,
     PaperBranch,
-    at_least_float32,
 )
 from edgeattr_train.backbones import Backbone, build_backbone
+from edgeattr_train.layers import at_least_float32
 from edgeattr_train.srn import SpatialRegularization
 
 __all__ = ["AttributeNet", "ModelOptions", "MultiTaskClassifier", "NetOutput", "build_model"]

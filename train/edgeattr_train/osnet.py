@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from edgeattr.errors import InputError, MissingDependency
 from edgeattr_train.backbones import Backbone
+from edgeattr_train.layers import convolution
 
 __all__ = ["OSNet", "OSNet0277", "OSNet0287"]
 
@@ -90,12 +91,6 @@ class OSNet0287(OSNet):
         super().__init__((32, 128, 192, 256))
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
-
-
 def _light_convolution(channels: int) -> nn.Sequential:
     """A pointwise and a depthwise convolution: the paper's light 3x3."""
     return nn.Sequential(
@@ -111,7 +106,7 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         _OmniScaleBlock(inputs, outputs, _squeeze_gate(middle)),
         _OmniScaleBlock(outputs, outputs, nn.GroupNorm(_GATE_GROUPS, middle)),
-        _convolution(outputs, outputs),
+        convolution(outputs, outputs),
     )
 
 
@@ -128,7 +123,7 @@ class _OmniScaleBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, gate: nn.Module) -> None:
         super().__init__()
         middle = outputs // _MIDDLE
-        self.reduce = _convolution(inputs, middle)
+        self.reduce = convolution(inputs, middle)
         self.streams = nn.ModuleList(
             nn.Sequential(*(_light_convolution(middle) for _ in range(depth)))
             for depth in (1, 2, 3, 4)

@@ -41,13 +41,13 @@ _DPI = 110  # pixels an inch
 _LONGEST_LABEL = 26  # characters
 _ROW = 0.24  # inches of a bar chart for one attribute
 _PERCENT = 100.0
-_CURVES = (  # title, unit, the log's keys in order of preference
-    ("Training loss", "summed over attributes", ("loss",)),
-    ("mA, validation", "%", ("mA",)),
-    ("F1, validation", "%", ("f1",)),
-    ("mAP, validation", "%", ("mAP",)),
-    ("Learning rate", "rate", ("learning_rate", "lr", "head_rate")),
-    ("Speed", "images/s", ("images_per_second",)),
+_CURVES = (  # title, unit, the log's key
+    ("Training loss", "summed over attributes", "loss"),
+    ("mA, validation", "%", "mA"),
+    ("F1, validation", "%", "f1"),
+    ("mAP, validation", "%", "mAP"),
+    ("Learning rate", "rate", "learning_rate"),
+    ("Speed", "images/s", "images_per_second"),
 )
 
 
@@ -60,10 +60,10 @@ def training_curves(log: Sequence[Mapping[str, Any]]) -> bytes | None:
     Returns:
         A PNG file, or None where the log holds no number.
     """
-    epochs = np.array([_number(line, ("epoch",), place + 1) for place, line in enumerate(log)])
+    epochs = np.array([_number(line, "epoch", place + 1) for place, line in enumerate(log)])
     panels = []
-    for title, unit, keys in _CURVES:
-        values = np.array([_number(line, keys) for line in log])
+    for title, unit, key in _CURVES:
+        values = np.array([_number(line, key) for line in log])
         if np.isfinite(values).any():
             panels.append((title, unit, values))
     if not panels:
@@ -189,18 +189,15 @@ def _curve(axes: Axes, epochs: _Floats, values: _Floats, best: float) -> None:
 
 def _best_epoch(log: Sequence[Mapping[str, Any]], epochs: _Floats) -> float:
     """The epoch of the highest mA + F1, or NaN."""
-    quality = np.array([_number(line, ("mA",)) + _number(line, ("f1",)) for line in log])
+    quality = np.array([_number(line, "mA") + _number(line, "f1") for line in log])
     if not np.isfinite(quality).any():
         return math.nan
     return float(epochs[int(np.nanargmax(quality))])
 
 
-def _number(line: Mapping[str, Any], keys: Sequence[str], absent: float = math.nan) -> float:
-    for key in keys:
-        value = line.get(key)
-        if isinstance(value, int | float) and math.isfinite(value):
-            return float(value)
-    return absent
+def _number(line: Mapping[str, Any], key: str, absent: float = math.nan) -> float:
+    value = line.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else absent
 
 
 def _figure_beside_bar(axes: Axes, row: int, value: float, at: float) -> None:

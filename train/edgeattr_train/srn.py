@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgeattr_train.attention import AttentionBranch, MapSize, at_least_float32, spatial_softmax
+from edgeattr_train.attention import AttentionBranch, MapSize, spatial_softmax
+from edgeattr_train.layers import at_least_float32, convolution
 
 __all__ = ["SpatialRegularization"]
 
@@ -28,15 +29,15 @@ class SpatialRegularization(AttentionBranch):
     def __init__(self, channels: int, attributes: int, size: MapSize) -> None:
         super().__init__()
         self.scores = nn.Sequential(
-            *_convolution(channels, _WIDTH, 1),
-            *_convolution(_WIDTH, _WIDTH, 3),
+            *convolution(channels, _WIDTH),
+            *convolution(_WIDTH, _WIDTH, 3),
             nn.Conv2d(_WIDTH, attributes, 1),
         )
         self.confidence = nn.Conv2d(channels, attributes, 1)
         filters = _FILTERS_PER_CHANNEL * _WIDTH
         self.regularize = nn.Sequential(
-            *_convolution(attributes, _WIDTH, 1),
-            *_convolution(_WIDTH, _WIDTH, 1),
+            *convolution(attributes, _WIDTH),
+            *convolution(_WIDTH, _WIDTH),
             nn.Conv2d(_WIDTH, filters, size, groups=_WIDTH, bias=False),
             nn.BatchNorm2d(filters),
             nn.ReLU(inplace=True),
@@ -49,11 +50,3 @@ class SpatialRegularization(AttentionBranch):
         weighted = mask * at_least_float32(self.confidence(map_)).sigmoid()
         logits: Tensor = self.classifier(self.regularize(weighted).flatten(1))
         return at_least_float32(logits), (mask,)
-
-
-def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )

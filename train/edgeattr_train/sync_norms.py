@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from edgeattr_train.attention import at_least_float32
+from edgeattr_train.layers import at_least_float32
 
 __all__ = ["synchronize_batch_norms"]
 
