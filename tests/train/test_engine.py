@@ -370,3 +370,24 @@ def test_devices_that_are_not_here() -> None:
         with pytest.raises(UsageError, match="--device cuda: not here; use cpu"):
             open_fabric(_recipe(), "cuda")
     assert "WORLD_SIZE" not in os.environ
+
+
+def test_frozen_parts_keep_weights_and_statistics(data: _Data, tmp_path: Path) -> None:
+    frozen = ["until_k1.0", "until_k1.1"]
+    still = {"schedule_epochs": 1, "schedule_rate": "constant", "schedule_weight_decay": 0.0,
+             "schedule_backbone_rate": 0.0, "schedule_head_rate": 0.0}  # fmt: skip
+    before = data.trainer(tmp_path / "a", schedule_epochs=1).run().model
+    start = str(tmp_path / "a" / "best.pt")
+    first = data.trainer(tmp_path / "b", model_start=start, **still).run().model
+    changed = _changed(before, first)  # without a rate, batch norms alone move
+    kept = data.trainer(tmp_path / "c", model_start=start, schedule_frozen=frozen, **still).run()
+    moved = _changed(before, kept.model)
+    starts = tuple(f"backbone.{name}." for name in frozen)
+    assert any(name.startswith(starts) for name in changed)
+    assert moved == {name for name in changed if not name.startswith(starts)}
+
+
+def _changed(before: torch.nn.Module, after: torch.nn.Module) -> set[str]:
+    theirs = after.state_dict()
+    return {name for name, value in before.state_dict().items()
+            if not torch.equal(value, theirs[name])}  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgeattr.errors import UsageError
 from edgeattr_train.backbones import Backbone
 from edgeattr_train.model import AttributeNet, ModelOptions
-from edgeattr_train.optimization import MovingAverage, Optimization, ScheduleOptions
+from edgeattr_train.optimization import MovingAverage, Optimization, ScheduleOptions, freeze
 
 _STEPS, _EPOCHS = 5, 8
 _RATES = {"backbone_rate": 2e-3, "head_rate": 1e-2}
@@ -211,3 +211,24 @@ def test_moving_average(decay: float) -> None:
 def test_bad_options(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ScheduleOptions(**changes)
+
+
+def test_frozen_parts_get_no_gradient() -> None:
+    net = _net()
+    parts = freeze(net.backbone, ("first",))
+    net.train()
+    for part in parts:
+        part.eval()
+    before = copy.deepcopy(net.backbone.state_dict())
+    optimization = Optimization(net, _options(), _STEPS)
+    crops = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8)
+    net(crops).logits.square().sum().backward()
+    optimization.optimizer.step()
+    after = net.backbone.state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved == {"second.weight", "second.bias"}
+
+
+def test_a_frozen_part_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match=r"names 'third', which the backbone has not.*first"):
+        freeze(_net().backbone, ("third",))

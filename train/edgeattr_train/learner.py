@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from edgeattr.errors import EdgeAttrError
-from edgeattr_train.checkpoint import read_state, take_matching
+from edgeattr_train.checkpoint import take_matching
 from edgeattr_train.datasets import AttributeDataset
 from edgeattr_train.distillation import Teachers, mask_loss, soft_labels
 from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
@@ -24,8 +24,9 @@ from edgeattr_train.identity import IdentityClassifier, identity_loss, person_cl
 from edgeattr_train.loader import Batch, batches, training_order
 from edgeattr_train.losses import total_loss
 from edgeattr_train.model import AttributeNet, NetOutput, build_model
-from edgeattr_train.optimization import MovingAverage, Optimization
+from edgeattr_train.optimization import MovingAverage, Optimization, freeze
 from edgeattr_train.recipe import Recipe
+from edgeattr_train.start import start_facts, take_bundle
 from edgeattr_train.sync_norms import synchronize_batch_norms
 from edgeattr_train.transforms import Blend, draw_blend
 
@@ -58,6 +59,7 @@ class Learner:
         torch.manual_seed(recipe.seed)
         self._recipe, self._fabric = recipe, fabric
         model = _first_model(recipe, train, threads)
+        self._frozen = freeze(model.backbone, recipe.schedule.frozen)
         self._average = MovingAverage(model.to(fabric.device), recipe.schedule.average_decay)
         classes = person_classes(train.persons)
         self._person = dict(zip(train.ids.tolist(), classes.tolist(), strict=True))
@@ -88,6 +90,8 @@ class Learner:
         """Start an epoch: nothing random outlives one, so a killed run repeats it exactly."""
         torch.manual_seed(seed)
         self._forward.train()
+        for part in self._frozen:
+            part.eval()
 
     def learn(
         self, batch: Batch, epoch: int, rng: np.random.Generator
@@ -236,7 +240,7 @@ def _ancestry(recipe: Recipe, teachers: Teachers, dataset: str) -> dict[str, Any
     """What other models the weights owe something to, for the bundle's facts."""
     facts = {}
     if recipe.model.start:
-        facts["start"] = read_state(Path(recipe.model.start)).get("facts", {})
+        facts["start"] = start_facts(recipe.model.start)
     if teachers:
         facts["teachers"] = teachers.facts
     for ancestor in (facts.get("start"), *facts.get("teachers", ())):
@@ -266,8 +270,11 @@ class _Pupil(nn.Module):
 def _first_model(recipe: Recipe, train: AttributeDataset, threads: int) -> AttributeNet:
     """The model with its first weights."""
     model = build_model(len(train.schema), recipe.model, (recipe.height, recipe.width))
-    if recipe.model.start:
-        take_matching(model, Path(recipe.model.start))
+    start = recipe.model.start
+    if start.endswith(".pt"):
+        take_matching(model, Path(start))
+    elif start:
+        take_bundle(model, start)
     if has_folded_norms(model):
         order = training_order(len(train), recipe.seed, 0)[:_NORM_IMAGES]
         size = recipe.size_at(0)

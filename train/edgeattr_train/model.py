@@ -36,7 +36,7 @@ class ModelOptions:
 
     backbone: str = "mobilenet_v2"  # a name of edgeattr_train.backbones
     weights: str = "none"  # "none", "imagenet" or a file: where the backbone starts from
-    start: str = ""  # a best.pt: its weights are taken wherever name and shape agree
+    start: str = ""  # a best.pt (weights are taken where name and shape agree), or a bundle
     attend: tuple[str, ...] = ("k1", "k2")  # feature maps with attention; none: plain backbone
     head: str = "edge"  # classifier of the attended features: "edge", "paper" or "srn"
     aggregation: str = "score"  # of two scales: "score", or features by "upsample|pool|stride"

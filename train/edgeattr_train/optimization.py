@@ -13,7 +13,7 @@ from torch import nn
 from edgeattr.errors import UsageError
 from edgeattr_train.model import AttributeNet
 
-__all__ = ["MovingAverage", "Optimization", "ScheduleOptions"]
+__all__ = ["MovingAverage", "Optimization", "ScheduleOptions", "freeze"]
 
 _OPTIMIZERS = ("adamw", "adam", "sgd")
 _RATES = ("one_cycle", "cosine", "plateau", "constant")
@@ -40,6 +40,7 @@ class ScheduleOptions:
     clip: float = 20.0  # largest gradient norm; 0 turns clipping off
     average_decay: float = 0.998  # of the moving average that is validated and kept; 0: none
     images: int = 0  # use only this many training images; 0 means all
+    frozen: tuple[str, ...] = ()  # parts of the backbone that keep weights and statistics
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch", self.batch)):
@@ -164,6 +165,32 @@ class MovingAverage:
         """Take up what :meth:`state_dict` gave."""
         self.model.load_state_dict(state["model"])
         self._steps = int(state["steps"])
+
+
+def freeze(backbone: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
+    """Stop parts of a backbone from learning; the caller keeps them in eval mode.
+
+    The first layers work on the largest maps: to leave them as they are spares a third of a step.
+
+    Args:
+        backbone: whose parts.
+        names: as ``backbone.named_modules()`` has them, such as ``until_k1.0``.
+
+    Raises:
+        UsageError: it has no such part.
+    """
+    parts = []
+    for name in names:
+        try:
+            parts.append(backbone.get_submodule(name))
+        except AttributeError as error:
+            first = ", ".join(child for child, _ in backbone.named_children())
+            raise UsageError(
+                f"schedule.frozen names {name!r}, which the backbone has not; its parts: {first}"
+            ) from error
+    for part in parts:
+        part.requires_grad_(False)
+    return parts
 
 
 def _optimizer(groups: list[dict[str, Any]], options: ScheduleOptions) -> torch.optim.Optimizer:

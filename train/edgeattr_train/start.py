@@ -1,0 +1,97 @@
+"""Starting from a trained model: a checkpoint, or the float network inside a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeattr import hub
+from edgeattr.bundle import Bundle
+from edgeattr.errors import InputError
+from edgeattr_train.checkpoint import read_state
+from edgeattr_train.model import AttributeNet
+
+__all__ = ["start_facts", "take_bundle"]
+
+_PREFIX = "model."  # of the exported graph's names
+
+
+def start_facts(start: str) -> dict[str, Any]:
+    """What a start says of its own training.
+
+    Args:
+        start: a ``best.pt``, or a bundle's name or path.
+    """
+    if start.endswith(".pt"):
+        facts: dict[str, Any] = read_state(Path(start)).get("facts", {})
+        return facts
+    keys = ("dataset", "split", "images", "licence", "epoch", "mA", "f1")
+    training = Bundle.read(hub.resolve_bundle(start)).training
+    return {key: training[key] for key in keys if key in training}
+
+
+@torch.no_grad()
+def take_bundle(model: AttributeNet, start: str) -> None:
+    """Give a model the weights of a bundle's ``onnx-fp32`` variant.
+
+    The export folded the batch norms into the convolutions before them; their biases go back to
+    the norms, which :func:`edgeattr_train.folded.set_batch_norms_from_data` completes.
+
+    Args:
+        model: of the same options and attributes as the one that was exported.
+        start: a bundle's name or path.
+
+    Raises:
+        InputError: the bundle's network is another one.
+    """
+    weights = _float_weights(start)
+    mine = model.state_dict()
+    wanted = {name for name, _ in model.named_parameters()} | {"mean", "std"}
+    norms = _norms_by_convolution(model)
+    folded = {f"{norm}.{kind}" for norm in norms.values() for kind in ("weight", "bias")}
+    missing = sorted(
+        name
+        for name in wanted - folded
+        if name not in weights or weights[name].shape != mine[name].shape
+    )
+    missing += [name for name in norms if f"{name}.bias" not in weights]
+    if missing:
+        raise InputError(
+            f"{start}: its network is not the one of this recipe: {len(missing)} of its tensors "
+            f"do not fit, such as {missing[0]}"
+        )
+    model.load_state_dict({name: weights[name] for name in wanted - folded}, strict=False)
+    for convolution, norm_name in norms.items():
+        norm = model.get_submodule(norm_name)
+        norm.register_buffer("folded_bias", weights[f"{convolution}.bias"], persistent=False)
+
+
+def _float_weights(start: str) -> dict[str, Tensor]:
+    """The tensors of the exported graph, by the names that the model has for them."""
+    import onnx
+    from onnx import numpy_helper
+
+    bundle = Bundle.read(hub.resolve_bundle(start))
+    graph = onnx.load_from_string(bundle.read_file(bundle.variant("onnx-fp32"))).graph
+    weights = {
+        tensor.name.removeprefix(_PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in graph.initializer
+    }
+    for name, equal in (("mean", "std"), ("std", "mean")):  # the export keeps equal tensors once
+        if name not in weights and equal in weights:
+            weights[name] = weights[equal]
+    return weights
+
+
+def _norms_by_convolution(model: nn.Module) -> dict[str, str]:
+    """Which batch norm follows each convolution that has no bias of its own."""
+    found, waiting = {}, None
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            waiting = name if module.bias is None else None
+        elif isinstance(module, nn.BatchNorm2d) and waiting:
+            found[waiting], waiting = name, None
+    return found
