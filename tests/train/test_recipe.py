@@ -59,6 +59,11 @@ def test_bad_files(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "bad.toml"))
 
 
+def test_the_backbone_has_a_table_of_its_own_on_the_command_line() -> None:
+    recipe = load_recipe("smoke", ["backbone.weights=FILE", "backbone.name=resnet50"])
+    assert (recipe.model.weights, recipe.model.backbone) == ("FILE", "resnet50")
+
+
 def test_small_epochs_come_first() -> None:
     recipe = load_recipe("default", ["schedule.small_epochs=2"])
     assert [recipe.size_at(epoch) for epoch in (0, 1, 2)] == [(192, 96), (192, 96), (256, 128)]

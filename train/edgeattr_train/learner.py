@@ -238,7 +238,7 @@ def _diverged(what: str, value: float, epoch: int) -> EdgeAttrError:
 
 def _ancestry(recipe: Recipe, teachers: Teachers, dataset: str) -> dict[str, Any]:
     """What other models the weights owe something to, for the bundle's facts."""
-    facts = {}
+    facts: dict[str, Any] = {}
     if recipe.model.start:
         facts["start"] = start_facts(recipe.model.start)
     if teachers:

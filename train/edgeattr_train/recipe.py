@@ -25,6 +25,7 @@ else:
 __all__ = ["Recipe", "load_recipe", "named_recipes", "recipe_from_dict"]
 
 _T = TypeVar("_T")
+_OTHER_NAMES = {"backbone.weights": "model.weights", "backbone.name": "model.backbone"}
 _FOLDERS = (
     Path(__file__).parent / "recipes",  # in a wheel
     Path(__file__).parent.parent / "recipes",  # in a checkout
@@ -94,7 +95,8 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         name_or_file: a name that :func:`named_recipes` lists, or a TOML file.
-        overrides: ``key=value`` with dots for tables: ``schedule.epochs=2``.
+        overrides: ``key=value`` with dots for tables: ``schedule.epochs=2``;
+            ``backbone.weights`` and ``backbone.name`` stand for the model's.
 
     Raises:
         UsageError: no such recipe, an unknown key, or a value of the wrong type.
@@ -150,7 +152,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise UsageError(f"--set {override!r} is not key=value, as in schedule.epochs=2")
-    *tables, last = key.split(".")
+    *tables, last = _OTHER_NAMES.get(key, key).split(".")
     for table in tables:
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
