@@ -19,7 +19,7 @@ from edgeattr.bundle import Bundle
 from edgeattr.hub import resolve_bundle
 from edgeattr.metrics import evaluate
 from edgeattr_convert.calibration import calibration_crops
-from edgeattr_convert.int8 import int8_from_onnx
+from edgeattr_convert.int8 import Quantizer
 from edgeattr_runtimes.onnx_engine import open_session
 from edgeattr_train.datasets import open_dataset
 
@@ -41,7 +41,9 @@ def main() -> None:
         work = Path(folder)
         (work / "fp32.onnx").write_bytes(bundle.read_file(bundle.variant("onnx-fp32")))
         _plain(work / "fp32.onnx", work / "plain.onnx", calibration)
-        int8_from_onnx(work / "fp32.onnx", work / "ours.onnx", calibration)
+        quantizer = Quantizer(work / "fp32.onnx", calibration, crops[:256])
+        quantizer.search()
+        quantizer.write(work / "ours.onnx")
         sessions = {
             "FP32": open_session(str(work / "fp32.onnx")),
             "INT8, ONNX Runtime's defaults, per channel": open_session(str(work / "plain.onnx")),

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeattr.bundle import Bundle, Golden, InputSpec, Variant, variant_file
+from edgeattr.crops import resize_crop
 from edgeattr.errors import ContractNotMet, RuntimeFailure
 from edgeattr.files import sha256_of
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import evaluate_model, metrics_json
-from edgeattr_convert.calibration import calibration_crops, digest
+from edgeattr_convert.calibration import calibration_crops, digest, sample
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.golden import golden_crops
-from edgeattr_convert.int8 import int8_from_onnx
+from edgeattr_convert.int8 import Quantizer
 from edgeattr_runtimes.onnx_engine import OnnxEngine
 from edgeattr_train.calibrate import DecisionFit
 from edgeattr_train.datasets import AttributeDataset
@@ -36,6 +37,8 @@ _FP16_TOLERANCE = 0.1  # of a logit: half precision keeps 11 bits, over some 60 
 _TOLERANCE_FACTOR = 2.0  # INT8 kernels differ between devices: twice what was measured here
 _TOLERANCE_FLOOR = 0.5  # of an INT8 logit
 _PERCENT = 100
+_JUDGED = 256  # held crops on which ways to quantize are compared
+_REPAIRS = (0, 1, 2, 4, 8)  # layers that go back to float, before each trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,40 +167,68 @@ def add_int8(
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "int8.onnx"
-        draft = _quantize(bundle, file, calibration, options, report)
-        work = bundle.with_variant(draft).write(Path(folder) / "trial.edgeattr", {draft.file: file})
+        quantizer, facts = _quantizer(bundle, Path(folder), calibration, held, options, report)
         report(f"accuracy on {len(held)} images of {held.name} {held.split}")
-        before, after, flips = _compare(work, held)
-        losses = {  # mA is undefined where no attribute has both classes
-            key: before[key] - after[key] for key in ("mA", "f1") if before[key] is not None
-        }
-        changes = ", ".join(f"{key} {-loss:+.2f}" for key, loss in losses.items())
-        verdict = (
-            f"{changes}, {flips:.2f} % of decisions flip; at most {options.max_drop:g} may be lost"
+        for more in _REPAIRS:
+            if more and not quantizer.give_way(more):
+                break
+            quantizer.write(file)
+            draft = _draft(bundle, file, {**facts, "ways": list(quantizer.notes)})
+            trial = Path(folder) / "trial.edgeattr"
+            work = bundle.with_variant(draft).write(trial, {draft.file: file})
+            before, after, flips = _compare(work, held)
+            losses = {  # mA is undefined where no attribute has both classes
+                key: before[key] - after[key] for key in ("mA", "f1") if before[key] is not None
+            }
+            verdict = _verdict(losses, flips, options)
+            report(verdict)
+            if max(losses.values()) <= options.max_drop:
+                metrics = {**after, "flips_percent": round(flips, 4)}
+                proven = dataclasses.replace(draft, metrics=metrics, verdict=verdict)
+                parent = dataclasses.replace(bundle.variant("onnx-fp32"), metrics=before)
+                done = bundle.with_variant(parent).with_variant(proven)
+                return done.write(directory, {draft.file: file})
+        worst = sorted(quantizer.layers, key=lambda layer: -layer.error)[:3]
+        raise ContractNotMet(
+            f"INT8 loses too much on {held.name} {held.split}: {verdict}. It was not written; "
+            f"the layers that hurt most: {', '.join(layer.layer for layer in worst)}. Calibrate on "
+            "more images like those of your cameras (--calib), allow more (--max-drop), or use "
+            "--fp16"
         )
-        report(verdict)
-        if not max(losses.values()) <= options.max_drop:
-            raise ContractNotMet(
-                f"INT8 loses too much on {held.name} {held.split}: {verdict}. It was not written; "
-                "calibrate on more images like those of your cameras (--calib), allow more "
-                "(--max-drop), or use --fp16"
-            )
-        metrics = {**after, "flips_percent": round(flips, 4)}
-        proven = dataclasses.replace(draft, metrics=metrics, verdict=verdict)
-        parent = dataclasses.replace(bundle.variant("onnx-fp32"), metrics=before)
-        done = bundle.with_variant(parent).with_variant(proven)
-        return done.write(directory, {draft.file: file})
 
 
-def _quantize(
-    bundle: Bundle, file: Path, calibration: AttributeDataset, options: Int8Options, report: Report
-) -> Variant:
-    """Write the INT8 model and describe it, its accuracy not yet known."""
+def _verdict(losses: dict[str, float], flips: float, options: Int8Options) -> str:
+    changes = ", ".join(f"{key} {-loss:+.2f}" for key, loss in losses.items())
+    return f"{changes}, {flips:.2f} % of decisions flip; at most {options.max_drop:g} may be lost"
+
+
+def _quantizer(
+    bundle: Bundle,
+    folder: Path,
+    calibration: AttributeDataset,
+    held: AttributeDataset,
+    options: Int8Options,
+    report: Report,
+) -> tuple[Quantizer, dict[str, Any]]:
+    """The best INT8 form of the model, and what it was calibrated on."""
     size = bundle.input.height, bundle.input.width
-    source = _extract(bundle, file.parent)
     crops = calibration_crops(calibration, *size, count=options.images, seed=options.seed)
+    judged = held.take(sample(held.labels, _JUDGED, options.seed))
+    others = np.stack([resize_crop(judged.read(place), *size) for place in range(len(judged))])
     report(f"calibrating on {len(crops)} crops of {calibration.name} {calibration.split}")
-    done = int8_from_onnx(source, file, crops, report=report)
+    quantizer = Quantizer(_extract(bundle, folder), crops, others, tell=report)
+    quantizer.search()
+    facts = {
+        "dataset": calibration.name,
+        "split": calibration.split,
+        "images": len(crops),
+        "sha256": digest(crops),
+    }
+    return quantizer, facts
+
+
+def _draft(bundle: Bundle, file: Path, calibration: dict[str, Any]) -> Variant:
+    """The INT8 variant, its accuracy not yet known."""
     parity = _parity(bundle, file, "int8")
     return Variant(
         engine="onnx",
@@ -206,13 +237,7 @@ def _quantize(
         parent="onnx-fp32",
         parity=parity,
         tolerance=max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity),
-        calibration={
-            "dataset": calibration.name,
-            "split": calibration.split,
-            "images": len(crops),
-            "sha256": digest(crops),
-            "float_convolutions": done.float_convolutions,
-        },
+        calibration=calibration,
     )
 
 

@@ -1,27 +1,24 @@
 """INT8 by post-training quantization: explicit Q/DQ, per-channel weights, what hurts in float.
 
-Three things make the difference to the plain way:
+What makes the difference to the plain way:
 
-* ranges of activations minimise the squared quantization error on the calibration crops, instead
-  of spanning everything that was ever seen;
+* several ways to cut the ranges of activations are tried, and biases that make up for the rounding
+  of the weights; what changes the logits least on held crops is taken;
 * the heads (spatial softmax, confidences, score average) stay in float: little arithmetic, much
   damage;
 * so do the first few convolutions, as long as that still cuts the error: their channels differ
   wildly in range, and their few channels leave no redundancy to average the rounding out. On
-  CPUs they are faster in float as well.
+  CPUs they are faster in float as well;
+* every layer's own harm is measured, so that the worst can be kept in float where the contract
+  would not hold otherwise.
 
 The error is that of the logits, measured in the optimised session that will serve, never in a
-simulation of it. Activations are unsigned with a zero point: after a ReLU6 that keeps all 8 bits
-and lets the engine drop the clipping. Engines that want symmetric ones can rewrite the scales.
+simulation of it.
 """
 
 from __future__ import annotations
 
-import copy
-import logging
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,197 +27,180 @@ import numpy.typing as npt
 
 from edgeattr.errors import InputError, MissingDependency
 from edgeattr.files import write_atomically
+from edgeattr_convert.proof import LayerError
+from edgeattr_convert.qdq import CPU, Layout, activations, convolutions, head, quantized
+from edgeattr_convert.ranges import METHODS, Range, channel_means, collect_histograms
+from edgeattr_convert.rounding import bias_corrected, quantized_alone
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Quantized", "int8_from_onnx"]
+__all__ = ["Quantizer"]
 
-_BATCH = 32  # crops a calibration run
-_BINS = 4096  # of an activation's histogram
-_LEVELS = 255  # steps of an unsigned 8-bit integer
-_SHRINKS = np.linspace(0.3, 1.0, 36)  # shares of the seen range that are tried
-_FIRST_IN_FLOAT = (0, 3, 5, 8)  # how many leading convolutions may stay in float
+Tell = Callable[[str], None]
+Tick = Callable[[str, int, int], None]
+
+_BATCH = 32  # crops a run
+_FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
 _WORTH_IT = 2 / 3  # what is left of the error must be no more than this to keep more in float
-_QUANTIZED = ("Conv", "Add", "Clip", "Relu")
-_HEAD_STARTS_AT = "ReduceMean"  # the pooling before the primary classifier
+_HELPS = 0.98  # and no more than this for a correction to be taken
+_JUDGED_ALONE = 64  # crops on which each layer's own harm is measured
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quantized:
-    """What quantization did."""
-
-    error: float  # RMS change of the logits on the calibration crops
-    float_convolutions: int  # leading convolutions that stayed in float
-    convolutions: int  # all convolutions of the body
-
-
-def int8_from_onnx(
-    source: Path,
-    target: Path,
-    crops: npt.NDArray[np.uint8],
-    *,
-    report: Callable[[str], None] = lambda text: None,
-) -> Quantized:
-    """Quantize a float model.
+class Quantizer:
+    """Finds the best INT8 form of a float model, and gives way layer by layer where asked to.
 
     Args:
         source: float32 ONNX, input ``crops``, output ``logits``, batch norms folded.
-        target: the INT8 ONNX file to write.
-        crops: calibration images, uint8 [n, H, W, 3].
-        report: told what is being done.
-
-    Returns:
-        What was done, and how much the logits changed.
+        crops: calibration images, uint8 [n, H, W, 3]: they set the ranges.
+        judged: other images, uint8 [m, H, W, 3]: on them the ways are compared.
+        layout: the form that the engine wants.
+        tell: told what has been found.
+        tick: told what is being done, and how many parts of how many are.
 
     Raises:
         InputError: no crops, or the model has nothing to quantize.
         MissingDependency: onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingDependency("onnx", extra="convert", purpose="quantize a model") from error
-    if len(crops) == 0:
-        raise InputError("INT8 needs calibration crops, and there are none")
-    model = onnx.load(str(source))
-    head = _head_nodes(model)
-    convolutions = [
-        node.name for node in model.graph.node if node.op_type == "Conv" and node.name not in head
-    ]
-    report("ranges of the activations")
-    ranges = _activation_ranges(model, crops, head)
-    truth = _logits(source, crops)
-    best: tuple[float, int, bytes] | None = None
-    for first in _FIRST_IN_FLOAT:
-        content = _quantized(model, ranges, [*head, *convolutions[:first]], crops)
-        change = float(np.sqrt(np.mean((_logits(content, crops) - truth) ** 2)))
-        report(f"first {first} convolutions in float: logits off by {change:.3f} (RMS)")
-        if best and change > _WORTH_IT * best[0]:
-            break
-        best = change, first, content
-    assert best is not None
-    write_atomically(target, best[2])
-    return Quantized(error=best[0], float_convolutions=best[1], convolutions=len(convolutions))
 
+    def __init__(
+        self,
+        source: Path,
+        crops: npt.NDArray[np.uint8],
+        judged: npt.NDArray[np.uint8],
+        layout: Layout = CPU,
+        *,
+        tell: Tell = lambda text: None,
+        tick: Tick = lambda title, done, total: None,
+    ) -> None:
+        try:
+            import onnx
+        except ImportError as error:
+            raise MissingDependency("onnx", extra="convert", purpose="quantize a model") from error
+        if not len(crops) or not len(judged):
+            raise InputError("INT8 needs calibration crops, and there are none")
+        self._crops, self._judged, self._layout = crops, judged, layout
+        self._tell, self._tick = tell, tick
+        self._plain = self._model = onnx.load(str(source))
+        self._head = head(self._model)
+        self._body = [node.name for node in convolutions(self._model)]
+        if not self._body:
+            raise InputError(f"{source}: there is no convolution to quantize")
+        self._truth = _logits(self._model, judged)
+        self._ranges: dict[str, Range] = {}
+        self._floats: list[str] = []
+        self._content, self.error = b"", np.inf  # RMS change of the logits on the judged crops
+        self.tried: dict[str, float] = {}  # way -> that error
+        self.layers: tuple[LayerError, ...] = ()
 
-def _head_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes from the pooling on, which stay in float."""
-    nodes = list(model.graph.node)
-    starts = [i for i, node in enumerate(nodes) if node.op_type == _HEAD_STARTS_AT]
-    if not starts:
-        raise InputError("this ONNX model was not written by edgeattr: it has no pooled classifier")
-    return [node.name for node in nodes[starts[0] :]]
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided, for people."""
+        kept = ", ".join(self._floats) or "none"
+        return (
+            f"taken: {min(self.tried, key=self.tried.__getitem__)}",
+            f"{len(self._floats)} of {len(self._body)} convolutions in float: {kept}",
+        )
 
+    def search(self) -> None:
+        """Try the ways and keep the best."""
+        names = activations(self._model, self._layout)
+        found = collect_histograms(
+            self._model, names, self._crops,
+            lambda done, total: self._tick("ranges of the activations", done, total),
+        )  # fmt: skip
+        self._floats = self._body[: _FIRST_IN_FLOAT[0]]
+        for method in METHODS:
+            ranges = found.ranges(method, symmetric=self._layout.symmetric)
+            self._try(method, self._plain, ranges, self._floats)
+        self._correct_biases()
+        for first in _FIRST_IN_FLOAT[1:]:
+            worth = 1 / _WORTH_IT if first < len(self._floats) else _WORTH_IT
+            way = f"first {first} convolutions in float"
+            self._try(way, self._model, self._ranges, self._body[:first], worth)
 
-def _body_tensors(model: onnx.ModelProto, head: Sequence[str]) -> list[str]:
-    """Activations that are quantized: inputs and outputs of the body's nodes."""
-    weights = {entry.name for entry in model.graph.initializer}
-    names: dict[str, None] = {}
-    for node in model.graph.node:
-        if node.op_type in _QUANTIZED and node.name not in head:
-            for name in (*node.input, *node.output):
-                if name and name not in weights:
-                    names[name] = None
-    return list(names)
+    def measure_layers(self) -> None:
+        """What each convolution does to the logits when it alone is quantized."""
+        crops = self._judged[:_JUDGED_ALONE]
+        errors = []
+        for place, name in enumerate(self._body):
+            self._tick("sensitivity of the layers", place, len(self._body))
+            alone = quantized_alone(self._plain, name, self._ranges, self._layout)
+            errors.append(_rms(_logits(alone, crops) - self._truth[: len(crops)]))
+        self._tick("sensitivity of the layers", len(self._body), len(self._body))
+        self.layers = tuple(
+            LayerError(layer=name, error=error, in_float=name in self._floats)
+            for name, error in zip(self._body, errors, strict=True)
+        )
 
+    def give_way(self, count: int) -> list[str]:
+        """Keep the ``count`` most harmful layers in float that are not yet.
 
-def _activation_ranges(
-    model: onnx.ModelProto, crops: npt.NDArray[np.uint8], head: Sequence[str]
-) -> dict[str, tuple[float, float]]:
-    names = _body_tensors(model, head)
-    lows, highs = np.zeros(len(names)), np.zeros(len(names))  # zero is always inside
-    for values in _run(model, names, crops):
-        lows = np.minimum(lows, [value.min() for value in values])
-        highs = np.maximum(highs, [value.max() for value in values])
-    histograms = np.zeros((len(names), _BINS))
-    for values in _run(model, names, crops):
-        for row, value in enumerate(values):
-            span = (float(lows[row]), float(highs[row]) + 1e-9)
-            histograms[row] += np.histogram(value, bins=_BINS, range=span)[0]
-    return {
-        name: _best_range(float(lows[row]), float(highs[row]), histograms[row])
-        for row, name in enumerate(names)
-    }
-
-
-def _best_range(low: float, high: float, counts: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """The part of low <= 0 <= high that minimises the expected squared error of 8-bit rounding."""
-    centres = low + (np.arange(_BINS) + 0.5) * (high - low) / _BINS
-    best, best_error = (low, high), np.inf
-    for share_low in _SHRINKS if low < 0 else _SHRINKS[-1:]:
-        for share_high in _SHRINKS if high > 0 else _SHRINKS[-1:]:
-            bottom, top = low * share_low, high * share_high
-            step = max(top - bottom, 1e-12) / _LEVELS
-            clipped = np.clip(centres, bottom, top)
-            squared = (centres - clipped) ** 2 + np.where(clipped == centres, step**2 / 12, 0.0)
-            error = float((counts * squared).sum())
-            if error < best_error:
-                best, best_error = (bottom, top), error
-    return best
-
-
-def _run(
-    model: onnx.ModelProto, names: Sequence[str], crops: npt.NDArray[np.uint8]
-) -> Iterator[list[npt.NDArray[np.float32]]]:
-    """Yield the named tensors for each batch of crops, computed without graph optimisation."""
-    import onnx
-    import onnxruntime
-
-    exposed = copy.deepcopy(model)
-    del exposed.graph.output[:]
-    for name in names:
-        exposed.graph.output.append(onnx.ValueInfoProto(name=name))
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    for start in range(0, len(crops), _BATCH):
-        yield session.run(list(names), {"crops": crops[start : start + _BATCH]})
-
-
-def _quantized(
-    model: onnx.ModelProto,
-    ranges: dict[str, tuple[float, float]],
-    in_float: Sequence[str],
-    crops: npt.NDArray[np.uint8],
-) -> bytes:
-    """The Q/DQ model, as a file's content."""
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
-    overrides = {
-        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
-        for name, (low, high) in ranges.items()
-    }
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it advises a preprocessing that has been done already
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / "int8.onnx"
-            quantize_static(
-                copy.deepcopy(model),  # it changes what it is given
-                str(target),
-                _Reader(crops[:_BATCH]),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                op_types_to_quantize=list(_QUANTIZED),
-                nodes_to_exclude=list(in_float),
-                extra_options={"TensorQuantOverrides": overrides},
+        Returns:
+            Their names; none where half of the layers are in float already, and more would leave
+            little of INT8.
+        """
+        if not self.layers:
+            self.measure_layers()
+        rest = sorted(
+            (layer for layer in self.layers if layer.layer not in self._floats),
+            key=lambda layer: -layer.error,
+        )
+        room = len(self._body) // 2 - len(self._floats)
+        worst = [layer.layer for layer in rest[: max(0, min(count, room))]]
+        if worst:
+            self._floats = [*self._floats, *worst]
+            self._take(self._model, self._ranges, self._floats)
+            self.layers = tuple(
+                LayerError(layer=x.layer, error=x.error, in_float=x.layer in self._floats)
+                for x in self.layers
             )
-            return target.read_bytes()
-    finally:
-        logger.setLevel(level)
+        return worst
+
+    def write(self, target: Path) -> None:
+        """Write the best model so far."""
+        write_atomically(target, self._content)
+
+    def _correct_biases(self) -> None:
+        inputs = {node.input[0] for node in convolutions(self._plain)}
+        means = channel_means(self._plain, sorted(inputs), self._crops[: 4 * _BATCH])
+        rounded = [name for name in self._body if name not in self._floats]
+        corrected = bias_corrected(self._plain, rounded, means)
+        self._try("bias correction", corrected, self._ranges, self._floats, _HELPS)
+
+    def _try(
+        self,
+        way: str,
+        model: onnx.ModelProto,
+        ranges: dict[str, Range],
+        floats: list[str],
+        worth: float = 1.0,
+    ) -> None:
+        """Quantize one way, and keep it where the error is at most ``worth`` of the best so far."""
+        content = self._quantize(model, ranges, floats)
+        error = _rms(_logits(content, self._judged) - self._truth)
+        self.tried[way] = error
+        self._tell(f"{way}: logits off by {error:.3f} (RMS)")
+        if error <= worth * self.error:
+            self._content, self.error = content, error
+            self._model, self._ranges, self._floats = model, ranges, floats
+
+    def _take(self, model: onnx.ModelProto, ranges: dict[str, Range], floats: list[str]) -> None:
+        self._content = self._quantize(model, ranges, floats)
+        self.error = _rms(_logits(self._content, self._judged) - self._truth)
+
+    def _quantize(
+        self, model: onnx.ModelProto, ranges: dict[str, Range], floats: list[str]
+    ) -> bytes:
+        return quantized(model, ranges, [*self._head, *floats], self._layout, self._crops[:1])
 
 
-def _logits(model: Path | bytes, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _logits(
+    model: onnx.ModelProto | bytes, crops: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float32]:
     from edgeattr_runtimes.onnx_engine import open_session
 
-    session = open_session(model if isinstance(model, bytes) else str(model))
+    session = open_session(model if isinstance(model, bytes) else model.SerializeToString())
     parts = [
         session.run(["logits"], {"crops": crops[start : start + _BATCH]})[0]
         for start in range(0, len(crops), _BATCH)
@@ -228,12 +208,5 @@ def _logits(model: Path | bytes, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np
     return np.concatenate(parts)
 
 
-class _Reader:
-    """Calibration data in the form that ONNX Runtime's quantizer asks for."""
-
-    def __init__(self, crops: npt.NDArray[np.uint8]) -> None:
-        self._batches = iter([crops])
-
-    def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
-        crops = next(self._batches, None)
-        return None if crops is None else {"crops": crops}
+def _rms(values: npt.NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))

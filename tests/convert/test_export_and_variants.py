@@ -9,12 +9,12 @@ import edgeattr
 from edgeattr.bundle import Bundle
 from edgeattr.errors import ContractNotMet, InputError
 from edgeattr.schema import Attribute, AttributeSchema
-from edgeattr_convert import build
 from edgeattr_convert.build import Int8Options, add_fp16, add_int8, bundle_from_checkpoint
 from edgeattr_convert.calibration import calibration_crops, digest, sample
 from edgeattr_convert.golden import golden_crops
-from edgeattr_convert.int8 import Quantized, _best_range
+from edgeattr_convert.int8 import Quantizer
 from edgeattr_convert.onnx_from_torch import fold_batch_norms
+from edgeattr_convert.ranges import METHODS
 from edgeattr_train.checkpoint import Checkpoint
 from edgeattr_train.datasets import AttributeDataset, open_dataset
 from edgeattr_train.model import build_model
@@ -108,16 +108,15 @@ def test_int8_that_loses_too_much_is_not_written(
 ) -> None:
     """A quantizer that ruins the model: the contract refuses it and the bundle stays."""
 
-    def ruin(source: Path, target: Path, crops: object, **_: object) -> Quantized:
-        model = onnx.load(str(source))
+    def ruin(quantizer: Quantizer, target: Path) -> None:
+        model = onnx.load_from_string(quantizer._content)
         for entry in model.graph.initializer:
             if entry.name.endswith("branches.1.bias") or entry.name.endswith("primary.bias"):
                 wrong = onnx.numpy_helper.to_array(entry) + np.float32(50) * np.resize([1, -1], 35)
                 entry.CopyFrom(onnx.numpy_helper.from_array(wrong.astype("f4"), entry.name))
         onnx.save(model, str(target))
-        return Quantized(error=9, float_convolutions=0, convolutions=1)
 
-    monkeypatch.setattr(build, "int8_from_onnx", ruin)
+    monkeypatch.setattr(Quantizer, "write", ruin)
     target = tmp_path / "kept.edgeattr"
     before = bundle.write(target, {})
     files = {path.name: path.read_bytes() for path in target.iterdir()}
@@ -172,7 +171,7 @@ def _rounding_error(values: np.ndarray, low: float, high: float) -> float:
 def test_ranges_leave_outliers_out_where_that_lowers_the_error() -> None:
     values = np.append(np.random.default_rng(0).normal(0, 1, 200_000), [40.0, -35.0])
     low, high, counts = _histogram(values)
-    bottom, top = _best_range(low, high, counts)
+    bottom, top = METHODS["mse"](low, high, counts)
     assert bottom > low
     assert top < high
     assert _rounding_error(values, bottom, top) < 0.75 * _rounding_error(values, low, high)
@@ -181,7 +180,7 @@ def test_ranges_leave_outliers_out_where_that_lowers_the_error() -> None:
 @pytest.mark.parametrize("shift", [9.0, -9.0])
 def test_ranges_contain_zero_and_all_of_what_lies_on_one_side(shift: float) -> None:
     values = np.random.default_rng(0).uniform(-1, 1, 50_000) + shift
-    bottom, top = _best_range(*_histogram(values))
+    bottom, top = METHODS["mse"](*_histogram(values))
     assert bottom <= 0 <= top
     assert bottom <= values.min() + 0.5
     assert top >= values.max() - 0.5

@@ -90,7 +90,8 @@ class EdgeBranch(AttentionBranch):
         (map_,) = features
         mask, confidence = self.attention(map_)
         evidence = at_least_float32(self.classifier(map_))
-        return (mask * confidence * evidence).flatten(2).sum(2) + self.bias, (mask,)
+        # over both axes at once: OpenVINO 2026.4 sums a flattened map wrongly on AVX2
+        return (mask * confidence * evidence).sum((2, 3)) + self.bias, (mask,)
 
 
 class PaperBranch(AttentionBranch):

@@ -30,12 +30,18 @@ class DistillationOptions:
     weight: float = 0.5  # share of the teachers' probability in the target; the rest is the label
     temperature: float = 1.0  # divides the teachers' logits
     masks: float = 0.0  # weight of the attention loss; wants checkpoints, which have masks
+    embedding: str = ""  # a re-identification network (IR or ONNX) that model.embedding learns from
+    embedding_weight: float = 15.0  # of that loss
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 1:
             raise UsageError(f"distillation.weight={self.weight}; expected 0..1")
         if self.temperature <= 0:
             raise UsageError(f"distillation.temperature={self.temperature}; expected more than 0")
+        if self.embedding_weight < 0:
+            raise UsageError(
+                f"distillation.embedding_weight={self.embedding_weight}; expected 0 or more"
+            )
         checkpoints = [name for name in self.teachers if name.endswith(".pt")]
         if self.masks and (not checkpoints or len(checkpoints) < len(self.teachers)):
             raise UsageError(

@@ -14,10 +14,11 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from edgeattr.errors import EdgeAttrError
+from edgeattr.errors import EdgeAttrError, UsageError
 from edgeattr_train.checkpoint import take_matching
 from edgeattr_train.datasets import AttributeDataset
 from edgeattr_train.distillation import Teachers, mask_loss, soft_labels
+from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.identity import IdentityClassifier, identity_loss, person_classes
@@ -73,6 +74,8 @@ class Learner:
         self._prior = torch.from_numpy((train.labels > 0).sum(0) / known).float().to(fabric.device)
         length = max(1, recipe.loss.history_epochs)
         self.history = PredictionHistory(train.ids, train.labels, length)
+        self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
+        self._embeddings = _embeddings(recipe, train, threads)
         self._teachers = Teachers(recipe.distillation, train.schema, fabric.device)
         self.ancestry = _ancestry(recipe, self._teachers, train.name)
 
@@ -177,6 +180,10 @@ class Learner:
         if lesson and distillation.masks:
             masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
             loss = loss + distillation.masks * mask_loss(masks, lesson.masks)
+        if self._embeddings is not None and output.embedding is not None:
+            places = [self._place[sample] for sample in batch.ids.tolist()]
+            target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)
+            loss = loss + distillation.embedding_weight * embedding_loss(output.embedding, target)
         if cosines is not None:
             persons = torch.tensor([self._person[sample] for sample in batch.ids.tolist()])
             pair = persons.to(device), persons[torch.from_numpy(blend.other)].to(device)
@@ -226,6 +233,23 @@ class Learner:
         """How many labels of each attribute are known, at least 1, [C]."""
         known: npt.NDArray[np.int64] = np.maximum((train.labels >= 0).sum(0), 1)
         return known
+
+
+def _embeddings(
+    recipe: Recipe, train: AttributeDataset, threads: int
+) -> npt.NDArray[np.float32] | None:
+    """What the network of ``distillation.embedding`` says of the training crops, [N, D]."""
+    network, wanted = recipe.distillation.embedding, recipe.model.embedding
+    if not network:
+        return None
+    _LOG.info("embedding %d crops by %s", len(train), network)
+    found = embed_persons(Path(network), train, threads=threads)
+    if found.shape[1] != wanted:
+        raise UsageError(
+            f"{network} gives embeddings of {found.shape[1]} numbers and the model has "
+            f"{wanted or 'none'}: set model.embedding={found.shape[1]}"
+        )
+    return found
 
 
 def _diverged(what: str, value: float, epoch: int) -> EdgeAttrError:

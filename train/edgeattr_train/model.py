@@ -16,6 +16,7 @@ from edgeattr_train.attention import (
     PaperBranch,
 )
 from edgeattr_train.backbones import Backbone, build_backbone
+from edgeattr_train.embedding import EmbeddingBranch
 from edgeattr_train.layers import at_least_float32
 from edgeattr_train.srn import SpatialRegularization
 
@@ -44,6 +45,7 @@ class ModelOptions:
     primary: str = "linear"  # on the pooled last map: "linear", or "multi_task" with
     multi_task_units: int = 64  # hidden units of each attribute's own classifier
     dropout: float = 0.1  # before the primary classifier
+    embedding: int = 0  # size of a person embedding with a classifier of its own; 0: none
     neck: str = "none"  # "batch_norm": normalise what the heads get, for features of small scale
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class ModelOptions:
         for field in ("attention_channels", "multi_task_units"):
             if getattr(self, field) < 1:
                 raise UsageError(f"model.{field}={getattr(self, field)}; expected at least 1")
+        if self.embedding < 0:
+            raise UsageError(f"model.embedding={self.embedding}; expected 0 or more")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout={self.dropout}; expected 0 or more, below 1")
         if not set(self.attend) <= set(_MAPS) or len(set(self.attend)) < len(self.attend):
@@ -74,6 +78,8 @@ class NetOutput(NamedTuple):
     attended: tuple[Tensor, ...]  # y_a1, y_a2, each [N, C]
     masks: tuple[Tensor, ...]  # attention at each scale, [N, C, h, w], each sums to 1
     pooled: Tensor  # [N, channels], the last feature map's mean
+    embedding: Tensor | None = None  # [N, D], where the model has one
+    embedded: Tensor | None = None  # [N, C], y_e: from that
 
 
 class MultiTaskClassifier(nn.Module):
@@ -123,6 +129,9 @@ class AttributeNet(nn.Module):
             if options.primary == "linear"
             else MultiTaskClassifier(last, options.multi_task_units, attributes)
         )
+        self.embedded = (
+            EmbeddingBranch(last, options.embedding, attributes) if options.embedding else None
+        )
         self.takes = _taken(options)
         self.necks = nn.ModuleDict(
             {
@@ -142,7 +151,8 @@ class AttributeNet(nn.Module):
         Args:
             crops: uint8 [N, H, W, 3], blue-green-red.
         """
-        pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        # the cast first: TensorRT takes bytes only where a cast follows them
+        pixels = (crops.float().permute(0, 3, 1, 2) - self.mean) / self.std
         maps = dict(zip(_MAPS, self.backbone(pixels), strict=True))
         pooled = self.pooled_neck(maps["k2"].mean((2, 3)))
         primary = at_least_float32(self.primary(self.dropout(pooled)))
@@ -153,8 +163,10 @@ class AttributeNet(nn.Module):
         ]
         attended = tuple(logits for logits, _ in found)
         masks = tuple(mask for _, group in found for mask in group)
-        logits = sum(attended, primary) / (1 + len(attended))
-        return NetOutput(logits, primary, attended, masks, pooled)
+        embedding, embedded = self.embedded(pooled) if self.embedded is not None else (None, None)
+        scores = [primary, *attended, *([embedded] if embedded is not None else [])]
+        logits = sum(scores[1:], primary) / len(scores)
+        return NetOutput(logits, primary, attended, masks, pooled, embedding, embedded)
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Everything but the backbone."""

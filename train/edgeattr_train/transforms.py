@@ -79,6 +79,12 @@ class Blend:
         mixed = self.share * crops.astype(np.float32) + (1 - self.share) * crops[self.other]
         return np.rint(mixed).astype(np.uint8)
 
+    def values(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Targets [n, D], blended as the crops are."""
+        if self.share == 1:
+            return values
+        return (self.share * values + (1 - self.share) * values[self.other]).astype(np.float32)
+
     def labels(self, labels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """[n, C], 0..1 or negative where unknown: a blend with an unknown label is unknown."""
         if self.share == 1:

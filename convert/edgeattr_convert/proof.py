@@ -1,0 +1,99 @@
+"""What conversion found out: what the contract judges, the report shows, the bundle keeps.
+
+Everything is plain values, so that ``report.json`` is these classes and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["AttributeChange", "ConversionRecord", "LayerError", "Proof", "Speed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeChange:
+    """One attribute on the held data, parent against child. Percentages, None where undefined."""
+
+    name: str
+    before: float | None  # mA of the parent
+    after: float | None  # mA of the child
+    flips: float  # share of decisions that differ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Parent and child timed in turns in one run on one device."""
+
+    device: str  # processor, cores
+    batch: int  # crops a call
+    parent_crops_per_second: float  # median
+    crops_per_second: float  # median
+    parent_latency_ms: float  # median of one crop alone
+    latency_ms: float
+    speedup: float  # median of the turns' ratios, in crops per second
+    low: float  # 95 % interval of that median
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerError:
+    """What quantizing one layer alone does to the logits."""
+
+    layer: str  # name of the node
+    error: float  # RMS change of the logits
+    in_float: bool  # whether it stayed in float in the end
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """One variant against its parent."""
+
+    variant: str  # "onnx-int8"
+    parent: str  # "onnx-fp32"
+    bytes: int  # of the variant's file
+    parent_bytes: int
+    parity: float  # largest change of a logit on the golden crops
+    tolerance: float  # what is allowed
+    before: Mapping[str, Any] = field(default_factory=dict)  # parent's metrics, data set, split
+    after: Mapping[str, Any] = field(default_factory=dict)
+    flips: float | None = None  # share of decisions that differ, percent
+    attributes: tuple[AttributeChange, ...] = ()
+    speed: Speed | None = None
+    layers: tuple[LayerError, ...] = ()  # sensitivity, in the order of the graph
+    tried: Mapping[str, float] = field(default_factory=dict)  # way to quantize -> RMS of logits
+    notes: tuple[str, ...] = ()  # what was done: "3 first convolutions in float", ...
+    met: bool = True  # whether the contract holds
+    verdict: str = ""  # in a sentence
+    advice: tuple[str, ...] = ()  # where it does not hold: what is to blame, what to try
+
+    @property
+    def drops(self) -> dict[str, float]:
+        """Loss of mA and of F1 in points, of those that are defined."""
+        return {
+            key: self.before[key] - self.after[key]
+            for key in ("mA", "f1")
+            if self.before.get(key) is not None and self.after.get(key) is not None
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionRecord:
+    """One run of `edgeattr convert`."""
+
+    model: str  # name of the bundle
+    version: str  # of edgeattr
+    made: str  # UTC, ISO 8601
+    device: str
+    max_drop: float  # the contract: points of mA and of F1
+    min_speedup: float
+    met: bool  # every proof holds
+    written: bool  # whether the bundle was
+    proofs: tuple[Proof, ...]  # in the order they were made
+    calibration: Mapping[str, Any] = field(default_factory=dict)  # data set, split, images, sha256
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``report.json``."""
+        return dataclasses.asdict(self)

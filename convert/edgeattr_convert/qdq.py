@@ -1,0 +1,149 @@
+"""Explicit Q/DQ: a float ONNX model with its convolutions quantized, as an engine wants it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import InputError
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["CPU", "TENSORRT", "Layout", "activations", "convolutions", "head", "quantized"]
+
+_HEAD_STARTS_AT = "ReduceMean"  # the pooling before the primary classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How an engine wants its Q/DQ."""
+
+    name: str
+    operators: tuple[str, ...]  # what is quantized
+    symmetric: bool  # activations: int8 around zero, else uint8 with a zero point
+
+
+CPU = Layout(name="cpu", operators=("Conv", "Add"), symmetric=False)
+"""ONNX Runtime and OpenVINO. After a ReLU6 unsigned codes keep all 8 bits."""
+
+TENSORRT = Layout(name="tensorrt", operators=("Conv",), symmetric=True)
+"""TensorRT takes zero points of 0 only, and fuses what lies between a convolution and the next Q
+(Developer Guide, "Explicit Quantization"; the same in 8.6, 10 and 11)."""
+
+
+def head(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes from the pooling on, which stay in float.
+
+    Raises:
+        InputError: the model has no such pooling.
+    """
+    nodes = list(model.graph.node)
+    starts = [i for i, node in enumerate(nodes) if node.op_type == _HEAD_STARTS_AT]
+    if not starts:
+        raise InputError("this ONNX model was not written by edgeattr: it has no pooled classifier")
+    return [node.name for node in nodes[starts[0] :]]
+
+
+def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The convolutions before the head, in the order of the graph."""
+    apart = set(head(model))
+    return [n for n in model.graph.node if n.op_type == "Conv" and n.name not in apart]
+
+
+def activations(model: onnx.ModelProto, layout: Layout) -> list[str]:
+    """Tensors that are quantized: what goes into the body's operators.
+
+    Never what comes out of them: engines fuse a convolution with what follows up to the next Q by
+    themselves, and ONNX Runtime answers wrongly where a Q stands before a clipping and one of the
+    convolutions around it stays in float.
+    """
+    weights = {entry.name for entry in model.graph.initializer}
+    apart = set(head(model))
+    names: dict[str, None] = {}
+    for node in model.graph.node:
+        if node.op_type in layout.operators and node.name not in apart:
+            for name in node.input:
+                if name and name not in weights:
+                    names[name] = None
+    return list(names)
+
+
+def quantized(
+    model: onnx.ModelProto,
+    ranges: Mapping[str, tuple[float, float]],
+    in_float: Sequence[str],
+    layout: Layout,
+    crop: npt.NDArray[np.uint8],
+) -> bytes:
+    """Insert Q/DQ; weights per channel.
+
+    Args:
+        model: float32; left as it is.
+        ranges: of the activations.
+        in_float: nodes that stay as they are.
+        layout: what the engine wants.
+        crop: one crop, uint8 [1, H, W, 3]; the library wants to see one.
+
+    Returns:
+        The content of the ONNX file.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    own = onnx.ModelProto()
+    own.CopyFrom(model)  # the library changes what it is given
+    extra: dict[str, object] = {
+        "TensorQuantOverrides": {
+            name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
+            for name, (low, high) in ranges.items()
+        },
+        "ActivationSymmetric": layout.symmetric,
+        "OpTypesToExcludeOutputQuantization": list(layout.operators),
+    }
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        target = Path(folder) / "int8.onnx"
+        quantize_static(
+            own,
+            str(target),
+            _Reader(crop),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QInt8 if layout.symmetric else QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=list(layout.operators),
+            nodes_to_exclude=list(in_float),
+            extra_options=extra,
+        )
+        return target.read_bytes()
+
+
+class _Reader:
+    """Calibration data in the form that ONNX Runtime's quantizer asks for."""
+
+    def __init__(self, crops: npt.NDArray[np.uint8]) -> None:
+        self._batches = iter([crops])
+
+    def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
+        crops = next(self._batches, None)
+        return None if crops is None else {"crops": crops}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's advice to do what has been done."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,142 @@
+"""An NVIDIA GPU's context and memory, through PyCUDA."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import RuntimeFailure
+from edgeattr_runtimes.tensorrt_installed import import_installed
+
+__all__ = ["BatchMemory", "Gpu", "first_gpu"]
+
+
+class Gpu:
+    """The first GPU that CUDA shows, and its primary context, which other libraries share.
+
+    Attributes:
+        name: as its maker has it.
+        compute_capability: ``8.7`` and the like.
+        driver: the newest CUDA version that the driver serves: 12040 is 12.4.
+
+    Raises:
+        MissingDependency: PyCUDA is not installed.
+        RuntimeFailure: there is no GPU that can be used.
+    """
+
+    name: str
+    compute_capability: str
+    driver: int
+
+    def __init__(self) -> None:
+        self.cuda = import_installed("pycuda.driver")
+        try:
+            self.cuda.init()
+            device = self.cuda.Device(0)
+            self.name = str(device.name())
+            self.compute_capability = ".".join(map(str, device.compute_capability()))
+            self.driver = int(self.cuda.get_driver_version())
+            self._context = device.retain_primary_context()
+        except self.cuda.Error as error:
+            raise RuntimeFailure(
+                f"there is no NVIDIA GPU that can be used here: {error}. Check that nvidia-smi "
+                "shows it and that CUDA_VISIBLE_DEVICES does not hide it, or use "
+                "--runtime onnxruntime"
+            ) from error
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Make its context this thread's current one until the block ends.
+
+        Raises:
+            RuntimeFailure: CUDA failed inside the block.
+        """
+        try:
+            self._context.push()
+            try:
+                yield
+            finally:
+                self._context.pop()
+        except self.cuda.Error as error:
+            raise RuntimeFailure(
+                f"CUDA failed on {self.name}: {error}. Close other programs that use the GPU and "
+                "load the model again"
+            ) from error
+
+
+@functools.cache
+def first_gpu() -> Gpu:
+    """The process's :class:`Gpu`.
+
+    Its context is kept until the process ends, as CUDA's own runtime does: PyCUDA leaves a
+    primary context that it releases on the thread's stack.
+
+    Raises:
+        MissingDependency, RuntimeFailure: as :class:`Gpu`.
+    """
+    return Gpu()
+
+
+class BatchMemory:
+    """Memory for one batch on its way through a GPU. Make, use and free it with the GPU active.
+
+    Args:
+        gpu: where.
+        crops: shape of the largest batch, [B, H, W, 3] of uint8.
+        logits: shape of its answer, [B, C] of float32.
+
+    Attributes:
+        crops_address: of the crops on the GPU.
+        logits_address: of the logits on the GPU.
+        stream_handle: the CUDA stream that everything runs on, one after the other.
+
+    Raises:
+        pycuda.driver.Error: there is not enough memory.
+    """
+
+    def __init__(self, gpu: Gpu, crops: tuple[int, int, int, int], logits: tuple[int, int]) -> None:
+        self._cuda = gpu.cuda
+        with contextlib.ExitStack() as made:
+            self._stream = self._cuda.Stream()
+            self._host_crops, self._crops = self._pair(made, crops, np.uint8)
+            self._host_logits, self._logits = self._pair(made, logits, np.float32)
+            self._made = made.pop_all()
+        self.crops_address = int(self._crops)
+        self.logits_address = int(self._logits)
+        self.stream_handle = int(self._stream.handle)
+
+    def upload(self, crops: npt.NDArray[np.uint8]) -> None:
+        """Start to copy crops [n, H, W, 3], n <= B, to the GPU."""
+        host = self._host_crops[: len(crops)]
+        host[:] = crops
+        self._cuda.memcpy_htod_async(self._crops, host, self._stream)
+
+    def download(self, count: int) -> npt.NDArray[np.float32]:
+        """Wait for the stream; the first ``count`` rows of logits, which the next call reuses."""
+        host = self._host_logits[:count]
+        self._cuda.memcpy_dtoh_async(host, self._logits, self._stream)
+        self._stream.synchronize()
+        return host
+
+    def free(self) -> None:
+        """Give all of it back."""
+        try:
+            self._stream.synchronize()
+        finally:
+            self._made.close()
+            self._stream = None
+
+    def _pair(
+        self, made: contextlib.ExitStack, shape: tuple[int, ...], kind: type[np.generic]
+    ) -> tuple[npt.NDArray[Any], Any]:
+        """Page-locked memory, which the GPU copies from and to by itself, and the GPU's own."""
+        host: npt.NDArray[Any] = self._cuda.pagelocked_empty(shape, kind)
+        made.callback(host.base.free)  # type: ignore[union-attr]
+        device = self._cuda.mem_alloc(host.nbytes)
+        made.callback(device.free)
+        return host, device

@@ -1,0 +1,100 @@
+"""Built TensorRT engines, kept under ``EDGEATTR_HOME/engines``.
+
+    tensorrt-int8-3f0c....engine         what was built
+    tensorrt-int8-3f0c....engine.json    what it was built from and for, and its SHA-256
+    tensorrt-int8-3f0c....engine.log     what TensorRT said while it built
+    tensorrt-int8-3f0c....engine.lock    held while a process looks for it or builds it
+
+An entry is used only where all facts are the very ones asked for and the content has the SHA-256
+that its description names; anything else counts as absent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeattr.errors import OutputError
+from edgeattr.files import write_atomically
+from edgeattr.hub import home
+
+__all__ = ["beside", "entry_path", "locked", "read_entry", "write_entry"]
+
+_DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
+
+
+def entry_path(name: str, facts: Mapping[str, Any]) -> Path:
+    """Where the entry with these facts belongs.
+
+    Args:
+        name: the start and the suffix of the file's name, as in ``tensorrt-int8.engine``.
+        facts: all that it depends on; plain JSON values.
+    """
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    start = Path(name)
+    return home() / "engines" / f"{start.stem}-{key}{start.suffix}"
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of this suffix that belongs to an entry."""
+    return path.with_name(path.name + suffix)
+
+
+def read_entry(path: Path, facts: Mapping[str, Any]) -> bytes | None:
+    """An entry's content, or nothing where it is absent, damaged or made for something else."""
+    try:
+        described = json.loads(beside(path, ".json").read_text())
+        content = path.read_bytes()
+    except (OSError, ValueError):
+        return None
+    expected = {"facts": dict(facts), "sha256": hashlib.sha256(content).hexdigest()}
+    return content if described == expected else None
+
+
+def write_entry(path: Path, content: bytes, facts: Mapping[str, Any]) -> None:
+    """Keep an entry. A run that is killed midway leaves one that :func:`read_entry` refuses.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    described = {"facts": dict(facts), "sha256": hashlib.sha256(content).hexdigest()}
+    try:
+        write_atomically(path, content)
+        write_atomically(beside(path, ".json"), json.dumps(described, indent=1) + "\n")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes and threads from this entry until the block ends.
+
+    The lock goes with the process that holds it, so one that is killed blocks nobody.
+
+    Raises:
+        OutputError: the cache's folder cannot be written to.
+    """
+    lock = beside(path, ".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"a TensorRT engine cannot be kept at {path}: {error}; make room or allow writing there, "
+        "or set EDGEATTR_HOME to another folder"
+    )

@@ -1,0 +1,84 @@
+"""TensorRT and PyCUDA on a make-believe GPU, and a bundle to load there."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeattr.bundle import Bundle, Variant
+from edgeattr.hub import default_bundle
+from edgeattr_runtimes.cuda_memory import first_gpu
+
+from .fake_pycuda import fake_pycuda
+from .fake_tensorrt import fake_tensorrt
+from .listing import COMMON, VERSIONS, Listing, parse_listing
+from .world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
+    cuda = fake_pycuda(world)
+    monkeypatch.setitem(sys.modules, "pycuda", types.ModuleType("pycuda"))
+    monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
+    first_gpu.cache_clear()
+    yield cuda
+    first_gpu.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def listings(shared: Path) -> dict[str, Listing]:
+    """By version; skips where the listings are not there."""
+    folder = shared / "tensorrt"
+    if not folder.is_dir():
+        pytest.skip(f"no TensorRT listings at {folder}")
+    texts = {version: (folder / f"api_{version}.txt").read_text() for version in VERSIONS}
+    return {version: parse_listing(text) for version, text in texts.items()}
+
+
+@pytest.fixture(params=VERSIONS)
+def trt(
+    request: pytest.FixtureRequest,
+    listings: dict[str, Listing],
+    installed: types.ModuleType,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> types.ModuleType:
+    """Each version of TensorRT in turn."""
+    module = fake_tensorrt(listings[request.param], world)
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    return module
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """The default bundle with the two TensorRT variants and no other; their files are stand-ins."""
+    whole = Bundle.read(default_bundle())
+    files, variants = {}, {}
+    for precision in ("fp16", "int8"):
+        name = f"model-tensorrt-{precision}.onnx"
+        files[name] = tmp_path / name
+        files[name].write_bytes(f"ONNX {precision}".encode())
+        variants[f"tensorrt-{precision}"] = Variant(
+            engine="tensorrt",
+            precision=precision,
+            file=name,
+            sha256=hashlib.sha256(files[name].read_bytes()).hexdigest(),
+            parent="onnx-fp32",
+            parity=0.0,
+            tolerance=1.0,
+        )
+    made = dataclasses.replace(whole, variants=variants, path=None)
+    return made.write(tmp_path / "model.edgeattr", files)

@@ -1,0 +1,206 @@
+"""The engine's contract, on the make-believe GPU."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgeattr.bundle import Bundle
+from edgeattr.errors import InputError, MissingDependency, RuntimeFailure
+from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
+
+Crops = npt.NDArray[np.uint8]
+
+
+def _open(bundle: Bundle, precision: str = "int8") -> TensorrtEngine:
+    return TensorrtEngine(bundle, bundle.variants[f"tensorrt-{precision}"])
+
+
+def _crops(count: int) -> Crops:
+    return np.random.default_rng(count).integers(0, 256, (count, 288, 160, 3), dtype=np.uint8)
+
+
+def _expected(crops: Crops) -> npt.NDArray[np.float32]:
+    means = crops.reshape(len(crops), -1).mean(1) if len(crops) else np.zeros(0)
+    return (means[:, None] + np.arange(35)).astype(np.float32)
+
+
+def test_each_version_runs(trt: types.ModuleType, world: Any, bundle: Bundle) -> None:
+    for precision in ("fp16", "int8"):
+        with _open(bundle, precision) as engine:
+            crops = _crops(3)
+            assert np.array_equal(engine.infer(crops).logits, _expected(crops))
+            assert engine.describe().version == trt.__version__
+    assert world.memory == {}
+
+
+@pytest.mark.parametrize("count", [0, 1, 32, 33, 70])
+def test_any_number_of_crops(
+    installed: types.ModuleType, world: Any, bundle: Bundle, count: int
+) -> None:
+    with _open(bundle) as engine:
+        crops = _crops(count)
+        found = engine.infer(crops).logits
+        assert found.dtype == np.float32
+        assert np.array_equal(found, _expected(crops))
+    batches = [shape[0] for _, shape in world.named("IExecutionContext.set_input_shape")]
+    assert batches == [32] * (count // 32) + [count % 32] * (count % 32 > 0)
+
+
+def test_strided_views(installed: types.ModuleType, bundle: Bundle) -> None:
+    crops = _crops(8)
+    with _open(bundle) as engine:
+        found = engine.infer(crops[::2, :, ::-1]).logits
+    assert np.allclose(found, _expected(crops[::2]))
+
+
+def test_answers_are_not_overwritten(installed: types.ModuleType, bundle: Bundle) -> None:
+    with _open(bundle) as engine:
+        first = engine.infer(_crops(2)).logits
+        before = first.copy()
+        engine.infer(_crops(5))
+        assert np.array_equal(first, before)
+
+
+def test_wrong_input_is_named(installed: types.ModuleType, bundle: Bundle) -> None:
+    with _open(bundle) as engine, pytest.raises(InputError, match=r"expected \[N, 288, 160, 3\]"):
+        engine.infer(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_threads_share_it(installed: types.ModuleType, world: Any, bundle: Bundle) -> None:
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        for count in range(seed, seed + 8):
+            crops = _crops(count)
+            if not np.array_equal(engine.infer(crops).logits, _expected(crops)):
+                wrong.append(count)
+
+    with _open(bundle) as engine:
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert world.most == 1
+    assert world.active() == 0
+
+
+def test_close_gives_everything_back(
+    installed: types.ModuleType, world: Any, bundle: Bundle
+) -> None:
+    engine = _open(bundle)
+    engine.infer(_crops(1))
+    assert len(world.memory) == 2
+    assert world.host_memory == 2
+    engine.close()
+    engine.close()
+    assert world.memory == {}
+    assert world.host_memory == 0
+    with pytest.raises(RuntimeFailure, match="this model was closed; load it again"):
+        engine.infer(_crops(1))
+    assert engine.describe().engine == "tensorrt"
+
+
+def test_describe(installed: types.ModuleType, bundle: Bundle) -> None:
+    with _open(bundle, "fp16") as engine:
+        about = engine.describe()
+    assert (about.engine, about.version, about.device) == (
+        "tensorrt", "10.9.9", "Make-Believe Orin",
+    )  # fmt: skip
+    assert (about.precision, about.threads) == ("fp16", 1)
+
+
+def test_a_run_that_fails_tells_the_error(
+    installed: types.ModuleType, world: Any, bundle: Bundle
+) -> None:
+    with _open(bundle) as engine:
+        world.run_error = "illegal memory access"
+        with pytest.raises(RuntimeFailure, match="3 crops: illegal memory access"):
+            engine.infer(_crops(3))
+        assert world.active() == 0
+        world.run_error = ""
+        assert np.array_equal(engine.infer(_crops(3)).logits, _expected(_crops(3)))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        ({"columns": 36}, r"logits \[batch, 35\]"),
+        ({"dtype": "HALF"}, "the engine has tensors"),
+        ({"context_error": "out of memory"}, "cannot start the engine on .*: out of memory"),
+        ({"memory_error": True}, "CUDA failed on Make-Believe Orin: cuMemAlloc failed"),
+        ({"gpu_error": "CUDA initialization failure"}, "CUDA initialization failure"),
+    ],
+)
+def test_a_failed_load_holds_no_memory(
+    installed: types.ModuleType,
+    world: Any,
+    bundle: Bundle,
+    trouble: dict[str, Any],
+    message: str,
+) -> None:
+    for name, value in trouble.items():
+        setattr(world, name, value)
+    with pytest.raises(RuntimeFailure, match=message):
+        _open(bundle)
+    assert world.memory == {}
+    assert world.host_memory == 0
+    assert world.active() == 0
+
+
+def test_no_gpu_is_told(installed: types.ModuleType, bundle: Bundle) -> None:
+    def fail() -> None:
+        raise installed.Error("cuInit failed: no CUDA-capable device is detected")
+
+    installed.init = fail
+    with pytest.raises(RuntimeFailure, match=r"no NVIDIA GPU .* no CUDA-capable .*nvidia-smi"):
+        _open(bundle)
+
+
+@pytest.mark.parametrize("package", ["tensorrt", "pycuda"])
+def test_a_missing_package_names_the_extra(
+    installed: types.ModuleType,
+    bundle: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_Absent(package), *sys.meta_path])
+    with pytest.raises(MissingDependency, match=rf'{package} .*pip install "edgeattr\[tensorrt\]"'):
+        _open(bundle)
+
+
+class _Absent:
+    """An importer that finds no such package, installed or not."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.split(".")[0] == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=self.package)
+
+
+class _Broken(_Absent):
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.split(".")[0] == self.package:
+            raise ImportError("libcuda.so.1: cannot open shared object file")
+
+
+def test_a_broken_package_is_told(
+    installed: types.ModuleType, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pycuda.driver")
+    monkeypatch.delitem(sys.modules, "pycuda")
+    monkeypatch.setattr(sys, "meta_path", [_Broken("pycuda"), *sys.meta_path])
+    with pytest.raises(RuntimeFailure, match=r"libcuda.so.1: .*NVIDIA driver"):
+        _open(bundle)

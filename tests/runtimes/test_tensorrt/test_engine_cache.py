@@ -1,0 +1,252 @@
+"""An engine is built once for each device, and never taken from a file that is not right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeattr.bundle import Bundle
+from edgeattr.errors import OutputError, RuntimeFailure
+from edgeattr.hub import home
+from edgeattr_runtimes import tensorrt_cache
+from edgeattr_runtimes.cuda_memory import Gpu
+from edgeattr_runtimes.tensorrt_build import engine_facts, engine_from_variant
+from edgeattr_runtimes.tensorrt_cache import beside, entry_path, read_entry, write_entry
+from edgeattr_runtimes.tensorrt_plan import BuildOptions
+
+pytestmark = pytest.mark.usefixtures("installed")
+
+
+def _load(bundle: Bundle, precision: str = "int8", **options: Any) -> Any:
+    gpu = Gpu()
+    with gpu.active():
+        return engine_from_variant(
+            bundle, bundle.variants[f"tensorrt-{precision}"], gpu, BuildOptions(**options)
+        )
+
+
+def _builds(world: Any) -> int:
+    return len(world.named("Builder.build_serialized_network"))
+
+
+def _engine() -> Path:
+    (path,) = (home() / "engines").glob("*.engine")
+    return path
+
+
+def test_second_load_does_not_build(bundle: Bundle, world: Any) -> None:
+    _load(bundle)
+    assert bundle.path is not None
+    (bundle.path / bundle.variants["tensorrt-int8"].file).unlink()  # nor reads the ONNX file
+    _load(bundle)
+    assert _builds(world) == 1
+    assert {path.suffix for path in (home() / "engines").glob("tensorrt-int8-*")} == {
+        ".engine", ".json", ".log", ".lock",
+    }  # fmt: skip
+
+
+def test_the_description_names_all_facts(bundle: Bundle) -> None:
+    _load(bundle)
+    found = json.loads(beside(_engine(), ".json").read_text())
+    assert found["facts"] == {
+        "variant": bundle.variants["tensorrt-int8"].sha256,
+        "precision": "int8",
+        "gpu": "Make-Believe Orin",
+        "compute_capability": "8.7",
+        "driver": 12020,
+        "tensorrt": "10.9.9",
+        "options": {
+            "min_batch": 1, "opt_batch": 8, "max_batch": 32, "workspace": 1 << 30, "recipe": 1,
+        },
+    }  # fmt: skip
+
+
+def _damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"X")
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _no_description(path: Path) -> None:
+    beside(path, ".json").unlink()
+
+
+def _half_a_description(path: Path) -> None:
+    beside(path, ".json").write_text('{"facts": ')
+
+
+def _not_a_description(path: Path) -> None:
+    beside(path, ".json").write_text("[]")
+
+
+def _foreign(path: Path) -> None:
+    described = json.loads(beside(path, ".json").read_text())
+    described["facts"]["gpu"] = "Another"
+    beside(path, ".json").write_text(json.dumps(described))
+
+
+def _binary_description(path: Path) -> None:
+    beside(path, ".json").write_bytes(b"\xff\xfe\x00")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _damage, _truncate, _empty, _no_description, _half_a_description, _not_a_description,
+        _foreign, _binary_description, Path.unlink,
+    ],
+)  # fmt: skip
+def test_a_spoilt_entry_is_built_again(bundle: Bundle, world: Any, spoil: Any) -> None:
+    _load(bundle)
+    whole = _engine().read_bytes()
+    spoil(_engine())
+    _load(bundle)
+    assert _builds(world) == 2
+    assert _engine().read_bytes() == whole
+    _load(bundle)
+    assert _builds(world) == 2
+
+
+def test_an_engine_that_tensorrt_refuses_is_built_again(bundle: Bundle, world: Any) -> None:
+    _load(bundle)
+    world.refused = 1
+    assert _load(bundle) is not None
+    assert _builds(world) == 2
+
+
+def test_a_fresh_engine_that_tensorrt_refuses_is_an_error(bundle: Bundle, world: Any) -> None:
+    world.refused = 2
+    with pytest.raises(RuntimeFailure, match=r"just built on Make-Believe Orin: magic tag"):
+        _load(bundle)
+
+
+def test_a_build_that_fails_leaves_no_entry(bundle: Bundle, world: Any) -> None:
+    world.build_error = "no"
+    with pytest.raises(RuntimeFailure):
+        _load(bundle)
+    assert not list((home() / "engines").glob("*.engine"))
+    world.build_error = ""
+    _load(bundle)
+
+
+def test_timing_is_shared_by_variants_and_kept(bundle: Bundle, world: Any) -> None:
+    _load(bundle, "fp16")
+    _load(bundle, "int8")
+    given = [content for (content,) in world.named("IBuilderConfig.create_timing_cache")]
+    assert given == [b"", b"+1"]
+
+
+def test_the_key_differs_by_every_fact(
+    bundle: Bundle, installed: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(precision: str = "int8", **options: Any) -> Path:
+        variant, trt = bundle.variants[f"tensorrt-{precision}"], sys.modules["tensorrt"]
+        facts = engine_facts(trt, Gpu(), variant, BuildOptions(**options))
+        return entry_path("x.engine", facts)
+
+    keys = [
+        key(),
+        key("fp16"),
+        key(max_batch=16),
+        key(opt_batch=1),
+        key(workspace=1),
+        key(recipe=2),
+    ]
+    assert keys[0] == key()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["tensorrt"], "__version__", "10.3.0")
+        keys.append(key())
+    for name, value in (("label", "Another"), ("capability", (8, 6))):
+        with monkeypatch.context() as patch:
+            patch.setattr(installed.Device, name, value)
+            keys.append(key())
+    monkeypatch.setattr(installed, "get_driver_version", lambda: 12040)
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_killed_write_leaves_nothing_that_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.engine"
+    write_entry(path, b"old", {"a": 1})
+    monkeypatch.setattr("edgeattr.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError()))
+    with pytest.raises(OutputError, match="EDGEATTR_HOME"):
+        write_entry(path, b"new", {"a": 1})
+    assert read_entry(path, {"a": 1}) == b"old"
+    monkeypatch.undo()
+    real, written = tensorrt_cache.write_atomically, []
+
+    def die_before_the_second(target: Path, content: bytes | str) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(target)
+        real(target, content)
+
+    monkeypatch.setattr(tensorrt_cache, "write_atomically", die_before_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        write_entry(path, b"new", {"a": 1})
+    assert path.read_bytes() == b"new"
+    assert read_entry(path, {"a": 1}) is None
+
+
+def test_threads_that_want_the_same_engine_build_it_once(bundle: Bundle, world: Any) -> None:
+    building, go_on = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        building.set()
+        go_on.wait(10)
+
+    world.pause = pause
+    threads = [threading.Thread(target=_load, args=(bundle,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert building.wait(10)
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert _builds(world) == 1
+    assert len(world.named("Runtime.deserialize_cuda_engine")) == 2
+
+
+def test_another_process_is_waited_for(bundle: Bundle, world: Any) -> None:
+    _load(bundle)
+    hold = (
+        "import fcntl, sys\nfile = open(sys.argv[1], 'w')\nfcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(beside(_engine(), ".lock"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        loading = threading.Thread(target=_load, args=(bundle,))
+        loading.start()
+        loading.join(0.2)
+        assert loading.is_alive()
+        other.stdin.close()
+        loading.join(10)
+        assert not loading.is_alive()
+    assert _builds(world) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_told(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="EDGEATTR_HOME"):
+        _load(bundle)

@@ -1,0 +1,193 @@
+"""Every name of TensorRT that the code uses exists, in listings and in a genuine TensorRT 8.5.3."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .fake_tensorrt import fake_tensorrt
+from .listing import Listing
+from .world import World
+
+_ROOT = Path(__file__).resolve().parents[3]
+_SOURCES = sorted((_ROOT / "runtimes" / "edgeattr_runtimes").glob("tensorrt_*.py"))
+_OBJECTS = {  # the names that the code gives to objects of TensorRT's classes
+    "builder": "Builder",
+    "cache": "ITimingCache",
+    "config": "IBuilderConfig",
+    "_context": "IExecutionContext",
+    "engine": "ICudaEngine",
+    "fault": "ParserError",
+    "network": "INetworkDefinition",
+    "parser": "OnnxParser",
+    "profile": "IOptimizationProfile",
+    "runtime": "Runtime",
+    "tensor": "ITensor",
+}
+_CHOSEN = {  # used only where a version has them
+    "NetworkDefinitionCreationFlag.EXPLICIT_BATCH",
+    "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
+    "BuilderFlag",
+    "BuilderFlag.FP16",
+    "BuilderFlag.INT8",
+    "BuilderFlag.PREFER_PRECISION_CONSTRAINTS",
+}
+
+
+def _chain(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Attribute):
+        return [*_chain(node.value), node.attr]
+    return [node.id] if isinstance(node, ast.Name) else [""]
+
+
+def _used() -> set[str]:
+    """`Class`, `Enum.MEMBER` and `Class.method`, as far as the sources name them."""
+    found = set()
+    for path in _SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                owner, *rest = _chain(node)
+                if owner == "trt":
+                    found.add(".".join(rest))
+                elif owner in _OBJECTS and len(rest) == 1:
+                    found.add(f"{_OBJECTS[owner]}.{rest[0]}")
+                elif owner == "self" and len(rest) == 2 and rest[0] in _OBJECTS:
+                    found.add(f"{_OBJECTS[rest[0]]}.{rest[1]}")
+            if isinstance(node, ast.Call) and _chain(node.func) == ["hasattr"]:
+                name = node.args[1]
+                assert isinstance(name, ast.Constant)
+                found.add(".".join([*_chain(node.args[0])[1:], str(name.value)]))
+    return found
+
+
+def _has(listing: Listing, name: str) -> bool:
+    owner, _, member = name.partition(".")
+    if owner in ("ILogger", "__version__"):  # not listed themselves, but signatures name it
+        return "ILogger" in listing.text
+    if owner in listing.enums:
+        return not member or member in listing.enums[owner]
+    return owner in listing.classes and (not member or member in listing.classes[owner])
+
+
+def _names(listing: Listing) -> set[str]:
+    return {*listing.enums, *listing.classes, "ILogger", "__version__"}
+
+
+def test_the_search_finds_what_is_used() -> None:
+    used = _used()
+    assert used >= _CHOSEN
+    assert used >= {
+        "Builder.build_serialized_network", "DataType.UINT8", "ICudaEngine.get_tensor_name",
+        "IExecutionContext.execute_async_v3", "IExecutionContext.set_tensor_address",
+        "ILogger.__init__", "ITimingCache.serialize", "MemoryPoolType.WORKSPACE",
+        "ParserError.desc", "Runtime.deserialize_cuda_engine", "ITensor.name",
+    }  # fmt: skip
+
+
+def test_nothing_of_tensorrt_escapes_the_search(listings: dict[str, Listing]) -> None:
+    """Whatever follows `trt.` is among the names that the listings can answer for."""
+    known = {name.split(".")[0] for listing in listings.values() for name in _names(listing)}
+    for path in _SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and _chain(node)[0] == "trt":
+                assert _chain(node)[1] in known, path
+
+
+def test_every_name_is_in_every_listing_or_chosen_by_what_is_there(
+    listings: dict[str, Listing],
+) -> None:
+    for name in _used():
+        versions = [version for version, listing in listings.items() if _has(listing, name)]
+        assert len(versions) == len(listings) or (versions and name in _CHOSEN), (name, versions)
+
+
+def test_the_make_believe_module_has_no_other_names(listings: dict[str, Listing]) -> None:
+    for version, listing in listings.items():
+        trt: Any = fake_tensorrt(listing, World())
+        assert hasattr(trt.BuilderFlag, "FP16") == (version != "11.4")
+        for owner, name in ((trt, "BuilderFlags"), (trt.Builder, "build_cuda_engine")):
+            with pytest.raises(AttributeError):
+                getattr(owner, name)
+        config = trt.IBuilderConfig()
+        with pytest.raises(AttributeError):
+            config.max_workspace = 1
+
+
+_GENUINE = """
+import json, os, sys
+from pathlib import Path
+sys.setdlopenflags(os.RTLD_LAZY | os.RTLD_GLOBAL)  # what TensorRT is linked to is a stand-in
+import tensorrt as trt
+from edgeattr.errors import RuntimeFailure
+from edgeattr_runtimes.tensorrt_log import listening, logger_of
+from edgeattr_runtimes.tensorrt_plan import BuildOptions, _network_flags, plan_from_onnx
+absent = []
+for name in json.loads(sys.argv[1]):
+    found = trt
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        absent.append(name)
+with listening(logger_of(trt)) as heard:
+    logger_of(trt).log(trt.ILogger.Severity.ERROR, "a message")
+try:
+    plan_from_onnx(b"no ONNX", precision="fp16", size=(8, 8), options=BuildOptions(),
+                   log=Path(sys.argv[2]))
+except RuntimeFailure as error:
+    told = str(error)
+print(json.dumps({"version": trt.__version__, "absent": absent, "heard": heard.last(),
+                  "flags": _network_flags(trt), "told": told}))
+"""
+
+
+def _python310() -> str:
+    for name in ("python3.10", os.environ.get("PYTHON310", "")):
+        path = shutil.which(name) if name else None
+        if path and subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+            return path
+    pytest.skip("no python3.10 on PATH; or name one by PYTHON310")
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_genuine_tensorrt_8_5_has_every_name(tmp_path: Path) -> None:
+    """The wheel of TensorRT 8.5.3, some 550 MB, is imported by CPython 3.10; no GPU is needed."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler, which makes stand-ins for cuBLAS and cuDNN")
+    subprocess.run([_python310(), "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", "--no-deps", "tensorrt==8.5.3.1", "numpy<3"]
+    installed = subprocess.run(install, capture_output=True, text=True)
+    if installed.returncode:
+        pytest.skip(f"pip cannot install tensorrt==8.5.3.1: {installed.stderr.strip()[-200:]}")
+    (tmp_path / "lib").mkdir()
+    for name in ("libcublas.so.11", "libcublasLt.so.11", "libcudnn.so.8"):
+        options = ["-shared", "-x", "c", "-", "-o", tmp_path / "lib" / name, f"-Wl,-soname,{name}"]
+        subprocess.run([compiler, *options], input=b"", check=True)
+    names = _used() - {"NetworkDefinitionCreationFlag.STRONGLY_TYPED"}
+    answer = subprocess.run(
+        [python, "-c", _GENUINE, json.dumps(sorted(names)), tmp_path / "build.log"],
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(tmp_path / "lib"),
+            "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_ROOT / "runtimes")]),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["version"] == "8.5.3.1"
+    assert found["absent"] == []
+    assert found["heard"] == "a message"
+    assert found["flags"] == 1
+    assert "TensorRT 8.5.3.1 cannot build the fp16 engine" in found["told"]
+    assert (tmp_path / "build.log").read_text()
