@@ -105,7 +105,11 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
         start=Path(recipe.model.start).name,
     )
     teachers = tuple(Path(teacher).name for teacher in recipe.distillation.teachers)
-    distillation = dataclasses.replace(recipe.distillation, teachers=teachers)
+    distillation = dataclasses.replace(
+        recipe.distillation,
+        teachers=teachers,
+        embedding=Path(recipe.distillation.embedding).name,
+    )
     return dataclasses.replace(recipe, model=model, distillation=distillation).to_dict()
 
 
