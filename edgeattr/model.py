@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle
+from edgeattr.closing import Closing
 from edgeattr.crops import stack_crops
 from edgeattr.errors import InputError
 from edgeattr.hub import resolve_bundle
@@ -60,7 +60,7 @@ def load(
     return AttributeModel(bundle, opened, include_sensitive=include_sensitive)
 
 
-class AttributeModel:
+class AttributeModel(Closing):
     """A bundle on an engine. Safe to call from several threads; a context manager.
 
     Args:
@@ -120,14 +120,3 @@ class AttributeModel:
     def close(self) -> None:
         """Release the engine. May be called twice."""
         self._runtime.close()
-
-    def __enter__(self) -> AttributeModel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

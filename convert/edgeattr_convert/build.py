@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeattr.bundle import Bundle, Golden, InputSpec, Variant, variant_file
-from edgeattr.crops import resize_crop
 from edgeattr.errors import ContractNotMet, RuntimeFailure
 from edgeattr.files import sha256_of
 from edgeattr.model import AttributeModel
-from edgeattr_convert.accuracy import evaluate_model, metrics_json
-from edgeattr_convert.calibration import calibration_crops, digest, sample
+from edgeattr_convert.accuracy import Evaluation, evaluate_model, metrics_json
+from edgeattr_convert.calibration import calibration_crops, digest, sampled_crops
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.golden import golden_crops
 from edgeattr_convert.int8 import Quantizer
@@ -173,6 +172,7 @@ def add_int8(
         file = Path(folder) / "int8.onnx"
         quantizer, facts = _quantizer(bundle, Path(folder), calibration, held, options, report)
         report(f"accuracy on {len(held)} images of {held.name} {held.split}")
+        before = _evaluate(bundle, "onnx-fp32", held)
         for more in _REPAIRS:
             if more and not quantizer.give_way(more):
                 break
@@ -180,30 +180,54 @@ def add_int8(
             draft = _draft(bundle, file, {**facts, "ways": list(quantizer.notes)})
             trial = Path(folder) / "trial.edgeattr"
             work = bundle.with_variant(draft).write(trial, {draft.file: file})
-            before, after, flips = _compare(work, held)
-            losses = {  # mA is undefined where no attribute has both classes
-                key: before[key] - after[key] for key in ("mA", "f1") if before[key] is not None
-            }
-            verdict = _verdict(losses, flips, options)
-            report(verdict)
-            if max(losses.values()) <= options.max_drop:
-                metrics = {**after, "flips_percent": round(flips, 4)}
-                proven = dataclasses.replace(draft, metrics=metrics, verdict=verdict)
-                parent = dataclasses.replace(bundle.variant("onnx-fp32"), metrics=before)
+            after = _evaluate(work, "onnx-int8", held)
+            change = _Change.between(before, after, options.max_drop)
+            report(change.verdict)
+            if change.allowed:
+                metrics = {**_facts(after, held), "flips_percent": round(change.flips, 4)}
+                proven = dataclasses.replace(draft, metrics=metrics, verdict=change.verdict)
+                parent = bundle.variant("onnx-fp32")
+                parent = dataclasses.replace(parent, metrics=_facts(before, held))
                 done = bundle.with_variant(parent).with_variant(proven)
                 return done.write(directory, {draft.file: file})
-        worst = sorted(quantizer.layers, key=lambda layer: -layer.error)[:3]
-        raise ContractNotMet(
-            f"INT8 loses too much on {held.name} {held.split}: {verdict}. It was not written; "
-            f"the layers that hurt most: {', '.join(layer.layer for layer in worst)}. Calibrate on "
-            "more images like those of your cameras (--calib), allow more (--max-drop), or use "
-            "--fp16"
+        raise ContractNotMet(_refusal(quantizer, held, change))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    """What INT8 does to the answers on the held data."""
+
+    losses: dict[str, float]  # of mA and of F1, points; mA only where it is defined
+    flips: float  # share of decisions that differ, percent
+    max_drop: float  # points
+
+    @classmethod
+    def between(cls, before: Evaluation, after: Evaluation, max_drop: float) -> _Change:
+        old, new = metrics_json(before.scores), metrics_json(after.scores)
+        flips = float(np.mean(before.decisions != after.decisions)) * _PERCENT
+        losses = {key: old[key] - new[key] for key in ("mA", "f1") if old[key] is not None}
+        return cls(losses=losses, flips=flips, max_drop=max_drop)
+
+    @property
+    def allowed(self) -> bool:
+        return max(self.losses.values()) <= self.max_drop
+
+    @property
+    def verdict(self) -> str:
+        changes = ", ".join(f"{key} {-loss:+.2f}" for key, loss in self.losses.items())
+        return (
+            f"{changes}, {self.flips:.2f} % of decisions flip; at most {self.max_drop:g} may be "
+            "lost"
         )
 
 
-def _verdict(losses: dict[str, float], flips: float, options: Int8Options) -> str:
-    changes = ", ".join(f"{key} {-loss:+.2f}" for key, loss in losses.items())
-    return f"{changes}, {flips:.2f} % of decisions flip; at most {options.max_drop:g} may be lost"
+def _refusal(quantizer: Quantizer, held: AttributeDataset, change: _Change) -> str:
+    worst = sorted(quantizer.layers, key=lambda layer: -layer.error)[:3]
+    return (
+        f"INT8 loses too much on {held.name} {held.split}: {change.verdict}. It was not written; "
+        f"the layers that hurt most: {', '.join(layer.layer for layer in worst)}. Calibrate on "
+        "more images like those of your cameras (--calib), allow more (--max-drop), or use --fp16"
+    )
 
 
 def _quantizer(
@@ -217,8 +241,7 @@ def _quantizer(
     """The best INT8 form of the model, and what it was calibrated on."""
     size = bundle.input.height, bundle.input.width
     crops = calibration_crops(calibration, *size, count=options.images, seed=options.seed)
-    judged = held.take(sample(held.labels, _JUDGED, options.seed))
-    others = np.stack([resize_crop(judged.read(place), *size) for place in range(len(judged))])
+    others = sampled_crops(held, *size, count=_JUDGED, seed=options.seed)
     report(f"calibrating on {len(crops)} crops of {calibration.name} {calibration.split}")
     quantizer = Quantizer(_extract(bundle, folder), crops, others, tell=report)
     quantizer.search()
@@ -245,16 +268,15 @@ def _draft(bundle: Bundle, file: Path, calibration: dict[str, Any]) -> Variant:
     )
 
 
-def _compare(work: Bundle, held: AttributeDataset) -> tuple[dict[str, Any], dict[str, Any], float]:
-    found = []
-    for precision in ("fp32", "int8"):
-        variant = work.variant(f"onnx-{precision}")
-        with AttributeModel(work, OnnxEngine(work, variant)) as model:
-            found.append(evaluate_model(model, held))
-    facts = {"dataset": held.name, "split": held.split, "images": len(held)}
-    before, after = ({**facts, **metrics_json(entry.scores)} for entry in found)
-    flips = float(np.mean(found[0].decisions != found[1].decisions)) * _PERCENT
-    return before, after, flips
+def _evaluate(bundle: Bundle, variant: str, held: AttributeDataset) -> Evaluation:
+    with AttributeModel(bundle, OnnxEngine(bundle, bundle.variant(variant))) as model:
+        return evaluate_model(model, held)
+
+
+def _facts(found: Evaluation, held: AttributeDataset) -> dict[str, Any]:
+    """A variant's metrics, with what they were measured on."""
+    about = {"dataset": held.name, "split": held.split, "images": len(held)}
+    return {**about, **metrics_json(found.scores)}
 
 
 def _named(file: Path) -> dict[str, Any]:

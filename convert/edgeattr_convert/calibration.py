@@ -11,7 +11,7 @@ from edgeattr.crops import resize_crop
 from edgeattr.errors import InputError
 from edgeattr_train.datasets import AttributeDataset
 
-__all__ = ["calibration_crops", "digest", "sample"]
+__all__ = ["calibration_crops", "digest", "sample", "sampled_crops"]
 
 MINIMUM = 100  # images below which ranges are guesswork
 
@@ -50,6 +50,17 @@ def calibration_crops(
         raise InputError(
             f"{len(data)} calibration images are too few for INT8; give at least {MINIMUM}"
         )
+    return sampled_crops(data, height, width, count=count, seed=seed)
+
+
+def sampled_crops(
+    data: AttributeDataset, height: int, width: int, *, count: int, seed: int = 0
+) -> npt.NDArray[np.uint8]:
+    """The crops that :func:`sample` picks, uint8 [n, height, width, 3].
+
+    Raises:
+        InputError: an image cannot be read.
+    """
     chosen = data.take(sample(data.labels, count, seed))
     return np.stack([resize_crop(chosen.read(k), height, width) for k in range(len(chosen))])
 

@@ -91,14 +91,23 @@ class Quantizer:
         self._floats: list[str] = []
         self._content, self.error = b"", np.inf  # RMS change of the logits on the judged crops
         self.tried: dict[str, float] = {}  # way -> that error
-        self.layers: tuple[LayerError, ...] = ()
+        self._harm: dict[str, float] = {}  # layer -> RMS of the logits when it alone is quantized
+        self._taken: list[str] = []  # the ways in force
+
+    @property
+    def layers(self) -> tuple[LayerError, ...]:
+        """Each layer's own harm, in the order of the graph; empty before it is measured."""
+        return tuple(
+            LayerError(layer=name, error=error, in_float=name in self._floats)
+            for name, error in self._harm.items()
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was decided, for people."""
         kept = ", ".join(self._floats) or "none"
         return (
-            f"taken: {min(self.tried, key=self.tried.__getitem__)}",
+            f"taken: {', '.join(self._taken)}",
             f"{len(self._floats)} of {len(self._body)} convolutions in float: {kept}",
         )
 
@@ -112,7 +121,8 @@ class Quantizer:
         self._floats = self._body[: _FIRST_IN_FLOAT[0]]
         for method in METHODS:
             ranges = found.ranges(method, symmetric=self._layout.symmetric)
-            self._try(method, self._plain, ranges, self._floats)
+            if self._try(method, self._plain, ranges, self._floats):
+                self._taken = [method]
         self._correct_biases()
         for first in _FIRST_IN_FLOAT[1:]:
             worth = 1 / _WORTH_IT if first < len(self._floats) else _WORTH_IT
@@ -122,16 +132,11 @@ class Quantizer:
     def measure_layers(self) -> None:
         """What each convolution does to the logits when it alone is quantized."""
         crops = self._judged[:_JUDGED_ALONE]
-        errors = []
         for place, name in enumerate(self._body):
             self._tick("sensitivity of the layers", place, len(self._body))
             alone = quantized_alone(self._plain, name, self._ranges, self._layout)
-            errors.append(_rms(_logits(alone, crops) - self._truth[: len(crops)]))
+            self._harm[name] = _rms(_logits(alone, crops) - self._truth[: len(crops)])
         self._tick("sensitivity of the layers", len(self._body), len(self._body))
-        self.layers = tuple(
-            LayerError(layer=name, error=error, in_float=name in self._floats)
-            for name, error in zip(self._body, errors, strict=True)
-        )
 
     def give_way(self, count: int) -> list[str]:
         """Keep the ``count`` most harmful layers in float that are not yet.
@@ -140,21 +145,15 @@ class Quantizer:
             Their names; none where half of the layers are in float already, and more would leave
             little of INT8.
         """
-        if not self.layers:
+        if not self._harm:
             self.measure_layers()
-        rest = sorted(
-            (layer for layer in self.layers if layer.layer not in self._floats),
-            key=lambda layer: -layer.error,
-        )
+        rest = [name for name in self._harm if name not in self._floats]
+        rest.sort(key=lambda name: -self._harm[name])
         room = len(self._body) // 2 - len(self._floats)
-        worst = [layer.layer for layer in rest[: max(0, min(count, room))]]
+        worst = rest[: max(0, min(count, room))]
         if worst:
             self._floats = [*self._floats, *worst]
-            self._take(self._model, self._ranges, self._floats)
-            self.layers = tuple(
-                LayerError(layer=x.layer, error=x.error, in_float=x.layer in self._floats)
-                for x in self.layers
-            )
+            self._content, self.error = self._quantize(self._model, self._ranges, self._floats)
         return worst
 
     def write(self, target: Path) -> None:
@@ -166,7 +165,8 @@ class Quantizer:
         means = channel_means(self._plain, sorted(inputs), self._crops[: 4 * _BATCH])
         rounded = [name for name in self._body if name not in self._floats]
         corrected = bias_corrected(self._plain, rounded, means)
-        self._try("bias correction", corrected, self._ranges, self._floats, _HELPS)
+        if self._try("bias correction", corrected, self._ranges, self._floats, _HELPS):
+            self._taken.append("bias correction")
 
     def _try(
         self,
@@ -175,24 +175,24 @@ class Quantizer:
         ranges: dict[str, Range],
         floats: list[str],
         worth: float = 1.0,
-    ) -> None:
+    ) -> bool:
         """Quantize one way, and keep it where the error is at most ``worth`` of the best so far."""
-        content = self._quantize(model, ranges, floats)
-        error = _rms(_logits(content, self._judged) - self._truth)
+        content, error = self._quantize(model, ranges, floats)
         self.tried[way] = error
         self._tell(f"{way}: logits off by {error:.3f} (RMS)")
-        if error <= worth * self.error:
+        better = error <= worth * self.error
+        if better:
             self._content, self.error = content, error
             self._model, self._ranges, self._floats = model, ranges, floats
-
-    def _take(self, model: onnx.ModelProto, ranges: dict[str, Range], floats: list[str]) -> None:
-        self._content = self._quantize(model, ranges, floats)
-        self.error = _rms(_logits(self._content, self._judged) - self._truth)
+        return better
 
     def _quantize(
         self, model: onnx.ModelProto, ranges: dict[str, Range], floats: list[str]
-    ) -> bytes:
-        return quantized(model, ranges, [*self._head, *floats], self._layout, self._crops[:1])
+    ) -> tuple[bytes, float]:
+        """The file's content, and its error on the judged crops."""
+        in_float = [*self._head, *floats]
+        content = quantized(model, ranges, in_float, self._layout, self._crops[:1])
+        return content, _rms(_logits(content, self._judged) - self._truth)
 
 
 def _logits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -96,11 +97,9 @@ def quantized(
     Returns:
         The content of the ONNX file.
     """
-    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    own = onnx.ModelProto()
-    own.CopyFrom(model)  # the library changes what it is given
+    own = copy.deepcopy(model)  # the library changes what it is given
     extra: dict[str, object] = {
         "TensorQuantOverrides": {
             name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]

@@ -11,6 +11,7 @@ Zero always lies inside: it must have an exact code, since convolutions pad with
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -112,8 +113,7 @@ def tensors(
     import onnx
     import onnxruntime
 
-    exposed = onnx.ModelProto()
-    exposed.CopyFrom(model)
+    exposed = copy.deepcopy(model)
     del exposed.graph.output[:]
     for name in names:
         exposed.graph.output.append(onnx.ValueInfoProto(name=name))

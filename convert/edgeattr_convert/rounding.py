@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,11 @@ def bias_corrected(
         layers: names of the convolutions to correct; those without a bias stay as they are.
         means: mean of each input channel of each input tensor, [channels].
     """
-    import onnx
     from onnx import numpy_helper
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    weights = {entry.name: entry for entry in copy.graph.initializer}
-    for node in copy.graph.node:
+    copied = copy.deepcopy(model)
+    weights = {entry.name: entry for entry in copied.graph.initializer}
+    for node in copied.graph.node:
         if node.name not in layers or len(node.input) < 3 or node.input[0] not in means:
             continue
         weight = numpy_helper.to_array(weights[node.input[1]])
@@ -57,7 +56,7 @@ def bias_corrected(
         entry = weights[node.input[2]]
         bias = numpy_helper.to_array(entry) - (change * mean).sum(1)
         entry.CopyFrom(numpy_helper.from_array(bias.astype(np.float32), entry.name))
-    return copy
+    return copied
 
 
 def quantized_alone(
@@ -67,28 +66,26 @@ def quantized_alone(
     layout: Layout,
 ) -> onnx.ModelProto:
     """A copy in which one convolution's input and weight are rounded and all else is float."""
-    import onnx
     from onnx import helper, numpy_helper
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    place = next(i for i, node in enumerate(copy.graph.node) if node.name == layer)
-    node = copy.graph.node[place]
+    copied = copy.deepcopy(model)
+    place = next(i for i, node in enumerate(copied.graph.node) if node.name == layer)
+    node = copied.graph.node[place]
     low, high = ranges.get(node.input[0], (0.0, 0.0))
     if high > low:
         step = np.float32((high - low) / (2 * _STEPS if layout.symmetric else 255))
         zero = np.int8(0) if layout.symmetric else np.uint8(np.clip(np.rint(-low / step), 0, 255))
         names = [f"alone_{part}" for part in ("step", "zero", "codes", "values")]
         for name, value in zip(names[:2], (step, zero), strict=True):
-            copy.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+            copied.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         pair = (
             helper.make_node("QuantizeLinear", [node.input[0], *names[:2]], [names[2]]),
             helper.make_node("DequantizeLinear", [names[2], *names[:2]], [names[3]]),
         )
         node.input[0] = names[3]
         for offset, inserted in enumerate(pair):
-            copy.graph.node.insert(place + offset, inserted)
-    weight = next(entry for entry in copy.graph.initializer if entry.name == node.input[1])
+            copied.graph.node.insert(place + offset, inserted)
+    weight = next(entry for entry in copied.graph.initializer if entry.name == node.input[1])
     rounded = rounded_weight(numpy_helper.to_array(weight))
     weight.CopyFrom(numpy_helper.from_array(rounded, weight.name))
-    return copy
+    return copied

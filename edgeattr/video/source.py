@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 
+from edgeattr.closing import Closing
 from edgeattr.crops import Image
 from edgeattr.errors import InputError
 
@@ -32,7 +32,7 @@ class Frame:
     seconds: float  # from the start of the stream
 
 
-class VideoSource:
+class VideoSource(Closing):
     """A video that can be read once from start to end. A context manager.
 
     Args:
@@ -87,17 +87,6 @@ class VideoSource:
     def close(self) -> None:
         """Release the decoder. May be called twice."""
         self._capture.release()
-
-    def __enter__(self) -> VideoSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _next_image(self) -> Image | None:
         """The next picture that can be decoded; damaged ones inside a file are passed over."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
+from edgeattr.closing import Closing
 from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
 from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
 
@@ -39,10 +39,8 @@ def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.
         import onnxruntime
     except ImportError as error:
         raise MissingDependency("onnxruntime", extra=None, purpose="run ONNX models") from error
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise UsageError(f"threads={threads!r}; expected a whole number from 1")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
+    options.intra_op_num_threads = thread_count(threads)
     options.log_severity_level = 3  # errors only
     if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
         options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
@@ -65,6 +63,19 @@ def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
         return True  # not known: rather slow than wrong
 
 
+def thread_count(threads: int | None) -> int:
+    """Threads that a call may use: as many as asked for, or as there are cores.
+
+    Raises:
+        UsageError: threads is not a whole number from 1.
+    """
+    if threads is None:
+        return available_cores()
+    if not isinstance(threads, int) or threads < 1:
+        raise UsageError(f"threads={threads!r}; expected a whole number from 1")
+    return threads
+
+
 def available_cores() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -72,7 +83,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-class OnnxEngine:
+class OnnxEngine(Closing):
     """A variant loaded into ONNX Runtime.
 
     Args:
@@ -85,7 +96,7 @@ class OnnxEngine:
         self._height, self._width = bundle.input.height, bundle.input.width
         self._attributes = len(bundle.schema)
         self._precision = variant.precision
-        self._threads = threads or available_cores()
+        self._threads = thread_count(threads or None)
         self._session: Any = open_session(bundle.read_file(variant), self._threads)
         self._input = self._session.get_inputs()[0].name
 
@@ -121,14 +132,3 @@ class OnnxEngine:
     def close(self) -> None:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
         self._session = None
-
-    def __enter__(self) -> OnnxEngine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -6,15 +6,15 @@ import io
 import queue
 import threading
 import zipfile
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
-from edgeattr_runtimes.onnx_engine import available_cores
+from edgeattr.closing import Closing
+from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr_runtimes.onnx_engine import thread_count
 from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
 
 __all__ = ["OpenvinoEngine", "compile_network", "read_network"]
@@ -67,7 +67,7 @@ def compile_network(model: Any, batch: int, threads: int | None = None) -> Any:
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": threads or available_cores(),
+        "INFERENCE_NUM_THREADS": thread_count(threads),
     }
     try:
         fixed = model.clone()
@@ -78,7 +78,7 @@ def compile_network(model: Any, batch: int, threads: int | None = None) -> Any:
         raise RuntimeFailure(f"OpenVINO cannot compile the model: {error}") from error
 
 
-class OpenvinoEngine:
+class OpenvinoEngine(Closing):
     """A variant loaded into OpenVINO.
 
     Args:
@@ -88,12 +88,10 @@ class OpenvinoEngine:
     """
 
     def __init__(self, bundle: Bundle, variant: Variant, *, threads: int | None = None) -> None:
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise UsageError(f"threads={threads!r}; expected a whole number from 1")
         self._height, self._width = bundle.input.height, bundle.input.width
         self._attributes = len(bundle.schema)
         self._precision = variant.precision
-        self._threads = threads or available_cores()
+        self._threads = thread_count(threads)
         self._model: Any = read_network(bundle.read_file(variant))
         self._compiled: dict[int, Any] = {}
         self._idle: dict[int, queue.SimpleQueue[Any]] = {n: queue.SimpleQueue() for n in _BATCHES}
@@ -130,17 +128,6 @@ class OpenvinoEngine:
             self._model = None
             self._compiled.clear()
             self._idle = {size: queue.SimpleQueue() for size in _BATCHES}
-
-    def __enter__(self) -> OpenvinoEngine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self, part: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """One batch of a size that is compiled, by a request that no other thread holds."""

@@ -53,8 +53,7 @@ def read_entry(path: Path, facts: Mapping[str, Any]) -> bytes | None:
         content = path.read_bytes()
     except (OSError, ValueError):
         return None
-    expected = {"facts": dict(facts), "sha256": hashlib.sha256(content).hexdigest()}
-    return content if described == expected else None
+    return content if described == _description(content, facts) else None
 
 
 def write_entry(path: Path, content: bytes, facts: Mapping[str, Any]) -> None:
@@ -63,10 +62,10 @@ def write_entry(path: Path, content: bytes, facts: Mapping[str, Any]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    described = {"facts": dict(facts), "sha256": hashlib.sha256(content).hexdigest()}
+    described = json.dumps(_description(content, facts), indent=1) + "\n"
     try:
         write_atomically(path, content)
-        write_atomically(beside(path, ".json"), json.dumps(described, indent=1) + "\n")
+        write_atomically(beside(path, ".json"), described)
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -91,6 +90,10 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _description(content: bytes, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"facts": dict(facts), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
+from edgeattr.closing import Closing
 from edgeattr.errors import RuntimeFailure
 from edgeattr_runtimes.cuda_memory import BatchMemory, Gpu, first_gpu
 from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
@@ -21,7 +21,7 @@ from edgeattr_runtimes.tensorrt_plan import INPUT, OUTPUT, BuildOptions
 __all__ = ["TensorrtEngine"]
 
 
-class TensorrtEngine:
+class TensorrtEngine(Closing):
     """A variant loaded into TensorRT. The first load on a device builds its engine, for minutes.
 
     Args:
@@ -83,17 +83,6 @@ class TensorrtEngine:
             if session is not None:
                 with self._gpu.active():
                     session.free()
-
-    def __enter__(self) -> TensorrtEngine:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Session:

@@ -62,9 +62,9 @@ class Learner:
         model = _first_model(recipe, train, threads)
         self._frozen = freeze(model.backbone, recipe.schedule.frozen)
         self._average = MovingAverage(model.to(fabric.device), recipe.schedule.average_decay)
-        classes = person_classes(train.persons)
-        self._person = dict(zip(train.ids.tolist(), classes.tolist(), strict=True))
-        persons = int(classes.max()) + 1 if recipe.loss.identity else 0
+        self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
+        self._classes = person_classes(train.persons)
+        persons = int(self._classes.max()) + 1 if recipe.loss.identity else 0
         self._pupil = _Pupil(model, persons).to(fabric.device)
         self._optimization = Optimization(
             model, recipe.schedule, steps, further=self._pupil.identity
@@ -74,7 +74,6 @@ class Learner:
         self._prior = torch.from_numpy((train.labels > 0).sum(0) / known).float().to(fabric.device)
         length = max(1, recipe.loss.history_epochs)
         self.history = PredictionHistory(train.ids, train.labels, length)
-        self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
         self._embeddings = _embeddings(recipe, train, threads)
         self._teachers = Teachers(recipe.distillation, train.schema, fabric.device)
         self.ancestry = _ancestry(recipe, self._teachers, train.name)
@@ -180,12 +179,12 @@ class Learner:
         if lesson and distillation.masks:
             masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
             loss = loss + distillation.masks * mask_loss(masks, lesson.masks)
+        places = [self._place[sample] for sample in batch.ids.tolist()]
         if self._embeddings is not None and output.embedding is not None:
-            places = [self._place[sample] for sample in batch.ids.tolist()]
             target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)
             loss = loss + distillation.embedding_weight * embedding_loss(output.embedding, target)
         if cosines is not None:
-            persons = torch.tensor([self._person[sample] for sample in batch.ids.tolist()])
+            persons = torch.from_numpy(self._classes[places])
             pair = persons.to(device), persons[torch.from_numpy(blend.other)].to(device)
             loss = loss + options.identity * identity_loss(cosines, *pair, blend.share)
         return output, loss

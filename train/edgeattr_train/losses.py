@@ -159,7 +159,7 @@ def total_loss(
     for name, logits, spread in (
         (options.primary, output.primary, none),
         *((options.attention, attended, deviation) for attended in output.attended),
-        *((options.primary, score, none) for score in (output.embedded,) if score is not None),
+        *((options.primary, embedded, none) for embedded in output.embedded),
         (options.average, output.logits, none),
     ):
         if name != "none":

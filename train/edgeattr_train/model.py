@@ -79,7 +79,7 @@ class NetOutput(NamedTuple):
     masks: tuple[Tensor, ...]  # attention at each scale, [N, C, h, w], each sums to 1
     pooled: Tensor  # [N, channels], the last feature map's mean
     embedding: Tensor | None = None  # [N, D], where the model has one
-    embedded: Tensor | None = None  # [N, C], y_e: from that
+    embedded: tuple[Tensor, ...] = ()  # y_e, [N, C]: from that
 
 
 class MultiTaskClassifier(nn.Module):
@@ -163,10 +163,10 @@ class AttributeNet(nn.Module):
         ]
         attended = tuple(logits for logits, _ in found)
         masks = tuple(mask for _, group in found for mask in group)
-        embedding, embedded = self.embedded(pooled) if self.embedded is not None else (None, None)
-        scores = [primary, *attended, *([embedded] if embedded is not None else [])]
-        logits = sum(scores[1:], primary) / len(scores)
-        return NetOutput(logits, primary, attended, masks, pooled, embedding, embedded)
+        embedding, *embedded = self.embedded(pooled) if self.embedded is not None else (None,)
+        further = (*attended, *embedded)
+        logits = sum(further, primary) / (1 + len(further))
+        return NetOutput(logits, primary, attended, masks, pooled, embedding, tuple(embedded))
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Everything but the backbone."""

@@ -76,11 +76,10 @@ class Blend:
         """uint8 [n, H, W, 3] -> the same."""
         if self.share == 1:
             return crops
-        mixed = self.share * crops.astype(np.float32) + (1 - self.share) * crops[self.other]
-        return np.rint(mixed).astype(np.uint8)
+        return np.rint(self.values(crops.astype(np.float32))).astype(np.uint8)
 
     def values(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Targets [n, D], blended as the crops are."""
+        """Anything [n, ...], blended as the crops are."""
         if self.share == 1:
             return values
         return (self.share * values + (1 - self.share) * values[self.other]).astype(np.float32)
@@ -90,8 +89,7 @@ class Blend:
         if self.share == 1:
             return labels
         known = (labels >= 0) & (labels[self.other] >= 0)
-        blended = self.share * labels + (1 - self.share) * labels[self.other]
-        return np.where(known, blended, -1.0).astype(np.float32)
+        return np.where(known, self.values(labels), -1.0).astype(np.float32)
 
 
 def draw_blend(count: int, options: Augmentation, rng: np.random.Generator) -> Blend:

@@ -1,0 +1,29 @@
+"""What is closed at the end of a ``with`` block."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TypeVar
+
+__all__ = ["Closing"]
+
+_Self = TypeVar("_Self", bound="Closing")  # typing.Self is of Python 3.11
+
+
+class Closing:
+    """A context manager that closes itself, whether or not the block failed."""
+
+    def close(self) -> None:
+        """Release everything. May be called twice."""
+        raise NotImplementedError
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
