@@ -1,12 +1,10 @@
-"""What the benchmarks share: the machine's name, interleaved timing, PETA crops."""
+"""What the benchmarks share: interleaved timing, PETA crops."""
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +12,7 @@ import numpy.typing as npt
 from edgeattr.crops import stack_crops
 from edgeattr_train.datasets import AttributeDataset
 
-__all__ = ["interleaved", "load_crops", "machine"]
-
-
-def machine() -> str:
-    """Processor, cores and system, for the head of a table."""
-    from edgeattr_runtimes.onnx_engine import available_cores
-
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        name = lines[0].partition(":")[2].strip() if lines else name
-    return f"{name}, {available_cores()} cores, {platform.system()} {platform.machine()}"
+__all__ = ["interleaved", "load_crops", "rate"]
 
 
 def interleaved(

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import interleaved, load_crops, machine, rate
+from common import interleaved, load_crops, rate
 
 from edgeattr.bundle import Bundle
 from edgeattr.hub import resolve_bundle
 from edgeattr.metrics import evaluate
 from edgeattr_convert.calibration import calibration_crops
 from edgeattr_convert.int8 import Quantizer
+from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.onnx_engine import open_session
 from edgeattr_train.datasets import open_dataset
 
@@ -53,7 +54,7 @@ def main() -> None:
     seconds = interleaved(
         {name: lambda s=session: _run(s, crops[:256]) for name, session in sessions.items()}  # type: ignore[misc]
     )
-    print(f"{machine()}; PETA val; {len(calibration)} calibration crops; batch {_BATCH}\n")
+    print(f"{device_name()}; PETA val; {len(calibration)} calibration crops; batch {_BATCH}\n")
     print("| way | mA | F1 | decisions that flip | crops/s |\n|---|---|---|---|---|")
     for name, values in logits.items():
         scores = evaluate(1 / (1 + np.exp(-values)), val.labels)

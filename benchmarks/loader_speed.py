@@ -14,9 +14,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from common import interleaved, machine, rate
+from common import interleaved, rate
 
 import edgeattr
+from edgeattr_runtimes.device import device_name
 from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.datasets import AttributeDataset, open_dataset
 from edgeattr_train.loader import batches
@@ -38,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     data = open_dataset(options.data, "train", allow_missing=True).first(options.images)
     recipe = load_recipe("default")
-    print(f"{machine()}; {data.name} train, {len(data)} images, batch {options.batch}\n")
+    print(f"{device_name()}; {data.name} train, {len(data)} images, batch {options.batch}\n")
     print("| size | loader threads | loader, images/s | with cached crops | step, images/s |")
     print("|---|---|---|---|---|")
     for size in _SIZES:

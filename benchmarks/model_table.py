@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import interleaved, load_crops, machine, rate
+from common import interleaved, load_crops, rate
 
 import edgeattr
 from edgeattr.bundle import Bundle
 from edgeattr.hub import resolve_bundle
 from edgeattr.metrics import evaluate, mean_accuracy_per_attribute
 from edgeattr_runtimes import open_runtime
+from edgeattr_runtimes.device import device_name
 from edgeattr_train.datasets import AttributeDataset, open_dataset
 
 _BATCH = 8
@@ -49,7 +50,7 @@ def main() -> None:
     data = open_dataset(options.data, "val")
     bundle = Bundle.read(resolve_bundle(options.model))
     crops = load_crops(data, bundle.input.height, bundle.input.width)
-    print(f"{machine()}; PETA val, {len(data)} images; speed at batch {_BATCH}\n")
+    print(f"{device_name()}; PETA val, {len(data)} images; speed at batch {_BATCH}\n")
     runtimes = {p: open_runtime(bundle, "onnxruntime", p) for p in ("fp32", "int8")}
     runs: dict[str, Callable[[], object]] = {
         f"ours {p}": lambda r=r: [  # type: ignore[misc]

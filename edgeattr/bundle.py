@@ -170,22 +170,25 @@ class Bundle:
         """
         before = _named_files(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        for variant in self.variants.values():
-            target = directory / variant.file
-            if variant.file in files:
-                content = files[variant.file].read_bytes()
-            elif target.is_file() and sha256_of(target) == variant.sha256:
-                continue
-            else:
-                content = self.read_file(variant)
-            self._check(variant, content)
-            write_atomically(target, content)
-        arrays = io.BytesIO()
-        np.savez_compressed(arrays, crops=self.golden.crops, logits=self.golden.logits)
-        write_atomically(directory / self.golden.file, arrays.getvalue())
-        write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
-        for name in before - self._file_names():
-            (directory / name).unlink(missing_ok=True)
+        try:
+            for variant in self.variants.values():
+                target = directory / variant.file
+                if variant.file in files:
+                    content = files[variant.file].read_bytes()
+                elif target.is_file() and sha256_of(target) == variant.sha256:
+                    continue
+                else:
+                    content = self.read_file(variant)
+                self._check(variant, content)
+                write_atomically(target, content)
+            arrays = io.BytesIO()
+            np.savez_compressed(arrays, crops=self.golden.crops, logits=self.golden.logits)
+            write_atomically(directory / self.golden.file, arrays.getvalue())
+            write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
+        except BaseException:
+            _remove(directory, self._file_names() - before)  # a full disk is not left fuller
+            raise
+        _remove(directory, before - self._file_names())
         return Bundle.read(directory)
 
     def zip(self, target: Path) -> None:
@@ -252,9 +255,9 @@ class Bundle:
             )
 
 
-def variant_file(precision: str, sha256: str) -> str:
-    """The name of a variant's file inside a bundle."""
-    return f"model-{precision}-{sha256[:8]}.onnx"
+def variant_file(name: str, sha256: str, suffix: str = ".onnx") -> str:
+    """The name of a variant's file inside a bundle: ``model-onnx-int8-1a2b3c4d.onnx``."""
+    return f"model-{name}-{sha256[:8]}{suffix}"
 
 
 def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
@@ -286,6 +289,11 @@ def _named_files(directory: Path) -> set[str]:
         return Bundle.read(directory)._file_names()
     except BundleError:
         return set()
+
+
+def _remove(directory: Path, names: set[str]) -> None:
+    for name in names:
+        (directory / name).unlink(missing_ok=True)
 
 
 def _plain_name(name: str) -> str:

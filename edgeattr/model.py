@@ -39,7 +39,7 @@ def load(
 
     Args:
         model: a bundle's path, or nothing for the one that comes with edgeattr.
-        runtime: ``auto`` or ``onnxruntime``.
+        runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``tensorrt``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         threads: that one call may use; all cores where absent.
         include_sensitive: whether predictions show age and gender.

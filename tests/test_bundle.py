@@ -67,7 +67,7 @@ def test_changed_model_file_is_refused(copy: Path) -> None:
 
 def test_missing_model_file_is_named(copy: Path) -> None:
     (copy / Bundle.read(copy).variants["onnx-fp32"].file).unlink()
-    with pytest.raises(BundleError, match=r"model-fp32-\w+\.onnx is missing"):
+    with pytest.raises(BundleError, match=r"model-onnx-fp32-\w+\.onnx is missing"):
         edgeattr.load(copy, precision="fp32")
 
 
@@ -176,7 +176,7 @@ def test_a_write_killed_at_any_file_leaves_the_old_bundle(
     content = old.read_file(old.variants["onnx-int8"])
     digest = hashlib.sha256(content).hexdigest()
     swapped = dataclasses.replace(
-        old.variants["onnx-fp32"], file=variant_file("fp32", digest), sha256=digest
+        old.variants["onnx-fp32"], file=variant_file("onnx-fp32", digest), sha256=digest
     )
     (tmp_path / "new.onnx").write_bytes(content)
     replace, done = os.replace, 0

@@ -1,19 +1,118 @@
-"""Which crops calibrate INT8: a seeded sample that shows every attribute."""
+"""Which crops calibrate INT8: a seeded sample of a data set, a folder of crops, or a video."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import resize_crop
-from edgeattr.errors import InputError
+from edgeattr.crops import Image, read_image, resize_crop
+from edgeattr.errors import InputError, UsageError
+from edgeattr.video.detect import Detector
+from edgeattr_convert.telling import Tick, no_tick
 from edgeattr_train.datasets import AttributeDataset
 
-__all__ = ["calibration_crops", "digest", "sample", "sampled_crops"]
+__all__ = [
+    "Calibration",
+    "calibration_crops",
+    "calibration_from_dataset",
+    "calibration_from_folder",
+    "calibration_from_video",
+    "digest",
+    "sample",
+    "sampled_crops",
+]
 
 MINIMUM = 100  # images below which ranges are guesswork
+_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+_FRAMES = 2000  # of a video that are looked at
+_EVERY = 5  # frames: people hardly move between two
+_SURE = 0.4  # score of a detection that is taken
+_SMALLEST = 48  # pixels of a person's height: less shows no attribute
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """Crops that set the ranges of activations, and where they come from."""
+
+    crops: npt.NDArray[np.uint8]  # [n, H, W, 3], BGR, at the model's size
+    facts: dict[str, Any]  # for the bundle: source, images, seed, SHA-256 of the pixels
+    warnings: tuple[str, ...] = ()  # what is odd about them
+
+
+def calibration_from_dataset(
+    data: AttributeDataset, height: int, width: int, *, count: int = 512, seed: int = 0
+) -> Calibration:
+    """A sample of labelled images that shows every attribute.
+
+    Raises:
+        InputError: fewer than 100 images, or one cannot be read.
+    """
+    crops = calibration_crops(data, height, width, count=count, seed=seed)
+    return _calibration(crops, {"dataset": data.name, "split": data.split, "seed": seed})
+
+
+def calibration_from_folder(
+    folder: Path, height: int, width: int, *, count: int = 512, seed: int = 0
+) -> Calibration:
+    """A sample of the images under a folder, one person each.
+
+    Raises:
+        UsageError: there is no such folder.
+        InputError: fewer than 100 images, or one cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder of calibration images")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    _enough(len(paths), f"images ({', '.join(_SUFFIXES)}) under {folder}")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(paths))[:count])
+    images = [read_image(paths[int(index)]) for index in chosen]
+    crops = np.stack([resize_crop(image, height, width) for image in images])
+    wide = sum(image.shape[1] > image.shape[0] for image in images)
+    warnings: tuple[str, ...] = ()
+    if 2 * wide > len(images):
+        warnings = (
+            f"{wide} of {len(images)} calibration images are wider than high: give crops of one "
+            "person each, not whole frames; of a video, edgeattr cuts them itself",
+        )
+    return _calibration(crops, {"folder": folder.name, "seed": seed}, warnings)
+
+
+def calibration_from_video(
+    video: Path,
+    detector: Detector,
+    height: int,
+    width: int,
+    *,
+    count: int = 512,
+    seed: int = 0,
+    tick: Tick = no_tick,
+) -> Calibration:
+    """A sample of the people that a detector finds in a video.
+
+    Raises:
+        InputError: not a video, or fewer than 100 people are found in its first 2,000 frames.
+    """
+    rng = np.random.default_rng(seed)
+    kept: list[Image] = []
+    seen = 0
+    for person in _people(video, detector, tick):
+        seen += 1
+        place = seen - 1 if seen <= count else int(rng.integers(seen))
+        if place < count:  # each person found stays with equal chance
+            crop = resize_crop(person, height, width)
+            if place < len(kept):
+                kept[place] = crop
+            else:
+                kept.append(crop)
+    _enough(len(kept), f"crops of people found by {detector.name} in {video}")
+    facts = {"video": video.name, "detector": detector.name, "found": seen, "seed": seed}
+    return _calibration(np.stack(kept), facts)
 
 
 def sample(labels: npt.NDArray[np.int8], count: int, seed: int = 0) -> npt.NDArray[np.int64]:
@@ -46,10 +145,7 @@ def calibration_crops(
     Raises:
         InputError: fewer than 100 images, or one cannot be read.
     """
-    if len(data) < MINIMUM:
-        raise InputError(
-            f"{len(data)} calibration images are too few for INT8; give at least {MINIMUM}"
-        )
+    _enough(len(data), f"images of {data.name} {data.split}")
     return sampled_crops(data, height, width, count=count, seed=seed)
 
 
@@ -68,3 +164,39 @@ def sampled_crops(
 def digest(crops: npt.NDArray[np.uint8]) -> str:
     """SHA-256 of the calibration crops' pixels."""
     return hashlib.sha256(np.ascontiguousarray(crops).tobytes()).hexdigest()
+
+
+def _calibration(
+    crops: npt.NDArray[np.uint8], facts: dict[str, Any], warnings: tuple[str, ...] = ()
+) -> Calibration:
+    facts = {**facts, "images": len(crops), "sha256": digest(crops)}
+    return Calibration(crops=crops, facts=facts, warnings=warnings)
+
+
+def _enough(found: int, what: str) -> None:
+    if found < MINIMUM:
+        raise InputError(
+            f"{found} {what} are too few to calibrate INT8; give at least {MINIMUM}, better 500, "
+            "of your cameras"
+        )
+
+
+def _people(video: Path, detector: Detector, tick: Tick) -> Iterator[Image]:
+    """Crops of those who are large and certain enough, of every fifth frame."""
+    from edgeattr.video.source import VideoSource
+
+    with VideoSource(str(video)) as source:
+        total = min(source.announced_frames or _FRAMES, _FRAMES)
+        for number, frame in enumerate(source.frames()):
+            if number >= _FRAMES:
+                break
+            tick(f"people in {video.name}", min(number, total), total)
+            if number % _EVERY:
+                continue
+            found = detector.detect(frame.image)
+            for (left, top, right, bottom), score in zip(
+                found.boxes.round().astype(int), found.scores, strict=True
+            ):
+                if score >= _SURE and bottom - top >= _SMALLEST and right > left:
+                    yield frame.image[top:bottom, left:right]
+        tick(f"people in {video.name}", total, total)

@@ -14,7 +14,7 @@ import torch
 from edgeattr.bundle import Bundle
 from edgeattr.crops import Image, stack_crops
 from edgeattr.prediction import Decision
-from edgeattr_convert.build import bundle_from_checkpoint
+from edgeattr_convert.export import bundle_from_checkpoint
 from edgeattr_train.calibrate import DecisionFit, fit_decision
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.datasets import AttributeDataset

@@ -18,7 +18,7 @@ simulation of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,16 +29,14 @@ from edgeattr.errors import InputError, MissingDependency
 from edgeattr.files import write_atomically
 from edgeattr_convert.proof import LayerError
 from edgeattr_convert.qdq import CPU, Layout, activations, convolutions, head, quantized
-from edgeattr_convert.ranges import METHODS, Range, channel_means, collect_histograms
+from edgeattr_convert.ranges import METHODS, Histograms, Range, channel_means, collect_histograms
 from edgeattr_convert.rounding import bias_corrected, quantized_alone
+from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = ["Quantizer"]
-
-Tell = Callable[[str], None]
-Tick = Callable[[str, int, int], None]
 
 _BATCH = 32  # crops a run
 _FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
@@ -70,8 +68,8 @@ class Quantizer:
         judged: npt.NDArray[np.uint8],
         layout: Layout = CPU,
         *,
-        tell: Tell = lambda text: None,
-        tick: Tick = lambda title, done, total: None,
+        tell: Tell = silent,
+        tick: Tick = no_tick,
     ) -> None:
         try:
             import onnx
@@ -113,17 +111,7 @@ class Quantizer:
 
     def search(self) -> None:
         """Try the ways and keep the best."""
-        names = activations(self._model, self._layout)
-        found = collect_histograms(
-            self._model, names, self._crops,
-            lambda done, total: self._tick("ranges of the activations", done, total),
-        )  # fmt: skip
-        self._floats = self._body[: _FIRST_IN_FLOAT[0]]
-        for method in METHODS:
-            ranges = found.ranges(method, symmetric=self._layout.symmetric)
-            if self._try(method, self._plain, ranges, self._floats):
-                self._taken = [method]
-        self._correct_biases()
+        self._choose(self._body[: _FIRST_IN_FLOAT[0]])
         for first in _FIRST_IN_FLOAT[1:]:
             worth = 1 / _WORTH_IT if first < len(self._floats) else _WORTH_IT
             way = f"first {first} convolutions in float"
@@ -152,13 +140,31 @@ class Quantizer:
         room = len(self._body) // 2 - len(self._floats)
         worst = rest[: max(0, min(count, room))]
         if worst:
-            self._floats = [*self._floats, *worst]
-            self._content, self.error = self._quantize(self._model, self._ranges, self._floats)
+            method = self._taken[0]
+            self._choose([*self._floats, *worst])
+            if self._taken[0] != method:  # a wild layer may have been all that spoke for it
+                self.measure_layers()
         return worst
 
     def write(self, target: Path) -> None:
         """Write the best model so far."""
         write_atomically(target, self._content)
+
+    def _choose(self, floats: list[str]) -> None:
+        """Take the best ranges, and corrected biases where they help, with these in float."""
+        self.tried, self.error = {}, np.inf
+        for method in METHODS:
+            ranges = self._histograms.ranges(method, symmetric=self._layout.symmetric)
+            if self._try(method, self._plain, ranges, floats):
+                self._taken = [method]
+        self._correct_biases()
+
+    @functools.cached_property
+    def _histograms(self) -> Histograms:
+        return collect_histograms(
+            self._plain, activations(self._plain, self._layout), self._crops,
+            lambda done, total: self._tick("ranges of the activations", done, total),
+        )  # fmt: skip
 
     def _correct_biases(self) -> None:
         inputs = {node.input[0] for node in convolutions(self._plain)}

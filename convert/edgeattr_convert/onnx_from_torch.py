@@ -1,15 +1,22 @@
-"""A trained model to ONNX: uint8 NHWC in, preprocessing inside, any batch, logits out."""
+"""A trained model to ONNX: uint8 NHWC in, preprocessing inside, any batch, logits out.
+
+The attention masks are further outputs, ``attention_0`` (the finer scale) and so on, [N, C, h, w].
+They are computed for the logits anyway, so they cost nothing; engines that are not asked for them
+leave them out.
+"""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr import __version__
 from edgeattr.errors import ContractNotMet, MissingDependency
 from edgeattr.files import atomic_path
 
@@ -27,7 +34,10 @@ TOLERANCE = 1e-4  # largest difference of a logit between PyTorch and ONNX Runti
 
 
 def onnx_from_torch(
-    model: AttributeNet, target: Path, crops: npt.NDArray[np.uint8]
+    model: AttributeNet,
+    target: Path,
+    crops: npt.NDArray[np.uint8],
+    metadata: Mapping[str, str] | None = None,
 ) -> tuple[npt.NDArray[np.float32], float]:
     """Export and prove the export.
 
@@ -35,6 +45,7 @@ def onnx_from_torch(
         model: in eval mode; left as it is.
         target: the ONNX file to write.
         crops: uint8 [n, H, W, 3]: what parity is measured on.
+        metadata: goes into the file, for those who have nothing else of the bundle.
 
     Returns:
         PyTorch's logits on ``crops``, float32 [n, C], and the largest difference from them.
@@ -55,7 +66,8 @@ def onnx_from_torch(
 
     with torch.no_grad():
         reference = model(torch.from_numpy(crops)).logits.float().numpy()
-    proto = _export(_logits_only(fold_batch_norms(model)), crops)
+    proto = _export(_outputs(fold_batch_norms(model)), crops)
+    onnx.helper.set_model_props(proto, dict(metadata or {}))
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(target) as temporary:
         onnx.save(proto, str(temporary))
@@ -70,19 +82,22 @@ def onnx_from_torch(
 
 
 def _export(module: nn.Module, crops: npt.NDArray[np.uint8]) -> onnx.ModelProto:
-    """The graph with a free batch dimension, and without the exporter's notes."""
+    """The graph with a free batch dimension, simplified, and without the exporter's notes."""
     import torch
 
+    with torch.no_grad():
+        scales = len(module(torch.from_numpy(crops[:1]))) - 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
             module,
             (torch.from_numpy(crops[:2]),),
             input_names=["crops"],
-            output_names=["logits"],
+            output_names=["logits", *(f"attention_{scale}" for scale in range(scales))],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             opset_version=OPSET,
             dynamo=True,
+            optimize=True,  # onnxscript folds constants and drops what does nothing
             verbose=False,
         )
     assert program is not None
@@ -108,20 +123,20 @@ def fold_batch_norms(model: AttributeNet) -> AttributeNet:
     return folded
 
 
-def _logits_only(model: AttributeNet) -> nn.Module:
-    """The model with one output."""
+def _outputs(model: AttributeNet) -> nn.Module:
+    """The model with the outputs of the file alone: logits, then masks."""
     from torch import nn
 
-    class LogitsOnly(nn.Module):
+    class Outputs(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, crops: torch.Tensor) -> torch.Tensor:
-            logits: torch.Tensor = self.model(crops).logits
-            return logits
+        def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found = self.model(crops)
+            return (found.logits, *found.masks)
 
-    return LogitsOnly().eval()
+    return Outputs().eval()
 
 
 def _tidy(proto: onnx.ModelProto) -> None:
@@ -134,4 +149,4 @@ def _tidy(proto: onnx.ModelProto) -> None:
     for initializer in proto.graph.initializer:
         del initializer.metadata_props[:]
     del proto.graph.metadata_props[:], proto.metadata_props[:]
-    proto.doc_string = ""
+    proto.doc_string, proto.producer_name, proto.producer_version = "", "edgeattr", __version__

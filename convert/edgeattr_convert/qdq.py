@@ -19,7 +19,16 @@ from edgeattr.errors import InputError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["CPU", "TENSORRT", "Layout", "activations", "convolutions", "head", "quantized"]
+__all__ = [
+    "CPU",
+    "TENSORRT",
+    "Layout",
+    "activations",
+    "convolutions",
+    "float_layers",
+    "head",
+    "quantized",
+]
 
 _HEAD_STARTS_AT = "ReduceMean"  # the pooling before the primary classifier
 
@@ -58,6 +67,18 @@ def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     """The convolutions before the head, in the order of the graph."""
     apart = set(head(model))
     return [n for n in model.graph.node if n.op_type == "Conv" and n.name not in apart]
+
+
+def float_layers(source: Path, first: int = 3) -> list[str]:
+    """Nodes of an ONNX file that any INT8 form keeps in float: head and leading convolutions.
+
+    Raises:
+        InputError: edgeattr did not write the file.
+    """
+    import onnx
+
+    model = onnx.load(str(source))
+    return [*(node.name for node in convolutions(model)[:first]), *head(model)]
 
 
 def activations(model: onnx.ModelProto, layout: Layout) -> list[str]:

@@ -1,122 +1,274 @@
-"""`edgeattr convert`: other precisions of a model, each proven before it is written."""
+"""`edgeattr convert`: other precisions and engines of a model, each proven before it is written."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
-from edgeattr.cli.progress import note
+from edgeattr.cli.progress import ProgressParts, note
 from edgeattr.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from edgeattr.bundle import Bundle
+    from edgeattr_convert.calibration import Calibration
+    from edgeattr_convert.conversion import Material
     from edgeattr_train.datasets import AttributeDataset
-
-    Parts: TypeAlias = tuple[AttributeDataset, AttributeDataset]
 
 __all__ = ["convert"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    """Where images come from, as it was asked for."""
+
+    calib: str | None
+    evaluation: str | None
+    allow_missing: bool
+    detector: str
+    quiet: bool
+
+
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        metavar="ENGINE",
+        help="`onnx`, `openvino` or `tensorrt`; may be given several times. By default what this "
+        "machine can run. Without a GPU, `tensorrt` prepares what the device builds its engine "
+        "from.",
+    ),
+]
+Calib = Annotated[
+    str | None,
+    typer.Option(
+        "--calib",
+        metavar="NAME:DIR|DIR|VIDEO",
+        help="What INT8 is calibrated on: a data set (its train split), a folder of crops, or a "
+        "video (people are found in it).",
+    ),
+]
+Held = Annotated[
+    str | None,
+    typer.Option(
+        "--eval",
+        metavar="NAME:DIR",
+        help="Labelled data (its val split) that variants are proven on; by default that of "
+        "--calib.",
+    ),
+]
+MaxDrop = Annotated[
+    float, typer.Option("--max-drop", min=0.0, help="Largest loss of mA and of F1, points.")
+]
+MinSpeedup = Annotated[
+    float,
+    typer.Option(
+        "--min-speedup", min=0.0, help="How many times as fast INT8 must be here; 0: any."
+    ),
+]
+FinderName = Annotated[
+    str,
+    typer.Option(
+        "--detector", metavar="NAME|PATH", help="Finds people in a --calib VIDEO; see `run`."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="Bundle to write. By default a bundle is extended in place, and the default one "
+        "under EDGEATTR_HOME, where `--model default` finds it.",
+    ),
+]
+
+
 def convert(
     model: ModelArgument = "default",
-    fp16: Annotated[bool, typer.Option("--fp16", help="Make the FP16 variant.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Make the INT8 variant.")] = False,
-    to: Annotated[list[str] | None, typer.Option(help="`onnx`.")] = None,
-    calib: Annotated[
-        str | None, typer.Option(metavar="NAME:DIR", help="Data that INT8 is calibrated on.")
-    ] = None,
-    max_drop: Annotated[
-        float, typer.Option(min=0.0, help="Largest loss of mA and of F1 by INT8, points.")
-    ] = 0.5,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Bundle to write. By default a bundle is extended in place, and the default one "
-            "under EDGEATTR_HOME, where `--model default` finds it."
-        ),
-    ] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Make the FP16 variants.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Make the INT8 variants.")] = False,
+    to: To = None,
+    calib: Calib = None,
+    evaluation: Held = None,
+    max_drop: MaxDrop = 0.5,
+    min_speedup: MinSpeedup = 1.2,
+    detector: FinderName = "auto",
+    out: Out = None,
     allow_missing: AllowMissing = False,
     quiet: Quiet = False,
 ) -> None:
     """Add FP16 or INT8 variants to a bundle, or turn a training checkpoint into one.
 
+    Each variant is proven on held data and timed beside its parent; what does not hold is not
+    written (exit 3). A report lies beside the bundle.
+
     Examples: `edgeattr convert --fp16`, `edgeattr convert run/best.pt --out my.edgeattr`,
     `edgeattr convert --int8 --calib peta:/data/PETA`
     """
-    from edgeattr import hub
-    from edgeattr.bundle import Bundle
+    precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
+    _check(model, precisions, to, calib)
+    target = _target(model, out)
+    data = _Data(
+        calib=calib, evaluation=evaluation, allow_missing=allow_missing,
+        detector=detector, quiet=quiet,
+    )  # fmt: skip
+    with _source(model, target) as bundle:
+        if precisions:
+            made = _convert(
+                bundle, target, to or _families(), precisions, data, max_drop, min_speedup
+            )
+        else:
+            made = bundle.write(target, {})
+    note(f"wrote {made.path}: {', '.join(made.variants)}", quiet=quiet)
 
-    for wanted in to or []:
-        if wanted != "onnx":
-            raise UsageError(f"--to {wanted}: this version converts to onnx only")
-    if int8 and not calib:
+
+def _convert(
+    bundle: Bundle,
+    target: Path,
+    families: list[str],
+    precisions: list[str],
+    data: _Data,
+    max_drop: float,
+    min_speedup: float,
+) -> Bundle:
+    from edgeattr_convert.contract import Contract
+    from edgeattr_convert.conversion import convert as convert_bundle
+    from edgeattr_convert.report import report_paths
+    from edgeattr_convert.steps import steps_for
+    from edgeattr_runtimes.tensorrt_installed import gpu_present
+
+    with ProgressParts(quiet=data.quiet) as parts:
+        made = convert_bundle(
+            bundle,
+            target,
+            steps_for(families, precisions),
+            _material(bundle, data, parts),
+            Contract(max_drop=max_drop, min_speedup=min_speedup),
+            tell=lambda text: note(text, quiet=data.quiet),
+            tick=parts.tick,
+        )
+    note(f"report: {report_paths(target)[0]}", quiet=data.quiet)
+    if "tensorrt" in families and not gpu_present():
+        note(
+            "prepared for TensorRT: there is no NVIDIA GPU here, so the engine will be built on "
+            "the device, when the bundle is first loaded there",
+            quiet=data.quiet,
+        )
+    return made
+
+
+def _check(model: str, precisions: list[str], to: list[str] | None, calib: str | None) -> None:
+    """Refuse what cannot be meant before anything long begins."""
+    if not precisions and not model.endswith(".pt"):
+        raise UsageError("say what to make: --fp16, --int8 --calib NAME:DIR, or both")
+    if "int8" in precisions and not calib:
         raise UsageError(
             "--int8 needs images to calibrate on and to prove itself on: pass --calib NAME:DIR, "
-            "for example --calib peta:/data/PETA; --fp16 needs none"
+            "for example --calib peta:/data/PETA, or a folder of crops or a video with --eval "
+            "NAME:DIR beside it; --fp16 needs none"
         )
-    checkpoint = Path(model) if model.endswith(".pt") else None
-    if not (fp16 or int8 or checkpoint):
-        raise UsageError("say what to make: --fp16, --int8 --calib NAME:DIR, or both")
-    target = out or _target(model)
+    for family in to or []:
+        if family not in ("onnx", "openvino", "tensorrt"):
+            raise UsageError(f"--to {family}: there are onnx, openvino, tensorrt")
+
+
+def _families() -> list[str]:
+    """The families of variants that this machine can run."""
+    from edgeattr_runtimes.tensorrt_installed import gpu_present
+
+    openvino = ["openvino"] if importlib.util.find_spec("openvino") else []
+    return ["onnx", *openvino, *(["tensorrt"] if gpu_present() else [])]
+
+
+def _target(model: str, out: Path | None) -> Path:
+    from edgeattr import hub
+
+    target = out
+    if target is None and model == "default":
+        target = hub.home() / "bundles" / "default.edgeattr"
+    if target is None:
+        path = Path(model)
+        target = path.with_suffix(".edgeattr") if path.suffix == ".pt" else path
     if target.suffix != ".edgeattr":
         raise UsageError(f"--out {target}: a bundle's name ends in .edgeattr")
     if target.is_file():
         raise UsageError(f"{target} is a packed bundle; give --out another name to write to")
-    if checkpoint:
-        bundle = _from_checkpoint(checkpoint, target)
-    else:
-        bundle = Bundle.read(hub.resolve_bundle(model))
-    parts = _calibration(calib, allow_missing) if int8 and calib else None
-    bundle = _add(bundle, target, fp16, parts, max_drop, quiet)
-    note(f"wrote {bundle.path}: {', '.join(bundle.variants)}", quiet=quiet)
+    return target
 
 
-def _target(model: str) -> Path:
+@contextlib.contextmanager
+def _source(model: str, target: Path) -> Iterator[Bundle]:
+    """The bundle to convert; a checkpoint is first made one, in a folder for the time being."""
     from edgeattr import hub
+    from edgeattr.bundle import Bundle
 
-    if model == "default":
-        return hub.home() / "bundles" / "default.edgeattr"
-    path = Path(model)
-    return path.with_suffix(".edgeattr") if path.suffix == ".pt" else path
-
-
-def _from_checkpoint(path: Path, target: Path) -> Bundle:
+    if not model.endswith(".pt"):
+        yield Bundle.read(hub.resolve_bundle(model))
+        return
     try:
         from edgeattr_train.checkpoint import load_checkpoint
     except ImportError as error:
         raise MissingDependency(
             error.name or "torch", extra="train", purpose="read a checkpoint"
         ) from error
-    from edgeattr_convert.build import bundle_from_checkpoint
+    from edgeattr_convert.export import bundle_from_checkpoint
 
-    return bundle_from_checkpoint(load_checkpoint(path), target, target.stem)
+    checkpoint = load_checkpoint(Path(model))
+    with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
+        yield bundle_from_checkpoint(checkpoint, Path(folder) / target.name, target.stem)
 
 
-def _calibration(spec: str, allow_missing: bool) -> Parts:
-    """What INT8 is calibrated on, and what it is proven on."""
-    from edgeattr_train.datasets import open_dataset
+def _material(bundle: Bundle, data: _Data, parts: ProgressParts) -> Material:
+    """The images to calibrate on, checked, and those to prove variants on."""
+    from edgeattr_convert.conversion import Material
 
-    return (
-        open_dataset(spec, "train", allow_missing=allow_missing),
-        open_dataset(spec, "val", allow_missing=allow_missing),
+    held = _held(data)
+    if data.calib is None:
+        return Material(held=held)
+    calibration = _calibration(bundle, data.calib, data, parts)
+    for warning in calibration.warnings:
+        note(f"warning: {warning}")
+    return Material(calibration=calibration, held=held)
+
+
+def _held(data: _Data) -> AttributeDataset | None:
+    from edgeattr_train.datasets import is_spec, open_dataset
+
+    spec = data.evaluation or data.calib
+    if spec is None:
+        return None
+    if data.evaluation is None and not is_spec(spec):
+        raise UsageError(
+            f"--calib {spec} has no labels to prove a variant on: pass --eval NAME:DIR beside it, "
+            "for example --eval peta:/data/PETA"
+        )
+    return open_dataset(spec, "val", allow_missing=data.allow_missing)
+
+
+def _calibration(bundle: Bundle, calib: str, data: _Data, parts: ProgressParts) -> Calibration:
+    from edgeattr_convert.calibration import (
+        calibration_from_dataset,
+        calibration_from_folder,
+        calibration_from_video,
     )
+    from edgeattr_convert.calibration_checks import checked
+    from edgeattr_train.datasets import is_spec, open_dataset
 
+    size = bundle.input.height, bundle.input.width
+    if is_spec(calib):
+        train = open_dataset(calib, "train", allow_missing=data.allow_missing)
+        found = calibration_from_dataset(train, *size)
+    elif Path(calib).is_file():
+        from edgeattr.cli.run import open_detector
 
-def _add(
-    bundle: Bundle, target: Path, fp16: bool, parts: Parts | None, max_drop: float, quiet: bool
-) -> Bundle:
-    from edgeattr_convert.build import Int8Options, add_fp16, add_int8
-
-    def report(text: str) -> None:
-        note(text, quiet=quiet)
-
-    if fp16:
-        bundle = add_fp16(bundle, target, report)
-    if parts:
-        bundle = add_int8(bundle, target, *parts, Int8Options(max_drop=max_drop), report)
-    return bundle
+        detector = open_detector(data.detector, data.quiet)
+        found = calibration_from_video(Path(calib), detector, *size, tick=parts.tick)
+    else:
+        found = calibration_from_folder(Path(calib), *size)
+    return checked(found, bundle)

@@ -16,7 +16,9 @@ _PACKAGES = {  # distribution -> (what for, how to get it)
     "onnxruntime": ("inference on the CPU", "pip install edgeattr"),
     "trackers": ("following people", "pip install edgeattr"),
     "av": ("writing MP4 files", "pip install edgeattr"),
+    "openvino": ("inference on Intel processors", 'pip install "edgeattr[openvino]"'),
     "onnx": ("converting models", 'pip install "edgeattr[convert]"'),
+    "nncf": ("INT8 for OpenVINO", 'pip install "edgeattr[convert]"'),
     "torch": ("training models", 'pip install "edgeattr[train]"'),
     "torchvision": ("training models", 'pip install "edgeattr[train]"'),
 }
@@ -29,17 +31,23 @@ def doctor() -> None:
     """
     import edgeattr
     from edgeattr import hub
-    from edgeattr_runtimes.onnx_engine import available_cores
+    from edgeattr_runtimes import ENGINES, available, remedy
+    from edgeattr_runtimes.device import device_name
 
     typer.echo(
-        f"edgeattr {edgeattr.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}, {available_cores()} cores"
+        f"edgeattr {edgeattr.__version__}, Python {platform.python_version()}, {device_name()}"
     )
-    for name, (purpose, remedy) in _PACKAGES.items():
+    for name, (purpose, cure) in _PACKAGES.items():
         try:
             typer.echo(f"  ok       {name} {importlib.metadata.version(name)}: {purpose}")
         except importlib.metadata.PackageNotFoundError:
-            typer.echo(f"  missing  {name}: {purpose}; {remedy}")
+            typer.echo(f"  missing  {name}: {purpose}; {cure}")
+    ready = available()
+    for engine in ENGINES:
+        if engine in ready:
+            typer.echo(f"  ok       engine {engine}")
+        else:
+            typer.echo(f"  missing  engine {engine}: {remedy(engine)}")
     detector = hub.cached("yolox_nano")
     state = detector or "not downloaded; edgeattr models pull yolox_nano"
     typer.echo(f"  detector yolox_nano: {state}")

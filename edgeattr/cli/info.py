@@ -11,7 +11,7 @@ import typer
 from edgeattr.cli.options import ModelArgument
 
 if TYPE_CHECKING:
-    from edgeattr.bundle import Bundle
+    from edgeattr.bundle import Bundle, Variant
     from edgeattr.schema import AttributeSchema
 
 __all__ = ["info"]
@@ -36,10 +36,9 @@ def info(
     for line in (*_head(bundle), "", *_attributes(bundle.schema), "", "variants"):
         typer.echo(line)
     for name, variant in bundle.variants.items():
-        typer.echo(
-            f"  {name:<12} {sizes[name] / 2**20:6.1f} MiB{_scores(variant.metrics)}  "
-            f"{variant.verdict}"
-        )
+        typer.echo(f"  {name:<14} {sizes[name] / 2**20:6.1f} MiB{_scores(variant.metrics)}")
+        for line in _proof(variant):
+            typer.echo(f"  {'':<14} {line}")
 
 
 def _head(bundle: Bundle) -> list[str]:
@@ -69,6 +68,24 @@ def _attributes(schema: AttributeSchema) -> list[str]:
         "attributes (* reported only with --include-sensitive)",
         *(f"  {group:<12} {', '.join(names)}" for group, names in groups.items()),
     ]
+
+
+def _proof(variant: Variant) -> list[str]:
+    """What its conversion found out, in lines."""
+    lines = [f"from {variant.parent}: {variant.verdict}"]
+    if calibration := variant.calibration:
+        where = " ".join(
+            str(calibration[key])
+            for key in ("dataset", "split", "folder", "video")
+            if key in calibration
+        )
+        lines.append(f"calibrated on {calibration['images']} images of {where}")
+    if speed := variant.speed:
+        lines.append(
+            f"{speed['crops_per_second']:.0f} crops/s at batch {speed['batch']}, "
+            f"{speed['latency_ms']:.1f} ms alone, on {speed['device']}"
+        )
+    return lines
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:

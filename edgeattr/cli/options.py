@@ -23,7 +23,7 @@ Model = Annotated[
 ModelArgument = Annotated[
     str, typer.Argument(metavar="[M]", help="A bundle, or `default`: the one that ships.")
 ]
-Runtime = Annotated[str, typer.Option(help="`auto` or `onnxruntime`.")]
+Runtime = Annotated[str, typer.Option(help="`auto`, `onnxruntime`, `openvino` or `tensorrt`.")]
 Precision = Annotated[str, typer.Option(help="`auto`, `fp32`, `fp16` or `int8`.")]
 Data = Annotated[
     str,

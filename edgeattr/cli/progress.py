@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["ProgressLine", "note"]
+__all__ = ["ProgressLine", "ProgressParts", "note"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -67,3 +67,45 @@ class ProgressLine:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+class ProgressParts:
+    """A context manager that shows one part of long work after the other.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._title: str | None = None
+        self._line: ProgressLine | None = None
+
+    def tick(self, title: str, done: int, total: int) -> None:
+        """Say how much of a part is done; a new title ends the part before."""
+        if title != self._title:
+            self.close()
+            self._title = title
+            self._line = ProgressLine(title, total, quiet=self._quiet)
+            self._line.__enter__()
+        assert self._line is not None
+        self._line.update(done, total=total)
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """End the part that is shown."""
+        if self._line:
+            self._line.__exit__(None, None, None)
+        self._title = self._line = None
+
+    def __enter__(self) -> ProgressParts:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

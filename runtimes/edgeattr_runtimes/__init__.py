@@ -1,6 +1,13 @@
 """Engines that run a bundle's variants, one module each, behind one Protocol."""
 
-from edgeattr_runtimes.choose import ENGINES, available, choose, open_runtime
+from edgeattr_runtimes.choose import (
+    ENGINES,
+    available,
+    choose,
+    open_runtime,
+    open_variant,
+    remedy,
+)
 from edgeattr_runtimes.protocol import Outputs, Runtime, RuntimeInfo
 
 __all__ = [
@@ -11,4 +18,6 @@ __all__ = [
     "available",
     "choose",
     "open_runtime",
+    "open_variant",
+    "remedy",
 ]

@@ -12,28 +12,51 @@ import numpy as np
 
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.errors import BundleError, RuntimeFailure, UsageError
+from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.protocol import Runtime
+from edgeattr_runtimes.tensorrt_installed import gpu_present
 
-__all__ = ["ENGINES", "available", "choose", "open_runtime"]
+__all__ = [
+    "ENGINES",
+    "available",
+    "check_golden",
+    "choose",
+    "open_runtime",
+    "open_variant",
+    "remedy",
+]
 
 ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {  # name -> (package that must be installed, "module:class")
+    {  # name -> (package that must be installed, "module:class"), best first
+        "tensorrt": ("tensorrt", "edgeattr_runtimes.tensorrt_engine:TensorrtEngine"),
+        "openvino": ("openvino", "edgeattr_runtimes.openvino_engine:OpenvinoEngine"),
         "onnxruntime": ("onnxruntime", "edgeattr_runtimes.onnx_engine:OnnxEngine"),
     }
 )
-_FAMILY = {"onnxruntime": "onnx"}
+_FAMILIES = {  # engine -> families of variants that it runs, its own first
+    "tensorrt": ("tensorrt",),
+    "openvino": ("openvino", "onnx"),
+    "onnxruntime": ("onnx",),
+}
 _PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs, which lack fp16 arithmetic
+_NO_ATTENTION = ("tensorrt",)  # engines that give the logits alone
 
 
 def available() -> tuple[str, ...]:
-    """Engines whose package is installed, best first."""
+    """Engines that can run here, best first: the package is installed, and a GPU where need be."""
     return tuple(
-        name for name, (package, _) in ENGINES.items() if importlib.util.find_spec(package)
+        name
+        for name, (package, _) in ENGINES.items()
+        if importlib.util.find_spec(package) and (name != "tensorrt" or gpu_present())
     )
 
 
 def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tuple[str, Variant]:
     """Pick the engine and the variant.
+
+    By itself (``auto``) an engine takes only variants that were made, and proven, for it. Of these
+    TensorRT's come first, then INT8 unless it was measured to be slower on this very device; of
+    several, the one that was measured to be the fastest here.
 
     Args:
         bundle: the model.
@@ -42,7 +65,7 @@ def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tu
 
     Raises:
         UsageError: no such engine or precision.
-        RuntimeFailure: the engine is not installed.
+        RuntimeFailure: the engine cannot run here.
         BundleError: the bundle has no such variant.
     """
     if runtime != "auto" and runtime not in ENGINES:
@@ -52,18 +75,45 @@ def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tu
     if precision != "auto" and precision not in _PRECISIONS:
         raise UsageError(f"no precision {precision!r}; there are: auto, {', '.join(_PRECISIONS)}")
     installed = available()
-    engines = installed if runtime == "auto" else (runtime,)
-    if not set(engines) & set(installed):
-        raise RuntimeFailure(f"runtime {runtime!r} is not installed here; see: edgeattr doctor")
+    if runtime != "auto" and runtime not in installed:
+        raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {remedy(runtime)}")
     wanted = _PRECISIONS if precision == "auto" else (precision,)
-    for engine in engines:
-        for level in wanted:
-            variant = bundle.variants.get(f"{_FAMILY[engine]}-{level}")
-            if variant:
-                return engine, variant
-    raise BundleError(
-        f"{bundle.path or bundle.name} has no {precision} variant for {', '.join(engines)}; it "
-        f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
+    if runtime == "auto":
+        pairs = [(engine, _FAMILIES[engine][0]) for engine in installed]
+    else:
+        pairs = [(runtime, family) for family in _FAMILIES[runtime]]
+    found = [
+        (engine, bundle.variants[name])
+        for level in wanted
+        for engine, family in pairs
+        if (name := f"{family}-{level}") in bundle.variants
+    ]
+    if not found:
+        engines = ", ".join(installed) if runtime == "auto" else runtime
+        raise BundleError(
+            f"{bundle.path or bundle.name} has no {precision} variant for {engines}; it "
+            f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
+        )
+    device = device_name()
+    return min(found, key=lambda pair: _rank(pair[0], pair[1], device))
+
+
+def remedy(engine: str) -> str:
+    """What to do so that an engine of :data:`ENGINES` can run here."""
+    if importlib.util.find_spec(ENGINES[engine][0]):
+        return "there is no NVIDIA GPU, or no driver for it; see: edgeattr doctor"
+    extra = "" if engine == "onnxruntime" else f"[{engine}]"
+    return f'install it: pip install "edgeattr{extra}"'
+
+
+def _rank(engine: str, variant: Variant, device: str) -> tuple[float, ...]:
+    """The smaller the better; see :func:`choose`."""
+    here = variant.speed if variant.speed.get("device") == device else {}
+    return (
+        engine != "tensorrt",
+        here.get("speedup", 1.0) < 1.0,
+        _PRECISIONS.index(variant.precision),
+        -here.get("crops_per_second", 0.0),
     )
 
 
@@ -73,25 +123,49 @@ def open_runtime(
     precision: str = "auto",
     *,
     threads: int | None = None,
+    attention: bool = False,
 ) -> Runtime:
     """Open a bundle on the best engine, and refuse to serve wrong answers.
 
     The variant's answers on the bundle's golden crops must agree with the reference within the
     tolerance that its conversion measured.
 
+    Args:
+        bundle: the model.
+        runtime: see :func:`choose`.
+        precision: see :func:`choose`.
+        threads: that one call may use; all cores where absent.
+        attention: whether the outputs hold the attention masks.
+
     Raises:
         UsageError, RuntimeFailure, BundleError: as :func:`choose`, or the file is damaged, or
-            the answers differ.
+            the answers differ; UsageError also where attention was asked of what has none.
     """
     engine, variant = choose(bundle, runtime, precision)
-    module, _, name = ENGINES[engine][1].partition(":")
-    build: Any = getattr(importlib.import_module(module), name)
-    opened: Runtime = build(bundle, variant, threads=threads)
+    opened = open_variant(bundle, variant, engine, threads=threads, attention=attention)
     try:
         check_golden(bundle, variant, opened)
     except BaseException:
         opened.close()
         raise
+    return opened
+
+
+def open_variant(
+    bundle: Bundle,
+    variant: Variant,
+    engine: str,
+    *,
+    threads: int | None = None,
+    attention: bool = False,
+) -> Runtime:
+    """Open one variant on one engine, as it is: :func:`open_runtime` without the comparison."""
+    module, _, name = ENGINES[engine][1].partition(":")
+    build: Any = getattr(importlib.import_module(module), name)
+    if attention and engine in _NO_ATTENTION:
+        raise UsageError(f"{engine} gives no attention masks; use --runtime onnxruntime")
+    options = {"attention": True} if attention else {}
+    opened: Runtime = build(bundle, variant, threads=threads, **options)
     return opened
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,8 @@ import numpy.typing as npt
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.closing import Closing
 from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
-from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
+from edgeattr_runtimes.device import available_cores
+from edgeattr_runtimes.protocol import ATTENTION, Outputs, RuntimeInfo, check_crops, check_masks
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -76,13 +76,6 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
-def available_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class OnnxEngine(Closing):
     """A variant loaded into ONNX Runtime.
 
@@ -90,15 +83,30 @@ class OnnxEngine(Closing):
         bundle: the model.
         variant: one of its ``onnx-*`` variants.
         threads: that one call may use; all cores where absent.
+        attention: whether outputs hold the attention masks.
+
+    Raises:
+        UsageError: the variant has no attention masks, or threads is not a whole number from 1.
+        RuntimeFailure: ONNX Runtime cannot open the file.
     """
 
-    def __init__(self, bundle: Bundle, variant: Variant, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        variant: Variant,
+        *,
+        threads: int | None = None,
+        attention: bool = False,
+    ) -> None:
         self._height, self._width = bundle.input.height, bundle.input.width
         self._attributes = len(bundle.schema)
         self._precision = variant.precision
-        self._threads = thread_count(threads or None)
+        self._threads = thread_count(threads)
         self._session: Any = open_session(bundle.read_file(variant), self._threads)
         self._input = self._session.get_inputs()[0].name
+        names = [output.name for output in self._session.get_outputs()]
+        masks = sorted(name for name in names if name.startswith(ATTENTION))
+        self._masks = check_masks(masks, bundle) if attention else []
 
     def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
@@ -106,16 +114,23 @@ class OnnxEngine(Closing):
         if session is None:
             raise RuntimeFailure("this model was closed; load it again")
         check_crops(crops, self._height, self._width)
-        logits = np.empty((len(crops), self._attributes), np.float32)
-        for start in range(0, len(crops), _MAX_BATCH):
-            part = np.ascontiguousarray(crops[start : start + _MAX_BATCH])
-            try:
-                logits[start : start + len(part)] = session.run(["logits"], {self._input: part})[0]
-            except Exception as error:  # ONNX Runtime's exceptions share no public base class
-                raise RuntimeFailure(
-                    f"ONNX Runtime failed on {len(part)} crops: {error}"
-                ) from error
-        return Outputs(logits)
+        parts = [
+            self._run(session, np.ascontiguousarray(crops[start : start + _MAX_BATCH]))
+            for start in range(0, len(crops), _MAX_BATCH)
+        ]
+        if not parts:
+            return Outputs(np.empty((0, self._attributes), np.float32))
+        logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
+        return Outputs(logits, tuple(masks))
+
+    def _run(self, session: Any, part: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        try:
+            found: list[npt.NDArray[np.float32]] = session.run(
+                ["logits", *self._masks], {self._input: part}
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise RuntimeFailure(f"ONNX Runtime failed on {len(part)} crops: {error}") from error
+        return found
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""

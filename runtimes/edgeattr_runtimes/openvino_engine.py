@@ -15,7 +15,7 @@ from edgeattr.bundle import Bundle, Variant
 from edgeattr.closing import Closing
 from edgeattr.errors import MissingDependency, RuntimeFailure
 from edgeattr_runtimes.onnx_engine import thread_count
-from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
+from edgeattr_runtimes.protocol import ATTENTION, Outputs, RuntimeInfo, check_crops, check_masks
 
 __all__ = ["OpenvinoEngine", "compile_network", "read_network"]
 
@@ -23,11 +23,12 @@ _BATCHES = (16, 4, 1)  # crops a run: fixed shapes run faster than a free one, a
 _IR_XML, _IR_BIN = "model.xml", "model.bin"  # inside the file of an openvino-* variant
 
 
-def read_network(content: bytes) -> Any:
-    """The network in a variant's file, an ``openvino.Model`` whose only output is the logits.
+def read_network(content: bytes, *, attention: bool = False) -> Any:
+    """The network in a variant's file, an ``openvino.Model`` whose first output is the logits.
 
     Args:
         content: a zip of an OpenVINO IR (``model.xml``, ``model.bin``), or an ONNX file.
+        attention: whether outputs with attention masks stay; what only they need is dropped else.
 
     Raises:
         MissingDependency: OpenVINO is not installed.
@@ -42,9 +43,10 @@ def read_network(content: bytes) -> Any:
                 model = core.read_model(archive.read(_IR_XML), openvino.Tensor(weights))
         else:
             model = core.read_model(content)
-        for result in list(model.get_results()):
-            if "logits" not in result.output(0).get_names():
-                model.remove_result(result)
+        if not attention:
+            for result in list(model.get_results()):
+                if "logits" not in result.output(0).get_names():
+                    model.remove_result(result)
         return model
     except (RuntimeError, KeyError, zipfile.BadZipFile) as error:
         raise RuntimeFailure(f"OpenVINO cannot read the model: {error}") from error
@@ -85,14 +87,28 @@ class OpenvinoEngine(Closing):
         bundle: the model.
         variant: one of its ``openvino-*`` or ``onnx-*`` variants.
         threads: that one call may use; all cores where absent.
+        attention: whether outputs hold the attention masks.
+
+    Raises:
+        MissingDependency: OpenVINO is not installed.
+        UsageError: the variant has no attention masks, or threads is not a whole number from 1.
+        RuntimeFailure: OpenVINO cannot read or compile the file.
     """
 
-    def __init__(self, bundle: Bundle, variant: Variant, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        variant: Variant,
+        *,
+        threads: int | None = None,
+        attention: bool = False,
+    ) -> None:
         self._height, self._width = bundle.input.height, bundle.input.width
         self._attributes = len(bundle.schema)
         self._precision = variant.precision
         self._threads = thread_count(threads)
-        self._model: Any = read_network(bundle.read_file(variant))
+        self._model: Any = read_network(bundle.read_file(variant), attention=attention)
+        self._outputs = _output_names(self._model, bundle, attention)
         self._compiled: dict[int, Any] = {}
         self._idle: dict[int, queue.SimpleQueue[Any]] = {n: queue.SimpleQueue() for n in _BATCHES}
         self._lock = threading.Lock()
@@ -103,14 +119,15 @@ class OpenvinoEngine(Closing):
         if self._model is None:
             raise RuntimeFailure("this model was closed; load it again")
         check_crops(crops, self._height, self._width)
-        logits = np.empty((len(crops), self._attributes), np.float32)
-        start = 0
+        parts, start = [], 0
         while start < len(crops):
             batch = next(size for size in _BATCHES if size <= len(crops) - start)
-            part = np.ascontiguousarray(crops[start : start + batch])
-            logits[start : start + batch] = self._run(part)
+            parts.append(self._run(np.ascontiguousarray(crops[start : start + batch])))
             start += batch
-        return Outputs(logits)
+        if not parts:
+            return Outputs(np.empty((0, self._attributes), np.float32))
+        logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
+        return Outputs(logits, tuple(masks))
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
@@ -129,7 +146,7 @@ class OpenvinoEngine(Closing):
             self._compiled.clear()
             self._idle = {size: queue.SimpleQueue() for size in _BATCHES}
 
-    def _run(self, part: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _run(self, part: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         """One batch of a size that is compiled, by a request that no other thread holds."""
         idle = self._idle[len(part)]
         try:
@@ -138,7 +155,7 @@ class OpenvinoEngine(Closing):
             request = self._compile(len(part)).create_infer_request()
         try:
             request.infer({0: part}, share_inputs=True)
-            found: npt.NDArray[np.float32] = request.get_output_tensor(0).data.copy()
+            found = [request.get_tensor(name).data.copy() for name in self._outputs]
         except RuntimeError as error:
             raise RuntimeFailure(f"OpenVINO failed on {len(part)} crops: {error}") from error
         idle.put(request)
@@ -151,6 +168,13 @@ class OpenvinoEngine(Closing):
             if batch not in self._compiled:
                 self._compiled[batch] = compile_network(self._model, batch, self._threads)
             return self._compiled[batch]
+
+
+def _output_names(model: Any, bundle: Bundle, attention: bool) -> list[str]:
+    """Logits, then the masks that were asked for, the finest scale first."""
+    names = {name for output in model.outputs for name in output.get_names()}
+    masks = sorted(name for name in names if name.startswith(ATTENTION))
+    return ["logits", *check_masks(masks, bundle)] if attention else ["logits"]
 
 
 def _openvino() -> Any:

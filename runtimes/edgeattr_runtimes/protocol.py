@@ -9,9 +9,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError
+from edgeattr.bundle import Bundle
+from edgeattr.errors import InputError, UsageError
 
-__all__ = ["Outputs", "Runtime", "RuntimeInfo", "check_crops"]
+__all__ = ["ATTENTION", "Outputs", "Runtime", "RuntimeInfo", "check_crops", "check_masks"]
+
+ATTENTION = "attention_"  # what the names of outputs with masks start with
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +22,8 @@ class Outputs:
     """What a model gives for N crops."""
 
     logits: npt.NDArray[np.float32]  # [N, C]
-    attention: npt.NDArray[np.float32] | None = None  # [N, S, C, h, w], where the variant has it
+    attention: tuple[npt.NDArray[np.float32], ...] = ()
+    """Masks, [N, C, h, w] for each scale, the finest first; only where they were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +81,17 @@ def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
         raise InputError(f"crops are {got}; expected a NumPy array of uint8, 0..255, BGR")
     if crops.ndim != 4 or crops.shape[1:] != (height, width, 3):
         raise InputError(f"crops have shape {crops.shape}; expected [N, {height}, {width}, 3]")
+
+
+def check_masks(names: list[str], bundle: Bundle) -> list[str]:
+    """The names of a file's outputs with attention masks, if there are any.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not names:
+        raise UsageError(
+            f"{bundle.path or bundle.name} gives no attention masks: its model has none, or it "
+            "was exported by an older version of edgeattr"
+        )
+    return names

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from edgeattr.errors import MissingDependency, RuntimeFailure
 
-__all__ = ["import_installed"]
+__all__ = ["gpu_present", "import_installed"]
+
+_NODES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetsons, WSL
+
+
+def gpu_present() -> bool:
+    """Whether the system shows an NVIDIA GPU with a driver, told without loading CUDA."""
+    return any(Path(node).exists() for node in _NODES)
 
 
 def import_installed(name: str) -> Any:

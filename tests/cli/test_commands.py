@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -229,14 +230,60 @@ def test_convert_fp16_alone_makes_the_default_faster_to_move(tmp_path: Path) -> 
 def test_convert_refuses_what_it_cannot_prove(tiny_peta: Path, tmp_path: Path) -> None:
     assert "--calib" in _edgeattr("convert", "--int8", code=2).stderr
     _edgeattr("convert", code=2)
-    _edgeattr("convert", "--fp16", "--to", "tensorrt", code=2)
+    assert "there are onnx" in _edgeattr("convert", "--fp16", "--to", "coreml", code=2).stderr
     _edgeattr("convert", tmp_path / "none.edgeattr", "--fp16", code=1)
     copy = tmp_path / "copy.edgeattr"
     shutil.copytree(default_bundle(), copy)
-    before = (copy / "bundle.json").read_bytes()
-    done = _edgeattr("convert", copy, "--int8", "--calib", f"peta:{tmp_path}", code=1)
-    assert "PETA.mat is missing" in done.stderr
-    assert (copy / "bundle.json").read_bytes() == before
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    (tmp_path / "empty").mkdir()
+    known = f"peta:{tiny_peta}"
+    for calib, evaluation, code, said in (
+        (f"peta:{tmp_path}", None, 1, "PETA.mat is missing"),
+        (tmp_path / "none", known, 2, "none: no such folder of calibration images"),
+        (tmp_path / "empty", known, 1, "0 images (.bmp, .jpeg, .jpg, .png, .webp) under"),
+        (tiny_peta / "images", None, 2, "pass --eval NAME:DIR"),
+        (tiny_peta / "PETA.mat", known, 1, "PETA.mat: not a video"),
+    ):
+        more = [] if evaluation is None else ["--eval", evaluation]
+        arguments = ["--int8", "--calib", calib, "--detector", "motion", *more]
+        assert said in _edgeattr("convert", copy, *arguments, code=code).stderr
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> None:
+    out = tmp_path / "jetson.edgeattr"
+    done = _edgeattr("convert", "--fp16", "--to", "tensorrt", "--out", out)
+    assert "the engine will be built on the device" in done.stderr
+    assert "tensorrt-fp16" in _edgeattr("info", out).stdout
+    assert (tmp_path / "jetson.report.html").is_file()
+    assert "no NVIDIA GPU" in _edgeattr(
+        "predict", __file__, "--model", out, "--runtime", "tensorrt", code=1
+    ).stderr.replace('install it: pip install "edgeattr[tensorrt]"', "no NVIDIA GPU")
+
+
+def test_convert_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
+    """A truncated checkpoint, a file that is none, an ONNX file that no engine can read."""
+    cut, text = tmp_path / "cut.pt", tmp_path / "text.pt"
+    text.write_text("no checkpoint")
+    import torch
+
+    torch.save({"model": {"w": torch.zeros(1000)}}, cut)
+    cut.write_bytes(cut.read_bytes()[:2000])
+    for path in (cut, text, tmp_path / "none.pt"):
+        assert path.name in _edgeattr("convert", path, "--fp16", code=1).stderr
+        assert not path.with_suffix(".edgeattr").exists()
+    copy = tmp_path / "copy.edgeattr"
+    shutil.copytree(default_bundle(), copy)
+    (model,) = copy.glob("model-onnx-fp32-*")
+    whole = model.read_bytes()
+    model.write_bytes(whole[:100_000])
+    assert "is damaged: its SHA-256" in _edgeattr("convert", copy, "--fp16", code=1).stderr
+    index = json.loads((copy / "bundle.json").read_text())
+    index["variants"]["onnx-fp32"]["sha256"] = hashlib.sha256(whole[:100_000]).hexdigest()
+    (copy / "bundle.json").write_text(json.dumps(index))
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert "edgeattr: " in _edgeattr("convert", copy, "--fp16", code=1).stderr
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
 
 def test_train_then_use_the_bundle(tiny_peta: Path, tmp_path: Path) -> None:

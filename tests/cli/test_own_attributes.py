@@ -71,7 +71,8 @@ def test_train_evaluate_convert_and_run(
     assert [entry["name"] for entry in scores["per_attribute"]] == list(_NAMES)
     assert scores["mA"] > 90
 
-    _edgeattr("convert", path, "--fp16", "--int8", "--calib", data, "--max-drop", 5)
+    limits = ["--max-drop", 5, "--min-speedup", 0]
+    _edgeattr("convert", path, "--fp16", "--int8", "--to", "onnx", "--calib", data, *limits)
     assert set(Bundle.read(path).variants) == {"onnx-fp32", "onnx-fp16", "onnx-int8"}
 
     image = tmp_path / "person.png"

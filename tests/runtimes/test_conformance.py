@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,21 +10,73 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr.bundle import Bundle, Variant, variant_file
+from edgeattr.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.files import sha256_of
 from edgeattr.hub import default_bundle
-from edgeattr_runtimes import ENGINES, Runtime, available, onnx_engine, open_runtime
+from edgeattr_convert.steps import Job, steps_for
+from edgeattr_runtimes import (
+    ENGINES,
+    Runtime,
+    available,
+    onnx_engine,
+    open_runtime,
+    open_variant,
+    remedy,
+)
+from edgeattr_runtimes.choose import check_golden
 from edgeattr_runtimes.onnx_engine import _int8_overflows
 
-_CASES = [(engine, precision) for engine in ENGINES for precision in ("fp32", "int8")]
+_CASES = {  # what runs -> engine and variant
+    f"{engine}:{variant}": (engine, variant)
+    for engine, variants in {
+        "onnxruntime": ("onnx-fp32", "onnx-fp16", "onnx-int8"),
+        "openvino": ("onnx-fp32", "onnx-int8", "openvino-fp16", "openvino-int8"),
+        "tensorrt": ("tensorrt-fp16", "tensorrt-int8"),
+    }.items()
+    for variant in variants
+}
 
 
-@pytest.fixture(scope="module", params=_CASES, ids="-".join)
-def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
-    engine, precision = request.param
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The default model with every variant, quantized for OpenVINO on its golden crops alone."""
+    bundle = Bundle.read(default_bundle())
+    folder = tmp_path_factory.mktemp("variants")
+    source = folder / "source.onnx"
+    source.write_bytes(bundle.read_file(bundle.variants["onnx-fp32"]))
+    job = Job(source=source, folder=folder, crops=bundle.golden.crops)
+    files = {}
+    for step in steps_for(["onnx", "openvino"], ["fp16", "int8"]):
+        if step.makes not in bundle.variants:
+            draft = next(step.drafts(job))
+            digest = sha256_of(draft.file)
+            name = variant_file(step.makes, digest, draft.file.suffix)
+            tolerance = step.tolerance or 3.0  # six crops make poor ranges
+            bundle = bundle.with_variant(
+                Variant(
+                    engine=step.family, precision=step.precision, file=name, sha256=digest,
+                    parent=step.requires, parity=0.0, tolerance=tolerance,
+                )
+            )  # fmt: skip
+            files[name] = draft.file
+    return bundle.write(folder / "default.edgeattr", files)
+
+
+@pytest.fixture(scope="module", params=list(_CASES))
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """An engine that can run here, and the name of a variant for it."""
+    engine, variant = _CASES[request.param]
     if engine not in available():
-        pytest.skip(f"{engine} is not installed")
-    with open_runtime(Bundle.read(default_bundle()), engine, precision) as opened:
+        pytest.skip(f"{engine} cannot run here: {remedy(engine)}")
+    return engine, variant
+
+
+@pytest.fixture(scope="module")
+def runtime(bundle: Bundle, case: tuple[str, str]) -> Iterator[Runtime]:
+    engine, variant = case
+    with open_variant(bundle, bundle.variants[variant], engine) as opened:
+        check_golden(bundle, bundle.variants[variant], opened)
         yield opened
 
 
@@ -32,11 +85,41 @@ def _crops(count: int) -> npt.NDArray[np.uint8]:
     return np.concatenate([golden] * (count // len(golden) + 1))[:count]
 
 
-def test_golden_answers(runtime: Runtime) -> None:
-    bundle = Bundle.read(default_bundle())
-    tolerance = bundle.variants[f"onnx-{runtime.describe().precision}"].tolerance
-    found = runtime.infer(bundle.golden.crops).logits
-    assert np.abs(found - bundle.golden.logits).max() <= tolerance
+def test_attention_is_given_where_it_is_asked_for(bundle: Bundle, case: tuple[str, str]) -> None:
+    engine, variant = case
+    if engine == "tensorrt":
+        with pytest.raises(UsageError, match="gives no attention masks"):
+            open_variant(bundle, bundle.variants[variant], engine, attention=True)
+        return
+    with open_variant(bundle, bundle.variants[variant], engine) as without:
+        plain = without.infer(_crops(19))
+    with open_variant(bundle, bundle.variants[variant], engine, attention=True) as opened:
+        found = opened.infer(_crops(19))
+    assert plain.attention == ()
+    assert [mask.shape for mask in found.attention] == [(19, 35, 18, 10), (19, 35, 9, 5)]
+    for mask in found.attention:
+        assert mask.dtype == np.float32
+        assert np.allclose(mask.sum((2, 3)), 1, atol=1e-3), "a softmax over the places"
+    assert np.abs(found.logits - plain.logits).max() < 2e-3
+
+
+def test_several_threads_get_their_own_answers(runtime: Runtime) -> None:
+    crops = _crops(6)
+    expected = runtime.infer(crops).logits
+    wrong: list[float] = []
+
+    def ask(index: int) -> None:
+        for _ in range(4):
+            part = runtime.infer(crops[index % 6 : index % 6 + 1]).logits
+            wrong.append(float(np.abs(part - expected[index % 6]).max()))
+
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wrong) == 32
+    assert max(wrong) < 0.05  # INT8 kernels differ a little by batch
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 64, 200])
@@ -77,7 +160,7 @@ def test_describe(runtime: Runtime) -> None:
 @pytest.mark.parametrize("engine", list(ENGINES))
 def test_close_is_final_and_may_be_repeated(engine: str) -> None:
     if engine not in available():
-        pytest.skip(f"{engine} is not installed")
+        pytest.skip(f"{engine} cannot run here: {remedy(engine)}")
     opened = open_runtime(Bundle.read(default_bundle()), engine)
     opened.close()
     opened.close()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgeattr.errors import InputError, UsageError
 from edgeattr.schema import Attribute, AttributeSchema
-from edgeattr_convert.build import bundle_from_checkpoint
+from edgeattr_convert.export import bundle_from_checkpoint
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.distillation import (
     DistillationOptions,

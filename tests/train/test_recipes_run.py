@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeattr_convert.build import bundle_from_checkpoint
+from edgeattr_convert.export import bundle_from_checkpoint
 from edgeattr_train.checkpoint import Checkpoint
 from edgeattr_train.datasets import AttributeDataset, open_dataset
 from edgeattr_train.learner import Learner

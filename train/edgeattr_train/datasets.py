@@ -18,7 +18,7 @@ from edgeattr.schema import AttributeSchema
 if TYPE_CHECKING:
     from edgeattr_train.annotations import Annotations
 
-__all__ = ["AttributeDataset", "cut", "open_dataset"]
+__all__ = ["AttributeDataset", "cut", "is_spec", "open_dataset"]
 
 _READERS = {
     "csv": "edgeattr_train.csv_folder:open_csv",
@@ -113,6 +113,12 @@ def open_dataset(spec: str, split: str, *, allow_missing: bool = False) -> Attri
     reader: Callable[[Path, str, str], Annotations]
     reader = getattr(importlib.import_module(module), function)
     return dataset_from_annotations(reader(directory, split, variant), allow_missing=allow_missing)
+
+
+def is_spec(text: str) -> bool:
+    """Whether a text names a data set, ``NAME[@VARIANT]:DIR``, and not a plain path."""
+    head, separator, _ = text.partition(":")
+    return bool(separator) and head.partition("@")[0] in _READERS
 
 
 def _parse(spec: str) -> tuple[str, str, Path]:

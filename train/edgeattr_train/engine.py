@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -26,6 +27,7 @@ from edgeattr_train.datasets import AttributeDataset
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.learner import Learner
 from edgeattr_train.loader import Batch, batches, training_order
+from edgeattr_train.pixels import statistics_of
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import Recipe
@@ -239,6 +241,10 @@ class Trainer:
         }
         return {key: None if math.isnan(value) else value for key, value in entry.items()}
 
+    @functools.cached_property
+    def _pixels(self) -> dict[str, list[float]]:
+        return statistics_of(self._train, self._recipe.height, self._recipe.width)
+
     def _deployable(self, scores: Scores) -> Checkpoint:
         facts = {
             "dataset": self._train.name,
@@ -249,6 +255,7 @@ class Trainer:
             "epoch": self._epoch,
             "mA": scores.mA,
             "f1": scores.f1,
+            "pixels": self._pixels,
             **self._learner.ancestry,
         }
         return Checkpoint(

@@ -1,0 +1,312 @@
+"""Conversion: every draft is proven on data and on this device; all hold, or nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.bundle import Bundle, Variant, variant_file
+from edgeattr.errors import ContractNotMet, UsageError
+from edgeattr.files import sha256_of
+from edgeattr.model import AttributeModel
+from edgeattr_convert.accuracy import Evaluation, evaluate_model, metrics_json
+from edgeattr_convert.calibration import Calibration, sample, sampled_crops
+from edgeattr_convert.contract import (
+    Contract,
+    accuracy_holds,
+    attribute_changes,
+    flips,
+    judged,
+)
+from edgeattr_convert.conversion_record import record_of, refusal
+from edgeattr_convert.proof import Proof, Speed
+from edgeattr_convert.report import write_report
+from edgeattr_convert.speed import compare_speed
+from edgeattr_convert.steps import Draft, Job, Step
+from edgeattr_convert.telling import Tell, Tick, no_tick, silent
+from edgeattr_runtimes import open_variant
+from edgeattr_runtimes.choose import check_golden
+from edgeattr_runtimes.tensorrt_installed import gpu_present
+from edgeattr_train.datasets import AttributeDataset
+
+__all__ = ["Material", "convert"]
+
+_TOLERANCE_FACTOR = 2.0  # INT8 kernels differ between devices: twice what was measured here
+_TOLERANCE_FLOOR = 0.5  # of an INT8 logit
+_JUDGED = 256  # held crops on which ways to quantize are compared
+_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
+_NOT_HERE = (
+    "there is no NVIDIA GPU here: parity and accuracy are ONNX Runtime's on the prepared file; the "
+    "engine is built on the device when the bundle is first loaded there, and its speed was not "
+    "measured"
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Material:
+    """What variants are made with and proven on."""
+
+    calibration: Calibration | None = None  # INT8 needs it
+    held: AttributeDataset | None = None  # not seen in calibration; INT8 needs it
+
+
+def convert(
+    bundle: Bundle,
+    target: Path,
+    steps: Sequence[Step],
+    material: Material,
+    contract: Contract | None = None,
+    *,
+    tell: Tell = silent,
+    tick: Tick = no_tick,
+) -> Bundle:
+    """Make variants and write the bundle that has them, and the report beside it.
+
+    Args:
+        bundle: has ``onnx-fp32``.
+        target: ``NAME.edgeattr``, where the bundle is written; it may be the bundle's own place.
+        steps: of :func:`edgeattr_convert.steps.steps_for`.
+        material: without data, FP16 is held to parity alone.
+        contract: what each variant must keep to.
+        tell: told what has been found.
+        tick: told how far each long part is.
+
+    Returns:
+        The bundle as it was written.
+
+    Raises:
+        BundleError, RuntimeFailure: ``onnx-fp32`` is damaged or answers wrongly.
+        ContractNotMet: at least one variant does not hold; the report says why, and what lies at
+            ``target`` stays as it is.
+        UsageError: INT8 without data.
+    """
+    contract = contract or Contract()
+    wants_data = [step.makes for step in steps if step.precision == "int8"]
+    if wants_data and (material.calibration is None or material.held is None):
+        raise UsageError(f"{', '.join(wants_data)}: INT8 needs images to calibrate on (--calib)")
+    first = bundle.variant("onnx-fp32")
+    with open_variant(bundle, first, "onnxruntime") as runtime:
+        check_golden(bundle, first, runtime)  # what is wrong already is not worth converting
+    with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
+        work = _Conversion(bundle, Path(folder), material, contract, tell, tick)
+        for step in steps:
+            work.run(step)
+        record = record_of(bundle.name, work.proofs, material.calibration, contract)
+        if record.met:
+            made = work.bundle.write(target, work.files)
+        crops = material.calibration.crops if material.calibration else None
+        write_report(record, target, crops)
+    if not record.met:
+        raise ContractNotMet(refusal(record, target))
+    return made
+
+
+class _Conversion:
+    """One run: the bundle as it grows, and what has been proven.
+
+    Args:
+        bundle: to start from.
+        folder: for everything that is not proven yet.
+        material, contract, tell, tick: of :func:`convert`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        folder: Path,
+        material: Material,
+        contract: Contract,
+        tell: Tell,
+        tick: Tick,
+    ) -> None:
+        self.bundle = bundle
+        self.files: dict[str, Path] = {}  # of the new variants, by their name in the bundle
+        self.proofs: list[Proof] = []
+        self._folder, self._material, self._contract = folder, material, contract
+        self._tell, self._tick = tell, tick
+
+    def run(self, step: Step) -> None:
+        """Take drafts until one holds or there are no more."""
+        self._tell(f"{step.makes}, from {step.requires}")
+        proof = None
+        for draft in step.drafts(self._job(step)):
+            trial, variant = self._try(step, draft)
+            proof, after = self._accuracy(step, draft, trial, variant)
+            if accuracy_holds(proof, self._contract):
+                speed = self._speed(step, trial, variant)
+                proof = judged(dataclasses.replace(proof, speed=speed), self._contract)
+                if proof.met:
+                    self._take(variant, draft.file, proof, after)
+                break
+            proof = judged(proof, self._contract)
+            self._tell(f"{step.makes}: {proof.verdict}")
+        assert proof is not None
+        self._tell(f"{step.makes}: {'met' if proof.met else 'NOT MET'}: {proof.verdict}")
+        self.proofs.append(proof)
+
+    def _job(self, step: Step) -> Job:
+        source = self._folder / "source.onnx"
+        source.write_bytes(self.bundle.read_file(self.bundle.variant(step.requires)))
+        calibration = self._material.calibration
+        crops, labels = self._judged
+        return Job(
+            source=source,
+            folder=self._folder,
+            crops=calibration.crops if calibration else None,
+            judged=crops,
+            labels=labels,
+            max_drop=self._contract.max_drop,
+            tell=self._tell,
+            tick=self._tick,
+        )
+
+    @functools.cached_property
+    def _judged(self) -> tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.int8] | None]:
+        """A sample of the held data, on which ways to quantize are compared."""
+        held = self._material.held
+        if held is None:
+            return None, None
+        crops = sampled_crops(held, *self._size, count=_JUDGED)
+        return crops, held.labels[sample(held.labels, _JUDGED)]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.bundle.input.height, self.bundle.input.width
+
+    def _try(self, step: Step, draft: Draft) -> tuple[Bundle, Variant]:
+        """A bundle to try the draft in, its parity measured."""
+        digest = sha256_of(draft.file)
+        calibration = self._material.calibration
+        variant = Variant(
+            engine=step.family,
+            precision=step.precision,
+            file=variant_file(step.makes, digest, draft.file.suffix),
+            sha256=digest,
+            parent=step.requires,
+            parity=float("nan"),
+            tolerance=0.0,
+            calibration=calibration.facts if calibration and step.precision == "int8" else {},
+        )
+        trial = self.bundle.with_variant(variant).write(
+            self._folder / "trial.edgeattr", {**self.files, variant.file: draft.file}
+        )
+        with open_variant(trial, variant, _engine(step.family)) as runtime:
+            logits = runtime.infer(self.bundle.golden.crops).logits
+        parity = float(np.abs(logits - self.bundle.golden.logits).max())
+        tolerance = step.tolerance
+        if tolerance is None:
+            tolerance = max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity)
+        return trial, dataclasses.replace(variant, parity=parity, tolerance=tolerance)
+
+    def _accuracy(
+        self, step: Step, draft: Draft, trial: Bundle, variant: Variant
+    ) -> tuple[Proof, Evaluation | None]:
+        """The proof without speed and verdict, and what the variant did on the held data."""
+        parent = self.bundle.variant(step.requires)
+        proof = Proof(
+            variant=step.makes,
+            parent=step.requires,
+            bytes=draft.file.stat().st_size,
+            parent_bytes=len(self.bundle.read_file(parent)),
+            parity=variant.parity,
+            tolerance=variant.tolerance,
+            layers=draft.layers,
+            tried=draft.tried,
+            notes=(*draft.notes, *((_NOT_HERE,) if _borrowed(step.family) else ())),
+        )
+        held = self._material.held
+        if held is None or not proof.parity <= proof.tolerance:  # NaN is refused too
+            return proof, None
+        before = self._before
+        after = self._evaluate(trial, variant, _engine(step.family))
+        proof = dataclasses.replace(
+            proof,
+            before=_facts(before, held),
+            after=_facts(after, held),
+            flips=flips(before, after),
+            attributes=attribute_changes(self.bundle.schema, before, after),
+        )
+        return proof, after
+
+    @functools.cached_property
+    def _before(self) -> Evaluation:
+        """What the float32 model does on the held data."""
+        return self._evaluate(self.bundle, self.bundle.variant("onnx-fp32"), "onnxruntime")
+
+    def _evaluate(self, bundle: Bundle, variant: Variant, engine: str) -> Evaluation:
+        held = self._material.held
+        assert held is not None
+
+        def progress(done: int, total: int) -> None:
+            self._tick(f"accuracy of {variant.name}", done, total)
+
+        with AttributeModel(bundle, open_variant(bundle, variant, engine)) as model:
+            return evaluate_model(model, held, progress=progress)
+
+    def _speed(self, step: Step, trial: Bundle, variant: Variant) -> Speed | None:
+        """Against the variant that it races, where both can run on its engine."""
+        if step.races is None or step.races not in trial.variants or _borrowed(step.family):
+            return None
+        engine = _engine(step.family)
+        other = trial.variant(step.races)
+        limit = self._contract.min_speedup if step.precision == "int8" else 0.0
+        crops = self.bundle.golden.crops
+        with (
+            open_variant(trial, other, engine) as parent,
+            open_variant(trial, variant, engine) as child,
+        ):
+            return compare_speed(parent, child, crops, limit=limit, tick=self._tick)
+
+    def _take(self, variant: Variant, file: Path, proof: Proof, after: Evaluation | None) -> None:
+        """The variant holds: it goes into the bundle."""
+        kept = self._folder / variant.file
+        kept.write_bytes(file.read_bytes())  # the next draft may take the file's name
+        held = self._material.held
+        metrics: dict[str, Any] = {}
+        if after is not None and held is not None:
+            metrics = {**_facts(after, held), "flips_percent": proof.flips}
+            parent = self.bundle.variant("onnx-fp32")
+            parent = dataclasses.replace(parent, metrics=_facts(self._before, held))
+            self.bundle = self.bundle.with_variant(parent)
+        speed = _rounded(proof.speed) if proof.speed else {}
+        proven = dataclasses.replace(
+            variant,
+            metrics=metrics,
+            speed=speed,
+            verdict=proof.verdict,
+            calibration={**variant.calibration, "ways": list(proof.notes)}
+            if variant.calibration
+            else {},
+        )
+        self.bundle = self.bundle.with_variant(proven)
+        self.files[variant.file] = kept
+
+
+def _engine(family: str) -> str:
+    return "onnxruntime" if _borrowed(family) else _ENGINES[family]
+
+
+def _borrowed(family: str) -> bool:
+    """Whether ONNX Runtime stands in for a family's engine, which cannot run here."""
+    return family == "tensorrt" and not gpu_present()
+
+
+def _facts(found: Evaluation, held: AttributeDataset) -> dict[str, Any]:
+    """Metrics, with what they were measured on."""
+    about = {"dataset": held.name, "split": held.split, "images": len(held)}
+    return {**about, **metrics_json(found.scores)}
+
+
+def _rounded(speed: Speed) -> dict[str, Any]:
+    return {
+        key: round(value, 3) if isinstance(value, float) else value
+        for key, value in dataclasses.asdict(speed).items()
+    }

@@ -1,0 +1,51 @@
+"""A conversion summed up: the record for the report, and the refusal for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeattr import __version__
+from edgeattr_convert.calibration import Calibration
+from edgeattr_convert.contract import Contract
+from edgeattr_convert.proof import ConversionRecord, Proof
+from edgeattr_convert.report import report_paths
+from edgeattr_runtimes.device import device_name
+
+__all__ = ["record_of", "refusal"]
+
+
+def record_of(
+    model: str, proofs: Sequence[Proof], calibration: Calibration | None, contract: Contract
+) -> ConversionRecord:
+    """The record of a conversion that has just ended, and is written if all of it holds."""
+    met = all(proof.met for proof in proofs)
+    facts = dict(calibration.facts) if calibration else {}
+    if calibration and calibration.warnings:
+        facts["warnings"] = " ".join(calibration.warnings)
+    return ConversionRecord(
+        model=model,
+        version=__version__,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        device=device_name(),
+        max_drop=contract.max_drop,
+        min_speedup=contract.min_speedup,
+        met=met,
+        written=met,
+        proofs=tuple(proofs),
+        calibration=facts,
+    )
+
+
+def refusal(record: ConversionRecord, target: Path) -> str:
+    """Why nothing was written, and how to go on."""
+    lines = ["the contract is not met, and nothing was written"]
+    for proof in record.proofs:
+        if not proof.met:
+            lines += [f"{proof.variant}: {proof.verdict}", *(f"  {line}" for line in proof.advice)]
+    held = [proof.variant for proof in record.proofs if proof.met]
+    if held:
+        lines.append(f"{', '.join(held)} would hold: choose with --to")
+    html, _ = report_paths(target)
+    return "\n".join([*lines, f"report: {html}"])

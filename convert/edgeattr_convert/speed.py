@@ -1,0 +1,106 @@
+"""How fast a variant is beside its parent: both timed in turns, in one run, on this device.
+
+Other work on the machine slows both alike while they take turns, so their ratio is steadier than
+either time. Turns go on until the ratio's confidence interval is narrow or the limit that is
+asked for lies outside of it.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr_convert.proof import Speed
+from edgeattr_convert.telling import Tick, no_tick
+from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.protocol import Runtime
+
+__all__ = ["compare_speed"]
+
+_BATCH = 8  # crops a call: people in a frame
+_FEWEST = 15  # turns
+_MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
+_LOOK_SECONDS = 8.0  # of turns, where speed is only told
+_NARROW = 0.04  # width of the interval, as a share of the ratio, at which turns may end
+_RESAMPLES = 2000  # of the bootstrap
+_EVEN = (0.025, 0.975)  # quantiles: a 95 % interval
+
+_Times = list[list[float]]  # for each turn: parent and child, batch and single; seconds
+
+
+def compare_speed(
+    parent: Runtime,
+    child: Runtime,
+    crops: npt.NDArray[np.uint8],
+    *,
+    limit: float = 0.0,
+    seconds: float | None = None,
+    tick: Tick = no_tick,
+) -> Speed:
+    """Time two runtimes in turns.
+
+    Args:
+        parent: the one to compare with.
+        child: the one that is judged.
+        crops: uint8 [n, H, W, 3], n at least 1.
+        limit: the speedup that is asked for; turns go on while the interval contains it. 0: none.
+        seconds: after which turns end in any case; 40 with a limit and 8 without where absent.
+        tick: told how far it is.
+
+    Returns:
+        Medians, and the median ratio of crops per second in batches with its 95 % interval, by
+        bootstrap over the turns.
+    """
+    seconds = seconds or (_MOST_SECONDS if limit else _LOOK_SECONDS)
+    batch = np.resize(crops, (_BATCH, *crops.shape[1:]))
+    times: _Times = []
+    for runtime in (parent, child):  # to warm up
+        _time(runtime, batch)
+        _time(runtime, batch[:1])
+    start = time.perf_counter()
+    while True:
+        order = (parent, child) if len(times) % 2 else (child, parent)
+        turn = {
+            id(runtime): (_time(runtime, batch), _time(runtime, batch[:1])) for runtime in order
+        }
+        times.append([*turn[id(parent)], *turn[id(child)]])
+        spent = time.perf_counter() - start
+        tick("speed", min(int(spent), int(seconds)), int(seconds))
+        if len(times) >= _FEWEST and (spent >= seconds or _settled(times, limit)):
+            break
+    tick("speed", int(seconds), int(seconds))
+    return _speed(times)
+
+
+def _time(runtime: Runtime, crops: npt.NDArray[np.uint8]) -> float:
+    start = time.perf_counter()
+    runtime.infer(crops)
+    return time.perf_counter() - start
+
+
+def _settled(times: _Times, limit: float) -> bool:
+    found = _speed(times)
+    narrow = found.high - found.low <= _NARROW * found.speedup
+    return narrow and not found.low < limit <= found.high
+
+
+def _speed(times: _Times) -> Speed:
+    table = np.array(times)
+    parent_batch, parent_single, batch, single = np.median(table, 0)
+    ratios = table[:, 0] / table[:, 2]
+    rng = np.random.default_rng(0)
+    drawn = np.median(rng.choice(ratios, (_RESAMPLES, len(ratios))), 1)
+    low, high = np.quantile(drawn, _EVEN)
+    return Speed(
+        device=device_name(),
+        batch=_BATCH,
+        parent_crops_per_second=float(_BATCH / parent_batch),
+        crops_per_second=float(_BATCH / batch),
+        parent_latency_ms=float(1000 * parent_single),
+        latency_ms=float(1000 * single),
+        speedup=float(np.median(ratios)),
+        low=float(low),
+        high=float(high),
+    )

@@ -1,0 +1,48 @@
+"""What this machine is, as far as speed depends on it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+__all__ = ["available_cores", "device_name", "has_int8_instructions"]
+
+_INT8_FLAGS = ("vnni", "asimddp", "i8mm")  # in /proc/cpuinfo: x86; Arm's dot product and matrices
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def has_int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor adds products of bytes in one step; True where that cannot be told."""
+    try:
+        text = cpuinfo.read_text()
+    except OSError:
+        return True
+    return any(flag in text for flag in _INT8_FLAGS)
+
+
+@functools.lru_cache(maxsize=1)
+def device_name() -> str:
+    """Processor or board, cores and system: "Intel(R) Core(TM) i5, 4 cores, Linux x86_64"."""
+    return f"{_processor()}, {available_cores()} cores, {platform.system()} {platform.machine()}"
+
+
+def _processor() -> str:
+    board = Path("/proc/device-tree/model")  # Arm boards, such as a Jetson
+    cpu = Path("/proc/cpuinfo")
+    try:
+        if board.is_file():
+            return board.read_text().strip("\0\n ")
+        for line in cpu.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

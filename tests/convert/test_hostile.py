@@ -1,0 +1,93 @@
+"""A model with one layer of wild channel ranges: repaired, or refused with the layer's name."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import onnx
+import pytest
+
+from edgeattr.bundle import Bundle, variant_file
+from edgeattr.files import sha256_of
+from edgeattr.hub import default_bundle
+from edgeattr_convert.golden import golden_crops
+from edgeattr_convert.int8 import Quantizer
+
+
+def _hostile() -> ModuleType:
+    path = Path(__file__).with_name("hostile.py")
+    spec = importlib.util.spec_from_file_location("hostile", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _float_model(bundle: Bundle) -> onnx.ModelProto:
+    return onnx.load_from_string(bundle.read_file(bundle.variants["onnx-fp32"]))
+
+
+def test_the_wild_layer_is_found_and_goes_back_to_float(tmp_path: Path) -> None:
+    model, wild = _hostile().made_hostile(_float_model(Bundle.read(default_bundle())))
+    source = tmp_path / "hostile.onnx"
+    onnx.save(model, str(source))
+    crops, judged = (golden_crops(288, 160, seed=seed) for seed in (1, 2))
+    quantizer = Quantizer(source, crops, judged)
+    quantizer.search()
+    plain = quantizer.tried["min_max"]
+    quantizer.measure_layers()
+    assert max(quantizer.layers, key=lambda layer: layer.error).layer == wild
+    if wild not in quantizer.notes[1]:  # it may be among the first, which are tried in float
+        assert quantizer.give_way(1) == [wild]
+    assert quantizer.error < 0.5 * plain
+    assert wild in quantizer.notes[1]
+
+
+@pytest.mark.slow
+def test_the_default_model_made_hostile(shared: Path, tmp_path: Path) -> None:
+    """The plain way collapses; ours holds the contract, or refuses with the layer's name."""
+    bundle = Bundle.read(default_bundle())
+    model, wild = _hostile().made_hostile(_float_model(bundle))
+    file = tmp_path / "hostile.onnx"
+    onnx.save(model, str(file))
+    digest = sha256_of(file)
+    variant = dataclasses.replace(
+        bundle.variants["onnx-fp32"], file=variant_file("onnx-fp32", digest), sha256=digest
+    )
+    path = tmp_path / "hostile.edgeattr"
+    dataclasses.replace(bundle, variants={"onnx-fp32": variant}).write(path, {variant.file: file})
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeattr", "convert", path, "--int8", "--to", "onnx",
+         "--calib", f"peta:{shared / 'peta'}", "--min-speedup", "0"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    record = json.loads((tmp_path / "hostile.report.json").read_text())
+    (proof,) = record["proofs"]
+    kept = {layer["layer"] for layer in proof["layers"] if layer["in_float"]}
+    assert wild in kept
+    if done.returncode == 3:
+        assert wild in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert proof["before"]["mA"] - proof["after"]["mA"] <= 0.5
+
+
+def test_the_hostile_model_means_the_same(bundle: Bundle, tmp_path: Path) -> None:
+    from edgeattr_runtimes.onnx_engine import open_session
+
+    plain = _float_model(bundle)
+    model, _ = _hostile().made_hostile(plain)
+    crops = {"crops": golden_crops(64, 32, seed=4)}
+    found, expected = (
+        open_session(entry.SerializeToString()).run(["logits"], crops)[0]
+        for entry in (model, plain)
+    )
+    assert np.abs(found - expected).max() < 1e-3
