@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +15,16 @@ from edgeattr_train.datasets import AttributeDataset
 
 __all__ = ["interleaved", "load_crops", "rate"]
 
+_Way = TypeVar("_Way")
+
 
 def interleaved(
-    runs: Mapping[str, Callable[[], object]], *, rounds: int = 9
-) -> dict[str, list[float]]:
+    runs: Mapping[_Way, Callable[[], object]], *, rounds: int = 9
+) -> dict[_Way, list[float]]:
     """Seconds of each candidate in each round; candidates take turns, after one warm-up each."""
     for run in runs.values():
         run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[_Way, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             start = time.perf_counter()

@@ -262,16 +262,9 @@ def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> N
 
 
 def test_convert_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
-    """A truncated checkpoint, a file that is none, an ONNX file that no engine can read."""
-    cut, text = tmp_path / "cut.pt", tmp_path / "text.pt"
-    text.write_text("no checkpoint")
-    import torch
-
-    torch.save({"model": {"w": torch.zeros(1000)}}, cut)
-    cut.write_bytes(cut.read_bytes()[:2000])
-    for path in (cut, text, tmp_path / "none.pt"):
-        assert path.name in _edgeattr("convert", path, "--fp16", code=1).stderr
-        assert not path.with_suffix(".edgeattr").exists()
+    """A checkpoint that is not there, a cut ONNX file, one that no engine can read."""
+    assert "none.pt" in _edgeattr("convert", tmp_path / "none.pt", "--fp16", code=1).stderr
+    assert not list(tmp_path.iterdir())
     copy = tmp_path / "copy.edgeattr"
     shutil.copytree(default_bundle(), copy)
     (model,) = copy.glob("model-onnx-fp32-*")
@@ -301,8 +294,9 @@ def test_train_then_use_the_bundle(tiny_peta: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.edgeattr"
     _edgeattr("convert", out / "best.pt", "--out", again)
     assert json.loads((again / "bundle.json").read_text())["name"] == "again"
-    (out / "best.pt").write_bytes(b"half")
-    _edgeattr("convert", out / "best.pt", "--out", again, code=1)
+    whole = (out / "best.pt").read_bytes()
+    (out / "best.pt").write_bytes(whole[: len(whole) // 2])
+    assert "best.pt" in _edgeattr("convert", out / "best.pt", "--out", again, code=1).stderr
     _edgeattr("info", again)
 
 
