@@ -65,7 +65,7 @@ class InputSpec:
 class Variant:
     """One file of the bundle that an engine can run."""
 
-    engine: str  # "onnx", "openvino": which family of runtimes reads it
+    engine: str  # "onnx", "openvino", "tensorrt": which family of runtimes reads it
     precision: str  # "fp32", "fp16" or "int8"
     file: str  # name inside the bundle
     sha256: str  # of that file
@@ -186,7 +186,8 @@ class Bundle:
             write_atomically(directory / self.golden.file, arrays.getvalue())
             write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
         except BaseException:
-            _remove(directory, self._file_names() - before)  # a full disk is not left fuller
+            # a full disk is not left fuller; what the index names by now stays
+            _remove(directory, self._file_names() - before - _named_files(directory))
             raise
         _remove(directory, before - self._file_names())
         return Bundle.read(directory)

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -163,6 +164,39 @@ def test_an_input_that_this_version_does_not_do_is_refused(
     _edit(copy, "input", {**spec, field: value})
     with pytest.raises(BundleError, match=f"asks for input {field} '{value}'"):
         Bundle.read(copy)
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_an_interrupt_leaves_a_whole_bundle_and_no_litter(
+    after: int, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it comes just after the new index is in place: then the new files stay."""
+    old = Bundle.read(copy)
+    content = old.read_file(old.variants["onnx-int8"])
+    digest = hashlib.sha256(content).hexdigest()
+    added = dataclasses.replace(
+        old.variants["onnx-int8"], precision="fp16", sha256=digest,
+        file=variant_file("onnx-fp16", digest),
+    )  # fmt: skip
+    (tmp_path / "new.onnx").write_bytes(content)
+    names = {path.name for path in copy.iterdir()}
+    replace, done = os.replace, 0
+
+    def interrupted(source: str, target: str) -> None:
+        nonlocal done
+        replace(source, target)
+        done += 1
+        if done > after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with contextlib.suppress(KeyboardInterrupt):
+        old.with_variant(added).write(copy, {added.file: tmp_path / "new.onnx"})
+    monkeypatch.setattr(os, "replace", replace)
+    Bundle.read(copy).verify()
+    found = {path.name for path in copy.iterdir()}
+    assert found == (names if "onnx-fp16" not in Bundle.read(copy).variants else found)
+    assert ("onnx-fp16" in Bundle.read(copy).variants) is (after >= 2)
 
 
 def test_a_write_killed_at_any_file_leaves_the_old_bundle(

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError
 from edgeattr.metrics import Scores, evaluate, expected_calibration_error
 from edgeattr.model import AttributeModel
 from edgeattr_train.datasets import AttributeDataset
 
-__all__ = ["Evaluation", "evaluate_model", "metrics_json", "number"]
+__all__ = ["Evaluation", "check_attributes", "evaluate_model", "metrics_json", "number"]
 
 _BATCH = 64  # crops
 
@@ -44,11 +45,7 @@ def evaluate_model(
         InputError: the attributes differ from the model's, an image cannot be read, or no label is
             known.
     """
-    if data.schema.names != model.bundle.schema.names:
-        raise InputError(
-            f"{data.name} has other attributes than {model.bundle.name}: "
-            f"{sorted(set(data.schema.names) ^ set(model.bundle.schema.names))}"
-        )
+    check_attributes(data, model.bundle)
     rows, busy = [], 0.0
     for start in range(0, len(data), _BATCH):
         images = [data.read(index) for index in range(start, min(start + _BATCH, len(data)))]
@@ -65,6 +62,19 @@ def evaluate_model(
         ece=expected_calibration_error(probabilities, data.labels),
         images_per_second=len(data) / busy,
     )
+
+
+def check_attributes(data: AttributeDataset, bundle: Bundle) -> None:
+    """See that a data set labels what a model reads.
+
+    Raises:
+        InputError: the attributes differ.
+    """
+    if data.schema.names != bundle.schema.names:
+        raise InputError(
+            f"{data.name} has other attributes than {bundle.name}: "
+            f"{sorted(set(data.schema.names) ^ set(bundle.schema.names))}"
+        )
 
 
 def metrics_json(scores: Scores) -> dict[str, Any]:

@@ -68,19 +68,24 @@ def calibration_from_folder(
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of calibration images")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file()
+    )
     _enough(len(paths), f"images ({', '.join(_SUFFIXES)}) under {folder}")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(paths))[:count])
-    images = [read_image(paths[int(index)]) for index in chosen]
-    crops = np.stack([resize_crop(image, height, width) for image in images])
-    wide = sum(image.shape[1] > image.shape[0] for image in images)
+    crops = np.empty((len(chosen), height, width, 3), np.uint8)
+    wide = 0
+    for crop, index in zip(crops, chosen, strict=True):
+        image = read_image(paths[int(index)])
+        wide += image.shape[1] > image.shape[0]
+        crop[...] = resize_crop(image, height, width)
     warnings: tuple[str, ...] = ()
-    if 2 * wide > len(images):
+    if 2 * wide > len(crops):
         warnings = (
-            f"{wide} of {len(images)} calibration images are wider than high: give crops of one "
+            f"{wide} of {len(crops)} calibration images are wider than high: give crops of one "
             "person each, not whole frames; of a video, edgeattr cuts them itself",
         )
-    return _calibration(crops, {"folder": folder.name, "seed": seed}, warnings)
+    return _calibration(crops, {"folder": folder.resolve().name, "seed": seed}, warnings)
 
 
 def calibration_from_video(

@@ -48,7 +48,8 @@ def warnings_for(
         training: the bundle's training facts; their ``pixels`` are what crops are compared with.
         logits: of the model, for crops.
     """
-    swapped = _swapped_channels(crops[:_ASKED], logits)
+    asked = np.unique(np.linspace(0, len(crops) - 1, _ASKED).astype(int))
+    swapped = _swapped_channels(crops[asked], logits)
     return (*((swapped,) if swapped else ()), *_unlike(crops, training.get("pixels", {})))
 
 

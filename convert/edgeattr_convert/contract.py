@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,34 +88,40 @@ def _verdict(proof: Proof, contract: Contract, limit: float) -> str:
 
 
 def _accuracy_advice(proof: Proof) -> tuple[str, ...]:
+    if not proof.parity <= proof.tolerance:
+        return (
+            f"the logits differ too much: keep to {proof.parent}, and report this model to the "
+            "makers of edgeattr",
+        )
     layers = sorted(proof.layers, key=lambda layer: -layer.error)[:_NAMED]
     falls = [
         (entry.before - entry.after, entry.name)
         for entry in proof.attributes
         if entry.before is not None and entry.after is not None
     ]
-    worst = [f"{name} ({-fall:+.1f})" for fall, name in sorted(falls, reverse=True)[:_NAMED]
-             if fall > _WORTH_NAMING]  # fmt: skip
+    worst = [
+        f"{name} ({-fall:+.1f})"
+        for fall, name in sorted(falls, reverse=True)[:_NAMED]
+        if fall > _WORTH_NAMING
+    ]
     lines = []
     if layers:
         lines.append(f"layers that hurt most: {', '.join(layer.layer for layer in layers)}")
     if worst:
         lines.append(f"attributes that lose most: {', '.join(worst)}")
-    return (
-        *lines,
-        "calibrate on more images like those of your cameras (--calib), allow more (--max-drop), "
-        "or use --fp16",
-    )
+    if proof.variant.endswith("-int8"):
+        lines.append("calibrate on more images like those of your cameras (--calib), or use --fp16")
+    return (*lines, "allow more (--max-drop)")
 
 
 def _speed_advice(proof: Proof, limit: float) -> tuple[str, ...]:
     assert proof.speed is not None
-    lines = [
-        f"{proof.variant} is not {limit:g} times as fast as {proof.parent} on {proof.speed.device}"
-    ]
-    if not has_int8_instructions():
+    parent = proof.speed.parent or proof.parent
+    lines = [f"{proof.variant} is not {limit:g} times as fast as {parent} on {proof.speed.device}"]
+    if not proof.variant.startswith("tensorrt") and not has_int8_instructions():
         lines.append(
             "this processor has no INT8 arithmetic (VNNI, dot product), so INT8 gains little "
             "speed on it; its files are smaller all the same"
         )
-    return (*lines, f"ask for less (--min-speedup {max(0.0, proof.speed.low):.2f}), or use --fp16")
+    less = math.floor(_PERCENT * max(0.0, proof.speed.low)) / _PERCENT
+    return (*lines, f"ask for less (--min-speedup {less:.2f}), or use --fp16")

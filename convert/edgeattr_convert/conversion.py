@@ -17,7 +17,7 @@ from edgeattr.bundle import Bundle, Variant, variant_file
 from edgeattr.errors import ContractNotMet, UsageError
 from edgeattr.files import sha256_of
 from edgeattr.model import AttributeModel
-from edgeattr_convert.accuracy import Evaluation, evaluate_model, metrics_json
+from edgeattr_convert.accuracy import Evaluation, check_attributes, evaluate_model, metrics_json
 from edgeattr_convert.calibration import Calibration, sample, sampled_crops
 from edgeattr_convert.contract import (
     Contract,
@@ -30,11 +30,10 @@ from edgeattr_convert.conversion_record import record_of, refusal
 from edgeattr_convert.proof import Proof, Speed
 from edgeattr_convert.report import write_report
 from edgeattr_convert.speed import compare_speed
-from edgeattr_convert.steps import Draft, Job, Step
+from edgeattr_convert.steps import Draft, Job, Step, check_packages
 from edgeattr_convert.telling import Tell, Tick, no_tick, silent
-from edgeattr_runtimes import open_variant
+from edgeattr_runtimes import available, open_variant
 from edgeattr_runtimes.choose import check_golden
-from edgeattr_runtimes.tensorrt_installed import gpu_present
 from edgeattr_train.datasets import AttributeDataset
 
 __all__ = ["Material", "convert"]
@@ -44,7 +43,7 @@ _TOLERANCE_FLOOR = 0.5  # of an INT8 logit
 _JUDGED = 256  # held crops on which ways to quantize are compared
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
 _NOT_HERE = (
-    "there is no NVIDIA GPU here: parity and accuracy are ONNX Runtime's on the prepared file; the "
+    "TensorRT cannot run here: parity and accuracy are ONNX Runtime's on the prepared file; the "
     "engine is built on the device when the bundle is first loaded there, and its speed was not "
     "measured"
 )
@@ -87,11 +86,17 @@ def convert(
         ContractNotMet: at least one variant does not hold; the report says why, and what lies at
             ``target`` stays as it is.
         UsageError: INT8 without data.
+        InputError: the held data have other attributes, or an image cannot be read.
+        MissingDependency: a package that one of the steps needs is not installed.
+        OutputError: the report cannot be written; the bundle has been by then.
     """
     contract = contract or Contract()
     wants_data = [step.makes for step in steps if step.precision == "int8"]
     if wants_data and (material.calibration is None or material.held is None):
         raise UsageError(f"{', '.join(wants_data)}: INT8 needs images to calibrate on (--calib)")
+    check_packages(steps)
+    if material.held is not None:
+        check_attributes(material.held, bundle)
     first = bundle.variant("onnx-fp32")
     with open_variant(bundle, first, "onnxruntime") as runtime:
         check_golden(bundle, first, runtime)  # what is wrong already is not worth converting
@@ -142,12 +147,16 @@ class _Conversion:
             proof, after = self._accuracy(step, draft, trial, variant)
             if accuracy_holds(proof, self._contract):
                 speed = self._speed(step, trial, variant)
-                proof = judged(dataclasses.replace(proof, speed=speed), self._contract)
+                proof = dataclasses.replace(proof, speed=speed)
+                if speed is None and step.races and not _borrowed(step.family):
+                    unraced = f"speed was not measured: there is no {step.races} to race"
+                    proof = dataclasses.replace(proof, notes=(*proof.notes, unraced))
+                proof = judged(proof, self._contract)
                 if proof.met:
                     self._take(variant, draft.file, proof, after)
                 break
             proof = judged(proof, self._contract)
-            self._tell(f"{step.makes}: {proof.verdict}")
+            self._tell(f"{step.makes}: not yet: {proof.verdict}")
         assert proof is not None
         self._tell(f"{step.makes}: {'met' if proof.met else 'NOT MET'}: {proof.verdict}")
         self.proofs.append(proof)
@@ -263,7 +272,8 @@ class _Conversion:
             open_variant(trial, other, engine) as parent,
             open_variant(trial, variant, engine) as child,
         ):
-            return compare_speed(parent, child, crops, limit=limit, tick=self._tick)
+            found = compare_speed(parent, child, crops, limit=limit, tick=self._tick)
+        return dataclasses.replace(found, parent=step.races)
 
     def _take(self, variant: Variant, file: Path, proof: Proof, after: Evaluation | None) -> None:
         """The variant holds: it goes into the bundle."""
@@ -296,7 +306,7 @@ def _engine(family: str) -> str:
 
 def _borrowed(family: str) -> bool:
     """Whether ONNX Runtime stands in for a family's engine, which cannot run here."""
-    return family == "tensorrt" and not gpu_present()
+    return family == "tensorrt" and "tensorrt" not in available()
 
 
 def _facts(found: Evaluation, held: AttributeDataset) -> dict[str, Any]:

@@ -46,6 +46,6 @@ def refusal(record: ConversionRecord, target: Path) -> str:
             lines += [f"{proof.variant}: {proof.verdict}", *(f"  {line}" for line in proof.advice)]
     held = [proof.variant for proof in record.proofs if proof.met]
     if held:
-        lines.append(f"{', '.join(held)} would hold: choose with --to")
+        lines.append(f"{', '.join(held)} would hold: ask for these alone")
     html, _ = report_paths(target)
     return "\n".join([*lines, f"report: {html}"])

@@ -42,6 +42,7 @@ _BATCH = 32  # crops a run
 _FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
 _WORTH_IT = 2 / 3  # what is left of the error must be no more than this to keep more in float
 _HELPS = 0.98  # and no more than this for a correction to be taken
+_CORRECTED = 128  # crops that tell the means by which biases are corrected
 _JUDGED_ALONE = 64  # crops on which each layer's own harm is measured
 
 
@@ -168,7 +169,8 @@ class Quantizer:
 
     def _correct_biases(self) -> None:
         inputs = {node.input[0] for node in convolutions(self._plain)}
-        means = channel_means(self._plain, sorted(inputs), self._crops[: 4 * _BATCH])
+        spread = np.unique(np.linspace(0, len(self._crops) - 1, _CORRECTED).astype(int))
+        means = channel_means(self._plain, sorted(inputs), self._crops[spread])
         rounded = [name for name in self._body if name not in self._floats]
         corrected = bias_corrected(self._plain, rounded, means)
         if self._try("bias correction", corrected, self._ranges, self._floats, _HELPS):

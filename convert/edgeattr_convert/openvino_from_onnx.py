@@ -24,13 +24,20 @@ import numpy.typing as npt
 from edgeattr.errors import MissingDependency, RuntimeFailure
 from edgeattr.files import atomic_path
 
-__all__ = ["int8_from_onnx", "layers_in_float", "openvino_from_onnx", "write_network"]
+__all__ = [
+    "harmful_layers",
+    "int8_from_onnx",
+    "layers_in_float",
+    "openvino_from_onnx",
+    "write_network",
+]
 
-Score = Callable[[npt.NDArray[np.float32]], float]
-"""How good logits of the judged crops are, [n, C]; the higher the better."""
+Score = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int8]], float]
+"""How good logits are, [n, C], for labels, [n, C]; the higher the better."""
 
 _MEMBERS = ("model.xml", "model.bin")  # as edgeattr_runtimes.openvino_engine reads them
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
+_SUFFIX = "/WithoutBiases"  # OpenVINO adds it to the names of convolutions with a bias
 _TALKATIVE = ("nncf", "torch.utils.cpp_extension")  # NNCF imports PyTorch where it is installed
 _WEIGHED = ("Convolution", "GroupConvolution", "MatMul")  # what NNCF quantizes
 
@@ -53,10 +60,6 @@ def int8_from_onnx(
     source: Path,
     crops: npt.NDArray[np.uint8],
     in_float: Sequence[str],
-    *,
-    judged: npt.NDArray[np.uint8] | None = None,
-    score: Score | None = None,
-    max_drop: float = 0.0,
 ) -> Any:
     """Quantize with NNCF: weights per channel, activations with zero points.
 
@@ -64,10 +67,6 @@ def int8_from_onnx(
         source: float32 ONNX, batch norms folded.
         crops: calibration images, uint8 [n, H, W, 3].
         in_float: names of ONNX nodes that stay in float.
-        judged: other images; with them and ``score`` given, NNCF's accuracy control puts layers
-            back into float until the score falls by no more than ``max_drop``.
-        score: see :data:`Score`.
-        max_drop: of the score.
 
     Returns:
         An ``openvino.Model``.
@@ -78,34 +77,60 @@ def int8_from_onnx(
     """
     model = _read(source)
     nncf = _nncf()
-    options = {
-        "preset": nncf.QuantizationPreset.MIXED,
-        "subset_size": len(crops),
-        "ignored_scope": nncf.IgnoredScope(
-            patterns=[f"^{re.escape(name)}(/.*)?$" for name in in_float], validate=False
-        ),
-    }
-    calibration = nncf.Dataset([crop[None] for crop in crops])
-    try:
-        with _quiet():
-            if judged is None or score is None:
-                return nncf.quantize(model, calibration, **options)
-            return nncf.quantize_with_accuracy_control(
-                model,
-                calibration,
-                nncf.Dataset([crop[None] for crop in judged]),
-                _validation(score),
-                max_drop=max_drop,
-                **options,
-            )
-    except (RuntimeError, nncf.errors.ValidationError, nncf.errors.InternalError) as error:
-        raise RuntimeFailure(f"NNCF cannot quantize the model: {error}") from error
+    with _quiet(), _named_failure():
+        return nncf.quantize(model, _calibration(crops), **_options(crops, in_float))
+
+
+def harmful_layers(
+    source: Path,
+    crops: npt.NDArray[np.uint8],
+    in_float: Sequence[str],
+    judged: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int8],
+    *,
+    score: Score,
+    max_drop: float,
+) -> list[str]:
+    """Layers that NNCF's accuracy control puts back into float until the score holds.
+
+    Args:
+        source: float32 ONNX, batch norms folded.
+        crops: calibration images, uint8 [n, H, W, 3].
+        in_float: names of ONNX nodes that stay in float in any case.
+        judged: other images, uint8 [m, H, W, 3].
+        labels: of them, [m, C].
+        score: see :data:`Score`.
+        max_drop: by how much the score may fall.
+
+    Returns:
+        All layers with weights that are in float in the end, those of ``in_float`` included.
+
+    Raises:
+        MissingDependency, RuntimeFailure: as :func:`int8_from_onnx`.
+    """
+    model = _read(source)
+    for result in list(model.get_results()):  # scores are of the logits alone
+        if "logits" not in result.output(0).get_names():
+            model.remove_result(result)
+    nncf = _nncf()
+    pairs = [(crop[None], row) for crop, row in zip(judged, labels, strict=True)]
+    with _quiet(), _named_failure():
+        held = nncf.Dataset(pairs, lambda pair: pair[0])
+        found = nncf.quantize_with_accuracy_control(
+            model,
+            _calibration(crops),
+            held,
+            lambda compiled, items: _validate(compiled, items, score),
+            max_drop=max_drop,
+            **_options(crops, in_float),
+        )
+    return layers_in_float(found)
 
 
 def layers_in_float(model: Any) -> list[str]:
-    """Layers with weights whose input is not quantized, in the order of the graph."""
+    """Layers with weights whose input is not quantized, by their ONNX names, in graph order."""
     return [
-        op.get_friendly_name()
+        op.get_friendly_name().removesuffix(_SUFFIX)
         for op in model.get_ordered_ops()
         if op.get_type_name() in _WEIGHED
         and op.input_value(0).get_node().get_type_name() != "FakeQuantize"
@@ -119,11 +144,17 @@ def write_network(model: Any, target: Path, *, half: bool) -> None:
         model: to write.
         target: the zip.
         half: whether float32 weights are stored as float16.
+
+    Raises:
+        RuntimeFailure: OpenVINO cannot write its files, most often for want of space.
     """
     import openvino
 
     with tempfile.TemporaryDirectory() as folder, atomic_path(target) as temporary:
-        openvino.save_model(model, str(Path(folder) / _MEMBERS[0]), compress_to_fp16=half)
+        try:
+            openvino.save_model(model, str(Path(folder) / _MEMBERS[0]), compress_to_fp16=half)
+        except RuntimeError as error:
+            raise RuntimeFailure(f"OpenVINO cannot write to {folder}: {error}") from error
         with zipfile.ZipFile(temporary, "w") as archive:
             for name in _MEMBERS:
                 info = zipfile.ZipInfo(name, _ZIP_TIME)
@@ -144,15 +175,37 @@ def _read(source: Path) -> Any:
         raise RuntimeFailure(f"OpenVINO cannot read {source.name}: {error}") from error
 
 
-def _validation(score: Score) -> Callable[..., tuple[float, Any]]:
-    """The score as NNCF asks for it: of a compiled model and an iterable of batches."""
+def _calibration(crops: npt.NDArray[np.uint8]) -> Any:
+    return _nncf().Dataset([crop[None] for crop in crops])
 
-    def validate(compiled: Any, batches: Any) -> tuple[float, Any]:
-        rows = [compiled(batch)["logits"].copy() for batch in batches]
-        logits = np.concatenate(rows)
-        return score(logits), list(logits)
 
-    return validate
+def _options(crops: npt.NDArray[np.uint8], in_float: Sequence[str]) -> dict[str, Any]:
+    nncf = _nncf()
+    patterns = [f"^{re.escape(name)}(/.*)?$" for name in in_float]
+    return {
+        "preset": nncf.QuantizationPreset.MIXED,
+        "subset_size": len(crops),
+        "ignored_scope": nncf.IgnoredScope(patterns=patterns, validate=False),
+    }
+
+
+def _validate(compiled: Any, items: Any, score: Score) -> tuple[float, None]:
+    """The score of a compiled model on pairs of crop and labels, as NNCF asks for it."""
+    rows, labels = [], []
+    for crop, row in items:
+        rows.append(compiled(crop)["logits"].copy())
+        labels.append(row)
+    found = score(np.concatenate(rows), np.stack(labels))
+    return (found if np.isfinite(found) else 0.0), None
+
+
+@contextlib.contextmanager
+def _named_failure() -> Iterator[None]:
+    """NNCF's errors, which share no base class, as one of ours."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeFailure(f"NNCF cannot quantize the model: {error}") from error
 
 
 def _nncf() -> Any:

@@ -27,7 +27,8 @@ class AttributeChange:
 class Speed:
     """Parent and child timed in turns in one run on one device."""
 
-    device: str  # processor, cores
+    device: str  # processor and cores, or GPU
+    parent: str = ""  # what it was timed beside: "onnx-fp32"
     batch: int  # crops a call
     parent_crops_per_second: float  # median
     crops_per_second: float  # median

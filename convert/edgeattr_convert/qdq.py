@@ -69,8 +69,8 @@ def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     return [n for n in model.graph.node if n.op_type == "Conv" and n.name not in apart]
 
 
-def float_layers(source: Path, first: int = 3) -> list[str]:
-    """Nodes of an ONNX file that any INT8 form keeps in float: head and leading convolutions.
+def float_layers(source: Path, first: int) -> list[str]:
+    """Names of the head's nodes and of the first few convolutions of an ONNX file.
 
     Raises:
         InputError: edgeattr did not write the file.

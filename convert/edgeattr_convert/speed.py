@@ -7,6 +7,7 @@ asked for lies outside of it.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -20,7 +21,7 @@ from edgeattr_runtimes.protocol import Runtime
 __all__ = ["compare_speed"]
 
 _BATCH = 8  # crops a call: people in a frame
-_FEWEST = 15  # turns
+_FEWEST = 15  # turns, and turns between two looks at what they say
 _MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
 _LOOK_SECONDS = 8.0  # of turns, where speed is only told
 _NARROW = 0.04  # width of the interval, as a share of the ratio, at which turns may end
@@ -68,10 +69,16 @@ def compare_speed(
         times.append([*turn[id(parent)], *turn[id(child)]])
         spent = time.perf_counter() - start
         tick("speed", min(int(spent), int(seconds)), int(seconds))
-        if len(times) >= _FEWEST and (spent >= seconds or _settled(times, limit)):
+        if len(times) % _FEWEST == 0 and (spent >= seconds or _settled(times, limit)):
             break
     tick("speed", int(seconds), int(seconds))
-    return _speed(times)
+    return dataclasses.replace(_speed(times), device=_device(child))
+
+
+def _device(runtime: Runtime) -> str:
+    """The machine, or the GPU where the engine names one."""
+    device = runtime.describe().device
+    return device_name() if device in ("", "CPU") else device
 
 
 def _time(runtime: Runtime, crops: npt.NDArray[np.uint8]) -> float:

@@ -8,6 +8,7 @@ less accuracy. What a draft must ensure is judged in one place for all: edgeattr
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,12 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import UsageError
+from edgeattr.errors import MissingDependency, UsageError
 from edgeattr.metrics import evaluate
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.int8 import Quantizer
 from edgeattr_convert.openvino_from_onnx import (
+    harmful_layers,
     int8_from_onnx,
     layers_in_float,
     openvino_from_onnx,
@@ -31,9 +33,10 @@ from edgeattr_convert.qdq import CPU, TENSORRT, Layout, float_layers
 from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
 
-__all__ = ["STEPS", "Draft", "Job", "Step", "steps_for"]
+__all__ = ["STEPS", "Draft", "Job", "Step", "check_packages", "steps_for"]
 
 _REPAIRS = (1, 2, 4, 8)  # layers that go back to float before each further trial
+_FIRST_IN_FLOAT = 3  # convolutions: their few channels differ wildly in range
 _HALF = 0.1  # of a logit: half precision keeps 11 bits, over some 60 layers
 _PERCENT = 100
 
@@ -73,6 +76,7 @@ class Step:
     requires: str  # the variant whose file is taken
     drafts: Drafts
     races: str | None  # the variant that its speed is compared with, on its own engine
+    packages: tuple[str, ...]  # of the extra `convert` that it imports
     tolerance: float | None = None  # of a logit on golden crops; None: by what is measured
 
     @property
@@ -101,6 +105,18 @@ def steps_for(families: Sequence[str], precisions: Sequence[str]) -> list[Step]:
     ]
 
 
+def check_packages(steps: Sequence[Step]) -> None:
+    """See that all is installed before any long work begins.
+
+    Raises:
+        MissingDependency: the first package that is not.
+    """
+    for step in steps:
+        for package in step.packages:
+            if not importlib.util.find_spec(package):
+                raise MissingDependency(package, extra="convert", purpose=f"make {step.makes}")
+
+
 def _onnx_fp16(job: Job) -> Iterator[Draft]:
     file = job.folder / "onnx-fp16.onnx"
     fp16_from_onnx(job.source, file)
@@ -121,7 +137,7 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
     """By NNCF's ranges, then with its accuracy control."""
     assert job.crops is not None
     file = job.folder / "openvino-int8.zip"
-    in_float = float_layers(job.source)
+    in_float = float_layers(job.source, _FIRST_IN_FLOAT)
     job.tell(f"NNCF on {len(job.crops)} crops")
     job.tick("NNCF", 0, 1)
     model = int8_from_onnx(job.source, job.crops, in_float)
@@ -132,15 +148,17 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
         return
     job.tell("NNCF's accuracy control puts layers back into float; this takes minutes")
     job.tick("NNCF's accuracy control", 0, 1)
-    model = int8_from_onnx(
+    harmful = harmful_layers(
         job.source,
         job.crops,
         in_float,
-        judged=job.judged,
-        score=_score(job.labels),
+        job.judged,
+        job.labels,
+        score=_score,
         max_drop=job.max_drop / 2,  # the judged crops are but a sample
     )
     job.tick("NNCF's accuracy control", 1, 1)
+    model = int8_from_onnx(job.source, job.crops, [*in_float, *harmful])
     write_network(model, file, half=True)
     yield Draft(file=file, notes=_openvino_notes(model, "NNCF with accuracy control"))
 
@@ -161,27 +179,27 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         for step in (
             Step(
                 makes="onnx-fp16", requires="onnx-fp32", drafts=_onnx_fp16,
-                races="onnx-fp32", tolerance=_HALF,
+                races="onnx-fp32", packages=("onnx",), tolerance=_HALF,
             ),
             Step(
                 makes="openvino-fp16", requires="onnx-fp32", drafts=_openvino_fp16,
-                races="onnx-fp32", tolerance=_HALF,
+                races="onnx-fp32", packages=("openvino",), tolerance=_HALF,
             ),
             Step(
                 makes="tensorrt-fp16", requires="onnx-fp32", drafts=_tensorrt_fp16,
-                races=None, tolerance=_HALF,
+                races=None, packages=("onnx",), tolerance=_HALF,
             ),
             Step(
                 makes="onnx-int8", requires="onnx-fp32", drafts=_onnx_int8,
-                races="onnx-fp32",
+                races="onnx-fp32", packages=("onnx",),
             ),
             Step(
                 makes="openvino-int8", requires="onnx-fp32", drafts=_openvino_int8,
-                races="onnx-fp32",
+                races="onnx-fp32", packages=("onnx", "openvino", "nncf"),
             ),
             Step(
                 makes="tensorrt-int8", requires="onnx-fp32", drafts=_tensorrt_int8,
-                races="tensorrt-fp16",
+                races="tensorrt-fp16", packages=("onnx",),
             ),
         )
     }
@@ -223,11 +241,7 @@ def _openvino_notes(model: object, way: str) -> tuple[str, ...]:
     return (f"taken: {way}", f"{len(kept)} layers with weights in float: {', '.join(kept)}")
 
 
-def _score(labels: npt.NDArray[np.int8]) -> Callable[[npt.NDArray[np.float32]], float]:
-    """The mean of mA and F1 in points, decisions at logit 0."""
-
-    def score(logits: npt.NDArray[np.float32]) -> float:
-        found = evaluate((logits > 0).astype(np.float32), labels[: len(logits)])
-        return (found.mA + found.f1) / 2
-
-    return score
+def _score(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> float:
+    """The mean of mA and F1 in points, decisions at logit 0; F1 alone where mA is undefined."""
+    found = evaluate((logits > 0).astype(np.float32), labels)
+    return found.f1 if np.isnan(found.mA) else (found.mA + found.f1) / 2

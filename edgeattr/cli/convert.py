@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,11 +28,11 @@ __all__ = ["convert"]
 class _Data:
     """Where images come from, as it was asked for."""
 
-    calib: str | None
-    evaluation: str | None
-    allow_missing: bool
-    detector: str
-    quiet: bool
+    calib: str | None  # data set, folder or video
+    evaluation: str | None  # data set
+    allow_missing: bool  # go on without images that are missing
+    detector: str  # finds people in a video
+    quiet: bool  # no progress
 
 
 To = Annotated[
@@ -112,12 +111,12 @@ def convert(
     `edgeattr convert --int8 --calib peta:/data/PETA`
     """
     precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
-    _check(model, precisions, to, calib)
-    target = _target(model, out)
     data = _Data(
         calib=calib, evaluation=evaluation, allow_missing=allow_missing,
         detector=detector, quiet=quiet,
     )  # fmt: skip
+    _check(model, precisions, to, data)
+    target = _target(model, out)
     with _source(model, target) as bundle:
         if precisions:
             made = _convert(
@@ -141,49 +140,57 @@ def _convert(
     from edgeattr_convert.conversion import convert as convert_bundle
     from edgeattr_convert.report import report_paths
     from edgeattr_convert.steps import steps_for
-    from edgeattr_runtimes.tensorrt_installed import gpu_present
+    from edgeattr_runtimes import available
 
     with ProgressParts(quiet=data.quiet) as parts:
         made = convert_bundle(
             bundle,
             target,
             steps_for(families, precisions),
-            _material(bundle, data, parts),
+            _material(bundle, data, "int8" in precisions, parts),
             Contract(max_drop=max_drop, min_speedup=min_speedup),
             tell=lambda text: note(text, quiet=data.quiet),
             tick=parts.tick,
         )
     note(f"report: {report_paths(target)[0]}", quiet=data.quiet)
-    if "tensorrt" in families and not gpu_present():
+    if "tensorrt" in families and "tensorrt" not in available():
         note(
-            "prepared for TensorRT: there is no NVIDIA GPU here, so the engine will be built on "
+            "prepared for TensorRT: it cannot run here, so the engine will be built on "
             "the device, when the bundle is first loaded there",
             quiet=data.quiet,
         )
     return made
 
 
-def _check(model: str, precisions: list[str], to: list[str] | None, calib: str | None) -> None:
+def _check(model: str, precisions: list[str], to: list[str] | None, data: _Data) -> None:
     """Refuse what cannot be meant before anything long begins."""
-    if not precisions and not model.endswith(".pt"):
+    if not precisions and (to or data.calib or data.evaluation or not model.endswith(".pt")):
         raise UsageError("say what to make: --fp16, --int8 --calib NAME:DIR, or both")
-    if "int8" in precisions and not calib:
+    if "int8" in precisions and not data.calib:
         raise UsageError(
             "--int8 needs images to calibrate on and to prove itself on: pass --calib NAME:DIR, "
             "for example --calib peta:/data/PETA, or a folder of crops or a video with --eval "
             "NAME:DIR beside it; --fp16 needs none"
         )
-    for family in to or []:
-        if family not in ("onnx", "openvino", "tensorrt"):
-            raise UsageError(f"--to {family}: there are onnx, openvino, tensorrt")
+    if to:
+        from edgeattr_convert.steps import steps_for
+
+        steps_for(to, precisions)
+    if data.calib and not data.evaluation:
+        from edgeattr_train.datasets import is_spec
+
+        if not is_spec(data.calib):
+            raise UsageError(
+                f"--calib {data.calib} has no labels to prove a variant on: pass --eval NAME:DIR "
+                "beside it, for example --eval peta:/data/PETA"
+            )
 
 
 def _families() -> list[str]:
     """The families of variants that this machine can run."""
-    from edgeattr_runtimes.tensorrt_installed import gpu_present
+    from edgeattr_runtimes import available
 
-    openvino = ["openvino"] if importlib.util.find_spec("openvino") else []
-    return ["onnx", *openvino, *(["tensorrt"] if gpu_present() else [])]
+    return ["onnx", *(name for name in ("openvino", "tensorrt") if name in available())]
 
 
 def _target(model: str, out: Path | None) -> Path:
@@ -224,12 +231,12 @@ def _source(model: str, target: Path) -> Iterator[Bundle]:
         yield bundle_from_checkpoint(checkpoint, Path(folder) / target.name, target.stem)
 
 
-def _material(bundle: Bundle, data: _Data, parts: ProgressParts) -> Material:
+def _material(bundle: Bundle, data: _Data, calibrate: bool, parts: ProgressParts) -> Material:
     """The images to calibrate on, checked, and those to prove variants on."""
     from edgeattr_convert.conversion import Material
 
     held = _held(data)
-    if data.calib is None:
+    if data.calib is None or not calibrate:
         return Material(held=held)
     calibration = _calibration(bundle, data.calib, data, parts)
     for warning in calibration.warnings:
@@ -238,16 +245,11 @@ def _material(bundle: Bundle, data: _Data, parts: ProgressParts) -> Material:
 
 
 def _held(data: _Data) -> AttributeDataset | None:
-    from edgeattr_train.datasets import is_spec, open_dataset
+    from edgeattr_train.datasets import open_dataset
 
     spec = data.evaluation or data.calib
     if spec is None:
         return None
-    if data.evaluation is None and not is_spec(spec):
-        raise UsageError(
-            f"--calib {spec} has no labels to prove a variant on: pass --eval NAME:DIR beside it, "
-            "for example --eval peta:/data/PETA"
-        )
     return open_dataset(spec, "val", allow_missing=data.allow_missing)
 
 

@@ -78,17 +78,18 @@ class ProgressParts:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._title: str | None = None
+        self._title: str | None = None  # of the part that is shown, or was last
         self._line: ProgressLine | None = None
 
     def tick(self, title: str, done: int, total: int) -> None:
         """Say how much of a part is done; a new title ends the part before."""
-        if title != self._title:
+        if title == self._title and self._line is None and done >= total:
+            return  # it has ended already
+        if title != self._title or self._line is None:
             self.close()
             self._title = title
             self._line = ProgressLine(title, total, quiet=self._quiet)
             self._line.__enter__()
-        assert self._line is not None
         self._line.update(done, total=total)
         if done >= total:
             self.close()
@@ -97,7 +98,7 @@ class ProgressParts:
         """End the part that is shown."""
         if self._line:
             self._line.__exit__(None, None, None)
-        self._title = self._line = None
+        self._line = None
 
     def __enter__(self) -> ProgressParts:
         return self

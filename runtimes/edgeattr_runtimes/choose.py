@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import platform
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -26,13 +27,18 @@ __all__ = [
     "remedy",
 ]
 
-ENGINES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {  # name -> (package that must be installed, "module:class"), best first
-        "tensorrt": ("tensorrt", "edgeattr_runtimes.tensorrt_engine:TensorrtEngine"),
-        "openvino": ("openvino", "edgeattr_runtimes.openvino_engine:OpenvinoEngine"),
-        "onnxruntime": ("onnxruntime", "edgeattr_runtimes.onnx_engine:OnnxEngine"),
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {  # name -> "module:class", best first
+        "tensorrt": "edgeattr_runtimes.tensorrt_engine:TensorrtEngine",
+        "openvino": "edgeattr_runtimes.openvino_engine:OpenvinoEngine",
+        "onnxruntime": "edgeattr_runtimes.onnx_engine:OnnxEngine",
     }
 )
+_PACKAGES = {  # engine -> what must be installed
+    "tensorrt": ("tensorrt", "pycuda"),
+    "openvino": ("openvino",),
+    "onnxruntime": ("onnxruntime",),
+}
 _FAMILIES = {  # engine -> families of variants that it runs, its own first
     "tensorrt": ("tensorrt",),
     "openvino": ("openvino", "onnx"),
@@ -43,25 +49,27 @@ _NO_ATTENTION = ("tensorrt",)  # engines that give the logits alone
 
 
 def available() -> tuple[str, ...]:
-    """Engines that can run here, best first: the package is installed, and a GPU where need be."""
+    """Engines that can run here, best first: all is installed, and a GPU is there if need be."""
     return tuple(
-        name
-        for name, (package, _) in ENGINES.items()
-        if importlib.util.find_spec(package) and (name != "tensorrt" or gpu_present())
+        name for name in ENGINES if not _missing(name) and (name != "tensorrt" or gpu_present())
     )
 
 
-def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tuple[str, Variant]:
+def choose(
+    bundle: Bundle, runtime: str = "auto", precision: str = "auto", *, attention: bool = False
+) -> tuple[str, Variant]:
     """Pick the engine and the variant.
 
     By itself (``auto``) an engine takes only variants that were made, and proven, for it. Of these
-    TensorRT's come first, then INT8 unless it was measured to be slower on this very device; of
-    several, the one that was measured to be the fastest here.
+    TensorRT's come first, then INT8 unless it was measured to be slower on this very device, then
+    FP32 before FP16, for which CPUs have no arithmetic; of several of one precision, the one that
+    was measured to be the fastest here.
 
     Args:
         bundle: the model.
         runtime: ``auto`` or a key of :data:`ENGINES`.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
+        attention: whether only engines that give attention masks will do.
 
     Raises:
         UsageError: no such engine or precision.
@@ -79,7 +87,8 @@ def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tu
         raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {remedy(runtime)}")
     wanted = _PRECISIONS if precision == "auto" else (precision,)
     if runtime == "auto":
-        pairs = [(engine, _FAMILIES[engine][0]) for engine in installed]
+        able = [name for name in installed if not attention or name not in _NO_ATTENTION]
+        pairs = [(engine, _FAMILIES[engine][0]) for engine in able]
     else:
         pairs = [(runtime, family) for family in _FAMILIES[runtime]]
     found = [
@@ -100,17 +109,30 @@ def choose(bundle: Bundle, runtime: str = "auto", precision: str = "auto") -> tu
 
 def remedy(engine: str) -> str:
     """What to do so that an engine of :data:`ENGINES` can run here."""
-    if importlib.util.find_spec(ENGINES[engine][0]):
-        return "there is no NVIDIA GPU, or no driver for it; see: edgeattr doctor"
+    if engine == "tensorrt" and not gpu_present():
+        return "there is no NVIDIA GPU, or no driver for it"
+    missing = " and ".join(_missing(engine))
+    if engine == "tensorrt" and platform.machine() == "aarch64":
+        return (
+            f"{missing}: JetPack's own TensorRT is seen in an environment made with "
+            "--system-site-packages; the rest: pip install pycuda"
+        )
     extra = "" if engine == "onnxruntime" else f"[{engine}]"
-    return f'install it: pip install "edgeattr{extra}"'
+    return f'{missing} is not installed: pip install "edgeattr{extra}"'
+
+
+def _missing(engine: str) -> list[str]:
+    """Packages that an engine wants and that are not installed."""
+    return [name for name in _PACKAGES[engine] if not importlib.util.find_spec(name)]
 
 
 def _rank(engine: str, variant: Variant, device: str) -> tuple[float, ...]:
     """The smaller the better; see :func:`choose`."""
-    here = variant.speed if variant.speed.get("device") == device else {}
+    own = variant.engine == _FAMILIES[engine][0]
+    here = variant.speed if own and variant.speed.get("device") == device else {}
     return (
         engine != "tensorrt",
+        not own,
         here.get("speedup", 1.0) < 1.0,
         _PRECISIONS.index(variant.precision),
         -here.get("crops_per_second", 0.0),
@@ -141,7 +163,7 @@ def open_runtime(
         UsageError, RuntimeFailure, BundleError: as :func:`choose`, or the file is damaged, or
             the answers differ; UsageError also where attention was asked of what has none.
     """
-    engine, variant = choose(bundle, runtime, precision)
+    engine, variant = choose(bundle, runtime, precision, attention=attention)
     opened = open_variant(bundle, variant, engine, threads=threads, attention=attention)
     try:
         check_golden(bundle, variant, opened)
@@ -160,7 +182,7 @@ def open_variant(
     attention: bool = False,
 ) -> Runtime:
     """Open one variant on one engine, as it is: :func:`open_runtime` without the comparison."""
-    module, _, name = ENGINES[engine][1].partition(":")
+    module, _, name = ENGINES[engine].partition(":")
     build: Any = getattr(importlib.import_module(module), name)
     if attention and engine in _NO_ATTENTION:
         raise UsageError(f"{engine} gives no attention masks; use --runtime onnxruntime")

@@ -34,15 +34,19 @@ def device_name() -> str:
     return f"{_processor()}, {available_cores()} cores, {platform.system()} {platform.machine()}"
 
 
-def _processor() -> str:
-    board = Path("/proc/device-tree/model")  # Arm boards, such as a Jetson
-    cpu = Path("/proc/cpuinfo")
+def _processor(
+    board: Path = Path("/proc/device-tree/model"), cpuinfo: Path = Path("/proc/cpuinfo")
+) -> str:
+    """A board's name, such as a Jetson's; else the processor's name, or an Arm core's numbers."""
     try:
         if board.is_file():
             return board.read_text().strip("\0\n ")
-        for line in cpu.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = cpuinfo.read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return platform.processor() or platform.machine()
+    values: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        values.setdefault(key.strip(), value.strip())
+    arm = " ".join(values[key] for key in ("CPU implementer", "CPU part") if key in values)
+    return values.get("model name") or arm or platform.processor() or platform.machine()

@@ -10,12 +10,12 @@ from edgeattr.errors import MissingDependency, RuntimeFailure
 
 __all__ = ["gpu_present", "import_installed"]
 
-_NODES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu/igpu0", "/dev/dxg")  # PC, Jetsons, WSL
+_NODES = ("nvidia[0-9]*", "nvhost-gpu", "nvgpu/igpu*", "dxg")  # PC, Jetsons, WSL
 
 
-def gpu_present() -> bool:
+def gpu_present(devices: Path = Path("/dev")) -> bool:
     """Whether the system shows an NVIDIA GPU with a driver, told without loading CUDA."""
-    return any(Path(node).exists() for node in _NODES)
+    return any(any(devices.glob(node)) for node in _NODES)
 
 
 def import_installed(name: str) -> Any:

@@ -41,10 +41,16 @@ def _keep_home(_own_home: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="module")
 def bundle(home: Path) -> Bundle:
-    """The default bundle with its TensorRT variants."""
+    """The default bundle with its TensorRT variants; INT8 where PETA is at hand."""
     target = home / "made.edgeattr"
-    command = [sys.executable, "-m", "edgeattr", "convert", "--fp16", "--to", "tensorrt", "--out"]
-    subprocess.run([*command, target], check=True, env={**os.environ, "EDGEATTR_HOME": str(home)})
+    root = Path(__file__).resolve().parents[2]
+    peta = Path(os.environ.get("EDGEATTR_SHARED", root.parent / "shared")) / "peta"
+    command = [sys.executable, "-m", "edgeattr", "convert", "--fp16", "--to", "tensorrt"]
+    if (peta / "PETA.mat").is_file():
+        command += ["--int8", "--calib", f"peta:{peta}", "--max-drop", "2", "--min-speedup", "0"]
+    subprocess.run(
+        [*command, "--out", target], check=True, env={**os.environ, "EDGEATTR_HOME": str(home)}
+    )
     return Bundle.read(target)
 
 

@@ -62,6 +62,8 @@ _ALL = ("tensorrt", "openvino", "onnxruntime")
         ),
         # INT8 that was slower than its parent on this device is not taken by itself
         (_ALL[1:], {"onnx-fp32": {}, "onnx-int8": _here(90, 0.8)}, ("onnxruntime", "onnx-fp32")),
+        # CPUs have no arithmetic for FP16
+        (_ALL[1:], {"onnx-fp32": {}, "openvino-fp16": _here(900)}, ("onnxruntime", "onnx-fp32")),
         # a variant of another family was not proven on this engine
         (_ALL[1:], {"onnx-fp32": {}, "openvino-fp16": {}}, ("onnxruntime", "onnx-fp32")),
     ],
@@ -80,7 +82,10 @@ def test_auto(
 def test_openvino_runs_onnx_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_MODULE, "available", lambda: _ALL[1:])
     bundle = _bundle({"onnx-fp32": {}, "onnx-int8": {}, "openvino-fp16": {}})
-    assert choose(bundle, "openvino")[1].name == "onnx-int8"
+    assert choose(bundle, "openvino")[1].name == "openvino-fp16", "its own first"
+    assert choose(bundle, "openvino", "int8")[1].name == "onnx-int8"
+    both = _bundle({"onnx-int8": _here(200), "openvino-int8": _here(150)})
+    assert choose(both, "openvino")[1].name == "openvino-int8", "measured on another engine"
     assert choose(bundle, "openvino", "fp16")[1].name == "openvino-fp16"
     with pytest.raises(BundleError, match="no fp16 variant for onnxruntime; it has: onnx-fp32"):
         choose(bundle, "onnxruntime", "fp16")
@@ -96,7 +101,15 @@ def test_what_cannot_run_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(RuntimeFailure, match="no NVIDIA GPU"):
         choose(_bundle({"onnx-fp32": {}}), "tensorrt")
     monkeypatch.setattr(_MODULE, "gpu_present", lambda: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "pycuda" or None)
+    assert really_available() == ("openvino", "onnxruntime"), "JetPack has no PyCUDA"
+    with pytest.raises(RuntimeFailure, match="pycuda"):
+        choose(_bundle({"onnx-fp32": {}}), "tensorrt")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert really_available() == _ALL
+    bundle = _bundle({"onnx-fp32": {}, "tensorrt-fp16": {}})
+    assert choose(bundle)[0] == "tensorrt"
+    assert choose(bundle, attention=True)[0] == "onnxruntime", "TensorRT gives no masks"
     with pytest.raises(UsageError, match="no runtime 'tflite'"):
         choose(_bundle({"onnx-fp32": {}}), "tflite")
     with pytest.raises(UsageError, match="no precision 'int4'"):
