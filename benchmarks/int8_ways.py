@@ -11,13 +11,10 @@ Speed is of the engine alone at batch 8. Needs the extras convert and train.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import logging
-import os
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +25,7 @@ from edgeattr.bundle import Bundle
 from edgeattr.hub import resolve_bundle
 from edgeattr.metrics import evaluate
 from edgeattr_convert.calibration import calibration_crops, sample, sampled_crops
-from edgeattr_convert.openvino_from_onnx import write_network
+from edgeattr_convert.openvino_from_onnx import import_nncf, quiet_nncf, write_network
 from edgeattr_convert.steps import STEPS, Job
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.onnx_engine import open_session
@@ -40,6 +37,7 @@ _CALIBRATED = 512  # crops
 _JUDGED = 256  # other crops, on which ways are compared
 _ROUND = 64  # crops timed in a round
 _Crops = npt.NDArray[np.uint8]
+_Way = tuple[str, str]  # engine, name
 _Run = Callable[[_Crops], npt.NDArray[np.float32]]
 
 
@@ -66,27 +64,38 @@ def main() -> None:
             judged=sampled_crops(judged, *size, count=_JUDGED),
             labels=judged.labels[sample(judged.labels, _JUDGED)],
         )  # fmt: skip
-        runs = {
-            ("ONNX Runtime", "FP32"): _onnx(source),
-            ("ONNX Runtime", "INT8, `quantize_static` defaults"): _onnx(_plain_onnx(job)),
-            ("ONNX Runtime", "INT8, edgeattr"): _onnx(_ours("onnx-int8", job)),
-            ("OpenVINO", "FP32"): _openvino(source),
-            ("OpenVINO", "INT8, `nncf.quantize` defaults"): _openvino(_plain_openvino(job)),
-            ("OpenVINO", "INT8, edgeattr"): _openvino(
-                next(STEPS["openvino-int8"].drafts(job)).file
-            ),
-        }
+        runs = _ways(job)
         logits = {way: run(crops) for way, run in runs.items()}
         timed = {way: (lambda run=run: run(crops[:_ROUND])) for way, run in runs.items()}
         seconds = interleaved(timed, rounds=options.rounds)
     print(
         f"{device_name()}; {val.name} val; {len(calibration)} calibration crops; batch {_BATCH}\n"
     )
+    _print(logits, seconds, val.labels)
+
+
+def _ways(job: Job) -> dict[_Way, _Run]:
+    """Every way to run the model, by engine and name."""
+    return {
+        ("ONNX Runtime", "FP32"): _onnx(job.source),
+        ("ONNX Runtime", "INT8, `quantize_static` defaults"): _onnx(_plain_onnx(job)),
+        ("ONNX Runtime", "INT8, edgeattr"): _onnx(_ours("onnx-int8", job)),
+        ("OpenVINO", "FP32"): _openvino(job.source),
+        ("OpenVINO", "INT8, `nncf.quantize` defaults"): _openvino(_plain_openvino(job)),
+        ("OpenVINO", "INT8, edgeattr"): _openvino(_ours("openvino-int8", job)),
+    }
+
+
+def _print(
+    logits: Mapping[_Way, npt.NDArray[np.float32]],
+    seconds: Mapping[_Way, list[float]],
+    labels: npt.NDArray[np.int8],
+) -> None:
     print("| engine | way | mA | F1 | decisions that flip | crops/s | times FP32 |")
     print("|---|---|---|---|---|---|---|")
     truth = logits["ONNX Runtime", "FP32"]
     for (engine, way), values in logits.items():
-        scores = evaluate(1 / (1 + np.exp(-values)), val.labels)
+        scores = evaluate(1 / (1 + np.exp(-values)), labels)
         flips = 100 * float(np.mean((values > 0) != (truth > 0)))
         mine, full = seconds[engine, way], seconds[engine, "FP32"]
         ratio = statistics.median(b / a for a, b in zip(mine, full, strict=True))
@@ -137,16 +146,15 @@ def _plain_onnx(job: Job) -> Path:
 
 
 def _plain_openvino(job: Job) -> Path:
-    os.environ.setdefault("NNCF_CI", "1")  # no statistics of use are sent
-    with contextlib.redirect_stdout(io.StringIO()):
-        import nncf
-
-        assert job.crops is not None
-        model = read_network(job.source.read_bytes())
+    assert job.crops is not None
+    nncf = import_nncf()
+    with quiet_nncf():
         data = nncf.Dataset([crop[None] for crop in job.crops])
-        model = nncf.quantize(model, data, subset_size=len(job.crops))
+        model = nncf.quantize(
+            read_network(job.source.read_bytes()), data, subset_size=len(job.crops)
+        )
     target = job.folder / "plain.zip"
-    write_network(model, target, half=True)
+    write_network(model, target)
     return target
 
 

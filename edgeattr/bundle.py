@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.errors import BundleError
-from edgeattr.files import atomic_path, sha256_of, write_atomically
+from edgeattr.files import add_to_zip, atomic_path, sha256_of, write_atomically
 from edgeattr.schema import AttributeSchema
 
 __all__ = ["FORMAT", "RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
@@ -46,7 +46,6 @@ _DAMAGE = (  # what reading a damaged file may raise
     zlib.error,
     zipfile.BadZipFile,
 )
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,9 +197,7 @@ class Bundle:
             if self.path is None:
                 raise BundleError(f"bundle {self.name!r} has not been written yet")
             for name in (_INDEX, *sorted(self._file_names())):
-                info = zipfile.ZipInfo(name, _ZIP_TIME)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, _read_member(self.path, name))
+                add_to_zip(archive, name, _read_member(self.path, name))
 
     @classmethod
     def read(cls, path: Path) -> Bundle:

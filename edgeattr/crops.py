@@ -116,6 +116,11 @@ def stack_crops(
     return batch
 
 
+def evenly(total: int, count: int) -> npt.NDArray[np.int64]:
+    """Up to ``count`` positions in a list of ``total``, from the first to the last, sorted."""
+    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
+
+
 def _as_uint8(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array

@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["atomic_path", "sha256_of", "write_atomically"]
+__all__ = ["add_to_zip", "atomic_path", "sha256_of", "write_atomically"]
 
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 _BLOCK = 1 << 20  # bytes read at a time while hashing
 
 
@@ -47,6 +49,13 @@ def write_atomically(target: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
+
+
+def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Add a compressed member that depends on nothing but its name and content."""
+    info = zipfile.ZipInfo(name, _ZIP_TIME)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(info, content)
 
 
 def sha256_of(path: Path) -> str:

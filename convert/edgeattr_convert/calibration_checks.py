@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle
+from edgeattr.crops import evenly
 from edgeattr_convert.calibration import Calibration
 from edgeattr_runtimes import open_variant
 from edgeattr_train.pixels import pixel_statistics
@@ -49,8 +50,7 @@ def warnings_for(
         training: the bundle's training facts; their ``pixels`` are what crops are compared with.
         logits: of the model, for crops.
     """
-    asked = np.unique(np.linspace(0, len(crops) - 1, _ASKED).astype(int))
-    swapped = _swapped_channels(crops[asked], logits)
+    swapped = _swapped_channels(crops[evenly(len(crops), _ASKED)], logits)
     return (*((swapped,) if swapped else ()), *_unlike(crops, training.get("pixels", {})))
 
 

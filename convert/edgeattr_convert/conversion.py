@@ -32,7 +32,7 @@ from edgeattr_convert.report import write_report
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
 from edgeattr_convert.telling import Tell, Tick, no_tick, silent
-from edgeattr_runtimes import available, open_variant
+from edgeattr_runtimes import Runtime, available, open_variant
 from edgeattr_runtimes.choose import check_golden
 from edgeattr_train.datasets import AttributeDataset
 
@@ -91,15 +91,7 @@ def convert(
         OutputError: the report cannot be written; the bundle has been by then.
     """
     contract = contract or Contract()
-    wants_data = [step.makes for step in steps if step.precision == "int8"]
-    if wants_data and (material.calibration is None or material.held is None):
-        raise UsageError(f"{', '.join(wants_data)}: INT8 needs images to calibrate on (--calib)")
-    check_packages(steps)
-    if material.held is not None:
-        check_attributes(material.held, bundle)
-    first = bundle.variant("onnx-fp32")
-    with open_variant(bundle, first, "onnxruntime") as runtime:
-        check_golden(bundle, first, runtime)  # what is wrong already is not worth converting
+    _check(bundle, steps, material)
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
         work = _Conversion(bundle, Path(folder), material, contract, tell, tick)
         for step in steps:
@@ -112,6 +104,19 @@ def convert(
     if not record.met:
         raise ContractNotMet(refusal(record, target))
     return made
+
+
+def _check(bundle: Bundle, steps: Sequence[Step], material: Material) -> None:
+    """Refuse before any long work begins what could not end well."""
+    wants_data = [step.makes for step in steps if step.precision == "int8"]
+    if wants_data and (material.calibration is None or material.held is None):
+        raise UsageError(f"{', '.join(wants_data)}: INT8 needs images to calibrate on (--calib)")
+    check_packages(steps)
+    if material.held is not None:
+        check_attributes(material.held, bundle)
+    first = bundle.variant("onnx-fp32")
+    with open_variant(bundle, first, "onnxruntime") as runtime:
+        check_golden(bundle, first, runtime)  # what is wrong already is not worth converting
 
 
 class _Conversion:
@@ -141,20 +146,19 @@ class _Conversion:
     def run(self, step: Step) -> None:
         """Take drafts until one holds or there are no more."""
         self._tell(f"{step.makes}, from {step.requires}")
-        proof = None
-        for draft in step.drafts(self._job(step)):
-            trial, variant = self._try(step, draft)
-            proof, after = self._accuracy(step, draft, trial, variant)
-            if accuracy_holds(proof, self._contract):
-                speed = self._speed(step, trial, variant)
-                proof = dataclasses.replace(proof, speed=speed)
-                if speed is None and step.races and not _borrowed(step.family):
-                    unraced = f"speed was not measured: there is no {step.races} to race"
-                    proof = dataclasses.replace(proof, notes=(*proof.notes, unraced))
-                proof = judged(proof, self._contract)
-                if proof.met:
-                    self._take(variant, draft.file, proof, after)
-                break
+        proof, job = None, self._job(step)
+        for draft in step.drafts(job):
+            variant = self._variant(step, draft)
+            trial = self.bundle.with_variant(variant).write(
+                self._folder / "trial.edgeattr", {**self.files, variant.file: draft.file}
+            )
+            with open_variant(trial, variant, _engine(step.family)) as runtime:
+                proof = self._accuracy(step, draft, job, runtime)
+                if accuracy_holds(proof, self._contract):
+                    proof = judged(self._speed(step, trial, runtime, proof), self._contract)
+                    if proof.met:
+                        self._take(variant, draft.file, proof)
+                    break
             proof = judged(proof, self._contract)
             self._tell(f"{step.makes}: not yet: {proof.verdict}")
         assert proof is not None
@@ -165,7 +169,7 @@ class _Conversion:
         source = self._folder / "source.onnx"
         source.write_bytes(self.bundle.read_file(self.bundle.variant(step.requires)))
         calibration = self._material.calibration
-        crops, labels = self._judged
+        crops, labels = self._judged if step.precision == "int8" else (None, None)
         return Job(
             source=source,
             folder=self._folder,
@@ -190,11 +194,11 @@ class _Conversion:
     def _size(self) -> tuple[int, int]:
         return self.bundle.input.height, self.bundle.input.width
 
-    def _try(self, step: Step, draft: Draft) -> tuple[Bundle, Variant]:
-        """A bundle to try the draft in, its parity measured."""
+    def _variant(self, step: Step, draft: Draft) -> Variant:
+        """The draft's description, as far as it is known before it has run."""
         digest = sha256_of(draft.file)
         calibration = self._material.calibration
-        variant = Variant(
+        return Variant(
             engine=step.family,
             precision=step.precision,
             file=variant_file(step.makes, digest, draft.file.suffix),
@@ -204,97 +208,84 @@ class _Conversion:
             tolerance=0.0,
             calibration=calibration.facts if calibration and step.precision == "int8" else {},
         )
-        trial = self.bundle.with_variant(variant).write(
-            self._folder / "trial.edgeattr", {**self.files, variant.file: draft.file}
-        )
-        with open_variant(trial, variant, _engine(step.family)) as runtime:
-            logits = runtime.infer(self.bundle.golden.crops).logits
-        parity = float(np.abs(logits - self.bundle.golden.logits).max())
+
+    def _accuracy(self, step: Step, draft: Draft, job: Job, runtime: Runtime) -> Proof:
+        """The proof without speed and verdict."""
+        golden, held = self.bundle.golden, self._material.held
+        parity = float(np.abs(runtime.infer(golden.crops).logits - golden.logits).max())
         tolerance = step.tolerance
         if tolerance is None:
             tolerance = max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity)
-        return trial, dataclasses.replace(variant, parity=parity, tolerance=tolerance)
-
-    def _accuracy(
-        self, step: Step, draft: Draft, trial: Bundle, variant: Variant
-    ) -> tuple[Proof, Evaluation | None]:
-        """The proof without speed and verdict, and what the variant did on the held data."""
-        parent = self.bundle.variant(step.requires)
         proof = Proof(
             variant=step.makes,
             parent=step.requires,
             bytes=draft.file.stat().st_size,
-            parent_bytes=len(self.bundle.read_file(parent)),
-            parity=variant.parity,
-            tolerance=variant.tolerance,
+            parent_bytes=job.source.stat().st_size,
+            parity=parity,
+            tolerance=tolerance,
             layers=draft.layers,
             tried=draft.tried,
             notes=(*draft.notes, *((_NOT_HERE,) if _borrowed(step.family) else ())),
         )
-        held = self._material.held
-        if held is None or not proof.parity <= proof.tolerance:  # NaN is refused too
-            return proof, None
+        if held is None or not parity <= tolerance:  # NaN is refused too
+            return proof
         before = self._before
-        after = self._evaluate(trial, variant, _engine(step.family))
-        proof = dataclasses.replace(
+        after = self._evaluate(runtime, step.makes)
+        return dataclasses.replace(
             proof,
             before=_facts(before, held),
             after=_facts(after, held),
             flips=flips(before, after),
             attributes=attribute_changes(self.bundle.schema, before, after),
         )
-        return proof, after
 
     @functools.cached_property
     def _before(self) -> Evaluation:
         """What the float32 model does on the held data."""
-        return self._evaluate(self.bundle, self.bundle.variant("onnx-fp32"), "onnxruntime")
+        first = self.bundle.variant("onnx-fp32")
+        with open_variant(self.bundle, first, "onnxruntime") as runtime:
+            return self._evaluate(runtime, first.name)
 
-    def _evaluate(self, bundle: Bundle, variant: Variant, engine: str) -> Evaluation:
+    def _evaluate(self, runtime: Runtime, name: str) -> Evaluation:
         held = self._material.held
         assert held is not None
 
         def progress(done: int, total: int) -> None:
-            self._tick(f"accuracy of {variant.name}", done, total)
+            self._tick(f"accuracy of {name}", done, total)
 
-        with AttributeModel(bundle, open_variant(bundle, variant, engine)) as model:
-            return evaluate_model(model, held, progress=progress)
+        return evaluate_model(AttributeModel(self.bundle, runtime), held, progress=progress)
 
-    def _speed(self, step: Step, trial: Bundle, variant: Variant) -> Speed | None:
-        """Against the variant that it races, where both can run on its engine."""
-        if step.races is None or step.races not in trial.variants or _borrowed(step.family):
-            return None
-        engine = _engine(step.family)
-        other = trial.variant(step.races)
+    def _speed(self, step: Step, trial: Bundle, child: Runtime, proof: Proof) -> Proof:
+        """The proof with the speed beside the variant that it races, on its own engine."""
+        if step.races is None or _borrowed(step.family):
+            return proof
+        if step.races not in trial.variants:
+            unraced = f"speed was not measured: there is no {step.races} to race"
+            return dataclasses.replace(proof, notes=(*proof.notes, unraced))
         limit = self._contract.min_speedup if step.precision == "int8" else 0.0
         crops = self.bundle.golden.crops
-        with (
-            open_variant(trial, other, engine) as parent,
-            open_variant(trial, variant, engine) as child,
-        ):
+        with open_variant(trial, trial.variant(step.races), _engine(step.family)) as parent:
             found = compare_speed(parent, child, crops, limit=limit, tick=self._tick)
-        return dataclasses.replace(found, parent=step.races)
+        return dataclasses.replace(proof, speed=dataclasses.replace(found, parent=step.races))
 
-    def _take(self, variant: Variant, file: Path, proof: Proof, after: Evaluation | None) -> None:
+    def _take(self, variant: Variant, file: Path, proof: Proof) -> None:
         """The variant holds: it goes into the bundle."""
         kept = self._folder / variant.file
         kept.write_bytes(file.read_bytes())  # the next draft may take the file's name
-        held = self._material.held
-        metrics: dict[str, Any] = {}
-        if after is not None and held is not None:
-            metrics = {**_facts(after, held), "flips_percent": proof.flips}
+        if proof.after:
             parent = self.bundle.variant("onnx-fp32")
-            parent = dataclasses.replace(parent, metrics=_facts(self._before, held))
-            self.bundle = self.bundle.with_variant(parent)
-        speed = _rounded(proof.speed) if proof.speed else {}
+            self.bundle = self.bundle.with_variant(
+                dataclasses.replace(parent, metrics=proof.before)
+            )
+        ways = {"ways": list(proof.notes)} if variant.calibration else {}
         proven = dataclasses.replace(
             variant,
-            metrics=metrics,
-            speed=speed,
+            parity=proof.parity,
+            tolerance=proof.tolerance,
+            metrics={**proof.after, "flips_percent": proof.flips} if proof.after else {},
+            speed=_rounded(proof.speed) if proof.speed else {},
             verdict=proof.verdict,
-            calibration={**variant.calibration, "ways": list(proof.notes)}
-            if variant.calibration
-            else {},
+            calibration={**variant.calibration, **ways},
         )
         self.bundle = self.bundle.with_variant(proven)
         self.files[variant.file] = kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from edgeattr.bundle import Bundle
 from edgeattr.crops import Image, stack_crops
 from edgeattr.prediction import Decision
 from edgeattr_convert.export import bundle_from_checkpoint
+from edgeattr_convert.telling import Tell, silent
 from edgeattr_train.calibrate import DecisionFit, fit_decision
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.datasets import AttributeDataset
@@ -34,7 +35,7 @@ def finish_training(
     log: Sequence[dict[str, Any]],
     *,
     with_report: bool = True,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = silent,
 ) -> Bundle:
     """Fit the decision on validation data, write ``OUT/NAME.edgeattr`` and ``OUT/report.html``.
 
@@ -64,9 +65,7 @@ def finish_training(
     return bundle
 
 
-def _fit(
-    logits: npt.NDArray[np.float32], val: AttributeDataset, tell: Callable[[str], None]
-) -> DecisionFit | None:
+def _fit(logits: npt.NDArray[np.float32], val: AttributeDataset, tell: Tell) -> DecisionFit | None:
     labelled = (val.labels >= 0).any(1)
     images, persons = int(labelled.sum()), len(np.unique(val.persons[labelled]))
     if images < _MINIMUM or persons < _FEWEST_PERSONS:

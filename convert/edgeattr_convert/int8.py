@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.crops import evenly
 from edgeattr.errors import InputError, MissingDependency
 from edgeattr.files import write_atomically
 from edgeattr_convert.proof import LayerError
@@ -169,8 +170,8 @@ class Quantizer:
 
     def _correct_biases(self) -> None:
         inputs = {node.input[0] for node in convolutions(self._plain)}
-        spread = np.unique(np.linspace(0, len(self._crops) - 1, _CORRECTED).astype(int))
-        means = channel_means(self._plain, sorted(inputs), self._crops[spread])
+        spread = self._crops[evenly(len(self._crops), _CORRECTED)]
+        means = channel_means(self._plain, sorted(inputs), spread)
         rounded = [name for name in self._body if name not in self._floats]
         corrected = bias_corrected(self._plain, rounded, means)
         if self._try("bias correction", corrected, self._ranges, self._floats, _HELPS):

@@ -22,21 +22,22 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.errors import MissingDependency, RuntimeFailure
-from edgeattr.files import atomic_path
+from edgeattr.files import add_to_zip, atomic_path
+from edgeattr_runtimes.openvino_engine import IR_MEMBERS, read_network
 
 __all__ = [
     "harmful_layers",
+    "import_nncf",
     "int8_from_onnx",
     "layers_in_float",
     "openvino_from_onnx",
+    "quiet_nncf",
     "write_network",
 ]
 
 Score = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int8]], float]
 """How good logits are, [n, C], for labels, [n, C]; the higher the better."""
 
-_MEMBERS = ("model.xml", "model.bin")  # as edgeattr_runtimes.openvino_engine reads them
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
 _SUFFIX = "/WithoutBiases"  # OpenVINO adds it to the names of convolutions with a bias
 _TALKATIVE = ("nncf", "torch.utils.cpp_extension")  # NNCF imports PyTorch where it is installed
 _WEIGHED = ("Convolution", "GroupConvolution", "MatMul")  # what NNCF quantizes
@@ -53,7 +54,7 @@ def openvino_from_onnx(source: Path, target: Path) -> None:
         MissingDependency: OpenVINO is not installed.
         RuntimeFailure: OpenVINO cannot read the file.
     """
-    write_network(_read(source), target, half=True)
+    write_network(_read(source), target)
 
 
 def int8_from_onnx(
@@ -76,8 +77,8 @@ def int8_from_onnx(
         RuntimeFailure: OpenVINO cannot read the file, or NNCF cannot quantize it.
     """
     model = _read(source)
-    nncf = _nncf()
-    with _quiet(), _named_failure():
+    nncf = import_nncf()
+    with quiet_nncf(), _named_failure():
         return nncf.quantize(model, _calibration(crops), **_options(crops, in_float))
 
 
@@ -108,13 +109,10 @@ def harmful_layers(
     Raises:
         MissingDependency, RuntimeFailure: as :func:`int8_from_onnx`.
     """
-    model = _read(source)
-    for result in list(model.get_results()):  # scores are of the logits alone
-        if "logits" not in result.output(0).get_names():
-            model.remove_result(result)
-    nncf = _nncf()
+    model = read_network(source.read_bytes(), name=source.name)  # scores are of the logits alone
+    nncf = import_nncf()
     pairs = [(crop[None], row) for crop, row in zip(judged, labels, strict=True)]
-    with _quiet(), _named_failure():
+    with quiet_nncf(), _named_failure():
         held = nncf.Dataset(pairs, lambda pair: pair[0])
         found = nncf.quantize_with_accuracy_control(
             model,
@@ -137,13 +135,12 @@ def layers_in_float(model: Any) -> list[str]:
     ]
 
 
-def write_network(model: Any, target: Path, *, half: bool) -> None:
-    """Write an ``openvino.Model`` as one zip.
+def write_network(model: Any, target: Path) -> None:
+    """Write an ``openvino.Model`` as one zip, float32 weights as float16.
 
     Args:
         model: to write.
         target: the zip.
-        half: whether float32 weights are stored as float16.
 
     Raises:
         RuntimeFailure: OpenVINO cannot write its files, most often for want of space.
@@ -152,35 +149,25 @@ def write_network(model: Any, target: Path, *, half: bool) -> None:
 
     with tempfile.TemporaryDirectory() as folder, atomic_path(target) as temporary:
         try:
-            openvino.save_model(model, str(Path(folder) / _MEMBERS[0]), compress_to_fp16=half)
+            openvino.save_model(model, str(Path(folder) / IR_MEMBERS[0]), compress_to_fp16=True)
         except RuntimeError as error:
             raise RuntimeFailure(f"OpenVINO cannot write to {folder}: {error}") from error
         with zipfile.ZipFile(temporary, "w") as archive:
-            for name in _MEMBERS:
-                info = zipfile.ZipInfo(name, _ZIP_TIME)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, (Path(folder) / name).read_bytes())
+            for name in IR_MEMBERS:
+                add_to_zip(archive, name, (Path(folder) / name).read_bytes())
 
 
 def _read(source: Path) -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingDependency(
-            "openvino", extra="openvino", purpose="convert a model to OpenVINO"
-        ) from error
-    try:
-        return openvino.Core().read_model(str(source))
-    except RuntimeError as error:
-        raise RuntimeFailure(f"OpenVINO cannot read {source.name}: {error}") from error
+    """The network with all its outputs."""
+    return read_network(source.read_bytes(), attention=True, name=source.name)
 
 
 def _calibration(crops: npt.NDArray[np.uint8]) -> Any:
-    return _nncf().Dataset([crop[None] for crop in crops])
+    return import_nncf().Dataset([crop[None] for crop in crops])
 
 
 def _options(crops: npt.NDArray[np.uint8], in_float: Sequence[str]) -> dict[str, Any]:
-    nncf = _nncf()
+    nncf = import_nncf()
     patterns = [f"^{re.escape(name)}(/.*)?$" for name in in_float]
     return {
         "preset": nncf.QuantizationPreset.MIXED,
@@ -208,11 +195,16 @@ def _named_failure() -> Iterator[None]:
         raise RuntimeFailure(f"NNCF cannot quantize the model: {error}") from error
 
 
-def _nncf() -> Any:
+def import_nncf() -> Any:
+    """NNCF, with its reports of use to its makers switched off.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
     # NNCF sends statistics of its use over the network unless this is set; nothing leaves from here
     os.environ.setdefault("NNCF_CI", "1")
     try:
-        with _quiet():
+        with quiet_nncf():
             import nncf
     except ImportError as error:
         raise MissingDependency(
@@ -222,7 +214,7 @@ def _nncf() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_nncf() -> Iterator[None]:
     """Without the library's own lines and bars, which go to standard output."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     levels = [logger.level for logger in loggers]

@@ -7,7 +7,6 @@ asked for lies outside of it.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 
 import numpy as np
@@ -56,29 +55,33 @@ def compare_speed(
     """
     seconds = seconds or (_MOST_SECONDS if limit else _LOOK_SECONDS)
     batch = np.resize(crops, (_BATCH, *crops.shape[1:]))
+    runtimes = (parent, child)
+    for runtime in runtimes:  # to warm up
+        _time_both(runtime, batch)
     times: _Times = []
-    for runtime in (parent, child):  # to warm up
-        _time(runtime, batch)
-        _time(runtime, batch[:1])
     start = time.perf_counter()
     while True:
-        order = (parent, child) if len(times) % 2 else (child, parent)
-        turn = {
-            id(runtime): (_time(runtime, batch), _time(runtime, batch[:1])) for runtime in order
-        }
-        times.append([*turn[id(parent)], *turn[id(child)]])
+        turn = [(0.0, 0.0)] * 2
+        for place in (0, 1) if len(times) % 2 else (1, 0):  # neither is always the first
+            turn[place] = _time_both(runtimes[place], batch)
+        times.append([*turn[0], *turn[1]])
         spent = time.perf_counter() - start
         tick("speed", min(int(spent), int(seconds)), int(seconds))
         if len(times) % _FEWEST == 0 and (spent >= seconds or _settled(times, limit)):
             break
     tick("speed", int(seconds), int(seconds))
-    return dataclasses.replace(_speed(times), device=_device(child))
+    return _speed(times, _device(child))
 
 
 def _device(runtime: Runtime) -> str:
     """The machine, or the GPU where the engine names one."""
     device = runtime.describe().device
     return device_name() if device in ("", "CPU") else device
+
+
+def _time_both(runtime: Runtime, batch: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Seconds of a batch, and of one crop alone."""
+    return _time(runtime, batch), _time(runtime, batch[:1])
 
 
 def _time(runtime: Runtime, crops: npt.NDArray[np.uint8]) -> float:
@@ -88,26 +91,31 @@ def _time(runtime: Runtime, crops: npt.NDArray[np.uint8]) -> float:
 
 
 def _settled(times: _Times, limit: float) -> bool:
-    found = _speed(times)
-    narrow = found.high - found.low <= _NARROW * found.speedup
-    return narrow and not found.low < limit <= found.high
+    low, middle, high = _speedup(times)
+    return high - low <= _NARROW * middle and not low < limit <= high
 
 
-def _speed(times: _Times) -> Speed:
+def _speedup(times: _Times) -> tuple[float, float, float]:
+    """The median ratio of a turn, between the ends of its interval."""
     table = np.array(times)
-    parent_batch, parent_single, batch, single = np.median(table, 0)
     ratios = table[:, 0] / table[:, 2]
     rng = np.random.default_rng(0)
     drawn = np.median(rng.choice(ratios, (_RESAMPLES, len(ratios))), 1)
     low, high = np.quantile(drawn, _EVEN)
+    return float(low), float(np.median(ratios)), float(high)
+
+
+def _speed(times: _Times, device: str) -> Speed:
+    parent_batch, parent_single, batch, single = map(float, np.median(np.array(times), 0))
+    low, middle, high = _speedup(times)
     return Speed(
-        device=device_name(),
+        device=device,
         batch=_BATCH,
-        parent_crops_per_second=float(_BATCH / parent_batch),
-        crops_per_second=float(_BATCH / batch),
-        parent_latency_ms=float(1000 * parent_single),
-        latency_ms=float(1000 * single),
-        speedup=float(np.median(ratios)),
-        low=float(low),
-        high=float(high),
+        parent_crops_per_second=_BATCH / parent_batch,
+        crops_per_second=_BATCH / batch,
+        parent_latency_ms=1000 * parent_single,
+        latency_ms=1000 * single,
+        speedup=middle,
+        low=low,
+        high=high,
     )

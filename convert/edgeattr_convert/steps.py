@@ -38,7 +38,6 @@ __all__ = ["STEPS", "Draft", "Job", "Step", "check_packages", "steps_for"]
 _REPAIRS = (1, 2, 4, 8)  # layers that go back to float before each further trial
 _FIRST_IN_FLOAT = 3  # convolutions: their few channels differ wildly in range
 _HALF = 0.1  # of a logit: half precision keeps 11 bits, over some 60 layers
-_PERCENT = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,7 +141,7 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
     job.tick("NNCF", 0, 1)
     model = int8_from_onnx(job.source, job.crops, in_float)
     job.tick("NNCF", 1, 1)
-    write_network(model, file, half=True)
+    write_network(model, file)
     yield Draft(file=file, notes=_openvino_notes(model, "NNCF, mixed preset"))
     if job.judged is None or job.labels is None:
         return
@@ -159,7 +158,7 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
     )
     job.tick("NNCF's accuracy control", 1, 1)
     model = int8_from_onnx(job.source, job.crops, [*in_float, *harmful])
-    write_network(model, file, half=True)
+    write_network(model, file)
     yield Draft(file=file, notes=_openvino_notes(model, "NNCF with accuracy control"))
 
 

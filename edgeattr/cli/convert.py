@@ -18,7 +18,9 @@ from edgeattr.errors import MissingDependency, UsageError
 if TYPE_CHECKING:
     from edgeattr.bundle import Bundle
     from edgeattr_convert.calibration import Calibration
+    from edgeattr_convert.contract import Contract
     from edgeattr_convert.conversion import Material
+    from edgeattr_convert.steps import Step
     from edgeattr_train.datasets import AttributeDataset
 
 __all__ = ["convert"]
@@ -110,50 +112,45 @@ def convert(
     Examples: `edgeattr convert --fp16`, `edgeattr convert run/best.pt --out my.edgeattr`,
     `edgeattr convert --int8 --calib peta:/data/PETA`
     """
+    from edgeattr_convert.contract import Contract
+    from edgeattr_convert.steps import steps_for
+
     precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
     data = _Data(
         calib=calib, evaluation=evaluation, allow_missing=allow_missing,
         detector=detector, quiet=quiet,
     )  # fmt: skip
     _check(model, precisions, to, data)
+    steps = steps_for(to or _families(), precisions)
     target = _target(model, out)
     with _source(model, target) as bundle:
-        if precisions:
-            made = _convert(
-                bundle, target, to or _families(), precisions, data, max_drop, min_speedup
-            )
+        if steps:
+            contract = Contract(max_drop=max_drop, min_speedup=min_speedup)
+            made = _convert(bundle, target, steps, data, contract)
         else:
             made = bundle.write(target, {})
     note(f"wrote {made.path}: {', '.join(made.variants)}", quiet=quiet)
 
 
 def _convert(
-    bundle: Bundle,
-    target: Path,
-    families: list[str],
-    precisions: list[str],
-    data: _Data,
-    max_drop: float,
-    min_speedup: float,
+    bundle: Bundle, target: Path, steps: list[Step], data: _Data, contract: Contract
 ) -> Bundle:
-    from edgeattr_convert.contract import Contract
     from edgeattr_convert.conversion import convert as convert_bundle
     from edgeattr_convert.report import report_paths
-    from edgeattr_convert.steps import steps_for
     from edgeattr_runtimes import available
 
     with ProgressParts(quiet=data.quiet) as parts:
         made = convert_bundle(
             bundle,
             target,
-            steps_for(families, precisions),
-            _material(bundle, data, "int8" in precisions, parts),
-            Contract(max_drop=max_drop, min_speedup=min_speedup),
+            steps,
+            _material(bundle, data, any(step.precision == "int8" for step in steps), parts),
+            contract,
             tell=lambda text: note(text, quiet=data.quiet),
             tick=parts.tick,
         )
     note(f"report: {report_paths(target)[0]}", quiet=data.quiet)
-    if "tensorrt" in families and "tensorrt" not in available():
+    if any(step.family == "tensorrt" for step in steps) and "tensorrt" not in available():
         note(
             "prepared for TensorRT: it cannot run here, so the engine will be built on "
             "the device, when the bundle is first loaded there",
@@ -172,10 +169,6 @@ def _check(model: str, precisions: list[str], to: list[str] | None, data: _Data)
             "for example --calib peta:/data/PETA, or a folder of crops or a video with --eval "
             "NAME:DIR beside it; --fp16 needs none"
         )
-    if to:
-        from edgeattr_convert.steps import steps_for
-
-        steps_for(to, precisions)
     if data.calib and not data.evaluation:
         from edgeattr_train.datasets import is_spec
 

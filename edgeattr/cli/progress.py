@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from edgeattr.closing import Closing
 
 __all__ = ["ProgressLine", "ProgressParts", "note"]
 
@@ -20,7 +21,7 @@ def note(text: str, *, quiet: bool = False) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-class ProgressLine:
+class ProgressLine(Closing):
     """A context manager that shows how far something is, on standard error.
 
     Args:
@@ -60,16 +61,12 @@ class ProgressLine:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take the bar off the screen, or leave it as it stands."""
         self._bar.stop()
 
 
-class ProgressParts:
+class ProgressParts(Closing):
     """A context manager that shows one part of long work after the other.
 
     Args:
@@ -97,16 +94,5 @@ class ProgressParts:
     def close(self) -> None:
         """End the part that is shown."""
         if self._line:
-            self._line.__exit__(None, None, None)
+            self._line.close()
         self._line = None
-
-    def __enter__(self) -> ProgressParts:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

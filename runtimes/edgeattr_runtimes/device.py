@@ -19,12 +19,12 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def has_int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor adds products of bytes in one step; True where that cannot be told."""
+def has_int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo"), *, unknown: bool = True) -> bool:
+    """Whether the processor adds products of bytes in one step; ``unknown`` if nothing tells."""
     try:
         text = cpuinfo.read_text()
     except OSError:
-        return True
+        return unknown
     return any(flag in text for flag in _INT8_FLAGS)
 
 

@@ -12,8 +12,14 @@ import numpy.typing as npt
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.closing import Closing
 from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
-from edgeattr_runtimes.device import available_cores
-from edgeattr_runtimes.protocol import ATTENTION, Outputs, RuntimeInfo, check_crops, check_masks
+from edgeattr_runtimes.device import available_cores, has_int8_instructions
+from edgeattr_runtimes.protocol import (
+    Outputs,
+    RuntimeInfo,
+    check_crops,
+    joined_outputs,
+    output_names,
+)
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -55,12 +61,8 @@ def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.
 
 def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
     """Whether products of uint8 and int8 are added in 16 bits here: x86 without VNNI."""
-    if machine not in ("x86_64", "AMD64"):
-        return False
-    try:
-        return "vnni" not in cpuinfo.read_text()
-    except OSError:
-        return True  # not known: rather slow than wrong
+    # where it is not known: rather slow than wrong
+    return machine in ("x86_64", "AMD64") and not has_int8_instructions(cpuinfo, unknown=False)
 
 
 def thread_count(threads: int | None) -> int:
@@ -104,9 +106,8 @@ class OnnxEngine(Closing):
         self._threads = thread_count(threads)
         self._session: Any = open_session(bundle.read_file(variant), self._threads)
         self._input = self._session.get_inputs()[0].name
-        names = [output.name for output in self._session.get_outputs()]
-        masks = sorted(name for name in names if name.startswith(ATTENTION))
-        self._masks = check_masks(masks, bundle) if attention else []
+        found = (output.name for output in self._session.get_outputs())
+        self._outputs = output_names(found, bundle, attention)
 
     def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
@@ -118,16 +119,11 @@ class OnnxEngine(Closing):
             self._run(session, np.ascontiguousarray(crops[start : start + _MAX_BATCH]))
             for start in range(0, len(crops), _MAX_BATCH)
         ]
-        if not parts:
-            return Outputs(np.empty((0, self._attributes), np.float32))
-        logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
-        return Outputs(logits, tuple(masks))
+        return joined_outputs(parts, self._attributes)
 
     def _run(self, session: Any, part: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         try:
-            found: list[npt.NDArray[np.float32]] = session.run(
-                ["logits", *self._masks], {self._input: part}
-            )
+            found: list[npt.NDArray[np.float32]] = session.run(self._outputs, {self._input: part})
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise RuntimeFailure(f"ONNX Runtime failed on {len(part)} crops: {error}") from error
         return found

@@ -15,20 +15,28 @@ from edgeattr.bundle import Bundle, Variant
 from edgeattr.closing import Closing
 from edgeattr.errors import MissingDependency, RuntimeFailure
 from edgeattr_runtimes.onnx_engine import thread_count
-from edgeattr_runtimes.protocol import ATTENTION, Outputs, RuntimeInfo, check_crops, check_masks
+from edgeattr_runtimes.protocol import (
+    Outputs,
+    RuntimeInfo,
+    check_crops,
+    joined_outputs,
+    output_names,
+)
 
-__all__ = ["OpenvinoEngine", "compile_network", "read_network"]
+__all__ = ["IR_MEMBERS", "OpenvinoEngine", "compile_network", "read_network"]
 
 _BATCHES = (16, 4, 1)  # crops a run: fixed shapes run faster than a free one, above all alone
-_IR_XML, _IR_BIN = "model.xml", "model.bin"  # inside the file of an openvino-* variant
+IR_MEMBERS = ("model.xml", "model.bin")  # inside the file of an openvino-* variant
 
 
-def read_network(content: bytes, *, attention: bool = False) -> Any:
+def read_network(content: bytes, *, attention: bool = False, name: str = "the model") -> Any:
     """The network in a variant's file, an ``openvino.Model`` whose first output is the logits.
 
     Args:
         content: a zip of an OpenVINO IR (``model.xml``, ``model.bin``), or an ONNX file.
-        attention: whether outputs with attention masks stay; what only they need is dropped else.
+        attention: whether outputs with attention masks stay; otherwise they are dropped, with
+            what only they need.
+        name: what the error calls it.
 
     Raises:
         MissingDependency: OpenVINO is not installed.
@@ -39,8 +47,9 @@ def read_network(content: bytes, *, attention: bool = False) -> Any:
     try:
         if content[:2] == b"PK":
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                weights = np.frombuffer(archive.read(_IR_BIN), np.uint8)
-                model = core.read_model(archive.read(_IR_XML), openvino.Tensor(weights))
+                xml, weights = (archive.read(member) for member in IR_MEMBERS)
+                tensor = openvino.Tensor(np.frombuffer(weights, np.uint8))
+                model = core.read_model(xml, tensor)
         else:
             model = core.read_model(content)
         if not attention:
@@ -49,7 +58,7 @@ def read_network(content: bytes, *, attention: bool = False) -> Any:
                     model.remove_result(result)
         return model
     except (RuntimeError, KeyError, zipfile.BadZipFile) as error:
-        raise RuntimeFailure(f"OpenVINO cannot read the model: {error}") from error
+        raise RuntimeFailure(f"OpenVINO cannot read {name}: {error}") from error
 
 
 def compile_network(model: Any, batch: int, threads: int | None = None) -> Any:
@@ -108,7 +117,8 @@ class OpenvinoEngine(Closing):
         self._precision = variant.precision
         self._threads = thread_count(threads)
         self._model: Any = read_network(bundle.read_file(variant), attention=attention)
-        self._outputs = _output_names(self._model, bundle, attention)
+        found = (name for output in self._model.outputs for name in output.get_names())
+        self._outputs = output_names(found, bundle, attention)
         self._compiled: dict[int, Any] = {}
         self._idle: dict[int, queue.SimpleQueue[Any]] = {n: queue.SimpleQueue() for n in _BATCHES}
         self._lock = threading.Lock()
@@ -124,10 +134,7 @@ class OpenvinoEngine(Closing):
             batch = next(size for size in _BATCHES if size <= len(crops) - start)
             parts.append(self._run(np.ascontiguousarray(crops[start : start + batch])))
             start += batch
-        if not parts:
-            return Outputs(np.empty((0, self._attributes), np.float32))
-        logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
-        return Outputs(logits, tuple(masks))
+        return joined_outputs(parts, self._attributes)
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
@@ -168,13 +175,6 @@ class OpenvinoEngine(Closing):
             if batch not in self._compiled:
                 self._compiled[batch] = compile_network(self._model, batch, self._threads)
             return self._compiled[batch]
-
-
-def _output_names(model: Any, bundle: Bundle, attention: bool) -> list[str]:
-    """Logits, then the masks that were asked for, the finest scale first."""
-    names = {name for output in model.outputs for name in output.get_names()}
-    masks = sorted(name for name in names if name.startswith(ATTENTION))
-    return ["logits", *check_masks(masks, bundle)] if attention else ["logits"]
 
 
 def _openvino() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -12,9 +13,16 @@ import numpy.typing as npt
 from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, UsageError
 
-__all__ = ["ATTENTION", "Outputs", "Runtime", "RuntimeInfo", "check_crops", "check_masks"]
+__all__ = [
+    "Outputs",
+    "Runtime",
+    "RuntimeInfo",
+    "check_crops",
+    "joined_outputs",
+    "output_names",
+]
 
-ATTENTION = "attention_"  # what the names of outputs with masks start with
+_ATTENTION = "attention_"  # what the names of outputs with masks start with
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +91,36 @@ def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
         raise InputError(f"crops have shape {crops.shape}; expected [N, {height}, {width}, 3]")
 
 
-def check_masks(names: list[str], bundle: Bundle) -> list[str]:
-    """The names of a file's outputs with attention masks, if there are any.
+def output_names(found: Iterable[str], bundle: Bundle, attention: bool) -> list[str]:
+    """Which of a file's outputs are wanted: the logits, then the masks, the finest scale first.
+
+    Args:
+        found: the names that the file has.
+        bundle: the model, for the error.
+        attention: whether masks are wanted.
 
     Raises:
-        UsageError: there are none.
+        UsageError: masks are wanted, and there are none.
     """
-    if not names:
+    if not attention:
+        return ["logits"]
+    masks = sorted(name for name in found if name.startswith(_ATTENTION))
+    if not masks:
         raise UsageError(
             f"{bundle.path or bundle.name} gives no attention masks: its model has none, or it "
             "was exported by an older version of edgeattr"
         )
-    return names
+    return ["logits", *masks]
+
+
+def joined_outputs(parts: Sequence[Sequence[npt.NDArray[np.float32]]], attributes: int) -> Outputs:
+    """One result of the batches that a call was split into.
+
+    Args:
+        parts: of each batch its arrays in the order of :func:`output_names`; there may be none.
+        attributes: C.
+    """
+    if not parts:
+        return Outputs(np.empty((0, attributes), np.float32))
+    logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
+    return Outputs(logits, tuple(masks))

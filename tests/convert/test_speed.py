@@ -1,15 +1,15 @@
 import time
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edgeattr.closing import Closing
 from edgeattr_convert.speed import compare_speed
 from edgeattr_runtimes import Outputs, RuntimeInfo
 
 
-class _Sleeper:
+class _Sleeper(Closing):
     """A runtime that takes a known time."""
 
     def __init__(self, seconds: float) -> None:
@@ -24,17 +24,6 @@ class _Sleeper:
         return RuntimeInfo(engine="none", version="", device="", precision="", threads=1)
 
     def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> "_Sleeper":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         """Nothing to release."""
 
 

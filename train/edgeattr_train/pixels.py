@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from edgeattr.crops import Image, resize_crop
+from edgeattr.crops import Image, evenly, resize_crop
 from edgeattr_train.datasets import AttributeDataset
 
 __all__ = ["pixel_statistics", "statistics_of"]
@@ -40,7 +40,7 @@ def statistics_of(data: AttributeDataset, height: int, width: int) -> dict[str, 
     Raises:
         InputError: an image cannot be read.
     """
-    chosen = np.unique(np.linspace(0, len(data) - 1, min(_IMAGES, len(data))).astype(int))
+    chosen = evenly(len(data), _IMAGES)
     return pixel_statistics(resize_crop(data.read(int(k)), height, width) for k in chosen)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from edgeattr.closing import Closing
 from edgeattr_train.engine import Progress
 
 __all__ = ["TensorBoardLog"]
@@ -13,7 +13,7 @@ __all__ = ["TensorBoardLog"]
 _STEPS_BETWEEN_POINTS = 20
 
 
-class TensorBoardLog:
+class TensorBoardLog(Closing):
     """A context manager that writes ``OUT/tensorboard``; does nothing without TensorBoard.
 
     Args:
@@ -47,11 +47,7 @@ class TensorBoardLog:
             self._writer = SummaryWriter(str(self._folder))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Write what is still in memory."""
         if self._writer is not None:
             self._writer.close()
