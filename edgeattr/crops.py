@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgeattr.errors import InputError
 
-__all__ = ["Image", "as_bgr", "read_image", "resize_crop", "stack_crops"]
+__all__ = ["Image", "as_bgr", "fill_crops", "read_image", "resize_crop", "stack_crops"]
 
 Image = npt.NDArray[np.uint8]
 """A picture: uint8 [height, width, 3], blue-green-red, 0..255."""
@@ -93,8 +93,29 @@ def resize_crop(image: Image, height: int, width: int, out: Image | None = None)
     return resized.astype(np.uint8, copy=False)
 
 
+def fill_crops(
+    crops: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    out: npt.NDArray[np.uint8],
+    *,
+    first: int = 0,
+) -> None:
+    """Resize crops of any size into a batch that is there already.
+
+    Args:
+        crops: images that :func:`as_bgr` takes.
+        out: uint8 [n, height, width, 3], contiguous; receives ``crops[first : first + n]``, BGR.
+        first: the first crop that is taken.
+
+    Raises:
+        InputError: an image cannot be used; the text gives its place in ``crops``.
+    """
+    height, width = out.shape[1:3]
+    for index, place in enumerate(out, first):
+        resize_crop(as_bgr(crops[index], name=f"crop {index}"), height, width, out=place)
+
+
 def stack_crops(
-    crops: Sequence[npt.ArrayLike] | npt.NDArray[Any], height: int, width: int, *, first: int = 0
+    crops: Sequence[npt.ArrayLike] | npt.NDArray[Any], height: int, width: int
 ) -> npt.NDArray[np.uint8]:
     """Resize crops of any size into one batch.
 
@@ -102,7 +123,6 @@ def stack_crops(
         crops: images that :func:`as_bgr` takes; may be empty.
         height: rows of the model's input.
         width: columns of the model's input.
-        first: number of the first crop in errors, where these are part of a longer list.
 
     Returns:
         uint8 [N, height, width, 3], BGR, contiguous.
@@ -111,8 +131,7 @@ def stack_crops(
         InputError: an image cannot be used; the text gives its place in ``crops``.
     """
     batch = np.empty((len(crops), height, width, 3), np.uint8)
-    for index, crop in enumerate(crops):
-        resize_crop(as_bgr(crop, name=f"crop {first + index}"), height, width, out=batch[index])
+    fill_crops(crops, batch)
     return batch
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgeattr.bundle import Bundle
 from edgeattr.closing import Closing
-from edgeattr.crops import stack_crops
+from edgeattr.crops import fill_crops
 from edgeattr.errors import InputError
 from edgeattr.hub import resolve_bundle
 from edgeattr.prediction import Decision, Prediction
@@ -24,15 +24,16 @@ __all__ = ["AttributeModel", "load"]
 Crops = Sequence[npt.ArrayLike] | npt.NDArray[Any]
 """Images of one person each: a list of arrays, or one array [N, h, w, 3]."""
 
-_PART = 64  # crops resized and inferred at a time: bounds memory for long lists
-
 
 def load(
     model: str | os.PathLike[str] | None = None,
     *,
     runtime: str = "auto",
     precision: str = "auto",
+    device: str | None = None,
     threads: int | None = None,
+    streams: int | None = None,
+    batch: int | None = None,
     include_sensitive: bool = False,
 ) -> AttributeModel:
     """Load a bundle on the best engine of this device.
@@ -41,22 +42,27 @@ def load(
         model: a bundle's path, or nothing for the one that comes with edgeattr.
         runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``tensorrt``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
-        threads: that one call may use; all cores where absent.
+        device: of the engine: ``cpu``; with onnxruntime-gpu ``cuda`` and ``tensorrt``; on OpenVINO
+            ``gpu``, ``npu`` and ``auto``. The engine chooses where absent.
+        threads: of the processor, that the engine may use in all; all cores where absent.
+        streams: batches that run at once; the engine chooses where absent.
+        batch: crops a run, at most; the engine chooses where absent.
         include_sensitive: whether predictions show age and gender.
 
     Raises:
         BundleError: the bundle is missing, damaged, or answers wrongly on this device.
-        UsageError: no such runtime or precision.
+        UsageError: no such runtime, precision or device.
         RuntimeFailure: the engine cannot be started.
 
     Example:
         >>> model = edgeattr.load()
         >>> [prediction.present for prediction in model.predict(crops)]
     """
-    from edgeattr_runtimes import open_runtime
+    from edgeattr_runtimes import EngineOptions, open_runtime
 
+    options = EngineOptions(device=device, threads=threads, streams=streams, batch=batch)
     bundle = Bundle.read(resolve_bundle(model))
-    opened = open_runtime(bundle, runtime, precision, threads=threads)
+    opened = open_runtime(bundle, runtime, precision, options)
     return AttributeModel(bundle, opened, include_sensitive=include_sensitive)
 
 
@@ -104,14 +110,11 @@ class AttributeModel(Closing):
             raise InputError(
                 f"one array of shape {crops.shape} is not a list of crops: predict([crop])"
             )
-        size = self.bundle.input.height, self.bundle.input.width
-        parts = [
-            self._runtime.infer(stack_crops(crops[start : start + _PART], *size, first=start))
-            for start in range(0, len(crops), _PART)
-        ]
-        if not parts:
-            return np.empty((0, len(self.bundle.schema)), np.float32)
-        return np.concatenate([part.logits for part in parts])
+
+        def fill(first: int, out: npt.NDArray[np.uint8]) -> None:
+            fill_crops(crops, out, first=first)
+
+        return self._runtime.infer_filled(len(crops), fill).logits
 
     def describe(self) -> RuntimeInfo:
         """What runs, and where."""

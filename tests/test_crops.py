@@ -52,7 +52,7 @@ def test_what_is_no_image_is_named(image: np.ndarray, message: str) -> None:
 
 def test_error_names_the_crop() -> None:
     with pytest.raises(InputError, match="crop 11"):
-        stack_crops([_BGR, np.zeros((0, 1, 3))], 8, 4, first=10)
+        stack_crops([_BGR, np.zeros((0, 1, 3))], 8, 4)
 
 
 def test_stack_of_nothing_and_of_one_pixel() -> None:

@@ -8,10 +8,11 @@ from edgeattr_runtimes.choose import (
     open_variant,
     remedy,
 )
-from edgeattr_runtimes.protocol import Outputs, Runtime, RuntimeInfo
+from edgeattr_runtimes.protocol import EngineOptions, Outputs, Runtime, RuntimeInfo
 
 __all__ = [
     "ENGINES",
+    "EngineOptions",
     "Outputs",
     "Runtime",
     "RuntimeInfo",

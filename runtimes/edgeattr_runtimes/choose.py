@@ -7,14 +7,13 @@ import importlib.util
 import platform
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import device_name
-from edgeattr_runtimes.protocol import Runtime
+from edgeattr_runtimes.protocol import EngineOptions, Runtime
 from edgeattr_runtimes.tensorrt_installed import gpu_present
 
 __all__ = [
@@ -45,6 +44,7 @@ _FAMILIES = {  # engine -> families of variants that it runs, its own first
     "onnxruntime": ("onnx",),
 }
 _PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs, which lack fp16 arithmetic
+_DEFAULTS = EngineOptions()
 _NO_ATTENTION = ("tensorrt",)  # engines that give the logits alone
 
 
@@ -143,9 +143,7 @@ def open_runtime(
     bundle: Bundle,
     runtime: str = "auto",
     precision: str = "auto",
-    *,
-    threads: int | None = None,
-    attention: bool = False,
+    options: EngineOptions = _DEFAULTS,
 ) -> Runtime:
     """Open a bundle on the best engine, and refuse to serve wrong answers.
 
@@ -156,15 +154,15 @@ def open_runtime(
         bundle: the model.
         runtime: see :func:`choose`.
         precision: see :func:`choose`.
-        threads: that one call may use; all cores where absent.
-        attention: whether the outputs hold the attention masks.
+        options: how the engine is to run.
 
     Raises:
         UsageError, RuntimeFailure, BundleError: as :func:`choose`, or the file is damaged, or
-            the answers differ; UsageError also where attention was asked of what has none.
+            the answers differ; UsageError also where the engine has no such device, or attention
+            was asked of what has none.
     """
-    engine, variant = choose(bundle, runtime, precision, attention=attention)
-    opened = open_variant(bundle, variant, engine, threads=threads, attention=attention)
+    engine, variant = choose(bundle, runtime, precision, attention=options.attention)
+    opened = open_variant(bundle, variant, engine, options)
     try:
         check_golden(bundle, variant, opened)
     except BaseException:
@@ -174,20 +172,11 @@ def open_runtime(
 
 
 def open_variant(
-    bundle: Bundle,
-    variant: Variant,
-    engine: str,
-    *,
-    threads: int | None = None,
-    attention: bool = False,
+    bundle: Bundle, variant: Variant, engine: str, options: EngineOptions = _DEFAULTS
 ) -> Runtime:
     """Open one variant on one engine, as it is: :func:`open_runtime` without the comparison."""
     module, _, name = ENGINES[engine].partition(":")
-    build: Any = getattr(importlib.import_module(module), name)
-    if attention and engine in _NO_ATTENTION:
-        raise UsageError(f"{engine} gives no attention masks; use --runtime onnxruntime")
-    options = {"attention": True} if attention else {}
-    opened: Runtime = build(bundle, variant, threads=threads, **options)
+    opened: Runtime = getattr(importlib.import_module(module), name)(bundle, variant, options)
     return opened
 
 

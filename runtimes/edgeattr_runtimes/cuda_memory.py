@@ -91,6 +91,7 @@ class BatchMemory:
         logits: shape of its answer, [B, C] of float32.
 
     Attributes:
+        host_crops: page-locked, [B, H, W, 3]: crops that are put together here need no copy.
         crops_address: of the crops on the GPU.
         logits_address: of the logits on the GPU.
         stream_handle: the CUDA stream that everything runs on, one after the other.
@@ -103,7 +104,7 @@ class BatchMemory:
         self._cuda = gpu.cuda
         with contextlib.ExitStack() as made:
             self._stream = self._cuda.Stream()
-            self._host_crops, self._crops = self._pair(made, crops, np.uint8)
+            self.host_crops, self._crops = self._pair(made, crops, np.uint8)
             self._host_logits, self._logits = self._pair(made, logits, np.float32)
             self._made = made.pop_all()
         self.crops_address = int(self._crops)
@@ -111,9 +112,10 @@ class BatchMemory:
         self.stream_handle = int(self._stream.handle)
 
     def upload(self, crops: npt.NDArray[np.uint8]) -> None:
-        """Start to copy crops [n, H, W, 3], n <= B, to the GPU."""
-        host = self._host_crops[: len(crops)]
-        host[:] = crops
+        """Start to copy crops [n, H, W, 3], n <= B, to the GPU; they may lie in ``host_crops``."""
+        host = self.host_crops[: len(crops)]
+        if not np.may_share_memory(host, crops):
+            host[:] = crops
         self._cuda.memcpy_htod_async(self._crops, host, self._stream)
 
     def download(self, count: int) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: runs ``onnx-*`` variants."""
+"""ONNX Runtime, on the CPU or through an execution provider: runs ``onnx-*`` variants."""
 
 from __future__ import annotations
 
@@ -10,53 +10,76 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.closing import Closing
 from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores, has_int8_instructions
-from edgeattr_runtimes.protocol import (
-    Outputs,
-    RuntimeInfo,
-    check_crops,
-    joined_outputs,
-    output_names,
-)
+from edgeattr_runtimes.engine import Arrays, Engine
+from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, output_names
+from edgeattr_runtimes.tensorrt_installed import gpu_present
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxEngine", "open_session"]
+__all__ = ["OnnxEngine", "devices", "open_session"]
 
-_MAX_BATCH = 32  # crops a run: more gains nothing on a CPU and costs memory
+_PROVIDERS = {  # device -> ONNX Runtime's execution provider, best first
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+_NVIDIA = ("cuda", "tensorrt")
+_CPU_BATCH = 4  # crops a run: streams beside each other gain more than larger batches do
+_GPU_BATCH = 32
 
 
-def open_session(model: bytes | str, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """Open an ONNX model on the CPU.
+def devices() -> tuple[str, ...]:
+    """Devices that can be asked for here, best first. The installed package decides.
+
+    ``tensorrt`` builds its engines anew whenever a model is loaded, so it comes after ``cuda``.
+
+    Raises:
+        MissingDependency: onnxruntime is not installed.
+    """
+    installed = _onnxruntime().get_available_providers()
+    return tuple(
+        device
+        for device, provider in _PROVIDERS.items()
+        if provider in installed and (device not in _NVIDIA or gpu_present())
+    )
+
+
+def open_session(
+    model: bytes | str, threads: int | None = None, device: str = "cpu"
+) -> onnxruntime.InferenceSession:
+    """Open an ONNX model.
 
     Args:
         model: the file's content, or its path.
         threads: that one run may use; all cores where absent.
+        device: one of :func:`devices`.
 
     Raises:
         MissingDependency: onnxruntime is not installed.
-        UsageError: threads is not a whole number from 1.
-        RuntimeFailure: not a model that ONNX Runtime can run.
+        RuntimeFailure: not a model that ONNX Runtime can run, or the device cannot be used.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependency("onnxruntime", extra=None, purpose="run ONNX models") from error
+    onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = thread_count(threads)
+    options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only
     if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
         options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
+    provider = _PROVIDERS[device]
+    wanted = [provider] if device == "cpu" else [provider, _PROVIDERS["cpu"]]
     try:
-        return onnxruntime.InferenceSession(
-            model, sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(model, sess_options=options, providers=wanted)
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         name = model if isinstance(model, str) else "the model"
         raise RuntimeFailure(f"ONNX Runtime cannot open {name}: {error}") from error
+    if session.get_providers()[0] != provider:  # it falls back without a word
+        raise RuntimeFailure(
+            f"ONNX Runtime {onnxruntime.__version__} cannot use {provider}: its libraries of CUDA, "
+            "cuDNN or TensorRT do not load. Install those of its release, or use --device cpu"
+        )
+    return session
 
 
 def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
@@ -65,81 +88,89 @@ def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
     return machine in ("x86_64", "AMD64") and not has_int8_instructions(cpuinfo, unknown=False)
 
 
-def thread_count(threads: int | None) -> int:
-    """Threads that a call may use: as many as asked for, or as there are cores.
-
-    Raises:
-        UsageError: threads is not a whole number from 1.
-    """
-    if threads is None:
-        return available_cores()
-    if not isinstance(threads, int) or threads < 1:
-        raise UsageError(f"threads={threads!r}; expected a whole number from 1")
-    return threads
-
-
-class OnnxEngine(Closing):
+class OnnxEngine(Engine):
     """A variant loaded into ONNX Runtime.
+
+    On a CPU, batches run beside each other on one thread each, which is faster than one after the
+    other on all: no thread waits for another. A single crop has all threads.
 
     Args:
         bundle: the model.
         variant: one of its ``onnx-*`` variants.
-        threads: that one call may use; all cores where absent.
-        attention: whether outputs hold the attention masks.
+        options: ``device`` is one of :func:`devices`, the first where absent.
 
     Raises:
-        UsageError: the variant has no attention masks, or threads is not a whole number from 1.
+        MissingDependency: onnxruntime is not installed.
+        UsageError: no such device, or the variant has no attention masks.
         RuntimeFailure: ONNX Runtime cannot open the file.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        variant: Variant,
-        *,
-        threads: int | None = None,
-        attention: bool = False,
-    ) -> None:
-        self._height, self._width = bundle.input.height, bundle.input.width
-        self._attributes = len(bundle.schema)
-        self._precision = variant.precision
-        self._threads = thread_count(threads)
-        self._session: Any = open_session(bundle.read_file(variant), self._threads)
-        self._input = self._session.get_inputs()[0].name
-        found = (output.name for output in self._session.get_outputs())
-        self._outputs = output_names(found, bundle, attention)
-
-    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
-        session = self._session
-        if session is None:
-            raise RuntimeFailure("this model was closed; load it again")
-        check_crops(crops, self._height, self._width)
-        parts = [
-            self._run(session, np.ascontiguousarray(crops[start : start + _MAX_BATCH]))
-            for start in range(0, len(crops), _MAX_BATCH)
-        ]
-        return joined_outputs(parts, self._attributes)
-
-    def _run(self, session: Any, part: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-        try:
-            found: list[npt.NDArray[np.float32]] = session.run(self._outputs, {self._input: part})
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            raise RuntimeFailure(f"ONNX Runtime failed on {len(part)} crops: {error}") from error
-        return found
+    def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
+        self._device = _device(options.device)
+        self._threads = options.threads or available_cores()
+        on_cpu = self._device == "cpu"
+        streams = options.streams or (self._threads if on_cpu else 2)
+        batch = options.batch or (_CPU_BATCH if on_cpu else _GPU_BATCH)
+        content = bundle.read_file(variant)
+        threads = max(1, self._threads // streams)
+        session = open_session(content, threads, self._device)
+        found = (output.name for output in session.get_outputs())
+        names = output_names(found, bundle, options.attention)
+        shape = batch, bundle.input.height, bundle.input.width, 3
+        requests = [_Request(session, names, shape) for _ in range(streams)]
+        alone = None
+        if on_cpu and threads < self._threads:
+            alone = _Request(open_session(content, self._threads), names, (1, *shape[1:]))
+        super().__init__(bundle, variant, requests, alone)
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
-        import onnxruntime
-
         return RuntimeInfo(
             engine="onnxruntime",
-            version=str(onnxruntime.__version__),
-            device="CPU",
+            version=str(_onnxruntime().__version__),
+            device=self._device.upper(),
             precision=self._precision,
             threads=self._threads,
+            streams=self._streams,
+            batch=self._batch,
         )
 
+
+class _Request:
+    """A session, which others may use at the same time, and memory for one batch."""
+
+    def __init__(self, session: Any, outputs: list[str], shape: tuple[int, int, int, int]) -> None:
+        self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
+        self._session, self._outputs = session, outputs
+        self._input = session.get_inputs()[0].name
+
+    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
+        try:
+            found: Arrays = self._session.run(self._outputs, {self._input: crops})
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise RuntimeFailure(f"ONNX Runtime failed on {len(crops)} crops: {error}") from error
+        return found
+
     def close(self) -> None:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
         self._session = None
+
+
+def _device(wanted: str | None) -> str:
+    """The device that is meant, checked."""
+    here = devices()
+    if wanted is None:
+        return here[0]
+    if wanted not in here:
+        raise UsageError(
+            f"onnxruntime has no device {wanted!r} here; there are: {', '.join(here)}"
+            + (". NVIDIA GPUs want the package onnxruntime-gpu" if wanted in _NVIDIA else "")
+        )
+    return wanted
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependency("onnxruntime", extra=None, purpose="run ONNX models") from error
+    return onnxruntime

@@ -1,9 +1,8 @@
-"""OpenVINO on the CPU: runs ``openvino-*`` variants, and ``onnx-*`` ones as they are."""
+"""OpenVINO, on a CPU, GPU or NPU: runs ``openvino-*`` variants, and ``onnx-*`` ones as they are."""
 
 from __future__ import annotations
 
 import io
-import queue
 import threading
 import zipfile
 from typing import Any
@@ -12,20 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.closing import Closing
-from edgeattr.errors import MissingDependency, RuntimeFailure
-from edgeattr_runtimes.onnx_engine import thread_count
-from edgeattr_runtimes.protocol import (
-    Outputs,
-    RuntimeInfo,
-    check_crops,
-    joined_outputs,
-    output_names,
-)
+from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
+from edgeattr_runtimes.device import available_cores
+from edgeattr_runtimes.engine import Arrays, Engine
+from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, output_names
 
-__all__ = ["IR_MEMBERS", "OpenvinoEngine", "compile_network", "read_network"]
+__all__ = ["IR_MEMBERS", "OpenvinoEngine", "compile_network", "devices", "read_network"]
 
-_BATCHES = (16, 4, 1)  # crops a run: fixed shapes run faster than a free one, above all alone
+_CPU_BATCH = 4  # crops a run: streams beside each other gain more than larger batches do
+_DEVICE_BATCH = 16
 IR_MEMBERS = ("model.xml", "model.bin")  # inside the file of an openvino-* variant
 
 
@@ -61,120 +55,168 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
         raise RuntimeFailure(f"OpenVINO cannot read {name}: {error}") from error
 
 
-def compile_network(model: Any, batch: int, threads: int | None = None) -> Any:
-    """Compile a network of :func:`read_network` for the CPU and one batch size.
+def devices() -> tuple[str, ...]:
+    """Devices that can be asked for here; ``auto`` leaves the choice to OpenVINO.
 
-    Arithmetic is float32 where it is not INT8: processors without AMX emulate the half precisions.
+    Raises:
+        MissingDependency: OpenVINO is not installed.
+    """
+    found = {name.split(".")[0].lower() for name in _openvino().Core().available_devices}
+    return ("auto", *sorted(found))
+
+
+def compile_network(
+    model: Any, batch: int, *, threads: int | None = None, streams: int = 1, device: str = "cpu"
+) -> Any:
+    """Compile a network of :func:`read_network` for one batch size.
+
+    On a CPU, arithmetic is float32 where it is not INT8: processors without AMX emulate the half
+    precisions. Other devices choose.
 
     Args:
         model: is left as it is.
-        batch: crops a run.
-        threads: of one run; all cores where absent.
+        batch: crops a run: a fixed number runs faster than a free one, above all alone.
+        threads: of all streams together; all cores where absent. CPUs only.
+        streams: batches that run at once. CPUs only: others are told to aim at throughput.
+        device: one of :func:`devices`.
 
     Raises:
         RuntimeFailure: OpenVINO cannot run it.
     """
     openvino = _openvino()
-    options = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": thread_count(threads),
-    }
+    if device == "cpu":
+        options = {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": threads or available_cores(),
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+    else:
+        options = {"PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
     try:
         fixed = model.clone()
         _, height, width, channels = fixed.input(0).get_partial_shape()
         fixed.reshape([batch, height, width, channels])
-        return openvino.Core().compile_model(fixed, "CPU", options)
+        return openvino.Core().compile_model(fixed, device.upper(), options)
     except RuntimeError as error:
-        raise RuntimeFailure(f"OpenVINO cannot compile the model: {error}") from error
+        raise RuntimeFailure(
+            f"OpenVINO cannot compile the model for {device.upper()}: {error}"
+        ) from error
 
 
-class OpenvinoEngine(Closing):
+class OpenvinoEngine(Engine):
     """A variant loaded into OpenVINO.
+
+    On a CPU, batches run in streams beside each other, one thread each; a single crop has all
+    threads. On other devices the driver overlaps them.
 
     Args:
         bundle: the model.
         variant: one of its ``openvino-*`` or ``onnx-*`` variants.
-        threads: that one call may use; all cores where absent.
-        attention: whether outputs hold the attention masks.
+        options: ``device`` is one of :func:`devices`, ``cpu`` where absent.
 
     Raises:
         MissingDependency: OpenVINO is not installed.
-        UsageError: the variant has no attention masks, or threads is not a whole number from 1.
+        UsageError: no such device, or the variant has no attention masks.
         RuntimeFailure: OpenVINO cannot read or compile the file.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        variant: Variant,
-        *,
-        threads: int | None = None,
-        attention: bool = False,
-    ) -> None:
-        self._height, self._width = bundle.input.height, bundle.input.width
-        self._attributes = len(bundle.schema)
-        self._precision = variant.precision
-        self._threads = thread_count(threads)
-        self._model: Any = read_network(bundle.read_file(variant), attention=attention)
-        found = (name for output in self._model.outputs for name in output.get_names())
-        self._outputs = output_names(found, bundle, attention)
-        self._compiled: dict[int, Any] = {}
-        self._idle: dict[int, queue.SimpleQueue[Any]] = {n: queue.SimpleQueue() for n in _BATCHES}
-        self._lock = threading.Lock()
-        self._compile(1)
-
-    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
-        if self._model is None:
-            raise RuntimeFailure("this model was closed; load it again")
-        check_crops(crops, self._height, self._width)
-        parts, start = [], 0
-        while start < len(crops):
-            batch = next(size for size in _BATCHES if size <= len(crops) - start)
-            parts.append(self._run(np.ascontiguousarray(crops[start : start + batch])))
-            start += batch
-        return joined_outputs(parts, self._attributes)
+    def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
+        self._device = _device(options.device)
+        self._threads = options.threads or available_cores()
+        on_cpu = self._device == "cpu"
+        streams = options.streams or (self._threads if on_cpu else 2)
+        batch = options.batch or (_CPU_BATCH if on_cpu else _DEVICE_BATCH)
+        model = read_network(bundle.read_file(variant), attention=options.attention)
+        found = (name for output in model.outputs for name in output.get_names())
+        names = output_names(found, bundle, options.attention)
+        shape = batch, bundle.input.height, bundle.input.width, 3
+        networks = _Networks(model, self._threads, streams, self._device)
+        networks.of(batch)
+        requests = [_Request(networks, names, shape) for _ in range(streams)]
+        alone = None
+        if on_cpu and streams > 1:
+            whole = _Networks(model, self._threads, 1, self._device)
+            whole.of(1)
+            alone = _Request(whole, names, (1, *shape[1:]))
+        super().__init__(bundle, variant, requests, alone)
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
         return RuntimeInfo(
             engine="openvino",
             version=str(_openvino().__version__).split("-")[0],
-            device="CPU",
+            device=self._device.upper(),
             precision=self._precision,
             threads=self._threads,
+            streams=self._streams,
+            batch=self._batch,
         )
 
-    def close(self) -> None:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
-        with self._lock:
-            self._model = None
-            self._compiled.clear()
-            self._idle = {size: queue.SimpleQueue() for size in _BATCHES}
 
-    def _run(self, part: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-        """One batch of a size that is compiled, by a request that no other thread holds."""
-        idle = self._idle[len(part)]
-        try:
-            request = idle.get_nowait()
-        except queue.Empty:
-            request = self._compile(len(part)).create_infer_request()
-        try:
-            request.infer({0: part}, share_inputs=True)
-            found = [request.get_tensor(name).data.copy() for name in self._outputs]
-        except RuntimeError as error:
-            raise RuntimeFailure(f"OpenVINO failed on {len(part)} crops: {error}") from error
-        idle.put(request)
-        return found
+class _Networks:
+    """A network compiled for the batch sizes that have been asked for."""
 
-    def _compile(self, batch: int) -> Any:
+    def __init__(self, model: Any, threads: int, streams: int, device: str) -> None:
+        self._model, self._threads, self._streams, self._device = model, threads, streams, device
+        self._compiled: dict[int, Any] = {}
+        self._lock = threading.Lock()
+
+    def of(self, batch: int) -> Any:
+        """The network for this batch size."""
         with self._lock:
-            if self._model is None:
-                raise RuntimeFailure("this model was closed; load it again")
             if batch not in self._compiled:
-                self._compiled[batch] = compile_network(self._model, batch, self._threads)
+                self._compiled[batch] = compile_network(
+                    self._model,
+                    batch,
+                    threads=self._threads,
+                    streams=self._streams,
+                    device=self._device,
+                )
             return self._compiled[batch]
+
+
+class _Request:
+    """OpenVINO's requests for whole batches and for single crops, and memory for one batch."""
+
+    def __init__(
+        self, networks: _Networks, outputs: list[str], shape: tuple[int, int, int, int]
+    ) -> None:
+        self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
+        self._networks, self._outputs = networks, outputs
+        self._requests: dict[int, Any] = {}  # by batch size
+
+    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
+        if len(crops) == len(self.buffer):
+            return self._run(crops)
+        parts = [self._run(crops[index : index + 1]) for index in range(len(crops))]
+        return [np.concatenate(found) for found in zip(*parts, strict=True)]
+
+    def close(self) -> None:
+        self._requests.clear()
+
+    def _run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
+        try:
+            request = self._requests.get(len(crops))
+            if request is None:
+                request = self._networks.of(len(crops)).create_infer_request()
+                self._requests[len(crops)] = request
+            request.infer({0: crops}, share_inputs=True)
+            return [request.get_tensor(name).data.copy() for name in self._outputs]
+        except RuntimeError as error:
+            raise RuntimeFailure(f"OpenVINO failed on {len(crops)} crops: {error}") from error
+
+
+def _device(wanted: str | None) -> str:
+    """The device that is meant, checked."""
+    if wanted in (None, "cpu"):
+        return "cpu"
+    here = devices()
+    if wanted not in here:
+        raise UsageError(
+            f"openvino has no device {wanted!r} here; there are: {', '.join(here)}. Intel's GPUs "
+            "and NPUs want their drivers"
+        )
+    return wanted
 
 
 def _openvino() -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -14,6 +14,8 @@ from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, UsageError
 
 __all__ = [
+    "EngineOptions",
+    "Fill",
     "Outputs",
     "Runtime",
     "RuntimeInfo",
@@ -23,6 +25,27 @@ __all__ = [
 ]
 
 _ATTENTION = "attention_"  # what the names of outputs with masks start with
+
+
+Fill = Callable[[int, npt.NDArray[np.uint8]], None]
+"""Writes crops ``first``, ``first + 1``, ... into uint8 [n, H, W, 3]; called from any thread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How an engine is to run. What is absent, the engine chooses."""
+
+    device: str | None = None  # the engine's own name for it: "cpu", "cuda", "gpu", "npu", ...
+    threads: int | None = None  # of the processor, that the engine may use in all
+    streams: int | None = None  # batches that run at once
+    batch: int | None = None  # crops a run, at most
+    attention: bool = False  # whether outputs hold the attention masks
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "streams", "batch"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}={value!r}; expected a whole number from 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +65,9 @@ class RuntimeInfo:
     version: str  # of the engine
     device: str  # "CPU", ...
     precision: str  # "fp32", "fp16", "int8"
-    threads: int  # that one call may use
+    threads: int  # of the processor, in all
+    streams: int  # batches that run at once
+    batch: int  # crops a run, at most
 
 
 class Runtime(Protocol):
@@ -60,12 +85,26 @@ class Runtime(Protocol):
         """
         ...
 
+    def infer_filled(self, count: int, fill: Fill) -> Outputs:
+        """Score crops that are written straight into the engine's own input memory.
+
+        Args:
+            count: how many, from 0 up.
+            fill: is called for one batch after the other, and for several at once: it writes the
+                crops from ``first`` on into uint8 [n, H, W, 3], all of it.
+
+        Raises:
+            RuntimeFailure: the engine failed, or was closed.
+            Exception: what ``fill`` raised.
+        """
+        ...
+
     def describe(self) -> RuntimeInfo:
         """What runs, and where."""
         ...
 
     def close(self) -> None:
-        """Release everything. May be called twice."""
+        """Release everything, once the calls that run have ended. May be called twice."""
         ...
 
     def __enter__(self) -> Runtime: ...

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.closing import Closing
-from edgeattr.errors import RuntimeFailure
+from edgeattr.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.cuda_memory import BatchMemory, Gpu, first_gpu
-from edgeattr_runtimes.protocol import Outputs, RuntimeInfo, check_crops
+from edgeattr_runtimes.engine import Arrays, Engine
+from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
 from edgeattr_runtimes.tensorrt_build import engine_from_variant
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
@@ -21,50 +20,33 @@ from edgeattr_runtimes.tensorrt_plan import INPUT, OUTPUT, BuildOptions
 __all__ = ["TensorrtEngine"]
 
 
-class TensorrtEngine(Closing):
+class TensorrtEngine(Engine):
     """A variant loaded into TensorRT. The first load on a device builds its engine, for minutes.
 
     Args:
         bundle: the model.
         variant: one of its ``tensorrt-*`` variants.
-        threads: is not used: the GPU does the work.
+        options: ``threads`` is not used: the GPU does the work.
 
     Raises:
         MissingDependency: TensorRT or PyCUDA is not installed.
+        UsageError: attention masks are asked for, which these variants do not have.
         RuntimeFailure: there is no GPU that can be used, or TensorRT cannot build the engine.
         OutputError: the cache of engines cannot be written.
     """
 
-    def __init__(self, bundle: Bundle, variant: Variant, *, threads: int | None = None) -> None:
-        self._height, self._width = bundle.input.height, bundle.input.width
-        self._attributes = len(bundle.schema)
-        self._precision = variant.precision
+    def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
+        if options.attention:
+            raise UsageError("tensorrt gives no attention masks; use --runtime onnxruntime")
         self._trt = import_installed("tensorrt")
         self._gpu = first_gpu()
-        self._lock = threading.Lock()
-        options = BuildOptions()
-        self._batch = options.max_batch
+        build = BuildOptions()
+        shape = (build.max_batch, bundle.input.height, bundle.input.width, 3)
         with self._gpu.active():
-            engine = engine_from_variant(bundle, variant, self._gpu, options)
-            shape = (self._batch, self._height, self._width, 3)
-            self._session: _Session | None = _Session(
-                self._trt, self._gpu, engine, shape, self._attributes
-            )
-
-    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
-        if self._session is None:
-            raise RuntimeFailure("this model was closed; load it again")
-        check_crops(crops, self._height, self._width)
-        logits = np.empty((len(crops), self._attributes), np.float32)
-        with self._lock, self._gpu.active():
-            session = self._session
-            if session is None:  # while this thread waited
-                raise RuntimeFailure("this model was closed; load it again")
-            for start in range(0, len(crops), self._batch):
-                part = crops[start : start + self._batch]
-                logits[start : start + len(part)] = session.run(part)
-        return Outputs(logits)
+            engine = engine_from_variant(bundle, variant, self._gpu, build)
+            _check_tensors(self._trt, engine, len(bundle.schema))
+            request = _Request(self._trt, self._gpu, engine, shape, len(bundle.schema))
+        super().__init__(bundle, variant, [request])
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
@@ -74,19 +56,13 @@ class TensorrtEngine(Closing):
             device=self._gpu.name,
             precision=self._precision,
             threads=1,
+            streams=self._streams,
+            batch=self._batch,
         )
 
-    def close(self) -> None:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
-        with self._lock:
-            session, self._session = self._session, None
-            if session is not None:
-                with self._gpu.active():
-                    session.free()
 
-
-class _Session:
-    """An engine with memory to run in. Make, use and free it with the GPU active.
+class _Request:
+    """An execution context with memory of its own. Make it with the GPU active.
 
     Args:
         trt: the module ``tensorrt``.
@@ -96,17 +72,17 @@ class _Session:
         attributes: C, columns of the logits.
 
     Raises:
-        RuntimeFailure: the engine has other inputs or outputs, or the GPU has too little memory.
+        RuntimeFailure: the GPU has too little memory.
     """
 
     def __init__(
         self, trt: Any, gpu: Gpu, engine: Any, shape: tuple[int, int, int, int], attributes: int
     ) -> None:
-        _check_tensors(trt, engine, attributes)
+        self._gpu, self._size = gpu, shape[1:]
         self._logger = logger_of(trt)
-        self._size = shape[1:]
         self._engine = engine
         self._memory = BatchMemory(gpu, shape, (shape[0], attributes))
+        self.buffer = self._memory.host_crops
         with listening(self._logger) as heard:
             self._context = engine.create_execution_context()
             ready = (
@@ -115,27 +91,25 @@ class _Session:
                 and self._context.set_tensor_address(OUTPUT, self._memory.logits_address)
             )
         if not ready:
-            self.free()
+            self._free()
             raise RuntimeFailure(
                 f"TensorRT cannot start the engine on {gpu.name}: {heard.last()}. Close other "
                 "programs that use the GPU"
             )
 
-    def run(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Logits [n, C] of 1 to B crops, in memory that the next call reuses.
-
-        Raises:
-            RuntimeFailure: TensorRT failed.
-        """
-        with listening(self._logger) as heard:
+    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
+        with self._gpu.active(), listening(self._logger) as heard:
             self._memory.upload(crops)
             done = self._context.set_input_shape(INPUT, (len(crops), *self._size))
             if not (done and self._context.execute_async_v3(self._memory.stream_handle)):
                 raise RuntimeFailure(f"TensorRT failed on {len(crops)} crops: {heard.last()}")
-            return self._memory.download(len(crops))
+            return [self._memory.download(len(crops)).copy()]
 
-    def free(self) -> None:
-        """Give everything back."""
+    def close(self) -> None:
+        with self._gpu.active():
+            self._free()
+
+    def _free(self) -> None:
         self._context = self._engine = None
         self._memory.free()
 

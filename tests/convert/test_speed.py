@@ -21,7 +21,9 @@ class _Sleeper(Closing):
         return Outputs(np.zeros((len(crops), 1), np.float32))
 
     def describe(self) -> RuntimeInfo:
-        return RuntimeInfo(engine="none", version="", device="", precision="", threads=1)
+        return RuntimeInfo(
+            engine="none", version="", device="", precision="", threads=1, streams=1, batch=8
+        )
 
     def close(self) -> None:
         """Nothing to release."""

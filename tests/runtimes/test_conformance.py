@@ -17,6 +17,7 @@ from edgeattr.hub import default_bundle
 from edgeattr_convert.steps import Job, steps_for
 from edgeattr_runtimes import (
     ENGINES,
+    EngineOptions,
     Runtime,
     available,
     onnx_engine,
@@ -89,11 +90,13 @@ def test_attention_is_given_where_it_is_asked_for(bundle: Bundle, case: tuple[st
     engine, variant = case
     if engine == "tensorrt":
         with pytest.raises(UsageError, match="gives no attention masks"):
-            open_variant(bundle, bundle.variants[variant], engine, attention=True)
+            open_variant(bundle, bundle.variants[variant], engine, EngineOptions(attention=True))
         return
     with open_variant(bundle, bundle.variants[variant], engine) as without:
         plain = without.infer(_crops(19))
-    with open_variant(bundle, bundle.variants[variant], engine, attention=True) as opened:
+    with open_variant(
+        bundle, bundle.variants[variant], engine, EngineOptions(attention=True)
+    ) as opened:
         found = opened.infer(_crops(19))
     assert plain.attention == ()
     assert [mask.shape for mask in found.attention] == [(19, 35, 18, 10), (19, 35, 9, 5)]

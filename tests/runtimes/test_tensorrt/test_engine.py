@@ -13,13 +13,15 @@ import pytest
 
 from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, MissingDependency, RuntimeFailure
+from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
 
 Crops = npt.NDArray[np.uint8]
 
 
 def _open(bundle: Bundle, precision: str = "int8") -> TensorrtEngine:
-    return TensorrtEngine(bundle, bundle.variants[f"tensorrt-{precision}"])
+    variant = bundle.variants[f"tensorrt-{precision}"]
+    return TensorrtEngine(bundle, variant, EngineOptions())
 
 
 def _crops(count: int) -> Crops:

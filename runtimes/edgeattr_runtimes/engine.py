@@ -1,0 +1,181 @@
+"""What all engines do alike: a call is split into batches, and batches run at once."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.bundle import Bundle, Variant
+from edgeattr.closing import Closing
+from edgeattr.errors import RuntimeFailure
+from edgeattr_runtimes.protocol import Fill, Outputs, check_crops, joined_outputs
+
+__all__ = ["Engine", "InferRequest"]
+
+Arrays = list[npt.NDArray[np.float32]]
+_Work = Callable[["InferRequest", int, int], Arrays]
+
+
+class InferRequest(Protocol):
+    """A place in an engine where one batch can run while other batches run in theirs."""
+
+    buffer: npt.NDArray[np.uint8]  # [B, H, W, 3]: where the crops of a batch are put together
+
+    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
+        """Score 1 to B crops.
+
+        Args:
+            crops: uint8 [n, H, W, 3], contiguous; may be the first part of ``buffer``.
+
+        Returns:
+            The outputs in the order of :func:`edgeattr_runtimes.protocol.output_names`, in memory
+            that no later run changes.
+
+        Raises:
+            RuntimeFailure: the engine failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what is this request's alone."""
+        ...
+
+
+class Engine(Closing):
+    """A variant that is loaded. Engines derive from it, and bring their requests.
+
+    Args:
+        bundle: the model.
+        variant: which of its files is loaded.
+        requests: what batches run in, as many at once as there are.
+        alone: a request that has all threads for itself, for calls of one batch while nothing
+            else runs; one of ``requests`` where absent.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        variant: Variant,
+        requests: Sequence[InferRequest],
+        alone: InferRequest | None = None,
+    ) -> None:
+        self._size = bundle.input.height, bundle.input.width
+        self._attributes = len(bundle.schema)
+        self._precision = variant.precision
+        self._streams = len(requests)
+        self._batch = len(requests[0].buffer)
+        self._requests = tuple(requests)
+        self._idle: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()
+        for request in requests:
+            self._idle.put(request)
+        self._alone = alone
+        self._calls = threading.Condition()  # for the next two
+        self._running = 0
+        self._closed = False
+        self._process = os.getpid()
+        self._workers = concurrent.futures.ThreadPoolExecutor(
+            len(requests), thread_name_prefix="edgeattr"
+        )
+
+    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
+        check_crops(crops, *self._size)
+
+        def work(request: InferRequest, start: int, stop: int) -> Arrays:
+            return request.run(np.ascontiguousarray(crops[start:stop]))
+
+        return self._infer(len(crops), work)
+
+    def infer_filled(self, count: int, fill: Fill) -> Outputs:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.infer_filled`."""
+
+        def work(request: InferRequest, start: int, stop: int) -> Arrays:
+            part = request.buffer[: stop - start]
+            fill(start, part)
+            return request.run(part)
+
+        return self._infer(count, work)
+
+    def close(self) -> None:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
+        if os.getpid() != self._process:
+            return  # its threads and its engine stayed in the parent process
+        with self._calls:
+            if self._closed:
+                return
+            self._closed = True
+            self._calls.wait_for(lambda: not self._running)
+        self._workers.shutdown()
+        for request in (*self._requests, *((self._alone,) if self._alone else ())):
+            request.close()
+        self._requests, self._alone, self._idle = (), None, queue.SimpleQueue()
+
+    def _infer(self, count: int, work: _Work) -> Outputs:
+        with self._call() as only:
+            if not count:
+                return joined_outputs([], self._attributes)
+            spans = self._spans(count)
+            if len(spans) == 1:
+                with self._request(alone=only) as request:
+                    parts = [work(request, *spans[0])]
+            else:
+                parts = self._at_once(work, spans)
+        return joined_outputs(parts, self._attributes)
+
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[bool]:
+        """Count a call while it runs; gives whether it is the only one."""
+        if os.getpid() != self._process:
+            raise RuntimeFailure(
+                "this model was loaded in the process that this one was forked from; load it here"
+            )
+        with self._calls:
+            if self._closed:
+                raise RuntimeFailure("this model was closed; load it again")
+            self._running += 1
+            only = self._running == 1
+        try:
+            yield only
+        finally:
+            with self._calls:
+                self._running -= 1
+                self._calls.notify_all()
+
+    def _spans(self, count: int) -> list[tuple[int, int]]:
+        """Where batches start and stop: no larger than they may be, and work for every stream."""
+        size = min(self._batch, -(-count // self._streams))
+        return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def _at_once(self, work: _Work, spans: list[tuple[int, int]]) -> list[Arrays]:
+        def run(span: tuple[int, int]) -> Arrays:
+            with self._request() as request:
+                return work(request, *span)
+
+        futures = [self._workers.submit(run, span) for span in spans]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            concurrent.futures.wait(futures)  # nothing may use the crops after the call
+            raise
+
+    @contextlib.contextmanager
+    def _request(self, *, alone: bool = False) -> Iterator[InferRequest]:
+        """A request that no other thread holds; waits until there is one."""
+        if alone and self._alone:
+            yield self._alone
+            return
+        request = self._idle.get()
+        try:
+            yield request
+        finally:
+            self._idle.put(request)
