@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgeattr.errors import InputError
 
-__all__ = ["Image", "as_bgr", "fill_crops", "read_image", "resize_crop", "stack_crops"]
+__all__ = ["Image", "as_bgr", "cut_boxes", "fill_crops", "read_image", "resize_crop", "stack_crops"]
 
 Image = npt.NDArray[np.uint8]
 """A picture: uint8 [height, width, 3], blue-green-red, 0..255."""
@@ -133,6 +133,36 @@ def stack_crops(
     batch = np.empty((len(crops), height, width, 3), np.uint8)
     fill_crops(crops, batch)
     return batch
+
+
+def cut_boxes(frame: Image, boxes: Sequence[Sequence[float]] | npt.NDArray[Any]) -> list[Image]:
+    """What lies inside boxes, as views of the frame: nothing is copied.
+
+    Args:
+        frame: uint8 [height, width, 3].
+        boxes: left, top, right, bottom of each, pixels; what lies outside the frame is cut off.
+
+    Raises:
+        InputError: a box is not four numbers, or nothing of it lies inside the frame.
+    """
+    height, width = frame.shape[:2]
+    views = []
+    for index, box in enumerate(boxes):
+        try:
+            left, top, right, bottom = (float(value) for value in box)
+            x0, x1 = max(0, round(left)), min(width, round(right))
+            y0, y1 = max(0, round(top)), min(height, round(bottom))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"box {index} is {box!r}; expected left, top, right, bottom in pixels"
+            ) from error
+        if x0 >= x1 or y0 >= y1:
+            raise InputError(
+                f"box {index} ({left:g}, {top:g}, {right:g}, {bottom:g}) has no pixels inside the "
+                f"frame of {width}x{height}; leave it out"
+            )
+        views.append(frame[y0:y1, x0:x1])
+    return views
 
 
 def evenly(total: int, count: int) -> npt.NDArray[np.int64]:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from edgeattr.bundle import Bundle
 from edgeattr.closing import Closing
-from edgeattr.crops import fill_crops
-from edgeattr.errors import InputError
+from edgeattr.crops import as_bgr, cut_boxes, fill_crops
+from edgeattr.errors import InputError, UsageError
 from edgeattr.hub import resolve_bundle
 from edgeattr.prediction import Decision, Prediction
 
@@ -39,8 +39,9 @@ def load(
     """Load a bundle on the best engine of this device.
 
     Args:
-        model: a bundle's path, or nothing for the one that comes with edgeattr.
-        runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``tensorrt``.
+        model: a bundle's path, or nothing for the one that comes with edgeattr; or a checkpoint
+            of training (``best.pt``), which PyTorch runs.
+        runtime: ``auto``, ``onnxruntime``, ``openvino``, ``tensorrt`` or ``torch``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         device: of the engine: ``cpu``; with onnxruntime-gpu ``cuda`` and ``tensorrt``; on OpenVINO
             ``gpu``, ``npu`` and ``auto``. The engine chooses where absent.
@@ -58,11 +59,17 @@ def load(
         >>> model = edgeattr.load()
         >>> [prediction.present for prediction in model.predict(crops)]
     """
-    from edgeattr_runtimes import EngineOptions, open_runtime
+    from edgeattr_runtimes import EngineOptions, open_checkpoint, open_runtime
 
     options = EngineOptions(device=device, threads=threads, streams=streams, batch=batch)
-    bundle = Bundle.read(resolve_bundle(model))
-    opened = open_runtime(bundle, runtime, precision, options)
+    path = resolve_bundle(model)
+    if path.suffix == ".pt":
+        if runtime not in ("auto", "torch") or precision not in ("auto", "fp32"):
+            raise UsageError(f"{path} is a checkpoint: PyTorch runs it in fp32, nothing else does")
+        bundle, opened = open_checkpoint(path, options)
+    else:
+        bundle = Bundle.read(path)
+        opened = open_runtime(bundle, runtime, precision, options)
     return AttributeModel(bundle, opened, include_sensitive=include_sensitive)
 
 
@@ -103,6 +110,24 @@ class AttributeModel(Closing):
             RuntimeFailure: the engine failed, or the model was closed.
         """
         return [Prediction(self.decision.answers(row), row) for row in self.logits(crops)]
+
+    def predict_boxes(
+        self, frame: npt.ArrayLike, boxes: Sequence[Sequence[float]] | npt.NDArray[Any]
+    ) -> list[Prediction]:
+        """Read the attributes of people in a picture. Each box is resized straight from it.
+
+        Args:
+            frame: one picture, as :meth:`predict` takes crops.
+            boxes: left, top, right, bottom of each person, pixels: [N, 4].
+
+        Returns:
+            One prediction per box, in order.
+
+        Raises:
+            InputError: the frame cannot be used, or a box has no pixels inside it.
+            RuntimeFailure: the engine failed, or the model was closed.
+        """
+        return self.predict(cut_boxes(as_bgr(frame, name="the frame"), boxes))
 
     def logits(self, crops: Crops) -> npt.NDArray[np.float32]:
         """Raw scores, float32 [N, C] in schema order; arguments and errors as :meth:`predict`."""

@@ -6,16 +6,15 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeattr.bundle import Bundle, Golden, InputSpec, Variant, variant_file
 from edgeattr.files import sha256_of
 from edgeattr_convert.golden import golden_crops
-from edgeattr_train.calibrate import DecisionFit
+from edgeattr_train.description import describe
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
-    from edgeattr_train.recipe import Recipe
 
 __all__ = ["bundle_from_checkpoint"]
 
@@ -34,8 +33,7 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
     """
     from edgeattr_convert.onnx_from_torch import TOLERANCE, onnx_from_torch
 
-    recipe, attributes = checkpoint.recipe, len(checkpoint.schema)
-    decision = DecisionFit(**checkpoint.decision) if checkpoint.decision else None
+    recipe = checkpoint.recipe
     crops = golden_crops(recipe.height, recipe.width)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "fp32.onnx"
@@ -51,38 +49,9 @@ def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -
             tolerance=10 * TOLERANCE,
             verdict="parity",
         )
-        bundle = Bundle(
-            name=name,
-            schema=checkpoint.schema,
-            input=InputSpec(height=recipe.height, width=recipe.width),
-            thresholds=decision.thresholds if decision else (0.5,) * attributes,
-            scale=decision.scale if decision else (1.0,) * attributes,
-            offset=decision.offset if decision else (0.0,) * attributes,
-            training={
-                **checkpoint.facts,
-                "recipe": _portable(recipe),
-                **({"decision": decision.to_json()} if decision else {}),
-            },
-            variants={variant.name: variant},
-            golden=Golden(crops, logits),
-        )
+        golden = Golden(crops, logits)
+        bundle = describe(checkpoint, name, golden, {variant.name: variant})
         return bundle.write(directory, {variant.file: file})
-
-
-def _portable(recipe: Recipe) -> dict[str, Any]:
-    """The recipe without the places where its weights and teachers lay on that machine."""
-    model = dataclasses.replace(
-        recipe.model,
-        weights=Path(recipe.model.weights).name,
-        start=Path(recipe.model.start).name,
-    )
-    teachers = tuple(Path(teacher).name for teacher in recipe.distillation.teachers)
-    distillation = dataclasses.replace(
-        recipe.distillation,
-        teachers=teachers,
-        embedding=Path(recipe.distillation.embedding).name,
-    )
-    return dataclasses.replace(recipe, model=model, distillation=distillation).to_dict()
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:

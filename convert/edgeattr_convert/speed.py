@@ -16,6 +16,7 @@ from edgeattr_convert.proof import Speed
 from edgeattr_convert.telling import Tick, no_tick
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.protocol import Runtime
+from edgeattr_runtimes.timing import median_interval
 
 __all__ = ["compare_speed"]
 
@@ -24,8 +25,6 @@ _FEWEST = 15  # turns, and turns between two looks at what they say
 _MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
 _LOOK_SECONDS = 8.0  # of turns, where speed is only told
 _NARROW = 0.04  # width of the interval, as a share of the ratio, at which turns may end
-_RESAMPLES = 2000  # of the bootstrap
-_EVEN = (0.025, 0.975)  # quantiles: a 95 % interval
 
 _Times = list[list[float]]  # for each turn: parent and child, batch and single; seconds
 
@@ -98,11 +97,7 @@ def _settled(times: _Times, limit: float) -> bool:
 def _speedup(times: _Times) -> tuple[float, float, float]:
     """The median ratio of a turn, between the ends of its interval."""
     table = np.array(times)
-    ratios = table[:, 0] / table[:, 2]
-    rng = np.random.default_rng(0)
-    drawn = np.median(rng.choice(ratios, (_RESAMPLES, len(ratios))), 1)
-    low, high = np.quantile(drawn, _EVEN)
-    return float(low), float(np.median(ratios)), float(high)
+    return median_interval(table[:, 0] / table[:, 2])
 
 
 def _speed(times: _Times, device: str) -> Speed:

@@ -1,12 +1,18 @@
-"""`edgeattr doctor`: what this machine has, and what it lacks."""
+"""`edgeattr doctor`: what this machine has, what it lacks, and what would run."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 import time
+from typing import TYPE_CHECKING
 
 import typer
+
+from edgeattr.errors import BundleError, EdgeAttrError
+
+if TYPE_CHECKING:
+    from edgeattr.bundle import Bundle
 
 __all__ = ["doctor"]
 
@@ -31,34 +37,79 @@ def doctor() -> None:
     """
     import edgeattr
     from edgeattr import hub
-    from edgeattr_runtimes import ENGINES, available, remedy
+    from edgeattr.bundle import Bundle
     from edgeattr_runtimes.device import device_name
+    from edgeattr_runtimes.tensorrt_installed import jetson_release
 
+    jetson = jetson_release()
     typer.echo(
         f"edgeattr {edgeattr.__version__}, Python {platform.python_version()}, {device_name()}"
+        + (f", Jetson Linux {jetson}" if jetson else "")
     )
+    _packages()
+    typer.echo("engines")
+    _engines()
+    detector = hub.cached("yolox_nano")
+    state = detector or "not downloaded; edgeattr models pull yolox_nano"
+    typer.echo(f"  detector yolox_nano: {state}")
+    bundle = Bundle.read(hub.resolve_bundle("default"))
+    typer.echo(f"default model, {bundle.path}")
+    _what_runs(bundle)
+
+
+def _packages() -> None:
     for name, (purpose, cure) in _PACKAGES.items():
         try:
             typer.echo(f"  ok       {name} {importlib.metadata.version(name)}: {purpose}")
         except importlib.metadata.PackageNotFoundError:
             typer.echo(f"  missing  {name}: {purpose}; {cure}")
+
+
+def _engines() -> None:
+    from edgeattr_runtimes import ENGINES, available, devices_of, remedy
+
     ready = available()
     for engine in ENGINES:
-        if engine in ready:
-            typer.echo(f"  ok       engine {engine}")
-        else:
-            typer.echo(f"  missing  engine {engine}: {remedy(engine)}")
-    detector = hub.cached("yolox_nano")
-    state = detector or "not downloaded; edgeattr models pull yolox_nano"
-    typer.echo(f"  detector yolox_nano: {state}")
+        if engine not in ready:
+            typer.echo(f"  missing  {engine}: {remedy(engine)}")
+            continue
+        try:
+            typer.echo(f"  ok       {engine} on {', '.join(devices_of(engine))}")
+        except EdgeAttrError as error:
+            typer.echo(f"  failed   {engine}: {error}")
+
+
+def _what_runs(bundle: Bundle) -> None:
+    """Load the model on every engine that could take it, and say which one is taken and why."""
+    from edgeattr_runtimes import available, decide
+    from edgeattr_runtimes.choose import REFERENCE
+
+    choice = decide(bundle)
+    typer.echo(f"  chosen   {choice.variant.name} on {choice.engine}: {choice.why}")
+    for engine in available():
+        if engine == REFERENCE:
+            continue
+        try:
+            typer.echo(f"  ok       {_trial(bundle, engine)}")
+        except BundleError as error:
+            typer.echo(f"  missing  {engine}: {error}")
+        except EdgeAttrError as error:
+            typer.echo(f"  failed   {engine}: {error}")
+
+
+def _trial(bundle: Bundle, engine: str) -> str:
+    from edgeattr_runtimes import decide, open_runtime
+
+    name = decide(bundle, engine).variant.name
+    crops = bundle.golden.crops
     start = time.perf_counter()
-    with edgeattr.load() as model:
-        about = model.describe()
+    with open_runtime(bundle, engine) as runtime:
         loaded = time.perf_counter()
-        model.predict(list(model.bundle.golden.crops))
+        runtime.infer(crops)
         once = time.perf_counter() - loaded
-    typer.echo(
-        f"  ok       default model: {about.precision} on {about.engine} {about.version}, "
-        f"{about.threads} threads; loaded in {loaded - start:.2f} s, "
-        f"{len(model.bundle.golden.crops) / once:.0f} crops/s on a first call"
+        about = runtime.describe()
+    return (
+        f"{name} on {about.engine} {about.version} {about.device}: {about.threads} threads, "
+        f"{about.streams} streams; loaded in {loaded - start:.2f} s, {len(crops) / once:.0f} "
+        "crops/s on a first call"
     )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeattr.cli.options import AllowMissing, Data, ModelArgument, Precision, Quiet, Runtime
+from edgeattr.cli.options import (
+    AllowMissing,
+    Data,
+    Device,
+    ModelArgument,
+    Precision,
+    Quiet,
+    Runtime,
+)
 from edgeattr.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ def evaluate(
     ] = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a model: mA, example-based accuracy, precision, recall and F1, mAP, calibration.
@@ -52,10 +61,12 @@ def evaluate(
     dataset = open_dataset(data, split, allow_missing=allow_missing)
     names = [model, against] if against else [model]
     for name in names:
+        if name.endswith(".pt"):
+            continue
         Bundle.read(resolve_bundle(name))  # refuse a bad one before measuring the other
     results = []
     for name in names:
-        with edgeattr.load(name, runtime=runtime, precision=precision) as loaded:
+        with edgeattr.load(name, runtime=runtime, precision=precision, device=device) as loaded:
             results.append(_measure(name, loaded, dataset, quiet))
     _give(results, json_file, quiet)
 

@@ -9,6 +9,7 @@ import typer
 __all__ = [
     "AllowMissing",
     "Data",
+    "Device",
     "Model",
     "ModelArgument",
     "Precision",
@@ -23,8 +24,18 @@ Model = Annotated[
 ModelArgument = Annotated[
     str, typer.Argument(metavar="[M]", help="A bundle, or `default`: the one that ships.")
 ]
-Runtime = Annotated[str, typer.Option(help="`auto`, `onnxruntime`, `openvino` or `tensorrt`.")]
+Runtime = Annotated[
+    str, typer.Option(help="`auto`, `onnxruntime`, `openvino`, `tensorrt` or `torch`.")
+]
 Precision = Annotated[str, typer.Option(help="`auto`, `fp32`, `fp16` or `int8`.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="D",
+        help="Of the engine: `cpu`; with onnxruntime-gpu `cuda`, `tensorrt`; on OpenVINO `gpu`, "
+        "`npu`, `auto`.",
+    ),
+]
 Data = Annotated[
     str,
     typer.Option(

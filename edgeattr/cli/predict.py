@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgeattr.cli.options import Model, Precision, Runtime, Sensitive
+from edgeattr.cli.options import Device, Model, Precision, Runtime, Sensitive
 from edgeattr.cli.progress import note
 from edgeattr.errors import InputError
 
@@ -22,6 +22,7 @@ def predict(
     model: Model = "default",
     runtime: Runtime = "auto",
     precision: Precision = "auto",
+    device: Device = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image.")] = False,
     include_sensitive: Sensitive = False,
 ) -> None:
@@ -41,7 +42,11 @@ def predict(
             failed = True
             note(f"edgeattr: {error}")
     with edgeattr.load(
-        model, runtime=runtime, precision=precision, include_sensitive=include_sensitive
+        model,
+        runtime=runtime,
+        precision=precision,
+        device=device,
+        include_sensitive=include_sensitive,
     ) as loaded:
         for path, prediction in zip(good, loaded.predict(crops), strict=True):
             if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeattr.cli.options import Model, Precision, Quiet, Runtime, Sensitive
+from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.errors import DownloadError, InputError, UsageError
 
@@ -55,6 +55,7 @@ def run(
     model: Model = "default",
     runtime: Runtime = "auto",
     precision: Precision = "auto",
+    device: Device = None,
     detector: DetectorName = "auto",
     output: Output = None,
     events: Events = None,
@@ -75,7 +76,11 @@ def run(
     failed = False
     finder = open_detector(detector, quiet)  # refuse a bad one before any file is opened
     with edgeattr.load(
-        model, runtime=runtime, precision=precision, include_sensitive=include_sensitive
+        model,
+        runtime=runtime,
+        precision=precision,
+        device=device,
+        include_sensitive=include_sensitive,
     ) as loaded:
         about = loaded.describe()
         note(

@@ -2,8 +2,12 @@
 
 from edgeattr_runtimes.choose import (
     ENGINES,
+    Choice,
     available,
     choose,
+    decide,
+    devices_of,
+    open_checkpoint,
     open_runtime,
     open_variant,
     remedy,
@@ -12,12 +16,16 @@ from edgeattr_runtimes.protocol import EngineOptions, Outputs, Runtime, RuntimeI
 
 __all__ = [
     "ENGINES",
+    "Choice",
     "EngineOptions",
     "Outputs",
     "Runtime",
     "RuntimeInfo",
     "available",
     "choose",
+    "decide",
+    "devices_of",
+    "open_checkpoint",
     "open_runtime",
     "open_variant",
     "remedy",

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
-import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import BundleError, RuntimeFailure, UsageError
+from edgeattr.errors import BundleError, MissingDependency, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.protocol import EngineOptions, Runtime
-from edgeattr_runtimes.tensorrt_installed import gpu_present
+from edgeattr_runtimes.tensorrt_installed import gpu_present, tensorrt_remedy
+from edgeattr_runtimes.tuning import read_tuning
 
 __all__ = [
     "ENGINES",
+    "FAMILIES",
+    "REFERENCE",
+    "Choice",
     "available",
     "check_golden",
     "choose",
+    "decide",
+    "devices_of",
+    "open_checkpoint",
     "open_runtime",
     "open_variant",
     "remedy",
@@ -31,21 +40,40 @@ ENGINES: Mapping[str, str] = MappingProxyType(
         "tensorrt": "edgeattr_runtimes.tensorrt_engine:TensorrtEngine",
         "openvino": "edgeattr_runtimes.openvino_engine:OpenvinoEngine",
         "onnxruntime": "edgeattr_runtimes.onnx_engine:OnnxEngine",
+        "torch": "edgeattr_train.torch_engine:TorchEngine",  # it needs the network's definition
     }
 )
 _PACKAGES = {  # engine -> what must be installed
     "tensorrt": ("tensorrt", "pycuda"),
     "openvino": ("openvino",),
     "onnxruntime": ("onnxruntime",),
+    "torch": ("torch", "torchvision", "onnx"),
 }
-_FAMILIES = {  # engine -> families of variants that it runs, its own first
+FAMILIES = {  # engine -> families of variants that it runs, its own first
     "tensorrt": ("tensorrt",),
     "openvino": ("openvino", "onnx"),
     "onnxruntime": ("onnx",),
+    "torch": ("onnx",),
 }
+_EXTRAS = {
+    "openvino": "[openvino]",
+    "onnxruntime": "",
+    "torch": "[train]",
+}
+REFERENCE = "torch"  # runs float32 alone, and only where it is named
 _PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs, which lack fp16 arithmetic
 _DEFAULTS = EngineOptions()
 _NO_ATTENTION = ("tensorrt",)  # engines that give the logits alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is going to run."""
+
+    engine: str
+    variant: Variant
+    options: EngineOptions
+    why: str  # for people
 
 
 def available() -> tuple[str, ...]:
@@ -85,12 +113,15 @@ def choose(
     installed = available()
     if runtime != "auto" and runtime not in installed:
         raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {remedy(runtime)}")
-    wanted = _PRECISIONS if precision == "auto" else (precision,)
+    wanted = list(_PRECISIONS) if precision == "auto" else [precision]
+    if runtime == REFERENCE:
+        wanted = [level for level in wanted if level == "fp32"]
     if runtime == "auto":
         able = [name for name in installed if not attention or name not in _NO_ATTENTION]
-        pairs = [(engine, _FAMILIES[engine][0]) for engine in able]
+        able = [name for name in able if name != REFERENCE]
+        pairs = [(engine, FAMILIES[engine][0]) for engine in able]
     else:
-        pairs = [(runtime, family) for family in _FAMILIES[runtime]]
+        pairs = [(runtime, family) for family in FAMILIES[runtime]]
     found = [
         (engine, bundle.variants[name])
         for level in wanted
@@ -109,16 +140,17 @@ def choose(
 
 def remedy(engine: str) -> str:
     """What to do so that an engine of :data:`ENGINES` can run here."""
-    if engine == "tensorrt" and not gpu_present():
-        return "there is no NVIDIA GPU, or no driver for it"
+    if engine == "tensorrt":
+        return tensorrt_remedy(_missing(engine))
     missing = " and ".join(_missing(engine))
-    if engine == "tensorrt" and platform.machine() == "aarch64":
-        return (
-            f"{missing}: JetPack's own TensorRT is seen in an environment made with "
-            "--system-site-packages; the rest: pip install pycuda"
-        )
-    extra = "" if engine == "onnxruntime" else f"[{engine}]"
-    return f'{missing} is not installed: pip install "edgeattr{extra}"'
+    return f'{missing} is not installed: pip install "edgeattr{_EXTRAS[engine]}"'
+
+
+def devices_of(engine: str) -> tuple[str, ...]:
+    """What can be asked of an engine as ``device`` here, once it is installed."""
+    module, _, _ = ENGINES[engine].partition(":")
+    found: tuple[str, ...] = importlib.import_module(module).devices()
+    return found
 
 
 def _missing(engine: str) -> list[str]:
@@ -128,7 +160,7 @@ def _missing(engine: str) -> list[str]:
 
 def _rank(engine: str, variant: Variant, device: str) -> tuple[float, ...]:
     """The smaller the better; see :func:`choose`."""
-    own = variant.engine == _FAMILIES[engine][0]
+    own = variant.engine == FAMILIES[engine][0]
     here = variant.speed if own and variant.speed.get("device") == device else {}
     return (
         engine != "tensorrt",
@@ -136,6 +168,54 @@ def _rank(engine: str, variant: Variant, device: str) -> tuple[float, ...]:
         here.get("speedup", 1.0) < 1.0,
         _PRECISIONS.index(variant.precision),
         -here.get("crops_per_second", 0.0),
+    )
+
+
+def decide(
+    bundle: Bundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    options: EngineOptions = _DEFAULTS,
+) -> Choice:
+    """What `edgeattr bench --tune` found to be the fastest here, or else :func:`choose`.
+
+    What was measured counts where the options leave the engine free; it may be of an engine that
+    runs another's float32 variant.
+
+    Args:
+        bundle: the model.
+        runtime: see :func:`choose`.
+        precision: see :func:`choose`.
+        options: how the engine is to run.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: as :func:`choose`.
+    """
+    engine, variant = choose(bundle, runtime, precision, attention=options.attention)
+    if dataclasses.replace(options, attention=False) != _DEFAULTS:
+        return Choice(engine=engine, variant=variant, options=options, why="as asked for")
+    usable = [name for name in available() if not options.attention or name not in _NO_ATTENTION]
+    measured = [
+        entry
+        for entry in read_tuning(bundle)
+        if entry.engine in usable
+        and runtime in ("auto", entry.engine)
+        and precision in ("auto", bundle.variants[entry.variant].precision)
+    ]
+    if measured:
+        best = measured[0]
+        return Choice(
+            engine=best.engine,
+            variant=bundle.variants[best.variant],
+            options=dataclasses.replace(best.options, attention=options.attention),
+            why=f"the fastest of {len(measured)} settings measured here, "
+            f"{best.crops_per_second:.0f} crops/s",
+        )
+    return Choice(
+        engine=engine,
+        variant=variant,
+        options=options,
+        why="by what is installed and proven; edgeattr bench --tune measures",
     )
 
 
@@ -152,8 +232,8 @@ def open_runtime(
 
     Args:
         bundle: the model.
-        runtime: see :func:`choose`.
-        precision: see :func:`choose`.
+        runtime: see :func:`decide`.
+        precision: see :func:`decide`.
         options: how the engine is to run.
 
     Raises:
@@ -161,10 +241,10 @@ def open_runtime(
             the answers differ; UsageError also where the engine has no such device, or attention
             was asked of what has none.
     """
-    engine, variant = choose(bundle, runtime, precision, attention=options.attention)
-    opened = open_variant(bundle, variant, engine, options)
+    choice = decide(bundle, runtime, precision, options)
+    opened = open_variant(bundle, choice.variant, choice.engine, choice.options)
     try:
-        check_golden(bundle, variant, opened)
+        check_golden(bundle, choice.variant, opened)
     except BaseException:
         opened.close()
         raise
@@ -177,6 +257,20 @@ def open_variant(
     """Open one variant on one engine, as it is: :func:`open_runtime` without the comparison."""
     module, _, name = ENGINES[engine].partition(":")
     opened: Runtime = getattr(importlib.import_module(module), name)(bundle, variant, options)
+    return opened
+
+
+def open_checkpoint(path: Path, options: EngineOptions = _DEFAULTS) -> tuple[Bundle, Runtime]:
+    """Open a checkpoint of training that was not exported, in PyTorch.
+
+    Raises:
+        MissingDependency: PyTorch is not installed.
+        InputError: not a checkpoint of edgeattr.
+    """
+    if missing := _missing(REFERENCE):
+        raise MissingDependency(missing[0], extra="train", purpose="run a checkpoint")
+    module, _, _ = ENGINES[REFERENCE].partition(":")
+    opened: tuple[Bundle, Runtime] = importlib.import_module(module).open_checkpoint(path, options)
     return opened
 
 

@@ -17,7 +17,17 @@ from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 from edgeattr_runtimes.tensorrt_plan import INPUT, OUTPUT, BuildOptions
 
-__all__ = ["TensorrtEngine"]
+__all__ = ["TensorrtEngine", "devices"]
+
+
+def devices() -> tuple[str, ...]:
+    """The GPU that is used: the first that CUDA shows.
+
+    Raises:
+        MissingDependency: PyCUDA is not installed.
+        RuntimeFailure: it cannot be used.
+    """
+    return (first_gpu().name,)
 
 
 class TensorrtEngine(Engine):

@@ -34,6 +34,7 @@ _CASES = {  # what runs -> engine and variant
         "onnxruntime": ("onnx-fp32", "onnx-fp16", "onnx-int8"),
         "openvino": ("onnx-fp32", "onnx-int8", "openvino-fp16", "openvino-int8"),
         "tensorrt": ("tensorrt-fp16", "tensorrt-int8"),
+        "torch": ("onnx-fp32",),
     }.items()
     for variant in variants
 }

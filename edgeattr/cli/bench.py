@@ -1,0 +1,200 @@
+"""`edgeattr bench`: how fast a model is on this device."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeattr.cli.options import Device, ModelArgument, Quiet
+from edgeattr.cli.progress import ProgressLine, note
+from edgeattr.errors import BundleError, UsageError
+
+if TYPE_CHECKING:
+    from edgeattr.bundle import Bundle
+    from edgeattr_runtimes.bench import Setting, Timing
+
+__all__ = ["bench"]
+
+_APP_TURNS = 3  # of benchmark_app, which takes seconds to start
+
+Runtimes = Annotated[
+    list[str] | None,
+    typer.Option("--runtime", metavar="R", help="An engine; may be repeated. All that can run."),
+]
+Precisions = Annotated[
+    list[str] | None,
+    typer.Option("--precision", metavar="P", help="May be repeated. All that the model has."),
+]
+Batches = Annotated[
+    list[int] | None,
+    typer.Option("--batch", metavar="N", min=1, help="Crops a call; may be repeated. 1 and 8."),
+]
+Threads = Annotated[
+    list[int] | None,
+    typer.Option("--threads", metavar="N", min=1, help="May be repeated. All cores."),
+]
+Streams = Annotated[
+    int | None, typer.Option("--streams", min=1, help="Batches at once; the engine's choice.")
+]
+Seconds = Annotated[float, typer.Option("--seconds", min=0.1, help="Of each setting.")]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="raw|benchmark_app",
+        help="Time beside each setting the engine's own calls on ready-made arrays (`raw`), or "
+        "OpenVINO's own tool.",
+    ),
+]
+Tune = Annotated[
+    bool,
+    typer.Option(
+        "--tune", help="Find the fastest setting; every later load on this device uses it."
+    ),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures; - prints them.")
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="Draw them, as PNG, SVG or PDF."),
+]
+
+
+def bench(
+    model: ModelArgument = "default",
+    runtime: Runtimes = None,
+    precision: Precisions = None,
+    batch: Batches = None,
+    threads: Threads = None,
+    streams: Streams = None,
+    device: Device = None,
+    seconds: Seconds = 3.0,
+    against: Against = None,
+    tune: Tune = False,
+    json_file: Json = None,
+    plot: Plot = None,
+    quiet: Quiet = False,
+) -> None:
+    """Time a model's variants in turns: throughput, latency of a call, memory.
+
+    Every setting runs in a process of its own. Crops are at the model's size already.
+
+    Example: `edgeattr bench --precision int8 --batch 1 --batch 16 --json figures.json`
+    """
+    from edgeattr.bundle import Bundle
+    from edgeattr.cli import bench_output
+    from edgeattr.hub import resolve_bundle
+
+    if against not in (None, "raw", "benchmark_app"):
+        raise UsageError(f"--against {against}: there are raw and benchmark_app")
+    bundle = Bundle.read(resolve_bundle(model))
+    if plot:
+        bench_output.check_plot(plot)
+    if tune:
+        asked = (runtime, precision, batch, threads, streams, device, against)
+        if any(value is not None for value in asked):
+            raise UsageError("--tune tries the settings itself: give it --seconds and files alone")
+        timings = _tune(bundle, seconds, quiet)
+    else:
+        settings = _settings(bundle, runtime, precision, batch, threads, streams, device)
+        if against == "raw":
+            settings = [
+                dataclasses.replace(setting, raw=raw)
+                for setting in settings
+                for raw in (False, True)
+            ]
+        timings = _measure(bundle, settings, seconds, quiet)
+    bench_output.give(model, timings, json_file, plot, quiet)
+    if against == "benchmark_app":
+        _beside_benchmark_app(bundle, timings, seconds)
+
+
+def _settings(
+    bundle: Bundle,
+    runtimes: list[str] | None,
+    precisions: list[str] | None,
+    batches: list[int] | None,
+    threads: list[int] | None,
+    streams: int | None,
+    device: str | None,
+) -> list[Setting]:
+    """Every combination that was asked for; of what was not, what there is.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: something that was asked for is not there.
+    """
+    from edgeattr_runtimes import EngineOptions, available, choose
+    from edgeattr_runtimes.bench import Setting
+    from edgeattr_runtimes.choose import REFERENCE
+
+    variants = []
+    for engine in runtimes or [name for name in available() if name != REFERENCE]:
+        for precision in precisions or ("fp32", "fp16", "int8"):
+            try:
+                variants.append(choose(bundle, engine, precision))
+            except BundleError:
+                if runtimes and precisions:
+                    raise
+    if not variants:  # say what is there instead
+        variants.append(choose(bundle, "auto", precisions[0] if precisions else "auto"))
+    return [
+        Setting(
+            engine=engine,
+            variant=variant.name,
+            batch=batch,
+            options=EngineOptions(device=device, threads=count, streams=streams),
+        )
+        for engine, variant in variants
+        for count in threads or (None,)
+        for batch in batches or [1, 8]
+    ]
+
+
+def _measure(bundle: Bundle, settings: list[Setting], seconds: float, quiet: bool) -> list[Timing]:
+    from edgeattr_runtimes.bench import measure
+
+    assert bundle.path
+    with ProgressLine(f"timing {len(settings)} settings", quiet=quiet) as line:
+        return measure(
+            bundle.path,
+            settings,
+            seconds=seconds,
+            tick=lambda done, total: line.update(done, total=total),
+        )
+
+
+def _tune(bundle: Bundle, seconds: float, quiet: bool) -> list[Timing]:
+    from edgeattr_runtimes.tune import tune
+
+    assert bundle.path
+    with ProgressLine("tuning", quiet=quiet) as line:
+        return tune(
+            bundle.path,
+            seconds=seconds,
+            tell=lambda text: note(text, quiet=quiet),
+            tick=lambda done, total: line.update(done, total=total),
+        )
+
+
+def _beside_benchmark_app(bundle: Bundle, timings: list[Timing], seconds: float) -> None:
+    """Run OpenVINO's tool and each setting once more, in turns, and print the ratios."""
+    from edgeattr_runtimes.bench import measure
+    from edgeattr_runtimes.benchmark_app import benchmark_app
+
+    assert bundle.path
+    for timing in timings:
+        setting = timing.setting
+        ours, theirs = [timing.crops_per_second], []
+        for _ in range(_APP_TURNS):
+            variant = bundle.variant(setting.variant)
+            theirs.append(benchmark_app(bundle, variant, timing.about, setting.batch, seconds))
+            ours.append(measure(bundle.path, [setting], seconds=seconds)[0].crops_per_second)
+        ratio = statistics.median(ours) / statistics.median(theirs)
+        typer.echo(
+            f"{setting.variant}, batch {setting.batch}: {statistics.median(ours):.1f} crops/s, "
+            f"benchmark_app {statistics.median(theirs):.1f}: {ratio:.3f}"
+        )

@@ -1,0 +1,168 @@
+"""What `edgeattr bench` found: a table, JSON, a plot."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgeattr.errors import MissingDependency, UsageError
+
+if TYPE_CHECKING:
+    from edgeattr_runtimes.bench import Timing
+
+__all__ = ["check_plot", "give", "plot", "to_json"]
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+_MARKS = "osD^vP*X"
+
+
+def check_plot(file: Path) -> None:
+    """Refuse before anything is measured what could not be drawn afterwards.
+
+    Raises:
+        UsageError: a file type that is not known.
+        MissingDependency: matplotlib is not installed.
+    """
+    if file.suffix not in _SUFFIXES:
+        raise UsageError(f"--plot {file}: the name must end with {', '.join(_SUFFIXES)}")
+    if not importlib.util.find_spec("matplotlib"):
+        raise MissingDependency("matplotlib", extra="plot", purpose="draw a plot")
+
+
+def give(
+    model: str,
+    timings: Sequence[Timing],
+    json_file: Path | None,
+    plot_file: Path | None,
+    quiet: bool,
+) -> None:
+    """Print the table, and write the files that were asked for."""
+    from edgeattr.files import write_atomically
+
+    record = json.dumps(to_json(model, timings), indent=1) + "\n"
+    if plot_file:
+        plot(model, timings, plot_file)
+    if json_file and str(json_file) == "-":
+        typer.echo(record, nl=False)
+        return
+    if json_file:
+        write_atomically(json_file, record)
+    if not (json_file and quiet):
+        typer.echo(_table(timings))
+
+
+def to_json(model: str, timings: Sequence[Timing]) -> dict[str, Any]:
+    """``{"device": ..., "results": [...]}``, one result for each setting."""
+    from edgeattr_runtimes.device import device_name
+
+    return {
+        "device": device_name(),
+        "results": [
+            {
+                "model": model,
+                "runtime": timing.setting.engine,
+                "version": timing.about.version,
+                "device": timing.about.device,
+                "variant": timing.setting.variant,
+                "precision": timing.about.precision,
+                "raw": timing.setting.raw,
+                "batch": timing.setting.batch,
+                "threads": timing.about.threads,
+                "streams": timing.about.streams,
+                "engine_batch": timing.about.batch,
+                "crops_per_second": round(timing.crops_per_second, 2),
+                "interval": [round(timing.low, 2), round(timing.high, 2)],
+                "latency_ms": {key: round(ms, 3) for key, ms in timing.latency_ms.items()},
+                "calls": timing.calls,
+                "load_seconds": round(timing.load_seconds, 3),
+                "rss_mb": round(timing.rss_mb, 1),
+            }
+            for timing in timings
+        ],
+    }
+
+
+def _table(timings: Sequence[Timing]) -> str:
+    """One line for each setting; throughput with its 95 % interval."""
+    from edgeattr_runtimes.device import device_name
+
+    lines = [
+        device_name(),
+        f"{'runtime':<12} {'variant':<16} {'batch':>5} {'threads':>7} {'streams x of':>12} "
+        f"{'crops/s':>8} {'95 % interval':>17} {'p50 ms':>8} {'p95':>8} {'p99':>8} {'MiB':>6}",
+    ]
+    for timing in timings:
+        setting, about, ms = timing.setting, timing.about, timing.latency_ms
+        name = setting.variant + (" raw" if setting.raw else "")
+        lines.append(
+            f"{setting.engine:<12} {name:<16} {setting.batch:5} {about.threads:7} "
+            f"{f'{about.streams} x {about.batch}':>12} {timing.crops_per_second:8.1f} "
+            f"{f'{timing.low:.1f} to {timing.high:.1f}':>17} "
+            f"{ms['p50']:8.2f} {ms['p95']:8.2f} {ms['p99']:8.2f} {timing.rss_mb:6.0f}"
+        )
+    return "\n".join(lines)
+
+
+def plot(model: str, timings: Sequence[Timing], file: Path) -> None:
+    """Crops per second over the latency of a call, a line for each setting through its batches.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    from edgeattr.files import atomic_path
+    from edgeattr_runtimes.device import device_name
+
+    lines: dict[str, list[Timing]] = {}
+    for timing in timings:
+        about, setting = timing.about, timing.setting
+        label = (
+            f"{setting.engine} {setting.variant}, {about.threads} threads, {about.streams} streams"
+        )
+        lines.setdefault(label + (", raw" if setting.raw else ""), []).append(timing)
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot(
+        xlabel="latency of a call, median to 95th percentile (ms)", ylabel="crops per second",
+        title=f"{model} on {device_name()}",
+    )  # fmt: skip
+    for index, (label, group) in enumerate(lines.items()):
+        _line(axes, label, group, _MARKS[index % len(_MARKS)])
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    with atomic_path(file) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _label(timing: Timing) -> str:
+    """All of a setting but its batch."""
+    about, setting = timing.about, timing.setting
+    return (
+        f"{setting.engine} {setting.variant}, {about.threads} threads in {about.streams} streams"
+        + (", raw" if setting.raw else "")
+    )
+
+
+def _line(axes: Any, label: str, group: Sequence[Timing], mark: str) -> None:
+    group = sorted(group, key=lambda timing: timing.setting.batch)
+    middle = [timing.crops_per_second for timing in group]
+    median = [timing.latency_ms["p50"] for timing in group]
+    down = [timing.crops_per_second - timing.low for timing in group]
+    up = [timing.high - timing.crops_per_second for timing in group]
+    late = [timing.latency_ms["p95"] - timing.latency_ms["p50"] for timing in group]
+    axes.errorbar(
+        median, middle, yerr=(down, up), xerr=([0] * len(late), late),
+        marker=mark, capsize=2, label=label,
+    )  # fmt: skip
+    for timing, x, y in zip(group, median, middle, strict=True):
+        axes.annotate(
+            str(timing.setting.batch), (x, y), textcoords="offset points", xytext=(4, 4),
+            fontsize="x-small",
+        )  # fmt: skip

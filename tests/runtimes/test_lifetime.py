@@ -1,0 +1,243 @@
+"""What must hold around an engine's calls: many of them, other processes, Ctrl-C, closing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgeattr.bundle import Bundle
+from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr_runtimes import EngineOptions, Runtime, available, open_runtime, remedy
+
+_ENGINES = ("onnxruntime", "openvino", "torch")
+
+
+@pytest.fixture(params=_ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if name not in available():
+        pytest.skip(f"{name} cannot run here: {remedy(name)}")
+    return name
+
+
+def _open(bundle: Bundle, engine: str, **options: int) -> Runtime:
+    return open_runtime(bundle, engine, "fp32", EngineOptions(**options))
+
+
+def _crops(bundle: Bundle, count: int) -> npt.NDArray[np.uint8]:
+    return np.resize(bundle.golden.crops, (count, *bundle.golden.crops.shape[1:]))
+
+
+def _run(code: str, engine: str, bundle: Bundle) -> subprocess.CompletedProcess[str]:
+    assert bundle.path
+    command = [sys.executable, "-W", "ignore", "-c", code, engine, str(bundle.path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+_START = """
+import os, signal, sys, threading, time
+import numpy as np
+from pathlib import Path
+from edgeattr.bundle import Bundle
+from edgeattr.errors import RuntimeFailure
+from edgeattr_runtimes import EngineOptions, open_runtime
+engine = sys.argv[1]
+def right(runtime):
+    found = runtime.infer(bundle.golden.crops).logits
+    return np.abs(found - bundle.golden.logits).max() < 1e-3
+"""
+
+_FORKED = (
+    _START
+    + """
+bundle = Bundle.read(Path(sys.argv[2]))
+parent = open_runtime(bundle, engine, "fp32")
+assert right(parent)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    try:
+        parent.infer(bundle.golden.crops)
+        os._exit(3)
+    except RuntimeFailure as error:
+        assert "forked from" in str(error), error
+    parent.close()
+    try:
+        with open_runtime(bundle, engine, "fp32") as own:
+            os._exit(0 if right(own) else 4)
+    except RuntimeFailure as error:
+        print(error, flush=True)
+        os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert right(parent)
+parent.close()
+"""
+)
+
+
+def test_a_forked_process(small_bundle: Bundle, engine: str) -> None:
+    """A loaded model says that it stayed behind; a new one runs, or says why it cannot."""
+    done = _run(_FORKED, engine, small_bundle)
+    assert done.returncode == 0, done.stderr
+    assert ("get_context" in done.stdout) == (engine == "torch")
+
+
+_SPAWNED = (
+    _START
+    + """
+import multiprocessing
+def work(path, engine, answers):
+    global bundle
+    bundle = Bundle.read(Path(path))
+    with open_runtime(bundle, engine, "fp32") as own:
+        answers.put(bool(right(own)))
+if __name__ == "__main__":
+    bundle = Bundle.read(Path(sys.argv[2]))
+    with open_runtime(bundle, engine, "fp32") as parent:
+        assert right(parent)
+        context = multiprocessing.get_context("spawn")
+        answers = context.Queue()
+        processes = [context.Process(target=work, args=(*sys.argv[2:0:-1], answers))
+                     for _ in range(2)]
+        for process in processes:
+            process.start()
+        assert [answers.get(timeout=60) for _ in processes] == [True, True]
+        for process in processes:
+            process.join()
+        assert right(parent)
+"""
+)
+
+
+def test_spawned_processes(small_bundle: Bundle, engine: str, tmp_path: Path) -> None:
+    script = tmp_path / "spawned.py"  # a new process imports it
+    script.write_text(_SPAWNED)
+    command = [sys.executable, script, engine, small_bundle.path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+_INTERRUPTED = (
+    _START
+    + """
+bundle = Bundle.read(Path(sys.argv[2]))
+runtime = open_runtime(bundle, engine, "fp32")
+crops = np.resize(bundle.golden.crops, (100_000, *bundle.golden.crops.shape[1:]))
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.perf_counter()
+try:
+    runtime.infer(crops)
+    raise SystemExit("it was not interrupted")
+except KeyboardInterrupt:
+    assert time.perf_counter() - start < 5
+assert right(runtime)
+runtime.close()
+"""
+)
+
+
+def test_ctrl_c(small_bundle: Bundle, engine: str) -> None:
+    """It ends a long call soon, and the model can be used on."""
+    done = _run(_INTERRUPTED, engine, small_bundle)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_thousand_crops(small_bundle: Bundle, engine: str) -> None:
+    crops = _crops(small_bundle, 1000)
+    with _open(small_bundle, engine) as runtime:
+        logits = runtime.infer(crops).logits
+    expected = np.resize(small_bundle.golden.logits, logits.shape)
+    assert np.abs(logits - expected).max() < 1e-3, "in the order in which they came"
+
+
+def test_two_models_in_one_process(small_bundle: Bundle, engine: str) -> None:
+    golden = small_bundle.golden
+    with _open(small_bundle, engine) as first:
+        with _open(small_bundle, engine, streams=1, batch=3) as second:
+            for runtime in (first, second, first):
+                found = runtime.infer(golden.crops).logits
+                assert np.abs(found - golden.logits).max() < 1e-3
+        assert np.abs(first.infer(golden.crops).logits - golden.logits).max() < 1e-3
+        assert (second.describe().streams, second.describe().batch) == (1, 3)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_crops_are_put_together_inside(small_bundle: Bundle, engine: str, streams: int) -> None:
+    golden, filled = small_bundle.golden, set[int]()
+
+    def fill(first: int, out: npt.NDArray[np.uint8]) -> None:
+        assert out.flags.c_contiguous
+        filled.update(range(first, first + len(out)))
+        out[:] = golden.crops[first : first + len(out)]
+
+    with _open(small_bundle, engine, streams=streams, batch=2) as runtime:
+        found = runtime.infer_filled(len(golden.crops), fill).logits
+        assert np.abs(found - golden.logits).max() < 1e-3
+        assert filled == set(range(len(golden.crops)))
+        assert runtime.infer_filled(0, fill).logits.shape == (0, 35)
+
+
+def test_what_filling_raises_comes_through(small_bundle: Bundle, engine: str) -> None:
+    def fill(first: int, out: npt.NDArray[np.uint8]) -> None:
+        raise InputError(f"crop {first} is bad")
+
+    with _open(small_bundle, engine, streams=2, batch=2) as runtime:
+        for count in (1, 7):
+            with pytest.raises(InputError, match="crop 0 is bad"):
+                runtime.infer_filled(count, fill)
+        golden = small_bundle.golden
+        assert np.abs(runtime.infer(golden.crops).logits - golden.logits).max() < 1e-3
+
+
+def test_closing_waits_for_calls(small_bundle: Bundle, engine: str) -> None:
+    """Eight threads call while the model is closed: each call is answered, or says so."""
+    runtime, golden = _open(small_bundle, engine), small_bundle.golden
+    wrong, closed = [], []
+
+    def call() -> None:
+        while True:
+            try:
+                found = runtime.infer(golden.crops).logits
+            except RuntimeFailure as error:
+                closed.append("closed" in str(error))
+                return
+            wrong.append(np.abs(found - golden.logits).max() > 1e-3)
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    runtime.close()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert closed == [True] * 8
+    assert wrong
+    assert not any(wrong)
+
+
+def _resident() -> int:
+    """KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_memory_stays_flat_over_ten_thousand_calls(small_bundle: Bundle, engine: str) -> None:
+    if engine not in available():
+        pytest.skip(f"{engine} cannot run here: {remedy(engine)}")
+    with _open(small_bundle, engine) as runtime:
+        crops = [_crops(small_bundle, count) for count in (1, 2, 5)]
+        for call in range(1000):  # until every size has been seen and pools are full
+            runtime.infer(crops[call % 3])
+        before = _resident()
+        for call in range(9000):
+            runtime.infer(crops[call % 3])
+        assert _resident() < before + 4096

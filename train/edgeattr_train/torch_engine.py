@@ -1,0 +1,160 @@
+"""PyTorch: the reference that other engines are held to, and what runs a checkpoint as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from edgeattr.bundle import Bundle, Golden, Variant
+from edgeattr.errors import BundleError, RuntimeFailure, UsageError
+from edgeattr_runtimes.device import available_cores
+from edgeattr_runtimes.engine import Arrays, Engine
+from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
+from edgeattr_train.checkpoint import load_checkpoint
+from edgeattr_train.description import describe
+from edgeattr_train.folded import set_batch_norms_from_data
+from edgeattr_train.model import AttributeNet, build_model
+from edgeattr_train.recipe import recipe_from_dict
+from edgeattr_train.start import take_bundle
+
+__all__ = ["TorchEngine", "devices", "open_checkpoint"]
+
+_CPU_BATCH, _GPU_BATCH = 8, 32  # crops a run
+_first_process: dict[str, int] = {}  # "pid": where PyTorch was first used
+
+
+def devices() -> tuple[str, ...]:
+    """Devices that can be asked for here, best first."""
+    return ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",)
+
+
+class TorchEngine(Engine):
+    """A network in PyTorch.
+
+    Args:
+        bundle: the model.
+        variant: its ``onnx-fp32``: the network is built anew by the bundle's recipe and takes its
+            weights from there.
+        options: ``device`` is ``cpu`` or ``cuda``; the GPU where absent and there is one.
+        network: what to run instead of the variant's.
+
+    Raises:
+        BundleError: the bundle has no recipe, or its network is not the recipe's.
+        UsageError: no such device, or the model has no attention masks.
+        RuntimeFailure: this process was forked from one that had used PyTorch.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        variant: Variant,
+        options: EngineOptions,
+        network: AttributeNet | None = None,
+    ) -> None:
+        _check_process()
+        self._device = _device(options.device)
+        self._threads = options.threads or available_cores()
+        torch.set_num_threads(self._threads)  # of the process: PyTorch knows no other
+        network = (network or _network(bundle)).eval().to(self._device)
+        if options.attention and not network.branches:
+            raise UsageError(f"{bundle.name} has no attention masks")
+        batch = options.batch or (_CPU_BATCH if self._device == "cpu" else _GPU_BATCH)
+        shape = batch, bundle.input.height, bundle.input.width, 3
+        requests = [
+            _Request(network, self._device, options.attention, shape)
+            for _ in range(options.streams or 1)
+        ]
+        super().__init__(bundle, variant, requests)
+
+    def describe(self) -> RuntimeInfo:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
+        return RuntimeInfo(
+            engine="torch",
+            version=str(torch.__version__),
+            device=self._device.upper(),
+            precision=self._precision,
+            threads=self._threads,
+            streams=self._streams,
+            batch=self._batch,
+        )
+
+
+class _Request:
+    """The network, which others may use at the same time, and memory for one batch."""
+
+    def __init__(
+        self, network: AttributeNet, device: str, attention: bool, shape: tuple[int, int, int, int]
+    ) -> None:
+        self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
+        self._network: AttributeNet | None = network
+        self._device, self._attention = device, attention
+
+    @torch.inference_mode()
+    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
+        assert self._network
+        try:
+            found = self._network(torch.from_numpy(crops).to(self._device))
+            tensors = [found.logits, *(found.masks if self._attention else ())]
+            return [tensor.float().cpu().numpy() for tensor in tensors]
+        except RuntimeError as error:
+            raise RuntimeFailure(f"PyTorch failed on {len(crops)} crops: {error}") from error
+
+    def close(self) -> None:
+        self._network = None
+
+
+def open_checkpoint(path: Path, options: EngineOptions) -> tuple[Bundle, TorchEngine]:
+    """A checkpoint that was not converted: its description, and the engine that runs it.
+
+    Raises:
+        InputError: missing, truncated, or not a checkpoint of edgeattr.
+    """
+    checkpoint = load_checkpoint(path)
+    size = checkpoint.recipe.height, checkpoint.recipe.width
+    golden = Golden(
+        np.empty((0, *size, 3), np.uint8), np.empty((0, len(checkpoint.schema)), np.float32)
+    )
+    bundle = describe(checkpoint, path.stem, golden, {})
+    variant = Variant(
+        engine="torch", precision="fp32", file=path.name, sha256="", parent="", parity=0.0,
+        tolerance=0.0,
+    )  # fmt: skip
+    return bundle, TorchEngine(bundle, variant, options, checkpoint.model)
+
+
+def _network(bundle: Bundle) -> AttributeNet:
+    """The bundle's network, built by its recipe, with the weights of its float32 variant."""
+    facts = bundle.training.get("recipe")
+    if not isinstance(facts, dict) or bundle.path is None:
+        raise BundleError(f"{bundle.path or bundle.name} names no recipe to build its network by")
+    options = dataclasses.replace(recipe_from_dict(facts).model, weights="none", start="")
+    size = bundle.input.height, bundle.input.width
+    network = build_model(len(bundle.schema), options, size)
+    take_bundle(network, str(bundle.path))
+    set_batch_norms_from_data(network, torch.from_numpy(bundle.golden.crops))
+    return network
+
+
+def _check_process() -> None:
+    """Refuse what would wait for ever: PyTorch's threads do not come along into a fork."""
+    first = _first_process.setdefault("pid", os.getpid())
+    if first != os.getpid():
+        raise RuntimeFailure(
+            "PyTorch was used in the process that this one was forked from and cannot run here; "
+            'start processes with multiprocessing.get_context("spawn")'
+        )
+
+
+def _device(wanted: str | None) -> str:
+    """The device that is meant, checked."""
+    here = devices()
+    if wanted is None:
+        return here[0]
+    if wanted not in here:
+        raise UsageError(f"torch has no device {wanted!r} here; there are: {', '.join(here)}")
+    return wanted
