@@ -44,7 +44,7 @@ def load(
         runtime: ``auto``, ``onnxruntime``, ``openvino``, ``tensorrt`` or ``torch``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         device: of the engine: ``cpu``; with onnxruntime-gpu ``cuda`` and ``tensorrt``; on OpenVINO
-            ``gpu``, ``npu`` and ``auto``. The engine chooses where absent.
+            ``gpu``, ``npu`` and ``auto``; on TensorRT ``cuda``. The engine chooses where absent.
         threads: of the processor, that the engine may use in all; all cores where absent.
         streams: batches that run at once; the engine chooses where absent.
         batch: crops a run, at most; the engine chooses where absent.

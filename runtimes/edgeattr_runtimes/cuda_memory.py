@@ -15,6 +15,8 @@ from edgeattr_runtimes.tensorrt_installed import import_installed
 
 __all__ = ["BatchMemory", "Gpu", "first_gpu"]
 
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream of other libraries
+
 
 class Gpu:
     """The first GPU that CUDA shows, and its primary context, which other libraries share.
@@ -103,7 +105,7 @@ class BatchMemory:
     def __init__(self, gpu: Gpu, crops: tuple[int, int, int, int], logits: tuple[int, int]) -> None:
         self._cuda = gpu.cuda
         with contextlib.ExitStack() as made:
-            self._stream = self._cuda.Stream()
+            self._stream = self._cuda.Stream(_NON_BLOCKING)
             self.host_crops, self._crops = self._pair(made, crops, np.uint8)
             self._host_logits, self._logits = self._pair(made, logits, np.float32)
             self._made = made.pop_all()
@@ -111,24 +113,32 @@ class BatchMemory:
         self.logits_address = int(self._logits)
         self.stream_handle = int(self._stream.handle)
 
-    def upload(self, crops: npt.NDArray[np.uint8]) -> None:
-        """Start to copy crops [n, H, W, 3], n <= B, to the GPU; they may lie in ``host_crops``."""
-        host = self.host_crops[: len(crops)]
-        if not np.may_share_memory(host, crops):
-            host[:] = crops
-        self._cuda.memcpy_htod_async(self._crops, host, self._stream)
+    def place(self, crops: npt.NDArray[np.uint8]) -> None:
+        """Put crops [n, H, W, 3], n <= B, into ``host_crops``, unless that is where they lie."""
+        if crops.ctypes.data != self.host_crops.ctypes.data:
+            self.host_crops[: len(crops)] = crops
 
-    def download(self, count: int) -> npt.NDArray[np.float32]:
-        """Wait for the stream; the first ``count`` rows of logits, which the next call reuses."""
-        host = self._host_logits[:count]
-        self._cuda.memcpy_dtoh_async(host, self._logits, self._stream)
+    def upload(self, count: int) -> None:
+        """Start to copy the first ``count`` of ``host_crops`` to the GPU."""
+        self._cuda.memcpy_htod_async(self._crops, self.host_crops[:count], self._stream)
+
+    def download(self, count: int) -> None:
+        """Start to copy the first ``count`` rows of logits from the GPU."""
+        self._cuda.memcpy_dtoh_async(self._host_logits[:count], self._logits, self._stream)
+
+    def wait(self) -> None:
+        """Wait until all that was started has ended."""
         self._stream.synchronize()
-        return host
+
+    def logits(self, count: int) -> npt.NDArray[np.float32]:
+        """The first ``count`` rows that were copied from the GPU, float32 [n, C]: a copy."""
+        rows: npt.NDArray[np.float32] = self._host_logits[:count].copy()
+        return rows
 
     def free(self) -> None:
         """Give all of it back."""
         try:
-            self._stream.synchronize()
+            self.wait()
         finally:
             self._made.close()
             self._stream = None

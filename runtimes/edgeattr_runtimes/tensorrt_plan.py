@@ -5,6 +5,7 @@ One path serves TensorRT 8.6, 10 and 11. What differs is told by what the instal
     NetworkDefinitionCreationFlag.EXPLICIT_BATCH    must be set in 8, is ignored by 10, gone in 11
     NetworkDefinitionCreationFlag.STRONGLY_TYPED    from 10 on: the types in the ONNX file hold
     BuilderFlag.FP16, INT8                          only where types are not strong: 8
+    PreviewFeature.PROFILE_SHARING_0806             must be set in 8.6, is always on from 10 on
 
 INT8 is explicit: the ONNX file carries QuantizeLinear and DequantizeLinear, so nothing is
 calibrated here.
@@ -20,7 +21,7 @@ from edgeattr.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 
-__all__ = ["INPUT", "OUTPUT", "BuildOptions", "Plan", "plan_from_onnx"]
+__all__ = ["INPUT", "OUTPUT", "BuildOptions", "Plan", "plan_from_onnx", "shares_profiles"]
 
 INPUT, OUTPUT = "crops", "logits"  # uint8 [batch, H, W, 3]; float32 [batch, C]
 
@@ -32,6 +33,7 @@ class BuildOptions:
     min_batch: int = 1  # crops a run
     opt_batch: int = 8  # crops a run that the engine is tuned for
     max_batch: int = 32  # crops a run; memory for so many is held
+    profiles: int = 1  # all alike; one for each context, where :func:`shares_profiles` says no
     workspace: int = 1 << 30  # bytes of GPU memory that layers may take for a while
     recipe: int = 1  # raised when this module would make another engine of the same options
 
@@ -42,6 +44,18 @@ class Plan:
 
     engine: bytes  # the serialized engine
     timing: bytes  # the timing cache: how fast each tactic was, for the next build on this GPU
+
+
+def shares_profiles(trt: Any) -> bool:
+    """Whether several execution contexts may use one optimization profile at the same time.
+
+    From TensorRT 8.6 on they may. 8.5 wants as many profiles as contexts, which costs a longer
+    build, and kernels that may differ from one context to the next.
+
+    Args:
+        trt: the module ``tensorrt``.
+    """
+    return _strongly_typed(trt) or _previews_sharing(trt)
 
 
 def plan_from_onnx(
@@ -108,6 +122,10 @@ def _strongly_typed(trt: Any) -> bool:
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 
+def _previews_sharing(trt: Any) -> bool:
+    return hasattr(trt.PreviewFeature, "PROFILE_SHARING_0806")
+
+
 def _parse(trt: Any, network: Any, logger: Any, model: bytes) -> Any:
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
@@ -146,11 +164,16 @@ def _configure(
         config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)  # its casts hold
         if precision == "int8":
             config.set_flag(trt.BuilderFlag.INT8)
-    profile = builder.create_optimization_profile()
+        if _previews_sharing(trt):
+            config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
     batches = (options.min_batch, options.opt_batch, options.max_batch)
-    profile.set_shape(INPUT, *((batch, *size, 3) for batch in batches))
-    if config.add_optimization_profile(profile) < 0:
-        raise RuntimeError(f"crops of {size[0]}x{size[1]} in batches of {batches} do not fit it")
+    for _ in range(options.profiles):
+        profile = builder.create_optimization_profile()
+        profile.set_shape(INPUT, *((batch, *size, 3) for batch in batches))
+        if config.add_optimization_profile(profile) < 0:
+            raise RuntimeError(
+                f"crops of {size[0]}x{size[1]} in batches of {batches} do not fit it"
+            )
     return config
 
 

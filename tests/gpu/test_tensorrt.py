@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +20,13 @@ import pytest
 from edgeattr.bundle import Bundle
 from edgeattr.errors import RuntimeFailure
 from edgeattr.hub import default_bundle
-from edgeattr_runtimes import Runtime, open_runtime
+from edgeattr_runtimes import EngineOptions, Runtime, open_runtime, tensorrt_request
+from edgeattr_runtimes.cuda_graph import CudaGraph
+from edgeattr_runtimes.cuda_memory import first_gpu
 
 pytestmark = pytest.mark.gpu
+
+Crops = npt.NDArray[np.uint8]
 
 _PRECISIONS = ("fp16", "int8")
 _WORST = {"fp16": 0.05, "int8": 0.5}  # logits, against ONNX Runtime with the same precision
@@ -62,7 +69,7 @@ def runtime(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Runtime]
         yield opened
 
 
-def _crops(count: int) -> npt.NDArray[np.uint8]:
+def _crops(count: int) -> Crops:
     golden = Bundle.read(default_bundle()).golden.crops
     return np.concatenate([golden] * (count // len(golden) + 1))[:count]
 
@@ -89,26 +96,122 @@ def test_strided_views(runtime: Runtime) -> None:
     assert np.array_equal(runtime.infer(crops[::2, :, ::-1]).logits, direct)
 
 
-def test_threads_share_it(runtime: Runtime) -> None:
-    crops = _crops(40)
-    expected = runtime.infer(crops).logits
-    found: list[npt.NDArray[np.float32]] = []
+def test_filled_crops_go_straight_into_page_locked_memory(runtime: Runtime) -> None:
+    crops, kinds = _crops(40), set()
 
-    def work() -> None:
-        found.extend(runtime.infer(crops).logits for _ in range(10))
+    def fill(first: int, part: Crops) -> None:
+        part[:] = crops[first : first + len(part)]
+        owner: Any = part
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        kinds.add(type(owner).__name__)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    found = runtime.infer_filled(40, fill).logits
+    assert np.array_equal(found, runtime.infer(crops).logits)
+    assert kinds == {"PagelockedHostAllocation"}
+
+
+def test_eight_threads_share_it(runtime: Runtime) -> None:
+    """Each with crops, and a number of them, of its own."""
+    crops = [np.roll(_crops(5 * number + 1), number, axis=2) for number in range(8)]
+    expected = [runtime.infer(each).logits for each in crops]
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            if not np.array_equal(runtime.infer(crops[number]).logits, expected[number]):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 40
-    assert all(np.array_equal(logits, expected) for logits in found)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("count", [1, 5, 32, 38])
+def test_replayed_graphs_answer_as_plain_runs_do(
+    runtime: Runtime, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeFailure("not in this test")
+
+    launches: list[None] = []
+    launch = CudaGraph.launch
+
+    def counted(graph: CudaGraph) -> None:
+        launches.append(None)
+        launch(graph)
+
+    monkeypatch.setattr(CudaGraph, "launch", counted)
+    precision, options = runtime.describe().precision, EngineOptions(streams=1)
+    batches = [np.roll(_crops(count), shift, axis=2) for shift in range(6)]
+    with open_runtime(bundle, "tensorrt", precision, options) as opened:
+        replayed = [opened.infer(crops).logits for crops in batches]
+    assert len(launches) >= 5, "no CUDA graph was made"
+    monkeypatch.setattr(tensorrt_request, "CudaGraph", refuse)
+    launches.clear()
+    with open_runtime(bundle, "tensorrt", precision, options) as opened:
+        plain = [opened.infer(crops).logits for crops in batches]
+    assert not launches
+    assert np.array_equal(replayed, plain)
+
+
+def _seconds(runtime: Runtime, crops: Crops, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        runtime.infer(crops)
+    return time.perf_counter() - start
+
+
+def test_int8_is_not_slower_than_fp16(bundle: Bundle, gpu_name: str) -> None:
+    """Turn about, so that heat and clocks hit both."""
+    if "tensorrt-int8" not in bundle.variants:
+        pytest.skip("the conversion made no tensorrt-int8")
+    options, crops = EngineOptions(streams=1, batch=32), _crops(32)
+    with (
+        open_runtime(bundle, "tensorrt", "fp16", options) as fp16,
+        open_runtime(bundle, "tensorrt", "int8", options) as int8,
+    ):
+        for runtime in (fp16, int8):
+            _seconds(runtime, crops, 50)
+        ratios = [_seconds(fp16, crops, 20) / _seconds(int8, crops, 20) for _ in range(15)]
+    ratio = statistics.median(ratios)
+    print(f"\nINT8 is {ratio:.2f} times as fast as FP16 in batches of 32 on {gpu_name}")
+    assert ratio > 0.9
+
+
+def test_engines_are_built_once_for_each_way_to_run(
+    runtime: Runtime, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    def builds(**options: Any) -> int:
+        caplog.clear()
+        with open_runtime(
+            bundle, "tensorrt", runtime.describe().precision, EngineOptions(**options)
+        ) as opened:
+            opened.infer(_crops(3))
+        return sum(text.startswith("building ") for text in caplog.messages)
+
+    assert builds() == 0
+    assert [builds(batch=4), builds(batch=4)] == [1, 0]
+    assert builds() == 0
+
+
+def _engine_file(home: Path, precision: str) -> Path:
+    """Where the engine for batches of up to 32 is kept; the tests build others too."""
+    found = []
+    for path in (home / "engines").glob(f"tensorrt-{precision}-*.engine"):
+        facts = json.loads(path.with_name(path.name + ".json").read_text())["facts"]
+        if facts["options"]["max_batch"] == 32:
+            found.append(path)
+    (only,) = found
+    return only
 
 
 def test_the_engine_is_kept(runtime: Runtime, bundle: Bundle, home: Path) -> None:
     precision = runtime.describe().precision
-    (path,) = (home / "engines").glob(f"tensorrt-{precision}-*.engine")
+    path = _engine_file(home, precision)
     built = path.stat().st_mtime_ns
     expected = runtime.infer(_crops(5)).logits
     start = time.perf_counter()
@@ -120,7 +223,7 @@ def test_the_engine_is_kept(runtime: Runtime, bundle: Bundle, home: Path) -> Non
 
 def test_a_damaged_engine_is_built_again(runtime: Runtime, bundle: Bundle, home: Path) -> None:
     precision = runtime.describe().precision
-    (path,) = (home / "engines").glob(f"tensorrt-{precision}-*.engine")
+    path = _engine_file(home, precision)
     damaged = path.read_bytes()[:-100]
     path.write_bytes(damaged)
     with open_runtime(bundle, "tensorrt", precision) as again:
@@ -129,8 +232,6 @@ def test_a_damaged_engine_is_built_again(runtime: Runtime, bundle: Bundle, home:
 
 
 def test_loading_and_closing_leaves_no_memory_behind(runtime: Runtime, bundle: Bundle) -> None:
-    from edgeattr_runtimes.cuda_memory import first_gpu
-
     precision, gpu = runtime.describe().precision, first_gpu()
     free = []
     for _ in range(6):
@@ -149,3 +250,28 @@ def test_close_from_another_thread_is_final(runtime: Runtime, bundle: Bundle) ->
     opened.close()
     with pytest.raises(RuntimeFailure, match="closed"):
         opened.infer(_crops(1))
+
+
+def _resident() -> int:
+    """Bytes of the computer's memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_100_000_calls(runtime: Runtime) -> None:
+    """Of sizes that take turns, so that graphs are made and dropped all the time."""
+    gpu, sizes = first_gpu(), (1, 1, 1, 4, 4, 7)
+
+    def held() -> tuple[int, int]:
+        with gpu.active():
+            return gpu.cuda.mem_get_info()[0], _resident()
+
+    crops = _crops(max(sizes))
+    for call in range(100_000):
+        if call == 2_000:  # pools are full
+            free, resident = held()
+        runtime.infer(crops[: sizes[call % len(sizes)]])
+    free_at_last, resident_at_last = held()
+    assert free - free_at_last < 32 << 20
+    assert resident_at_last - resident < 64 << 20

@@ -13,8 +13,10 @@ import pytest
 
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.hub import default_bundle
+from edgeattr_runtimes import cuda_graph
 from edgeattr_runtimes.cuda_memory import first_gpu
 
+from .fake_driver import FakeDriver
 from .fake_pycuda import fake_pycuda
 from .fake_tensorrt import fake_tensorrt
 from .listing import COMMON, VERSIONS, Listing, parse_listing
@@ -29,6 +31,8 @@ def world() -> World:
 @pytest.fixture
 def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
+    driver = FakeDriver(world)
+    monkeypatch.setattr(cuda_graph, "_driver", lambda: driver)
     cuda = fake_pycuda(world)
     monkeypatch.setitem(sys.modules, "pycuda", types.ModuleType("pycuda"))
     monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
@@ -58,6 +62,24 @@ def trt(
 ) -> types.ModuleType:
     """Each version of TensorRT in turn."""
     module = fake_tensorrt(listings[request.param], world)
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    return module
+
+
+@pytest.fixture
+def trt_8_6(
+    listings: dict[str, Listing],
+    installed: types.ModuleType,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> types.ModuleType:
+    """TensorRT 8.6, as far as it is 8.5 with a preview of profiles that contexts share."""
+    older = listings["8.5.3"]
+    previews = [*older.enums["PreviewFeature"], "PROFILE_SHARING_0806"]
+    listing = dataclasses.replace(
+        older, version="8.6.1", enums={**older.enums, "PreviewFeature": previews}
+    )
+    module = fake_tensorrt(listing, world)
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     return module
 

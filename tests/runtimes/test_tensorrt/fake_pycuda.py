@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .world import World
+from . import world as state
+from .world import Step, World
 
 
 class FakeDevice:
@@ -40,21 +41,30 @@ class FakeDevice:
 def fake_pycuda(world: World) -> types.ModuleType:
     """A module `pycuda.driver`."""
     cuda: Any = types.ModuleType("pycuda.driver")
-    addresses = itertools.count(4096, 4096)
+    addresses, handles = itertools.count(4096, 4096), itertools.count(77)
 
     class Error(Exception):
         pass
 
-    class Stream:
-        handle = 77
+    class Stream(state.Stream):
+        def __init__(self, flags: int) -> None:
+            assert world.active()
+            assert flags == 1, "it would wait for the default stream"
+            super().__init__(next(handles))
+            world.streams[self.handle] = self
 
         def synchronize(self) -> None:
             assert world.active()
+            if self.recorded is not None:
+                self.spoilt = True
+                raise Error("cuStreamSynchronize failed: operation not permitted when capturing")
+            while self.waiting:
+                self.waiting.pop(0).do()
 
     class Allocation:
         def __init__(self, size: int) -> None:
             assert world.active()
-            if world.memory_error:
+            if len(world.memory) == world.allocation_limit:
                 raise Error("cuMemAlloc failed: out of memory")
             self.address = next(addresses)
             world.memory[self.address] = np.zeros(size, np.uint8)
@@ -64,6 +74,7 @@ def fake_pycuda(world: World) -> types.ModuleType:
 
         def free(self) -> None:
             assert world.active()
+            assert not world.in_use(self.address), "work or a graph uses this memory"
             del world.memory[self.address]
 
     class HostAllocation:
@@ -77,12 +88,24 @@ def fake_pycuda(world: World) -> types.ModuleType:
             assert world.active()
             world.host_memory -= 1
 
+    def page_locked(host: npt.NDArray[Any]) -> bool:
+        return host.flags.c_contiguous and isinstance(host.base.base, HostAllocation)
+
     def to_device(device: Any, host: npt.NDArray[Any], stream: Stream) -> None:
-        assert host.flags.c_contiguous
-        world.memory[int(device)][: host.nbytes] = np.frombuffer(host.tobytes(), np.uint8)
+        def copy() -> None:
+            raw = np.frombuffer(host.tobytes(), np.uint8)
+            world.memory[int(device)][: host.nbytes] = raw
+
+        assert page_locked(host)
+        world.enqueue(stream, Step(copy, (int(device),)))
 
     def to_host(host: npt.NDArray[Any], device: Any, stream: Stream) -> None:
-        host[:] = world.memory[int(device)][: host.nbytes].view(host.dtype).reshape(host.shape)
+        def copy() -> None:
+            raw = world.memory[int(device)][: host.nbytes]
+            host[:] = raw.view(host.dtype).reshape(host.shape)
+
+        assert page_locked(host)
+        world.enqueue(stream, Step(copy, (int(device),)))
 
     cuda.Error, cuda.Stream, cuda.mem_alloc = Error, Stream, Allocation
     cuda.Device = type("Device", (FakeDevice,), {"world": world})

@@ -7,8 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from .fake_context import context_plays
 from .listing import Listing
 from .world import World
 
@@ -55,9 +54,17 @@ def fake_tensorrt(listing: Listing, world: World) -> types.ModuleType:
 
     module.ILogger = ILogger
     plays = _builder_plays(module, listing, world) | _engine_plays(module, listing, world)
+    contexts = context_plays(module, world)
+    plays["ICudaEngine"] |= contexts.pop("ICudaEngine")
+    plays |= contexts
     for name, methods in plays.items():
         setattr(module, name, _strict(name, listing, methods, world))
     return module
+
+
+def _shared_by_default(trt: Any) -> bool:
+    """Whether contexts share optimization profiles, preview or not: from TensorRT 10 on."""
+    return not trt.__version__.startswith("8.")
 
 
 def _made(module: Any, world: World) -> Callable[[Any, Any], None]:
@@ -87,8 +94,18 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
 
     def create_config(self: Any) -> Any:
         config = trt.IBuilderConfig()
-        config._timing = None
+        config._timing, config._profiles, config._shared = None, 0, int(_shared_by_default(trt))
         return config
+
+    def add_profile(self: Any, profile: Any) -> int:
+        self._profiles += 1
+        return int(self._profiles - 1)
+
+    def set_preview(self: Any, feature: Any, enable: bool) -> None:
+        assert feature is trt.PreviewFeature.PROFILE_SHARING_0806
+        assert enable
+        assert not _shared_by_default(trt), "cannot be changed any more"
+        self._shared = 1
 
     def build(self: Any, network: Any, config: Any) -> Any:
         assert world.active(), "no CUDA context is current"
@@ -99,7 +116,9 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
             self._logger.log(severity.ERROR, world.build_error)
             return None
         outputs = ",".join(item.name for item in network._outputs)
-        return trt.IHostMemory(f"plan {listing.version} {outputs}".encode())
+        assert config._profiles
+        built = f"plan {listing.version} {config._profiles} {config._shared} {outputs}"
+        return trt.IHostMemory(built.encode())
 
     def make_parser(self: Any, network: Any, logger: Any) -> None:
         self._network = network
@@ -146,7 +165,8 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
         "IBuilderConfig": {
             "set_flag": lambda self, flag: None,
             "set_memory_pool_limit": lambda self, pool, size: None,
-            "add_optimization_profile": lambda self, profile: 0,
+            "add_optimization_profile": add_profile,
+            "set_preview_feature": set_preview,
             "create_timing_cache": create_cache,
             "set_timing_cache": set_cache,
             "get_timing_cache": lambda self: self._timing,
@@ -180,42 +200,14 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
             self._logger.log(severity.ERROR, "magic tag does not match")
             return None
         engine = trt.ICudaEngine()
-        engine._names = ["crops", *content.decode().split(" ")[2].split(",")]
+        profiles, shared, outputs = content.decode().split(" ")[2:]
+        engine._profiles, engine._shared = int(profiles), bool(int(shared))
+        engine._names = ["crops", *outputs.split(",")]
         engine._logger = self._logger
         return engine
 
     def dtype(self: Any, name: str) -> Any:
         return trt.DataType.UINT8 if name == "crops" else getattr(trt.DataType, world.dtype)
-
-    def create_context(self: Any) -> Any:
-        if world.context_error:
-            self._logger.log(severity.ERROR, world.context_error)
-            return None
-        context = trt.IExecutionContext()
-        context._addresses, context._shape, context._logger = {}, (), self._logger
-        return context
-
-    def set_address(self: Any, name: str, address: int) -> bool:
-        self._addresses[name] = address
-        return True
-
-    def set_shape(self: Any, name: str, shape: tuple[int, ...]) -> bool:
-        self._shape = shape
-        return name == "crops"
-
-    def execute(self: Any, stream: int) -> bool:
-        """Logit c of a crop is the mean of its pixels, plus c."""
-        assert stream == 77
-        assert world.active(), "no CUDA context is current"
-        if world.run_error:
-            self._logger.log(severity.ERROR, world.run_error)
-            return False
-        size = int(np.prod(self._shape))
-        crops = world.memory[self._addresses["crops"]][:size].reshape(self._shape[0], -1)
-        logits = crops.mean(1, dtype=np.float64)[:, None] + np.arange(world.columns)
-        raw = logits.astype(np.float32).tobytes()
-        world.memory[self._addresses["logits"]][: len(raw)] = np.frombuffer(raw, np.uint8)
-        return True
 
     return {
         "Runtime": {"__init__": _made(trt, world), "deserialize_cuda_engine": deserialize},
@@ -224,11 +216,6 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
             "get_tensor_name": lambda self, index: self._names[index],
             "get_tensor_dtype": dtype,
             "get_tensor_shape": lambda self, name: [-1, world.columns],
-            "create_execution_context": create_context,
-        },
-        "IExecutionContext": {
-            "set_tensor_address": set_address,
-            "set_input_shape": set_shape,
-            "execute_async_v3": execute,
+            "num_optimization_profiles": property(lambda self: self._profiles),
         },
     }

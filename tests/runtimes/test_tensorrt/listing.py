@@ -37,6 +37,8 @@ COMMON = """# TensorRT 10.9.9 as far as it is used here; mentions ILogger
 STRONGLY_TYPED
 ## enum MemoryPoolType
 WORKSPACE
+## enum PreviewFeature
+ALIASED_PLUGIN_IO_10_03
 ## enum DataType
 FLOAT, HALF, UINT8
 ## class Builder
@@ -76,9 +78,11 @@ FLOAT, HALF, UINT8
 - get_tensor_name
 - get_tensor_shape
 - num_io_tensors | attribute
+- num_optimization_profiles | attribute
 ## class IExecutionContext
 - execute_async_v3
 - set_input_shape
+- set_optimization_profile_async
 - set_tensor_address
 ## class IHostMemory
 - nbytes | attribute

@@ -12,16 +12,16 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError, MissingDependency, RuntimeFailure
+from edgeattr.errors import InputError, MissingDependency, RuntimeFailure, UsageError
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
 
 Crops = npt.NDArray[np.uint8]
 
 
-def _open(bundle: Bundle, precision: str = "int8") -> TensorrtEngine:
+def _open(bundle: Bundle, precision: str = "int8", **options: Any) -> TensorrtEngine:
     variant = bundle.variants[f"tensorrt-{precision}"]
-    return TensorrtEngine(bundle, variant, EngineOptions())
+    return TensorrtEngine(bundle, variant, EngineOptions(**options))
 
 
 def _crops(count: int) -> Crops:
@@ -39,20 +39,22 @@ def test_each_version_runs(trt: types.ModuleType, world: Any, bundle: Bundle) ->
             crops = _crops(3)
             assert np.array_equal(engine.infer(crops).logits, _expected(crops))
             assert engine.describe().version == trt.__version__
-    assert world.memory == {}
+    assert world.nothing_is_held()
 
 
-@pytest.mark.parametrize("count", [0, 1, 32, 33, 70])
+@pytest.mark.parametrize(
+    ("count", "batches"),
+    [(0, []), (1, [1]), (32, [16, 16]), (33, [16, 17]), (70, [6, 32, 32])],
+)
 def test_any_number_of_crops(
-    installed: types.ModuleType, world: Any, bundle: Bundle, count: int
+    installed: types.ModuleType, world: Any, bundle: Bundle, count: int, batches: list[int]
 ) -> None:
     with _open(bundle) as engine:
         crops = _crops(count)
         found = engine.infer(crops).logits
         assert found.dtype == np.float32
         assert np.array_equal(found, _expected(crops))
-    batches = [shape[0] for _, shape in world.named("IExecutionContext.set_input_shape")]
-    assert batches == [32] * (count // 32) + [count % 32] * (count % 32 > 0)
+    assert sorted(size for _, size in world.batches) == batches
 
 
 def test_strided_views(installed: types.ModuleType, bundle: Bundle) -> None:
@@ -100,12 +102,11 @@ def test_close_gives_everything_back(
 ) -> None:
     engine = _open(bundle)
     engine.infer(_crops(1))
-    assert len(world.memory) == 2
-    assert world.host_memory == 2
+    assert len(world.memory) == world.host_memory == 4  # crops and logits of two streams
+    assert len(world.live_contexts()) == 4
     engine.close()
     engine.close()
-    assert world.memory == {}
-    assert world.host_memory == 0
+    assert world.nothing_is_held()
     with pytest.raises(RuntimeFailure, match="this model was closed; load it again"):
         engine.infer(_crops(1))
     assert engine.describe().engine == "tensorrt"
@@ -118,12 +119,13 @@ def test_describe(installed: types.ModuleType, bundle: Bundle) -> None:
         "tensorrt", "10.9.9", "Make-Believe Orin",
     )  # fmt: skip
     assert (about.precision, about.threads) == ("fp16", 1)
+    assert (about.streams, about.batch) == (2, 32)
 
 
 def test_a_run_that_fails_tells_the_error(
     installed: types.ModuleType, world: Any, bundle: Bundle
 ) -> None:
-    with _open(bundle) as engine:
+    with _open(bundle, streams=1) as engine:
         world.run_error = "illegal memory access"
         with pytest.raises(RuntimeFailure, match="3 crops: illegal memory access"):
             engine.infer(_crops(3))
@@ -138,7 +140,7 @@ def test_a_run_that_fails_tells_the_error(
         ({"columns": 36}, r"logits \[batch, 35\]"),
         ({"dtype": "HALF"}, "the engine has tensors"),
         ({"context_error": "out of memory"}, "cannot start the engine on .*: out of memory"),
-        ({"memory_error": True}, "CUDA failed on Make-Believe Orin: cuMemAlloc failed"),
+        ({"allocation_limit": 0}, "CUDA failed on Make-Believe Orin: cuMemAlloc failed"),
         ({"gpu_error": "CUDA initialization failure"}, "CUDA initialization failure"),
     ],
 )
@@ -153,9 +155,40 @@ def test_a_failed_load_holds_no_memory(
         setattr(world, name, value)
     with pytest.raises(RuntimeFailure, match=message):
         _open(bundle)
-    assert world.memory == {}
-    assert world.host_memory == 0
+    assert world.nothing_is_held()
     assert world.active() == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_load_that_fails_halfway_frees_what_was_made(
+    installed: types.ModuleType, world: Any, bundle: Bundle, limit: int
+) -> None:
+    world.context_error, world.context_limit = "out of memory", limit
+    with pytest.raises(RuntimeFailure, match=r"out of memory.*fewer streams"):
+        _open(bundle)
+    assert len(world.named("ICudaEngine.create_execution_context")) == limit + 1
+    assert world.nothing_is_held()
+    world.context_error, world.allocation_limit = "", limit
+    with pytest.raises(RuntimeFailure, match="cuMemAlloc failed"):
+        _open(bundle)
+    assert world.nothing_is_held()
+    assert world.active() == 0
+
+
+def test_options(installed: types.ModuleType, world: Any, bundle: Bundle) -> None:
+    with _open(bundle, streams=3, batch=4, device="cuda") as engine:
+        about = engine.describe()
+        assert (about.streams, about.batch) == (3, 4)
+        crops = _crops(11)
+        assert np.array_equal(engine.infer(crops).logits, _expected(crops))
+    assert sorted(size for _, size in world.batches) == [3, 4, 4]
+    ((_, *shapes),) = world.named("IOptimizationProfile.set_shape")
+    assert [shape[0] for shape in shapes] == [1, 4, 4]
+
+
+def test_an_unknown_device_is_refused(installed: types.ModuleType, bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="no device 'cpu'; there are: cuda, gpu"):
+        _open(bundle, device="cpu")
 
 
 def test_no_gpu_is_told(installed: types.ModuleType, bundle: Bundle) -> None:

@@ -63,7 +63,8 @@ def test_the_description_names_all_facts(bundle: Bundle) -> None:
         "driver": 12020,
         "tensorrt": "10.9.9",
         "options": {
-            "min_batch": 1, "opt_batch": 8, "max_batch": 32, "workspace": 1 << 30, "recipe": 1,
+            "min_batch": 1, "opt_batch": 8, "max_batch": 32, "profiles": 1, "workspace": 1 << 30,
+            "recipe": 1,
         },
     }  # fmt: skip
 
@@ -162,6 +163,7 @@ def test_the_key_differs_by_every_fact(
         key("fp16"),
         key(max_batch=16),
         key(opt_batch=1),
+        key(profiles=2),
         key(workspace=1),
         key(recipe=2),
     ]

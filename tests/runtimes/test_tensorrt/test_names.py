@@ -38,6 +38,7 @@ _CHOSEN = {  # used only where a version has them
     "BuilderFlag.FP16",
     "BuilderFlag.INT8",
     "BuilderFlag.PREFER_PRECISION_CONSTRAINTS",
+    "PreviewFeature.PROFILE_SHARING_0806",
 }
 
 
@@ -86,6 +87,9 @@ def test_the_search_finds_what_is_used() -> None:
     assert used >= {
         "Builder.build_serialized_network", "DataType.UINT8", "ICudaEngine.get_tensor_name",
         "IExecutionContext.execute_async_v3", "IExecutionContext.set_tensor_address",
+        "IExecutionContext.set_optimization_profile_async", "IExecutionContext.set_input_shape",
+        "ICudaEngine.create_execution_context", "ICudaEngine.num_optimization_profiles",
+        "IBuilderConfig.set_preview_feature",
         "ILogger.__init__", "ITimingCache.serialize", "MemoryPoolType.WORKSPACE",
         "ParserError.desc", "Runtime.deserialize_cuda_engine", "ITensor.name",
     }  # fmt: skip
@@ -172,7 +176,9 @@ def test_genuine_tensorrt_8_5_has_every_name(tmp_path: Path) -> None:
     for name in ("libcublas.so.11", "libcublasLt.so.11", "libcudnn.so.8"):
         options = ["-shared", "-x", "c", "-", "-o", tmp_path / "lib" / name, f"-Wl,-soname,{name}"]
         subprocess.run([compiler, *options], input=b"", check=True)
-    names = _used() - {"NetworkDefinitionCreationFlag.STRONGLY_TYPED"}
+    names = _used() - {
+        "NetworkDefinitionCreationFlag.STRONGLY_TYPED", "PreviewFeature.PROFILE_SHARING_0806",
+    }  # fmt: skip
     answer = subprocess.run(
         [python, "-c", _GENUINE, json.dumps(sorted(names)), tmp_path / "build.log"],
         env={

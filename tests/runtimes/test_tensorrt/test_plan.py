@@ -10,16 +10,16 @@ import pytest
 
 from edgeattr.errors import RuntimeFailure
 from edgeattr_runtimes.cuda_memory import Gpu
-from edgeattr_runtimes.tensorrt_plan import BuildOptions, Plan, plan_from_onnx
+from edgeattr_runtimes.tensorrt_plan import BuildOptions, Plan, plan_from_onnx, shares_profiles
 
 
-def _build(folder: Path, precision: str = "fp16", timing: bytes = b"") -> Plan:
+def _build(folder: Path, precision: str = "fp16", timing: bytes = b"", profiles: int = 1) -> Plan:
     with Gpu().active():
         return plan_from_onnx(
             b"ONNX",
             precision=precision,
             size=(288, 160),
-            options=BuildOptions(),
+            options=BuildOptions(profiles=profiles),
             log=folder / "build.log",
             timing=timing,
         )
@@ -49,6 +49,30 @@ def test_profile_and_workspace(trt: types.ModuleType, world: Any, tmp_path: Path
     assert len(world.named("IBuilderConfig.add_optimization_profile")) == 1
     ((pool, size),) = world.named("IBuilderConfig.set_memory_pool_limit")
     assert (pool.name, size) == ("WORKSPACE", 1 << 30)
+
+
+def test_profiles_are_alike(trt: types.ModuleType, world: Any, tmp_path: Path) -> None:
+    _build(tmp_path, profiles=3)
+    shapes = world.named("IOptimizationProfile.set_shape")
+    assert len(world.named("IBuilderConfig.add_optimization_profile")) == len(shapes) == 3
+    assert len(set(shapes)) == 1
+
+
+def test_sharing_of_profiles_is_on_from_10_on(
+    trt: types.ModuleType, world: Any, tmp_path: Path
+) -> None:
+    _build(tmp_path)
+    assert shares_profiles(trt) == (not trt.__version__.startswith("8.5"))
+    assert world.named("IBuilderConfig.set_preview_feature") == []
+
+
+def test_sharing_of_profiles_is_asked_for_in_8_6(
+    trt_8_6: types.ModuleType, world: Any, tmp_path: Path
+) -> None:
+    _build(tmp_path)
+    assert shares_profiles(trt_8_6)
+    ((feature, enabled),) = world.named("IBuilderConfig.set_preview_feature")
+    assert (feature.name, enabled) == ("PROFILE_SHARING_0806", True)
 
 
 def test_only_the_logits_are_kept(trt: types.ModuleType, world: Any, tmp_path: Path) -> None:

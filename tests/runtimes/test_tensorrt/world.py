@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of work on a stream, done when somebody waits for the stream."""
+
+    do: Callable[[], None]
+    addresses: tuple[int, ...]  # of the GPU's memory that it uses
+
+
+class Stream:
+    """A CUDA stream; PyCUDA's class of this name derives from it."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self.waiting: list[Step] = []
+        self.recorded: list[Step] | None = None  # while work is recorded and not done
+        self.thread = 0  # that records
+        self.spoilt = False  # the recording
 
 
 @dataclass
@@ -24,10 +44,22 @@ class World:
     build_error: str = ""
     refused: int = 0  # plans that the runtime refuses before it takes one
     run_error: str = ""
+    record_error: str = ""  # the network cannot be recorded
+    driver_errors: dict[str, int] = field(default_factory=dict)  # function -> what it returns
+    absent: tuple[str, ...] = ()  # functions that the driver is too old to have
     context_error: str = ""
-    memory_error: bool = False
+    context_limit: int = 0  # contexts that can be made before `context_error`
+    allocation_limit: int = 1000  # pieces of the GPU's memory that there is room for
     memory: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict)  # on the GPU
     host_memory: int = 0  # page-locked pieces that are not freed
+    contexts: list[weakref.ref[Any]] = field(default_factory=list)
+    streams: weakref.WeakValueDictionary[int, Stream] = field(
+        default_factory=weakref.WeakValueDictionary
+    )
+    graphs: dict[int, list[Step]] = field(default_factory=dict)  # recorded, or made startable
+    batches: list[tuple[int, int]] = field(default_factory=list)  # stream and size of every run
+    launches: int = 0  # of graphs
+    meet: Callable[[], Any] = lambda: None  # while a batch computes
     pause: Callable[[], None] = lambda: None  # while building
     depth: threading.local = field(default_factory=threading.local)  # contexts on a thread's stack
     most: int = 0  # contexts that were ever on one stack
@@ -42,3 +74,30 @@ class World:
     def push(self, step: int) -> None:
         self.depth.count = self.active() + step
         self.most = max(self.most, self.depth.count)
+
+    def live_contexts(self) -> list[Any]:
+        """TensorRT's execution contexts that were not released."""
+        return [context for ref in self.contexts if (context := ref()) is not None]
+
+    def enqueue(self, stream: Stream, step: Step) -> None:
+        """Record it or put it on the stream."""
+        assert self.active(), "no CUDA context is current"
+        if stream.recorded is None:
+            stream.waiting.append(step)
+        else:
+            assert stream.thread == threading.get_ident(), "another thread records"
+            stream.recorded.append(step)
+
+    def in_use(self, address: int) -> bool:
+        """Whether work that waits, or a graph, uses this piece of the GPU's memory."""
+        waiting = [stream.waiting for stream in self.streams.values()]
+        return any(
+            address in step.addresses
+            for steps in (*waiting, *self.graphs.values())
+            for step in steps
+        )
+
+    def nothing_is_held(self) -> bool:
+        """Whether all that was taken was given back."""
+        held = (self.memory, self.host_memory, self.graphs, self.live_contexts(), self.streams)
+        return not any(held)
