@@ -1,8 +1,13 @@
-"""What tests share: the real data's place, small drawn pictures, a tiny labelled data set."""
+"""What tests share: the real data's place, drawn pictures, a tiny data set, a make-believe GPU."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+import types
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import cv2
@@ -11,6 +16,11 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.crops import Image
+
+from .make_believe_gpu.fake_pycuda import fake_pycuda
+from .make_believe_gpu.fake_tensorrt import fake_tensorrt
+from .make_believe_gpu.listing import COMMON, parse_listing
+from .make_believe_gpu.world import World
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,6 +96,29 @@ def _write_figure(path: Path, labels: npt.NDArray[np.int64], rng: np.random.Gene
     image[:40] += np.uint8(150) * np.uint8(labels[0])
     image[40:] += np.uint8(150) * np.uint8(labels[1])
     cv2.imwrite(str(path), image)
+
+
+@pytest.fixture
+def world() -> World:
+    """The state of the make-believe GPU."""
+    return World()
+
+
+@pytest.fixture
+def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
+    from edgeattr_runtimes.cuda_memory import first_gpu
+
+    cuda, package = fake_pycuda(world), types.ModuleType("pycuda")
+    package.__spec__ = ModuleSpec("pycuda", None)
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
+    choosing = importlib.import_module("edgeattr_runtimes.choose")  # the package has a function so
+    monkeypatch.setattr(choosing, "gpu_present", lambda: True)
+    first_gpu.cache_clear()
+    yield cuda
+    first_gpu.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Answer = Callable[[bytes, npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""The ONNX file that an engine was built of, and crops [n, H, W, 3], to logits [n, C]."""
+
 
 @dataclass
 class World:
@@ -29,6 +32,7 @@ class World:
     memory: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict)  # on the GPU
     host_memory: int = 0  # page-locked pieces that are not freed
     pause: Callable[[], None] = lambda: None  # while building
+    answer: Answer | None = None  # what engines answer, if not a crop's mean
     depth: threading.local = field(default_factory=threading.local)  # contexts on a thread's stack
     most: int = 0  # contexts that were ever on one stack
 
