@@ -1,9 +1,13 @@
-"""What tests share: the real data's place, small drawn pictures, a tiny labelled data set."""
+"""What tests share: the real data's place, drawn pictures, a tiny data set, a make-believe GPU."""
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable
+import sys
+import types
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,12 @@ import pytest
 from edgeattr.bundle import Bundle
 from edgeattr.crops import Image
 from edgeattr.schema import AttributeSchema
+
+from .make_believe_gpu.fake_driver import FakeDriver
+from .make_believe_gpu.fake_pycuda import fake_pycuda
+from .make_believe_gpu.fake_tensorrt import fake_tensorrt
+from .make_believe_gpu.listing import COMMON, parse_listing
+from .make_believe_gpu.world import World
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -96,6 +106,32 @@ def _write_figure(path: Path, labels: npt.NDArray[np.int64], rng: np.random.Gene
     cv2.imwrite(str(path), image)
 
 
+@pytest.fixture
+def world() -> World:
+    """The state of the make-believe GPU."""
+    return World()
+
+
+@pytest.fixture
+def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
+    from edgeattr_runtimes import cuda_graph
+    from edgeattr_runtimes.cuda_memory import first_gpu
+
+    driver = FakeDriver(world)
+    monkeypatch.setattr(cuda_graph, "_driver", lambda: driver)
+    cuda, package = fake_pycuda(world), types.ModuleType("pycuda")
+    package.__spec__ = ModuleSpec("pycuda", None)
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
+    choosing = importlib.import_module("edgeattr_runtimes.choose")  # the package has a function so
+    monkeypatch.setattr(choosing, "gpu_present", lambda: True)
+    first_gpu.cache_clear()
+    yield cuda
+    first_gpu.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def walking_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 frames, 320x240: a dark upright figure walks through a bright room."""
@@ -135,6 +171,7 @@ def small_checkpoint(schema: AttributeSchema | None = None) -> Checkpoint:
     import torch
 
     from edgeattr_convert.golden import golden_crops
+    from edgeattr_train.checkpoint import Checkpoint
     from edgeattr_train.model import build_model
     from edgeattr_train.peta import PETA_SCHEMA
     from edgeattr_train.recipe import load_recipe
@@ -144,7 +181,10 @@ def small_checkpoint(schema: AttributeSchema | None = None) -> Checkpoint:
     recipe = load_recipe("default", ["height=64", "width=32", "model.attention_channels=16"])
     model = build_model(len(schema), recipe.model, _SMALL)
     model.train()
-    with torch.no_grad():  # batch-norm statistics as of a trained model
+    with torch.no_grad():  # biases and batch-norm statistics as of a trained model
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.02 * torch.randn(parameter.shape))
         for _ in range(20):
             model(torch.from_numpy(golden_crops(*_SMALL)))
     return Checkpoint(model=model.eval(), recipe=recipe, schema=schema, facts={"dataset": "drawn"})

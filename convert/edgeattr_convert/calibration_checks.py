@@ -43,7 +43,7 @@ def checked(calibration: Calibration, bundle: Bundle) -> Calibration:
 def warnings_for(
     crops: npt.NDArray[np.uint8], training: Mapping[str, Any], logits: _Logits
 ) -> tuple[str, ...]:
-    """What is odd about these crops, a sentence each.
+    """What is odd about these crops, an entry for each kind of oddity.
 
     Args:
         crops: uint8 [n, H, W, 3], n at least 1.
@@ -65,9 +65,9 @@ def _swapped_channels(crops: npt.NDArray[np.uint8], logits: _Logits) -> str | No
     if exchanged < _SURER * as_they_are:
         return None
     return (
-        "the model is surer of these crops with red and blue exchanged: they look like RGB where "
-        "BGR is expected. Files are read in the right order by themselves; arrays must be "
-        "blue-green-red, as OpenCV gives them"
+        "the model is surer of the calibration crops with red and blue exchanged: they look like "
+        "RGB where BGR is expected. Files are read in the right order by themselves; arrays must "
+        "be blue-green-red, as OpenCV gives them"
     )
 
 
@@ -77,13 +77,18 @@ def _unlike(
     if not known:
         return ()
     found = pixel_statistics(crops)
-    lines = []
+    parts = []
     for name, (mean, deviation) in known.items():
         distance = (found[name][0] - mean) / max(deviation, 1e-6)
         if abs(distance) > _FAR:
-            lines.append(
-                f"these crops are {_SAID[name][distance < 0]} than the training images: mean "
-                f"{name} {found[name][0]:.2f}, there {mean:.2f} with a deviation of {deviation:.2f}"
-                ". Ranges and figures hold for pictures like these; use crops of your cameras"
+            parts.append(
+                f"{_SAID[name][distance < 0]} (mean {name} {found[name][0]:.2f}, in training "
+                f"{mean:.2f} with a deviation of {deviation:.2f})"
             )
-    return tuple(lines)
+    if not parts:
+        return ()
+    return (
+        f"beside the training images the calibration crops are {' and '.join(parts)}. If they are "
+        "not of your cameras, calibrate on crops that are; if they are, accuracy measured on other "
+        "pictures need not hold there: prove the variants on labelled crops of them (--eval)",
+    )

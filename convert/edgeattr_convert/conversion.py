@@ -34,6 +34,7 @@ from edgeattr_convert.steps import Draft, Job, Step, check_packages
 from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 from edgeattr_runtimes import Runtime, available, open_variant
 from edgeattr_runtimes.choose import check_golden
+from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.datasets import AttributeDataset
 
 __all__ = ["Material", "convert"]
@@ -92,13 +93,18 @@ def convert(
     """
     contract = contract or Contract()
     _check(bundle, steps, material)
+    made = bundle
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
         work = _Conversion(bundle, Path(folder), material, contract, tell, tick)
-        for step in steps:
-            work.run(step)
-        record = record_of(bundle.name, work.proofs, material.calibration, contract)
-        if record.met:
-            made = work.bundle.write(target, work.files)
+        try:
+            for step in steps:
+                work.run(step)
+            record = record_of(bundle.name, work.proofs, material.calibration, contract)
+            if record.met:
+                made = work.bundle.write(target, work.files)
+        finally:
+            for variant in work.built - {entry.sha256 for entry in made.variants.values()}:
+                forget(variant)
         crops = material.calibration.crops if material.calibration else None
         write_report(record, target, crops)
     if not record.met:
@@ -140,6 +146,7 @@ class _Conversion:
         self.bundle = bundle
         self.files: dict[str, Path] = {}  # of the new variants, by their name in the bundle
         self.proofs: list[Proof] = []
+        self.built: set[str] = set()  # SHA-256 of drafts that TensorRT keeps an engine of
         self._folder, self._material, self._contract = folder, material, contract
         self._tell, self._tick = tell, tick
 
@@ -152,7 +159,10 @@ class _Conversion:
             trial = self.bundle.with_variant(variant).write(
                 self._folder / "trial.edgeattr", {**self.files, variant.file: draft.file}
             )
-            with open_variant(trial, variant, _engine(step.family)) as runtime:
+            engine = _engine(step.family)
+            if engine == "tensorrt":
+                self.built.add(variant.sha256)
+            with open_variant(trial, variant, engine) as runtime:
                 proof = self._accuracy(step, draft, job, runtime)
                 if accuracy_holds(proof, self._contract):
                     proof = judged(self._speed(step, trial, runtime, proof), self._contract)

@@ -23,7 +23,7 @@ def record_of(
     met = all(proof.met for proof in proofs)
     facts = dict(calibration.facts) if calibration else {}
     if calibration and calibration.warnings:
-        facts["warnings"] = " ".join(calibration.warnings)
+        facts["warnings"] = list(calibration.warnings)
     return ConversionRecord(
         model=model,
         version=__version__,

@@ -116,7 +116,7 @@ class Quantizer:
         self._choose(self._body[: _FIRST_IN_FLOAT[0]])
         for first in _FIRST_IN_FLOAT[1:]:
             worth = 1 / _WORTH_IT if first < len(self._floats) else _WORTH_IT
-            way = f"first {first} convolutions in float"
+            way = f"first {first} convolutions in float" if first else "no convolution in float"
             self._try(way, self._model, self._ranges, self._body[:first], worth)
 
     def measure_layers(self) -> None:

@@ -188,14 +188,18 @@ def _calibration(record: ConversionRecord, sheet: bytes | None) -> str:
     if not record.calibration and sheet is None:
         return ""
     lines = {
-        plain(key.replace("_", " ")): figure(value, 4)
-        if isinstance(value, float)
-        else "n/a"
-        if value is None
-        else plain(value)
-        for key, value in record.calibration.items()
+        plain(key.replace("_", " ")): _fact(value) for key, value in record.calibration.items()
     }
     return f"<section>\n<h2>Calibration</h2>\n{_list(lines)}{_sheet(sheet)}</section>\n"
+
+
+def _fact(value: object) -> str:
+    """A fact of the calibration, as HTML; each entry of a list on its own line."""
+    if isinstance(value, list):
+        return "<br>".join(map(_fact, value))
+    if isinstance(value, float):
+        return figure(value, 4)
+    return "n/a" if value is None else plain(value)
 
 
 def _sheet(sheet: bytes | None) -> str:

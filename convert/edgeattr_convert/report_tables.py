@@ -88,15 +88,15 @@ def layer_table(layers: Sequence[LayerError]) -> str:
 
 
 def tried_table(tried: Mapping[str, float]) -> str:
-    """Ways to quantize, the least error first; the best is marked."""
+    """Ways to quantize, the least error first, which is marked."""
     order = sorted(tried.items(), key=lambda item: (finite(item[1]) is None, item[1]))
-    best = finite(order[0][1])
+    least = finite(order[0][1])
     rows = [
         (
             plain(name),
             figure(error, 4),
-            '<span class="badge met">&#10003; best</span>'
-            if best is not None and error == best
+            '<span class="badge met">&#10003; least error</span>'
+            if least is not None and error == least
             else "",
         )
         for name, error in order

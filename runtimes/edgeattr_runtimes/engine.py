@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import os
@@ -159,14 +160,21 @@ class Engine(Closing):
             with self._request() as request:
                 return work(request, *span)
 
-        futures = [self._workers.submit(run, span) for span in spans]
+        waiting: collections.deque[concurrent.futures.Future[Arrays]] = collections.deque()
+        parts = []
         try:
-            return [future.result() for future in futures]
+            for span in spans:
+                if len(waiting) == 2 * self._streams:  # no more, so that calls take turns
+                    parts.append(waiting.popleft().result())
+                waiting.append(self._workers.submit(run, span))
+            while waiting:
+                parts.append(waiting.popleft().result())
         except BaseException:
-            for future in futures:
+            for future in waiting:
                 future.cancel()
-            concurrent.futures.wait(futures)  # nothing may use the crops after the call
+            concurrent.futures.wait(waiting)  # nothing may use the crops after the call
             raise
+        return parts
 
     @contextlib.contextmanager
     def _request(self, *, alone: bool = False) -> Iterator[InferRequest]:

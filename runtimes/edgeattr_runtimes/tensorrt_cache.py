@@ -24,7 +24,7 @@ from edgeattr.errors import OutputError
 from edgeattr.files import write_atomically
 from edgeattr.hub import home
 
-__all__ = ["beside", "entry_path", "locked", "read_entry", "write_entry"]
+__all__ = ["beside", "entry_path", "forget", "locked", "read_entry", "write_entry"]
 
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
 
@@ -68,6 +68,28 @@ def write_entry(path: Path, content: bytes, facts: Mapping[str, Any]) -> None:
         write_atomically(beside(path, ".json"), described)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def forget(variant: str) -> None:
+    """Remove the entries that were made of a variant; what cannot be removed stays.
+
+    Args:
+        variant: the SHA-256 of its file, the fact ``variant`` in an entry's description.
+    """
+    for described in (home() / "engines").glob("*.engine.json"):
+        if _variant(described) == variant:
+            path = described.with_suffix("")
+            for file in (path, *(beside(path, suffix) for suffix in (".json", ".log", ".lock"))):
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+
+
+def _variant(described: Path) -> object:
+    """What a description names as the variant, or nothing where it cannot be read."""
+    try:
+        return json.loads(described.read_text())["facts"]["variant"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 @contextlib.contextmanager

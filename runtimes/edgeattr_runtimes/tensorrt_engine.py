@@ -27,6 +27,7 @@ def devices() -> tuple[str, ...]:
     """
     return (first_gpu().name,)
 
+
 _STREAMS = 2  # one batch is copied while another computes
 _DEVICES = (None, "cuda", "gpu")
 

@@ -53,7 +53,10 @@ def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
 
 
 def test_doctor_loads_the_model() -> None:
-    assert "ok       default model: int8 on onnxruntime" in _edgeattr("doctor").stdout
+    said = _edgeattr("doctor").stdout
+    assert "  chosen   onnx-int8 on onnxruntime: by what is installed" in said
+    assert "  ok       onnx-int8 on onnxruntime" in said
+    assert "  ok       openvino on auto, cpu" in said
 
 
 def test_models() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgeattr.bundle import Bundle
+from edgeattr_convert.calibration import calibration_from_dataset
+from edgeattr_convert.conversion import Material
 from edgeattr_train.datasets import AttributeDataset, open_dataset
 
 
@@ -23,3 +25,17 @@ def train(tiny_peta: Path) -> AttributeDataset:
 @pytest.fixture(scope="session")
 def val(tiny_peta: Path) -> AttributeDataset:
     return open_dataset(f"peta:{tiny_peta}", "val")
+
+
+@pytest.fixture
+def material(train: AttributeDataset, val: AttributeDataset, bundle: Bundle) -> Material:
+    """110 crops to calibrate on, and the val split."""
+    size = bundle.input.height, bundle.input.width
+    return Material(calibration=calibration_from_dataset(train, *size, count=110), held=val)
+
+
+@pytest.fixture
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speed is looked at for a moment only."""
+    monkeypatch.setattr("edgeattr_convert.speed._LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("edgeattr_convert.speed._MOST_SECONDS", 0.3)

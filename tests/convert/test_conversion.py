@@ -16,7 +16,6 @@ import pytest
 import edgeattr
 from edgeattr.bundle import Bundle
 from edgeattr.errors import ContractNotMet, UsageError
-from edgeattr_convert.calibration import calibration_from_dataset
 from edgeattr_convert.contract import Contract
 from edgeattr_convert.conversion import Material, convert
 from edgeattr_convert.proof import LayerError
@@ -24,19 +23,9 @@ from edgeattr_convert.report import report_paths
 from edgeattr_convert.steps import STEPS, Draft, Job, Step, steps_for
 from edgeattr_train.datasets import AttributeDataset
 
+pytestmark = pytest.mark.usefixtures("short_looks")
+
 ANY = Contract(max_drop=100, min_speedup=0)
-
-
-@pytest.fixture(autouse=True)
-def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeattr_convert.speed._LOOK_SECONDS", 0.3)
-    monkeypatch.setattr("edgeattr_convert.speed._MOST_SECONDS", 0.3)
-
-
-@pytest.fixture
-def material(train: AttributeDataset, val: AttributeDataset, bundle: Bundle) -> Material:
-    size = bundle.input.height, bundle.input.width
-    return Material(calibration=calibration_from_dataset(train, *size, count=110), held=val)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

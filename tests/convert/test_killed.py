@@ -50,7 +50,21 @@ def _assert_whole(path: Path, golden: np.ndarray) -> None:
     assert np.abs(found - golden).max() < 1e-3
 
 
-def test_killed_between_any_two_files(bundle: Bundle, tmp_path: Path) -> None:
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go, for one that is killed leaves them."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def test_killed_between_any_two_files(bundle: Bundle, tmp_path: Path, scratch: Path) -> None:
     target = tmp_path / "kept.edgeattr"
     for moment in range(20):
         shutil.rmtree(target, ignore_errors=True)
@@ -58,6 +72,7 @@ def test_killed_between_any_two_files(bundle: Bundle, tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-c", _REPLACES, target, str(moment)], capture_output=True, check=False
         )
+        _empty(scratch)
         _assert_whole(target, bundle.golden.logits)
         variants = list(Bundle.read(target).variants)
         if done.returncode == 0:
@@ -70,7 +85,7 @@ def test_killed_between_any_two_files(bundle: Bundle, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_fifty_times(bundle: Bundle, tmp_path: Path) -> None:
+def test_killed_fifty_times(bundle: Bundle, tmp_path: Path, scratch: Path) -> None:
     target = tmp_path / "kept.edgeattr"
     bundle.write(target, {})
     command = [sys.executable, "-m", "edgeattr", "convert", target, "--fp16", "--quiet"]
@@ -87,6 +102,7 @@ def test_killed_fifty_times(bundle: Bundle, tmp_path: Path) -> None:
             process.kill()
             process.wait()
             killed += 1
+        _empty(scratch)
         _assert_whole(target, bundle.golden.logits)
 
 

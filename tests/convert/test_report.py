@@ -166,8 +166,8 @@ def test_worst_drop_is_first_and_the_undefined_last(tmp_path: Path) -> None:
 
 def test_best_way_is_marked(tmp_path: Path) -> None:
     text = _written(_record(_proof(tried={"a": 0.4, "b": 0.1, "c": math.nan})), tmp_path).text
-    assert re.search(r"b\s*0\.1000\s*✓ best\s*a\s*0\.4000\s*c\s*n/a", text)
-    assert text.count("✓ best") == 1
+    assert re.search(r"b\s*0\.1000\s*✓ least error\s*a\s*0\.4000\s*c\s*n/a", text)
+    assert text.count("✓ least error") == 1
 
 
 @pytest.mark.parametrize("written", [True, False])
@@ -193,7 +193,7 @@ def test_hostile_text_is_shown_and_not_run(tmp_path: Path) -> None:
     )  # fmt: skip
     record = _record(
         proof, model=_HOSTILE, device=_HOSTILE, version=_HOSTILE, made=_HOSTILE, met=False,
-        calibration={_HOSTILE: _HOSTILE},
+        calibration={_HOSTILE: _HOSTILE, "warnings": [_HOSTILE]},
     )  # fmt: skip
     page = _written(record, tmp_path)
     assert page.text.count(_HOSTILE) >= 20

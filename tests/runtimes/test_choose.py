@@ -79,6 +79,18 @@ def test_auto(
     assert (engine, variant.name) == expected
 
 
+def test_pytorch_runs_float32_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_MODULE, "available", lambda: (*_ALL[1:], "torch"))
+    bundle = _bundle({"onnx-fp32": {}, "onnx-int8": {}})
+    assert choose(bundle)[0] == "onnxruntime"
+    assert choose(bundle, "torch")[1].name == "onnx-fp32"
+    with pytest.raises(BundleError, match="no int8 variant for torch"):
+        choose(bundle, "torch", "int8")
+    monkeypatch.setattr(_MODULE, "available", lambda: ("torch",))
+    with pytest.raises(BundleError, match="no auto variant"):
+        choose(bundle)
+
+
 def test_openvino_runs_onnx_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_MODULE, "available", lambda: _ALL[1:])
     bundle = _bundle({"onnx-fp32": {}, "onnx-int8": {}, "openvino-fp16": {}})
@@ -97,16 +109,14 @@ def test_what_cannot_run_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
         choose(_bundle({"onnx-fp32": {}}), "openvino")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setattr(_MODULE, "gpu_present", lambda: False)
-    assert really_available() == ("openvino", "onnxruntime")
+    assert really_available() == ("openvino", "onnxruntime", "torch")
     with pytest.raises(RuntimeFailure, match="no NVIDIA GPU"):
         choose(_bundle({"onnx-fp32": {}}), "tensorrt")
     monkeypatch.setattr(_MODULE, "gpu_present", lambda: True)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "pycuda" or None)
-    assert really_available() == ("openvino", "onnxruntime"), "JetPack has no PyCUDA"
-    with pytest.raises(RuntimeFailure, match="pycuda"):
-        choose(_bundle({"onnx-fp32": {}}), "tensorrt")
+    assert "tensorrt" not in really_available(), "JetPack has no PyCUDA"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert really_available() == _ALL
+    assert really_available() == (*_ALL, "torch")
     bundle = _bundle({"onnx-fp32": {}, "tensorrt-fp16": {}})
     assert choose(bundle)[0] == "tensorrt"
     assert choose(bundle, attention=True)[0] == "onnxruntime", "TensorRT gives no masks"

@@ -17,6 +17,11 @@ from edgeattr.errors import InputError, RuntimeFailure
 from edgeattr_runtimes import EngineOptions, Runtime, available, open_runtime, remedy
 
 _ENGINES = ("onnxruntime", "openvino", "torch")
+_TORCH_IS_SLOW = pytest.mark.parametrize(
+    "engine",
+    [*_ENGINES[:2], pytest.param("torch", marks=pytest.mark.slow)],  # it takes long to import
+    indirect=True,
+)
 
 
 @pytest.fixture(params=_ENGINES)
@@ -116,6 +121,7 @@ if __name__ == "__main__":
 )
 
 
+@_TORCH_IS_SLOW
 def test_spawned_processes(small_bundle: Bundle, engine: str, tmp_path: Path) -> None:
     script = tmp_path / "spawned.py"  # a new process imports it
     script.write_text(_SPAWNED)
@@ -129,7 +135,7 @@ _INTERRUPTED = (
     + """
 bundle = Bundle.read(Path(sys.argv[2]))
 runtime = open_runtime(bundle, engine, "fp32")
-crops = np.resize(bundle.golden.crops, (100_000, *bundle.golden.crops.shape[1:]))
+crops = np.resize(bundle.golden.crops, (20_000, *bundle.golden.crops.shape[1:]))
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 start = time.perf_counter()
 try:
@@ -143,6 +149,7 @@ runtime.close()
 )
 
 
+@_TORCH_IS_SLOW
 def test_ctrl_c(small_bundle: Bundle, engine: str) -> None:
     """It ends a long call soon, and the model can be used on."""
     done = _run(_INTERRUPTED, engine, small_bundle)
@@ -229,15 +236,15 @@ def _resident() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_memory_stays_flat_over_ten_thousand_calls(small_bundle: Bundle, engine: str) -> None:
-    if engine not in available():
-        pytest.skip(f"{engine} cannot run here: {remedy(engine)}")
+@pytest.mark.parametrize("calls", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"], indirect=True)
+def test_memory_stays_flat(small_bundle: Bundle, engine: str, calls: int) -> None:
     with _open(small_bundle, engine) as runtime:
-        crops = [_crops(small_bundle, count) for count in (1, 2, 5)]
-        for call in range(1000):  # until every size has been seen and pools are full
-            runtime.infer(crops[call % 3])
+        sizes = [5, 2, *(1 for _ in range(30))]
+        crops = [_crops(small_bundle, count) for count in sizes]
+        for call in range(500):  # until every size has been seen and pools are full
+            runtime.infer(crops[call % len(crops)])
         before = _resident()
-        for call in range(9000):
-            runtime.infer(crops[call % 3])
+        for call in range(500, calls):
+            runtime.infer(crops[call % len(crops)])
         assert _resident() < before + 4096

@@ -1,4 +1,4 @@
-"""TensorRT and PyCUDA on a make-believe GPU, and a bundle to load there."""
+"""Each version of TensorRT on the make-believe GPU, and a bundle to load there."""
 
 from __future__ import annotations
 
@@ -6,40 +6,16 @@ import dataclasses
 import hashlib
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.hub import default_bundle
-from edgeattr_runtimes import cuda_graph
-from edgeattr_runtimes.cuda_memory import first_gpu
 
-from .fake_driver import FakeDriver
-from .fake_pycuda import fake_pycuda
-from .fake_tensorrt import fake_tensorrt
-from .listing import COMMON, VERSIONS, Listing, parse_listing
-from .world import World
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
-    """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
-    driver = FakeDriver(world)
-    monkeypatch.setattr(cuda_graph, "_driver", lambda: driver)
-    cuda = fake_pycuda(world)
-    monkeypatch.setitem(sys.modules, "pycuda", types.ModuleType("pycuda"))
-    monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
-    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
-    first_gpu.cache_clear()
-    yield cuda
-    first_gpu.cache_clear()
+from ...make_believe_gpu.fake_tensorrt import fake_tensorrt
+from ...make_believe_gpu.listing import VERSIONS, Listing, parse_listing
+from ...make_believe_gpu.world import World
 
 
 @pytest.fixture(scope="session")

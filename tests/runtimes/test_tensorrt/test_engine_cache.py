@@ -18,7 +18,7 @@ from edgeattr.hub import home
 from edgeattr_runtimes import tensorrt_cache
 from edgeattr_runtimes.cuda_memory import Gpu
 from edgeattr_runtimes.tensorrt_build import engine_facts, engine_from_variant
-from edgeattr_runtimes.tensorrt_cache import beside, entry_path, read_entry, write_entry
+from edgeattr_runtimes.tensorrt_cache import beside, entry_path, forget, read_entry, write_entry
 from edgeattr_runtimes.tensorrt_plan import BuildOptions
 
 pytestmark = pytest.mark.usefixtures("installed")
@@ -203,6 +203,29 @@ def test_a_killed_write_leaves_nothing_that_is_used(
         write_entry(path, b"new", {"a": 1})
     assert path.read_bytes() == b"new"
     assert read_entry(path, {"a": 1}) is None
+
+
+def test_a_variant_is_forgotten(bundle: Bundle, world: Any) -> None:
+    _load(bundle)
+    _load(bundle, max_batch=16)
+    _load(bundle, "fp16")
+    folder = home() / "engines"
+    for name, text in (("a", "[]"), ("b", '{"facts": '), ("c", '{"facts": {}}')):
+        (folder / f"{name}.engine.json").write_text(text)
+    kept = {path.name for path in folder.iterdir() if not path.name.startswith("tensorrt-int8")}
+    assert len(list(folder.iterdir())) == len(kept) + 8
+    forget(bundle.variants["tensorrt-int8"].sha256)
+    assert {path.name for path in folder.iterdir()} == kept
+    _load(bundle, "fp16")
+    assert _builds(world) == 3
+    _load(bundle)
+    assert _builds(world) == 4
+
+
+def test_forgetting_needs_no_cache() -> None:
+    assert not home().exists()
+    forget("a")
+    assert not home().exists()
 
 
 def test_threads_that_want_the_same_engine_build_it_once(bundle: Bundle, world: Any) -> None:

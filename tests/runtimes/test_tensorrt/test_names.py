@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from .fake_tensorrt import fake_tensorrt
-from .listing import Listing
-from .world import World
+from ...make_believe_gpu.fake_tensorrt import fake_tensorrt
+from ...make_believe_gpu.listing import Listing
+from ...make_believe_gpu.world import World
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SOURCES = sorted((_ROOT / "runtimes" / "edgeattr_runtimes").glob("tensorrt_*.py"))

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Answer = Callable[[bytes, npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""The ONNX file that an engine was built of, and crops [n, H, W, 3], to logits [n, C]."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -61,6 +64,7 @@ class World:
     launches: int = 0  # of graphs
     meet: Callable[[], Any] = lambda: None  # while a batch computes
     pause: Callable[[], None] = lambda: None  # while building
+    answer: Answer | None = None  # what engines answer, if not a crop's mean
     depth: threading.local = field(default_factory=threading.local)  # contexts on a thread's stack
     most: int = 0  # contexts that were ever on one stack
 

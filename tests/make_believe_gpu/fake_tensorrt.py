@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import types
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 from .fake_context import context_plays
@@ -41,7 +42,7 @@ def _strict(name: str, listing: Listing, methods: dict[str, Any], world: World) 
 def fake_tensorrt(listing: Listing, world: World) -> types.ModuleType:
     """A module `tensorrt` of one version, as strict as the listing."""
     module: Any = types.ModuleType("tensorrt")
-    module.__version__ = listing.version
+    module.__version__, module.__spec__ = listing.version, ModuleSpec("tensorrt", None)
     for name, members in listing.enums.items():
         setattr(module, name, enum.IntEnum(name, members, start=0))
     assert "ILogger" in listing.text
@@ -67,6 +68,11 @@ def _shared_by_default(trt: Any) -> bool:
     return not trt.__version__.startswith("8.")
 
 
+def _start(listing: Listing) -> bytes:
+    """How a plan of this version begins."""
+    return f"plan {listing.version}".encode()
+
+
 def _made(module: Any, world: World) -> Callable[[Any, Any], None]:
     def make(self: Any, logger: Any) -> None:
         assert logger.made
@@ -81,6 +87,7 @@ def _made(module: Any, world: World) -> Callable[[Any, Any], None]:
 
 def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[str, Any]]:
     severity = trt.ILogger.Severity
+    start = _start(listing)
 
     def tensor(name: str) -> Any:
         made = trt.ITensor()
@@ -117,8 +124,8 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
             return None
         outputs = ",".join(item.name for item in network._outputs)
         assert config._profiles
-        built = f"plan {listing.version} {config._profiles} {config._shared} {outputs}"
-        return trt.IHostMemory(built.encode())
+        end = f"{config._profiles} {config._shared} {outputs}".encode()
+        return trt.IHostMemory(b" ".join((start, network._model, end)))
 
     def make_parser(self: Any, network: Any, logger: Any) -> None:
         self._network = network
@@ -126,6 +133,7 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
     def parse(self: Any, model: bytes) -> bool:
         if world.parser_errors:
             return False
+        self._network._model = model
         self._network._inputs.append(tensor("crops"))
         self._network._outputs.extend(map(tensor, world.outputs))
         return True
@@ -192,18 +200,19 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
 
 def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[str, Any]]:
     severity = trt.ILogger.Severity
+    start = _start(listing)
 
     def deserialize(self: Any, content: bytes) -> Any:
         assert world.active(), "no CUDA context is current"
-        if world.refused or not content.startswith(f"plan {listing.version} ".encode()):
+        if world.refused or not content.startswith(start):
             world.refused = max(0, world.refused - 1)
             self._logger.log(severity.ERROR, "magic tag does not match")
             return None
         engine = trt.ICudaEngine()
-        profiles, shared, outputs = content.decode().split(" ")[2:]
+        head, profiles, shared, outputs = content.rsplit(b" ", 3)
         engine._profiles, engine._shared = int(profiles), bool(int(shared))
-        engine._names = ["crops", *outputs.split(",")]
-        engine._logger = self._logger
+        engine._names = ["crops", *outputs.decode().split(",")]
+        engine._model, engine._logger = head[len(start) + 1 :], self._logger
         return engine
 
     def dtype(self: Any, name: str) -> Any:

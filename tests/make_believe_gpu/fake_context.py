@@ -81,7 +81,7 @@ def context_plays(trt: Any, world: World) -> dict[str, dict[str, Any]]:
 
 
 def _network(context: Any, world: World, stream: int) -> Any:
-    """Logit c of a crop is the mean of its pixels, plus c."""
+    """Logit c of a crop is the mean of its pixels, plus c, where nothing else is set."""
     state, found = context._state, weakref.ref(context)
 
     def run() -> None:
@@ -91,8 +91,11 @@ def _network(context: Any, world: World, stream: int) -> Any:
         world.meet()
         world.batches.append((stream, context._shape[0]))
         size = int(np.prod(context._shape))
-        crops = world.memory[context._addresses["crops"]][:size].reshape(context._shape[0], -1)
-        logits = crops.mean(1, dtype=np.float64)[:, None] + np.arange(world.columns)
+        crops = world.memory[context._addresses["crops"]][:size].reshape(context._shape)
+        if world.answer:
+            logits = world.answer(context._engine._model, crops)
+        else:
+            logits = crops.mean((1, 2, 3), dtype=np.float64)[:, None] + np.arange(world.columns)
         raw = logits.astype(np.float32).tobytes()
         world.memory[context._addresses["logits"]][: len(raw)] = np.frombuffer(raw, np.uint8)
 
