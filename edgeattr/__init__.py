@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeattr.aio import AsyncModel as AsyncModel
     from edgeattr.bundle import Bundle as Bundle
     from edgeattr.errors import EdgeAttrError as EdgeAttrError
     from edgeattr.model import AttributeModel as AttributeModel
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {  # public name -> module it is defined in, imported on first use
+    "AsyncModel": "edgeattr.aio",
     "Attribute": "edgeattr.schema",
     "AttributeAnswer": "edgeattr.prediction",
     "AttributeModel": "edgeattr.model",
@@ -37,6 +39,7 @@ _EXPORTS = {  # public name -> module it is defined in, imported on first use
 }
 
 __all__ = [
+    "AsyncModel",
     "Attribute",
     "AttributeAnswer",
     "AttributeModel",

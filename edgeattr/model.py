@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["AttributeModel", "load"]
 
+ImageLike = npt.ArrayLike
+"""One picture: see :func:`edgeattr.crops.as_bgr`."""
+
+Boxes = Sequence[Sequence[float]] | npt.NDArray[Any]
+"""Left, top, right, bottom of each, pixels: [N, 4]."""
+
 Crops = Sequence[npt.ArrayLike] | npt.NDArray[Any]
 """Images of one person each: a list of arrays, or one array [N, h, w, 3]."""
 
@@ -109,11 +115,13 @@ class AttributeModel(Closing):
             InputError: a crop cannot be used; the text gives its place in the list.
             RuntimeFailure: the engine failed, or the model was closed.
         """
-        return [Prediction(self.decision.answers(row), row) for row in self.logits(crops)]
+        logits = self.logits(crops)
+        return [
+            Prediction(answers, row)
+            for answers, row in zip(self.decision.answers_of_all(logits), logits, strict=True)
+        ]
 
-    def predict_boxes(
-        self, frame: npt.ArrayLike, boxes: Sequence[Sequence[float]] | npt.NDArray[Any]
-    ) -> list[Prediction]:
+    def predict_boxes(self, frame: ImageLike, boxes: Boxes) -> list[Prediction]:
         """Read the attributes of people in a picture. Each box is resized straight from it.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from edgeattr.schema import AttributeSchema
 __all__ = ["Answer", "AttributeAnswer", "Decision", "Prediction", "TrackRecord"]
 
 Answer = Literal["yes", "no", "unknown"]
+_ANSWERS: tuple[Answer, ...] = ("no", "yes", "unknown")
 
 
 @dataclass(frozen=True)
@@ -101,27 +103,43 @@ class Decision:
             logits: [C].
             unknown_band: answers whose log-odds lie within this of the threshold's are unknown.
         """
+        return self.answers_of_all(np.asarray(logits)[None], unknown_band=unknown_band)[0]
+
+    def answers_of_all(
+        self, logits: npt.ArrayLike, *, unknown_band: float = 0.0
+    ) -> list[dict[str, AttributeAnswer]]:
+        """Answers for N people at once: logits [N, C]; otherwise as :meth:`answers`."""
         p = self.probabilities(logits)
-        margin = _log_odds(p) - _log_odds(np.asarray(self.thresholds, np.float64))
-        for group in self.schema.exclusive_indices():
-            best = max(group, key=lambda index: float(margin[index]))
-            for index in group:
-                if index != best and margin[index] > 0:
-                    margin[index] = 0.0 if unknown_band else -1e-9
-        shown = self.schema.reported(include_sensitive=self.include_sensitive)
-        names = self.schema.names
-        return {
-            names[index]: AttributeAnswer(
-                float(p[index]), _answer(float(margin[index]), unknown_band)
+        margin = _log_odds(p) - self._threshold_log_odds
+        for group in self._exclusive:
+            inside = margin[:, group]
+            others = np.arange(len(group)) != inside.argmax(1)[:, None]
+            margin[:, group] = np.where(
+                others & (inside > 0), 0.0 if unknown_band else -1e-9, inside
             )
-            for index in shown
-        }
+        shown, names = self._shown
+        decided = np.where(np.abs(margin) < unknown_band, 2, (margin > 0).astype(int))
+        return [
+            {
+                name: AttributeAnswer(probability, _ANSWERS[place])
+                for name, probability, place in zip(names, row, places, strict=True)
+            }
+            for row, places in zip(p[:, shown].tolist(), decided[:, shown].tolist(), strict=True)
+        ]
 
+    @functools.cached_property
+    def _threshold_log_odds(self) -> npt.NDArray[np.float64]:
+        return _log_odds(np.asarray(self.thresholds, np.float64))
 
-def _answer(margin: float, band: float) -> Answer:
-    if abs(margin) < band:
-        return "unknown"
-    return "yes" if margin > 0 else "no"
+    @functools.cached_property
+    def _exclusive(self) -> tuple[list[int], ...]:
+        return tuple(list(group) for group in self.schema.exclusive_indices())
+
+    @functools.cached_property
+    def _shown(self) -> tuple[list[int], list[str]]:
+        """Places and names of the attributes that are reported."""
+        shown = list(self.schema.reported(include_sensitive=self.include_sensitive))
+        return shown, [self.schema.names[index] for index in shown]
 
 
 def _log_odds(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

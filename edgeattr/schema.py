@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ class AttributeSchema:
     def __len__(self) -> int:
         return len(self.attributes)
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """Names in output order."""
         return tuple(attribute.name for attribute in self.attributes)

@@ -18,9 +18,8 @@ def main() -> None:
     """Print what each boxed person wears and carries."""
     image = read_image(Path(sys.argv[1]))
     boxes = [tuple(map(int, argument.split(","))) for argument in sys.argv[2:]]
-    crops = [image[top:bottom, left:right] for left, top, right, bottom in boxes]
     with edgeattr.load() as model:
-        for box, prediction in zip(boxes, model.predict(crops), strict=True):
+        for box, prediction in zip(boxes, model.predict_boxes(image, boxes), strict=True):
             print(box, ", ".join(prediction.present))
 
 

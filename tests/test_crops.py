@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.crops import as_bgr, read_image, resize_crop, stack_crops
+from edgeattr.crops import as_bgr, cut_boxes, fill_crops, read_image, resize_crop, stack_crops
 from edgeattr.errors import InputError
 
 _BGR = np.arange(4 * 3 * 3, dtype=np.uint8).reshape(4, 3, 3)
@@ -51,7 +51,7 @@ def test_what_is_no_image_is_named(image: np.ndarray, message: str) -> None:
 
 
 def test_error_names_the_crop() -> None:
-    with pytest.raises(InputError, match="crop 11"):
+    with pytest.raises(InputError, match="crop 1 has no pixels"):
         stack_crops([_BGR, np.zeros((0, 1, 3))], 8, 4)
 
 
@@ -86,3 +86,29 @@ def test_unreadable_images(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match="not an image"):
             read_image(path)
+
+
+def test_boxes_are_views_of_the_frame() -> None:
+    frame = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+    inside, outside = cut_boxes(frame, [(2, 3, 8, 15), (-4.2, 10.4, 99, 99)])
+    assert np.array_equal(inside, frame[3:15, 2:8])
+    assert np.array_equal(outside, frame[10:, :])
+    assert np.shares_memory(inside, frame)
+    assert cut_boxes(frame, np.empty((0, 4))) == []
+    for bad, message in (
+        ((8, 3, 2, 15), "box 1 .* has no pixels inside the frame of 30x20"),
+        ((40, 3, 50, 15), "no pixels inside"),
+        ((1, 2, 3), "expected left, top, right, bottom"),
+        ((1, 2, float("nan"), 4), "expected left, top, right, bottom"),
+    ):
+        with pytest.raises(InputError, match=message):
+            cut_boxes(frame, [(0, 0, 3, 3), bad])
+
+
+def test_a_batch_is_filled_in_place_from_any_crop_on() -> None:
+    crops = [np.full((7, 5, 3), value, np.uint8) for value in range(6)]
+    batch = np.zeros((4, 8, 6, 3), np.uint8)
+    fill_crops(crops, batch[1:3], first=2)
+    assert [int(each.max()) for each in batch] == [0, 2, 3, 0]
+    with pytest.raises(InputError, match="crop 5"):
+        fill_crops([*crops[:5], np.zeros(3)], batch[:2], first=4)

@@ -27,7 +27,7 @@ _PROVIDERS = {  # device -> ONNX Runtime's execution provider, best first
     "cpu": "CPUExecutionProvider",
 }
 _NVIDIA = ("cuda", "tensorrt")
-_CPU_BATCH = 4  # crops a run: streams beside each other gain more than larger batches do
+_CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
 _GPU_BATCH = 32
 
 
@@ -65,6 +65,8 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only
+    # threads that wait in a loop take the processor from whatever else runs, decoding above all
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
         options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
     provider = _PROVIDERS[device]

@@ -18,7 +18,7 @@ from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, output_names
 
 __all__ = ["IR_MEMBERS", "OpenvinoEngine", "compile_network", "devices", "read_network"]
 
-_CPU_BATCH = 4  # crops a run: streams beside each other gain more than larger batches do
+_CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
 _DEVICE_BATCH = 16
 IR_MEMBERS = ("model.xml", "model.bin")  # inside the file of an openvino-* variant
 

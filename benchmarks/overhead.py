@@ -1,0 +1,109 @@
+"""What edgeattr adds to an engine: our calls beside the engine's own, in turns.
+
+    python benchmarks/overhead.py --data peta:DIR
+
+"raw" is the engine fed ready-made arrays, with the same threads, streams and batches. Ratios are
+of crops per second, medians of the turns, with their 95 % intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+import edgeattr
+from edgeattr.bundle import Bundle
+from edgeattr.crops import Image, stack_crops
+from edgeattr.hub import resolve_bundle
+from edgeattr_runtimes import available, open_variant
+from edgeattr_runtimes.choose import FAMILIES, REFERENCE
+from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.raw import raw_call
+from edgeattr_runtimes.timing import median_interval
+from edgeattr_train.datasets import open_dataset
+
+_SINGLE = 20  # calls of one crop for each round
+_PAUSE = 0.005  # seconds before each of these: crops come from a camera, not back to back
+
+
+def main() -> None:
+    """Print a table for every engine and variant of the model that can run here."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, help="crops to resize: peta:DIR")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--batch", type=int, default=64, help="crops a call")
+    parser.add_argument("--rounds", type=int, default=21)
+    options = parser.parse_args()
+    bundle = Bundle.read(resolve_bundle(options.model))
+    data = open_dataset(options.data, "val")
+    real = [data.read(index) for index in np.linspace(0, len(data) - 1, options.batch, dtype=int)]
+    print(f"{device_name()}; {options.batch} crops a call")
+    print("| engine | variant | raw crops/s | at size | real crops | one crop, raw ms | added ms |")
+    print("|---|---|---|---|---|---|---|")
+    for engine in available():
+        for name, variant in bundle.variants.items():
+            wanted = FAMILIES[engine][0], "onnx"
+            if (
+                engine != REFERENCE
+                and variant.engine in wanted
+                and variant.engine in FAMILIES[engine]
+            ):
+                print(_row(bundle, engine, name, real, options.rounds), flush=True)
+
+
+def _row(bundle: Bundle, engine: str, name: str, real: list[Image], rounds: int) -> str:
+    """Our calls and the engine's, taking turns."""
+    ready = stack_crops(real, bundle.input.height, bundle.input.width)
+    variant = bundle.variants[name]
+    runtime = open_variant(bundle, variant, engine)
+    about = runtime.describe()
+    with contextlib.ExitStack() as stack:
+        model = stack.enter_context(edgeattr.AttributeModel(bundle, runtime))
+        raw = stack.enter_context(raw_call(bundle, variant, about, ready))
+        raw_one = stack.enter_context(raw_call(bundle, variant, about, ready[:1]))
+        at_size = list(ready)
+        calls: dict[str, Callable[[], object]] = {
+            "raw": raw,
+            "at size": lambda: model.predict(at_size),
+            "real": lambda: model.predict(real),
+        }
+        seconds = _in_turns(calls, rounds)
+        one = {"raw": raw_one, "ours": lambda: model.predict(at_size[:1])}
+        alone = _in_turns(one, _SINGLE * rounds, _PAUSE)
+    ratios = {key: seconds["raw"] / seconds[key] for key in ("at size", "real")}
+    added = 1000 * (alone["ours"] - alone["raw"])
+    return (
+        f"| {engine} | {name} | {len(real) / np.median(seconds['raw']):.0f} | "
+        f"{_interval(ratios['at size'])} | {_interval(ratios['real'])} | "
+        f"{1000 * np.median(alone['raw']):.2f} | {_interval(added)} |"
+    )
+
+
+def _in_turns(
+    calls: dict[str, Callable[[], object]], rounds: int, pause: float = 0.0
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Seconds of every call in every round; the order goes to and fro."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for turn in range(rounds):
+        for name in list(calls) if turn % 2 else list(calls)[::-1]:
+            time.sleep(pause)
+            start = time.perf_counter()
+            calls[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def _interval(values: npt.NDArray[np.float64]) -> str:
+    low, middle, high = median_interval(values)
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
