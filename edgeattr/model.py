@@ -115,11 +115,7 @@ class AttributeModel(Closing):
             InputError: a crop cannot be used; the text gives its place in the list.
             RuntimeFailure: the engine failed, or the model was closed.
         """
-        logits = self.logits(crops)
-        return [
-            Prediction(answers, row)
-            for answers, row in zip(self.decision.answers_of_all(logits), logits, strict=True)
-        ]
+        return [Prediction(self.decision.answers(row), row) for row in self.logits(crops)]
 
     def predict_boxes(self, frame: ImageLike, boxes: Boxes) -> list[Prediction]:
         """Read the attributes of people in a picture. Each box is resized straight from it.

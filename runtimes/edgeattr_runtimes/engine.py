@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -120,20 +119,20 @@ class Engine(Closing):
         self._requests, self._alone, self._idle = (), None, queue.SimpleQueue()
 
     def _infer(self, count: int, work: _Work) -> Outputs:
-        with self._call() as only:
+        only = self._begin()
+        try:
             if not count:
-                return joined_outputs([], self._attributes)
-            spans = self._spans(count)
-            if len(spans) == 1:
-                with self._request(alone=only) as request:
-                    parts = [work(request, *spans[0])]
+                parts = []
+            elif len(spans := self._spans(count)) == 1:
+                parts = [self._run(work, spans[0], alone=only)]
             else:
                 parts = self._at_once(work, spans)
+        finally:
+            self._end()
         return joined_outputs(parts, self._attributes)
 
-    @contextlib.contextmanager
-    def _call(self) -> Iterator[bool]:
-        """Count a call while it runs; gives whether it is the only one."""
+    def _begin(self) -> bool:
+        """Count a call that starts; gives whether it is the only one."""
         if os.getpid() != self._process:
             raise RuntimeFailure(
                 "this model was loaded in the process that this one was forked from; load it here"
@@ -142,13 +141,12 @@ class Engine(Closing):
             if self._closed:
                 raise RuntimeFailure("this model was closed; load it again")
             self._running += 1
-            only = self._running == 1
-        try:
-            yield only
-        finally:
-            with self._calls:
-                self._running -= 1
-                self._calls.notify_all()
+            return self._running == 1
+
+    def _end(self) -> None:
+        with self._calls:
+            self._running -= 1
+            self._calls.notify_all()
 
     def _spans(self, count: int) -> list[tuple[int, int]]:
         """Where batches start and stop: no larger than they may be, and work for every stream."""
@@ -156,17 +154,13 @@ class Engine(Closing):
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _at_once(self, work: _Work, spans: list[tuple[int, int]]) -> list[Arrays]:
-        def run(span: tuple[int, int]) -> Arrays:
-            with self._request() as request:
-                return work(request, *span)
-
         waiting: collections.deque[concurrent.futures.Future[Arrays]] = collections.deque()
         parts = []
         try:
             for span in spans:
                 if len(waiting) == 2 * self._streams:  # no more, so that calls take turns
                     parts.append(waiting.popleft().result())
-                waiting.append(self._workers.submit(run, span))
+                waiting.append(self._workers.submit(self._run, work, span))
             while waiting:
                 parts.append(waiting.popleft().result())
         except BaseException:
@@ -176,14 +170,12 @@ class Engine(Closing):
             raise
         return parts
 
-    @contextlib.contextmanager
-    def _request(self, *, alone: bool = False) -> Iterator[InferRequest]:
-        """A request that no other thread holds; waits until there is one."""
+    def _run(self, work: _Work, span: tuple[int, int], *, alone: bool = False) -> Arrays:
+        """One batch, in a request that no other thread holds; waits until there is one."""
         if alone and self._alone:
-            yield self._alone
-            return
+            return work(self._alone, *span)
         request = self._idle.get()
         try:
-            yield request
+            return work(request, *span)
         finally:
             self._idle.put(request)

@@ -161,5 +161,8 @@ def joined_outputs(parts: Sequence[Sequence[npt.NDArray[np.float32]]], attribute
     """
     if not parts:
         return Outputs(np.empty((0, attributes), np.float32))
-    logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
+    if len(parts) == 1:
+        logits, *masks = parts[0]
+    else:
+        logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
     return Outputs(logits, tuple(masks))
