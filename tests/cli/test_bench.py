@@ -1,0 +1,88 @@
+"""`edgeattr bench`: figures, files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edgeattr.bundle import Bundle
+
+
+def _bench(*arguments: str | Path | None, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgeattr", "bench", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+_QUICK = ("--seconds", "0.1", "--runtime", "onnxruntime", "--precision", "fp32")
+
+
+def test_table_json_and_plot(small_bundle: Bundle, tmp_path: Path) -> None:
+    figures, plot = tmp_path / "figures.json", tmp_path / "plot.png"
+    said = _bench(
+        small_bundle.path, *_QUICK, "--batch", "1", "--batch", "5", "--threads", "1",
+        "--against", "raw", "--json", figures, "--plot", plot,
+    ).stdout  # fmt: skip
+    record = json.loads(figures.read_text())
+    assert record["device"]
+    assert [(entry["batch"], entry["raw"]) for entry in record["results"]] == [
+        (1, False), (1, True), (5, False), (5, True),
+    ]  # fmt: skip
+    for entry in record["results"]:
+        assert (entry["runtime"], entry["precision"]) == ("onnxruntime", "fp32")
+        assert (entry["threads"], entry["streams"]) == (1, 1)
+        low, high = entry["interval"]
+        assert low <= entry["crops_per_second"] <= high
+        assert entry["latency_ms"].keys() == {"p50", "p95", "p99"}
+        assert entry["rss_mb"] > 0
+    assert said.count("onnxruntime") == 4
+    assert said.count(" raw ") == 2
+    picture = cv2.imread(str(plot))
+    assert picture is not None
+    assert picture.std() > 10
+
+
+def test_json_alone_goes_to_standard_output(small_bundle: Bundle) -> None:
+    done = _bench(small_bundle.path, *_QUICK, "--batch", "1", "--json", "-", "--quiet")
+    assert len(json.loads(done.stdout)["results"]) == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--against", "speed"), 2, "there are raw and benchmark_app"),
+        (("--tune", "--batch", "3"), 2, "--tune tries the settings itself"),
+        (("--plot", "x.gif"), 2, "must end with .png, .svg, .pdf"),
+        (("--runtime", "tflite"), 2, "no runtime 'tflite'"),
+        (("--runtime", "onnxruntime", "--precision", "fp16"), 1, "no fp16 variant"),
+        (
+            ("--runtime", "onnxruntime", "--device", "tpu"),
+            2,
+            "onnxruntime has no device 'tpu' here",
+        ),
+        (("--batch", "0"), 2, "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_timed_is_named(
+    small_bundle: Bundle, options: tuple[str, ...], code: int, message: str
+) -> None:
+    assert message in _bench(small_bundle.path, *options, code=code).stderr
+
+
+@pytest.mark.slow
+def test_beside_openvinos_own_tool(small_bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    said = _bench(
+        small_bundle.path, "--runtime", "openvino", "--precision", "fp32", "--batch", "8",
+        "--seconds", "1", "--against", "benchmark_app",
+    ).stdout  # fmt: skip
+    ratio = float(said.splitlines()[-1].rpartition(":")[2])
+    assert 0.3 < ratio < 3
