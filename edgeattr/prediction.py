@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -105,12 +106,14 @@ class Decision:
             unknown_band: answers whose log-odds lie within this of the threshold's are unknown.
         """
         # plain numbers: for so few, and after an engine emptied the caches, faster than NumPy
-        lines, shown, groups = self._plan
+        scales, offsets, limits, shown, groups = self._plan
         log_odds = [
             min(max(scale * logit + offset, -_CERTAIN), _CERTAIN)
-            for logit, (scale, offset, _) in zip(np.asarray(logits).tolist(), lines, strict=True)
+            for logit, scale, offset in zip(
+                np.asarray(logits).tolist(), scales, offsets, strict=True
+            )
         ]
-        margin = [odds - line[2] for odds, line in zip(log_odds, lines, strict=True)]
+        margin = list(map(operator.sub, log_odds, limits))
         for group in groups:
             best = max(group, key=margin.__getitem__)
             for index in group:
@@ -124,20 +127,26 @@ class Decision:
         }
 
     @functools.cached_property
-    def _plan(
-        self,
-    ) -> tuple[
-        list[tuple[float, float, float]], list[tuple[int, str]], tuple[tuple[int, ...], ...]
-    ]:
-        """Scale, offset and threshold's log-odds; what is reported, by place; exclusive sets."""
-        limits = map(_log_odds, self.thresholds)
+    def _plan(self) -> _Plan:
         places = self.schema.reported(include_sensitive=self.include_sensitive)
         names = self.schema.names
-        return (
-            list(zip(self.scale, self.offset, limits, strict=True)),
+        return _Plan(
+            [float(value) for value in self.scale],
+            [float(value) for value in self.offset],
+            [_log_odds(float(value)) for value in self.thresholds],
             [(index, names[index]) for index in places],
             self.schema.exclusive_indices(),
         )
+
+
+class _Plan(NamedTuple):
+    """What a decision needs again and again, as plain numbers."""
+
+    scales: list[float]
+    offsets: list[float]
+    limits: list[float]  # log-odds of the thresholds
+    shown: list[tuple[int, str]]  # place and name of what is reported
+    groups: tuple[tuple[int, ...], ...]  # exclusive sets
 
 
 def _log_odds(threshold: float) -> float:

@@ -200,7 +200,7 @@ class _Request:
             if request is None:
                 request = self._networks.of(len(crops)).create_infer_request()
                 self._requests[len(crops)] = request
-            request.infer({0: crops}, share_inputs=True)
+            request.infer({0: crops}, share_inputs=True, share_outputs=True)  # copied below
             return [request.get_tensor(name).data.copy() for name in self._outputs]
         except RuntimeError as error:
             raise RuntimeFailure(f"OpenVINO failed on {len(crops)} crops: {error}") from error
