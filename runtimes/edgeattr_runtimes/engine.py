@@ -77,9 +77,10 @@ class Engine(Closing):
         for request in requests:
             self._idle.put(request)
         self._alone = alone
-        self._calls = threading.Condition()  # for the next two
-        self._running = 0
+        self._lock = threading.Lock()  # for the next two
+        self._running = 0  # calls
         self._closed = False
+        self._quiet = threading.Event()  # it is closed, and no call runs any more
         self._process = os.getpid()
         self._workers = concurrent.futures.ThreadPoolExecutor(
             len(requests), thread_name_prefix="edgeattr"
@@ -108,11 +109,13 @@ class Engine(Closing):
         """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
         if os.getpid() != self._process:
             return  # its threads and its engine stayed in the parent process
-        with self._calls:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
-            self._calls.wait_for(lambda: not self._running)
+            running = self._running
+        if running:
+            self._quiet.wait()
         self._workers.shutdown()
         for request in (*self._requests, *((self._alone,) if self._alone else ())):
             request.close()
@@ -121,9 +124,8 @@ class Engine(Closing):
     def _infer(self, count: int, work: _Work) -> Outputs:
         only = self._begin()
         try:
-            if not count:
-                parts = []
-            elif len(spans := self._spans(count)) == 1:
+            spans = self._spans(count)
+            if len(spans) == 1:
                 parts = [self._run(work, spans[0], alone=only)]
             else:
                 parts = self._at_once(work, spans)
@@ -137,19 +139,23 @@ class Engine(Closing):
             raise RuntimeFailure(
                 "this model was loaded in the process that this one was forked from; load it here"
             )
-        with self._calls:
+        with self._lock:
             if self._closed:
                 raise RuntimeFailure("this model was closed; load it again")
             self._running += 1
             return self._running == 1
 
     def _end(self) -> None:
-        with self._calls:
+        with self._lock:
             self._running -= 1
-            self._calls.notify_all()
+            last = self._closed and not self._running
+        if last:
+            self._quiet.set()
 
     def _spans(self, count: int) -> list[tuple[int, int]]:
         """Where batches start and stop: no larger than they may be, and work for every stream."""
+        if count <= 1:
+            return [(0, 1)] * count
         size = min(self._batch, -(-count // self._streams))
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 
