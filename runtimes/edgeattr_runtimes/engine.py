@@ -20,6 +20,8 @@ from edgeattr_runtimes.protocol import Fill, Outputs, check_crops, joined_output
 
 __all__ = ["Engine", "InferRequest"]
 
+_LONGEST_RUN = 10.0  # seconds that closing waits for a call that may have been interrupted
+
 Arrays = list[npt.NDArray[np.float32]]
 _Work = Callable[["InferRequest", int, int], Arrays]
 
@@ -77,10 +79,10 @@ class Engine(Closing):
         for request in requests:
             self._idle.put(request)
         self._alone = alone
-        self._lock = threading.Lock()  # for the next two
-        self._running = 0  # calls
+        self._alone_is_used = threading.Lock()
+        self._lock = threading.Lock()  # for the next one
+        self._busy = 0  # workers
         self._closed = False
-        self._quiet = threading.Event()  # it is closed, and no call runs any more
         self._process = os.getpid()
         self._workers = concurrent.futures.ThreadPoolExecutor(
             len(requests), thread_name_prefix="edgeattr"
@@ -113,44 +115,31 @@ class Engine(Closing):
             if self._closed:
                 return
             self._closed = True
-            running = self._running
-        if running:
-            self._quiet.wait()
         self._workers.shutdown()
+        self._alone_is_used.acquire(timeout=_LONGEST_RUN)
         for request in (*self._requests, *((self._alone,) if self._alone else ())):
             request.close()
         self._requests, self._alone, self._idle = (), None, queue.SimpleQueue()
 
     def _infer(self, count: int, work: _Work) -> Outputs:
-        only = self._begin()
-        try:
-            spans = self._spans(count)
-            if len(spans) == 1:
-                parts = [self._run(work, spans[0], alone=only)]
-            else:
-                parts = self._at_once(work, spans)
-        finally:
-            self._end()
-        return joined_outputs(parts, self._attributes)
+        self._check_usable()
+        spans = self._spans(count)
+        fits = len(spans) == 1 and self._alone and not self._busy
+        if fits and self._alone_is_used.acquire(blocking=False):
+            try:
+                assert self._alone  # closing waits for the lock
+                return joined_outputs([work(self._alone, *spans[0])], self._attributes)
+            finally:
+                self._alone_is_used.release()
+        return joined_outputs(self._at_once(work, spans), self._attributes)
 
-    def _begin(self) -> bool:
-        """Count a call that starts; gives whether it is the only one."""
+    def _check_usable(self) -> None:
         if os.getpid() != self._process:
             raise RuntimeFailure(
                 "this model was loaded in the process that this one was forked from; load it here"
             )
-        with self._lock:
-            if self._closed:
-                raise RuntimeFailure("this model was closed; load it again")
-            self._running += 1
-            return self._running == 1
-
-    def _end(self) -> None:
-        with self._lock:
-            self._running -= 1
-            last = self._closed and not self._running
-        if last:
-            self._quiet.set()
+        if self._closed:
+            raise _closed()
 
     def _spans(self, count: int) -> list[tuple[int, int]]:
         """Where batches start and stop: no larger than they may be, and work for every stream."""
@@ -165,10 +154,12 @@ class Engine(Closing):
         try:
             for span in spans:
                 if len(waiting) == 2 * self._streams:  # no more, so that calls take turns
-                    parts.append(waiting.popleft().result())
-                waiting.append(self._workers.submit(self._run, work, span))
+                    parts.append(waiting[0].result())
+                    waiting.popleft()
+                waiting.append(self._submit(work, span))
             while waiting:
-                parts.append(waiting.popleft().result())
+                parts.append(waiting[0].result())
+                waiting.popleft()
         except BaseException:
             for future in waiting:
                 future.cancel()
@@ -176,12 +167,24 @@ class Engine(Closing):
             raise
         return parts
 
-    def _run(self, work: _Work, span: tuple[int, int], *, alone: bool = False) -> Arrays:
-        """One batch, in a request that no other thread holds; waits until there is one."""
-        if alone and self._alone:
-            return work(self._alone, *span)
+    def _submit(self, work: _Work, span: tuple[int, int]) -> concurrent.futures.Future[Arrays]:
+        try:
+            return self._workers.submit(self._run, work, span)
+        except RuntimeError as error:  # it takes no more
+            raise _closed() from error
+
+    def _run(self, work: _Work, span: tuple[int, int]) -> Arrays:
+        """One batch, in a worker: Ctrl-C reaches the main thread alone, so no request gets lost."""
         request = self._idle.get()
+        with self._lock:
+            self._busy += 1
         try:
             return work(request, *span)
         finally:
+            with self._lock:
+                self._busy -= 1
             self._idle.put(request)
+
+
+def _closed() -> RuntimeFailure:
+    return RuntimeFailure("this model was closed; load it again")

@@ -104,7 +104,10 @@ class Runtime(Protocol):
         ...
 
     def close(self) -> None:
-        """Release everything, once the calls that run have ended. May be called twice."""
+        """Release everything once the batches that run have ended. May be called twice.
+
+        A call that has more batches to run raises :class:`edgeattr.errors.RuntimeFailure`.
+        """
         ...
 
     def __enter__(self) -> Runtime: ...

