@@ -1,4 +1,4 @@
-"""A model for asyncio programs: calls run beside the event loop, and no more than it can serve."""
+"""A model for asyncio programs: calls run beside the event loop, as many as it can serve."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _Result = TypeVar("_Result")
 class AsyncModel:
     """An :class:`edgeattr.AttributeModel` whose calls are awaited.
 
-    As many calls run at once as the engine has streams; up to ``waiting`` more wait for their turn
-    in order. Beyond that a call waits before it takes anything, so that a burst of frames costs
-    no memory. A call that is cancelled while it waits is never run.
+    As many calls run at once as the engine has streams; the others wait in order, and one that is
+    cancelled meanwhile is never run. One that is cancelled while it runs goes on to its end: leave
+    its frame as it is until then.
 
     Args:
         model: what is called; closed with this.
-        waiting: calls that may wait inside.
 
     Example:
         >>> async with edgeattr.AsyncModel(edgeattr.load()) as model:
         ...     predictions = await model.predict(crops)
     """
 
-    def __init__(self, model: AttributeModel, *, waiting: int = 16) -> None:
-        at_once = model.describe().streams
+    def __init__(self, model: AttributeModel) -> None:
         self.model = model
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="edgeattr-aio")
-        self._places = asyncio.Semaphore(at_once + waiting)
+        self._at_once = model.describe().streams
+        self._threads = ThreadPoolExecutor(self._at_once, thread_name_prefix="edgeattr-aio")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._places = asyncio.Semaphore(self._at_once)
         self._closed = False
 
     async def predict(self, crops: Crops) -> list[Prediction]:
@@ -65,10 +65,23 @@ class AsyncModel:
         await self.close()
 
     async def _run(self, call: Callable[[], _Result]) -> _Result:
-        async with self._places:
-            if self._closed:
-                raise RuntimeFailure("this model was closed; load it again")
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # a program may have one after the other
+            self._loop, self._places = loop, asyncio.Semaphore(self._at_once)
+        places = self._places
+        await places.acquire()
+        if self._closed:
+            places.release()
+            raise RuntimeFailure("this model was closed; load it again")
+        running = loop.run_in_executor(self._threads, call)
+
+        def done(future: asyncio.Future[_Result]) -> None:
+            places.release()
+            if not future.cancelled():
+                future.exception()  # nobody may be left to ask for it
+
+        running.add_done_callback(done)
+        return await asyncio.shield(running)
 
     def _close(self) -> None:
         self._threads.shutdown()

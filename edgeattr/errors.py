@@ -13,6 +13,9 @@ EdgeAttrError
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 __all__ = [
     "BundleError",
     "ContractNotMet",
@@ -64,6 +67,12 @@ class MissingDependency(EdgeAttrError):
         super().__init__(f"{package} is needed to {purpose}: pip install {target}")
         self.package = package
         self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[Callable[[str], MissingDependency], tuple[str]]:
+        """So that it can come from another process."""
+        rebuild = functools.partial(MissingDependency, extra=self.extra, purpose=self.purpose)
+        return rebuild, (self.package,)
 
 
 class DownloadError(EdgeAttrError):

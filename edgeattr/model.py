@@ -135,6 +135,8 @@ class AttributeModel(Closing):
 
     def logits(self, crops: Crops) -> npt.NDArray[np.float32]:
         """Raw scores, float32 [N, C] in schema order; arguments and errors as :meth:`predict`."""
+        if not hasattr(crops, "__len__") or not hasattr(crops, "__getitem__"):
+            raise InputError(f"crops are {type(crops).__name__}; expected a list of images")
         if isinstance(crops, np.ndarray) and crops.ndim < 4:
             raise InputError(
                 f"one array of shape {crops.shape} is not a list of crops: predict([crop])"
@@ -150,5 +152,5 @@ class AttributeModel(Closing):
         return self._runtime.describe()
 
     def close(self) -> None:
-        """Release the engine. May be called twice."""
+        """Release the engine once the batches that run have ended. May be called twice."""
         self._runtime.close()

@@ -51,7 +51,7 @@ def test_calls_are_answered_beside_the_loop() -> None:
 
 def test_no_more_is_taken_than_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
     async def program() -> None:
-        model = edgeattr.AsyncModel(edgeattr.load(streams=1), waiting=1)
+        model = edgeattr.AsyncModel(edgeattr.load(streams=1))
         running, most, calls, lock = 0, 0, 0, threading.Lock()
 
         def predict(crops: object) -> list[edgeattr.Prediction]:
@@ -68,13 +68,50 @@ def test_no_more_is_taken_than_can_be_served(monkeypatch: pytest.MonkeyPatch) ->
         tasks = [asyncio.create_task(model.predict([])) for _ in range(5)]
         await asyncio.sleep(0.02)
         assert calls == 1
-        tasks[1].cancel()  # it waits inside
-        tasks[4].cancel()  # it waits outside
+        tasks[1].cancel()  # it waits
+        tasks[4].cancel()
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert [isinstance(each, asyncio.CancelledError) for each in done] == [
             False, True, False, False, True,
         ]  # fmt: skip
         assert (most, calls) == (1, 3)
+        await model.close()
+
+    asyncio.run(program())
+
+
+def test_one_loop_after_the_other() -> None:
+    model = edgeattr.AsyncModel(edgeattr.load(streams=1))
+
+    async def program() -> None:
+        answers = await asyncio.gather(*(model.predict(_crops()) for _ in range(3)))
+        assert [len(predictions) for predictions in answers] == [3, 3, 3]
+
+    asyncio.run(program())
+    asyncio.run(program())
+    asyncio.run(model.close())
+
+
+def test_a_call_that_is_cancelled_keeps_its_place_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def program() -> None:
+        model = edgeattr.AsyncModel(edgeattr.load(streams=1))
+        ended, calls = threading.Event(), 0
+
+        def predict(crops: object) -> list[edgeattr.Prediction]:
+            nonlocal calls
+            calls += 1
+            ended.wait(5)
+            return []
+
+        monkeypatch.setattr(model.model, "predict", predict)
+        for _ in range(4):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(model.predict([]), 0.02)
+        assert calls == 1, "the others were never taken"
+        ended.set()
+        assert await model.predict([]) == []
         await model.close()
 
     asyncio.run(program())

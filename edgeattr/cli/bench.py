@@ -101,6 +101,8 @@ def bench(
         timings = _tune(bundle, seconds, quiet)
     else:
         settings = _settings(bundle, runtime, precision, batch, threads, streams, device)
+        if against == "benchmark_app" and {entry.engine for entry in settings} != {"openvino"}:
+            raise UsageError("--against benchmark_app goes with --runtime openvino")
         if against == "raw":
             settings = [
                 dataclasses.replace(setting, raw=raw)
@@ -131,16 +133,17 @@ def _settings(
     from edgeattr_runtimes.bench import Setting
     from edgeattr_runtimes.choose import REFERENCE
 
-    variants = []
+    problem, variants = None, []
     for engine in runtimes or [name for name in available() if name != REFERENCE]:
         for precision in precisions or ("fp32", "fp16", "int8"):
             try:
                 variants.append(choose(bundle, engine, precision))
-            except BundleError:
+            except BundleError as error:
+                problem = error
                 if runtimes and precisions:
                     raise
-    if not variants:  # say what is there instead
-        variants.append(choose(bundle, "auto", precisions[0] if precisions else "auto"))
+    if problem and not variants:
+        raise problem
     return [
         Setting(
             engine=engine,
@@ -194,7 +197,7 @@ def _beside_benchmark_app(bundle: Bundle, timings: list[Timing], seconds: float)
             theirs.append(benchmark_app(bundle, variant, timing.about, setting.batch, seconds))
             ours.append(measure(bundle.path, [setting], seconds=seconds)[0].crops_per_second)
         ratio = statistics.median(ours) / statistics.median(theirs)
-        typer.echo(
+        note(
             f"{setting.variant}, batch {setting.batch}: {statistics.median(ours):.1f} crops/s, "
             f"benchmark_app {statistics.median(theirs):.1f}: {ratio:.3f}"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeattr.errors import MissingDependency, UsageError
+from edgeattr.errors import MissingDependency, OutputError, UsageError
 
 if TYPE_CHECKING:
     from edgeattr_runtimes.bench import Timing
@@ -45,15 +45,17 @@ def give(
     from edgeattr.files import write_atomically
 
     record = json.dumps(to_json(model, timings), indent=1) + "\n"
-    if plot_file:
-        plot(model, timings, plot_file)
     if json_file and str(json_file) == "-":
         typer.echo(record, nl=False)
-        return
-    if json_file:
-        write_atomically(json_file, record)
-    if not (json_file and quiet):
-        typer.echo(_table(timings))
+    elif not (json_file and quiet):
+        typer.echo(_table(timings))  # before anything can go wrong with a file
+    try:
+        if json_file and str(json_file) != "-":
+            write_atomically(json_file, record)
+        if plot_file:
+            plot(model, timings, plot_file)
+    except OSError as error:
+        raise OutputError(f"the figures cannot be written: {error.strerror or error}") from error
 
 
 def to_json(model: str, timings: Sequence[Timing]) -> dict[str, Any]:
@@ -121,11 +123,7 @@ def plot(model: str, timings: Sequence[Timing], file: Path) -> None:
 
     lines: dict[str, list[Timing]] = {}
     for timing in timings:
-        about, setting = timing.about, timing.setting
-        label = (
-            f"{setting.engine} {setting.variant}, {about.threads} threads, {about.streams} streams"
-        )
-        lines.setdefault(label + (", raw" if setting.raw else ""), []).append(timing)
+        lines.setdefault(_label(timing), []).append(timing)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot(
         xlabel="latency of a call, median to 95th percentile (ms)", ylabel="crops per second",
@@ -134,6 +132,8 @@ def plot(model: str, timings: Sequence[Timing], file: Path) -> None:
     for index, (label, group) in enumerate(lines.items()):
         _line(axes, label, group, _MARKS[index % len(_MARKS)])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")

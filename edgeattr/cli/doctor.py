@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgeattr.errors import BundleError, EdgeAttrError
+from edgeattr.errors import EdgeAttrError
 
 if TYPE_CHECKING:
     from edgeattr.bundle import Bundle
@@ -52,9 +52,13 @@ def doctor() -> None:
     detector = hub.cached("yolox_nano")
     state = detector or "not downloaded; edgeattr models pull yolox_nano"
     typer.echo(f"  detector yolox_nano: {state}")
-    bundle = Bundle.read(hub.resolve_bundle("default"))
-    typer.echo(f"default model, {bundle.path}")
-    _what_runs(bundle)
+    path = hub.resolve_bundle("default")
+    typer.echo(f"default model, {path}")
+    try:
+        _what_runs(Bundle.read(path))
+    except EdgeAttrError as error:
+        typer.echo(f"  failed   {error}")
+        raise typer.Exit(1) from error
 
 
 def _packages() -> None:
@@ -82,17 +86,18 @@ def _engines() -> None:
 def _what_runs(bundle: Bundle) -> None:
     """Load the model on every engine that could take it, and say which one is taken and why."""
     from edgeattr_runtimes import available, decide
-    from edgeattr_runtimes.choose import REFERENCE
+    from edgeattr_runtimes.choose import FAMILIES, REFERENCE
 
     choice = decide(bundle)
     typer.echo(f"  chosen   {choice.variant.name} on {choice.engine}: {choice.why}")
     for engine in available():
         if engine == REFERENCE:
             continue
+        if not any(variant.engine in FAMILIES[engine] for variant in bundle.variants.values()):
+            typer.echo(f"  missing  {engine}: no variant for it; edgeattr convert --to {engine}")
+            continue
         try:
             typer.echo(f"  ok       {_trial(bundle, engine)}")
-        except BundleError as error:
-            typer.echo(f"  missing  {engine}: {error}")
         except EdgeAttrError as error:
             typer.echo(f"  failed   {engine}: {error}")
 

@@ -111,13 +111,11 @@ class _Worker:
 
     def take_turn(self) -> None:
         """Let it run, and wait."""
-        self._pipe.send(True)
-        self._turns.append(self._answer())
+        self._turns.append(self._ask(True))
 
     def timing(self) -> Timing:
         """End it, and say what was found."""
-        self._pipe.send(False)
-        rss = self._answer()
+        rss = self._ask(False)
         rates = [self._setting.batch * len(turn) / sum(turn) for turn in self._turns]
         low, middle, high = median_interval(rates)
         calls = np.concatenate(self._turns) * 1000
@@ -133,10 +131,15 @@ class _Worker:
             rss_mb=rss,
         )
 
+    def _ask(self, more: bool) -> Any:
+        with contextlib.suppress(OSError):  # that it died shows in its answer
+            self._pipe.send(more)
+        return self._answer()
+
     def _answer(self) -> Any:
         try:
             answer = self._pipe.recv()
-        except EOFError as error:
+        except (EOFError, OSError) as error:
             raise RuntimeFailure(
                 f"{self._setting.variant} on {self._setting.engine}: its process died; is there "
                 "enough memory?"
@@ -163,7 +166,7 @@ def _worker(bundle: Path, setting: Setting) -> Iterator[_Worker]:
 
 def _serve(pipe: Connection, path: Path, setting: Setting) -> None:
     """What runs in the process."""
-    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
         try:
             _take_turns(pipe, Bundle.read(path), setting)
         except EdgeAttrError as error:

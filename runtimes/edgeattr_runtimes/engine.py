@@ -74,7 +74,7 @@ class Engine(Closing):
         self._precision = variant.precision
         self._streams = len(requests)
         self._batch = len(requests[0].buffer)
-        self._requests = tuple(requests)
+        self._requests = list(requests)
         self._idle: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()
         for request in requests:
             self._idle.put(request)
@@ -83,6 +83,7 @@ class Engine(Closing):
         self._lock = threading.Lock()  # for the next one
         self._busy = 0  # workers
         self._closed = False
+        self._closing = threading.RLock()  # a signal's handler may close while closing
         self._process = os.getpid()
         self._workers = concurrent.futures.ThreadPoolExecutor(
             len(requests), thread_name_prefix="edgeattr"
@@ -111,15 +112,17 @@ class Engine(Closing):
         """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
         if os.getpid() != self._process:
             return  # its threads and its engine stayed in the parent process
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        self._workers.shutdown()
-        self._alone_is_used.acquire(timeout=_LONGEST_RUN)
-        for request in (*self._requests, *((self._alone,) if self._alone else ())):
-            request.close()
-        self._requests, self._alone, self._idle = (), None, queue.SimpleQueue()
+        self._closed = True
+        with self._closing:  # one that is interrupted can be called again
+            self._workers.shutdown()
+            if self._alone:
+                self._alone_is_used.acquire(timeout=_LONGEST_RUN)
+                self._alone.close()
+                self._alone = None
+            while self._requests:
+                self._requests[-1].close()
+                self._requests.pop()
+            self._idle = queue.SimpleQueue()
 
     def _infer(self, count: int, work: _Work) -> Outputs:
         self._check_usable()
@@ -170,8 +173,10 @@ class Engine(Closing):
     def _submit(self, work: _Work, span: tuple[int, int]) -> concurrent.futures.Future[Arrays]:
         try:
             return self._workers.submit(self._run, work, span)
-        except RuntimeError as error:  # it takes no more
-            raise _closed() from error
+        except RuntimeError as error:
+            if self._closed:
+                raise _closed() from error
+            raise RuntimeFailure(f"no more threads can be started: {error}") from error
 
     def _run(self, work: _Work, span: tuple[int, int]) -> Arrays:
         """One batch, in a worker: Ctrl-C reaches the main thread alone, so no request gets lost."""

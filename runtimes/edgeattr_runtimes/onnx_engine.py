@@ -114,7 +114,7 @@ class OnnxEngine(Engine):
         streams = options.streams or (self._threads if on_cpu else 2)
         batch = options.batch or (_CPU_BATCH if on_cpu else _GPU_BATCH)
         content = bundle.read_file(variant)
-        threads = max(1, self._threads // streams)
+        threads = max(1, self._threads - streams + 1)  # of a run, and the other runs' own
         session = open_session(content, threads, self._device)
         found = (output.name for output in session.get_outputs())
         names = output_names(found, bundle, options.attention)

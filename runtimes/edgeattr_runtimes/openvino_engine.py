@@ -131,7 +131,8 @@ class OpenvinoEngine(Engine):
         names = output_names(found, bundle, options.attention)
         shape = batch, bundle.input.height, bundle.input.width, 3
         networks = _Networks(model, self._threads, streams, self._device)
-        networks.of(batch)
+        for size in {1, batch}:  # now, and not when a second person comes into the picture
+            networks.of(size)
         requests = [_Request(networks, names, shape) for _ in range(streams)]
         alone = None
         if on_cpu and streams > 1:
@@ -226,4 +227,7 @@ def _openvino() -> Any:
         raise MissingDependency(
             "openvino", extra="openvino", purpose="run a model on OpenVINO"
         ) from error
+    # OpenVINO 2026.4 waits for ever where two threads are the first to ask for this
+    openvino.Type.u8.to_dtype()
+    openvino.Type.f32.to_dtype()
     return openvino

@@ -57,7 +57,7 @@ def _onnxruntime(
     content: bytes, about: RuntimeInfo, batches: Batches
 ) -> Iterator[Callable[[], object]]:
     at_once = min(about.streams, len(batches))
-    session = open_session(content, max(1, about.threads // at_once))
+    session = open_session(content, max(1, about.threads - at_once + 1))
     name = session.get_inputs()[0].name
 
     def run(batch: npt.NDArray[np.uint8]) -> object:

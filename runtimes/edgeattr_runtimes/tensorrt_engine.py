@@ -19,13 +19,14 @@ __all__ = ["TensorrtEngine", "devices"]
 
 
 def devices() -> tuple[str, ...]:
-    """The GPU that is used: the first that CUDA shows.
+    """What can be asked for here: the first GPU that CUDA shows.
 
     Raises:
         MissingDependency: PyCUDA is not installed.
         RuntimeFailure: it cannot be used.
     """
-    return (first_gpu().name,)
+    first_gpu()
+    return ("cuda",)
 
 
 _STREAMS = 2  # one batch is copied while another computes

@@ -18,7 +18,7 @@ __all__ = ["tune"]
 
 _CALL = 8  # crops: people in a frame
 _FINALISTS = 2  # pairs of engine and variant whose options are varied
-_BATCHES = (1, 4, 16)
+_BATCHES = (1, 8)  # no more: each setting is a process, and all are there at once
 
 Tell = Callable[[str], None]
 Tick = Callable[[int, int], None]

@@ -10,13 +10,14 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeattr.bundle import Bundle
-from edgeattr.errors import OutputError
+from edgeattr.errors import OutputError, UsageError
 from edgeattr.files import write_atomically
 from edgeattr.hub import home
 from edgeattr_runtimes.device import device_name
@@ -25,7 +26,9 @@ from edgeattr_runtimes.protocol import EngineOptions
 __all__ = ["Tuned", "read_tuning", "tuning_path", "write_tuning"]
 
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
-_ENGINES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch")  # distributions
+_DISTRIBUTIONS = (
+    "edgeattr", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +50,20 @@ def read_tuning(bundle: Bundle) -> tuple[Tuned, ...]:
             Tuned(**{**entry, "options": EngineOptions(**entry["options"])})
             for entry in found["settings"]
         ]
+        if not all(map(_is_sound, entries)):
+            return ()
         if found["facts"] != _facts(bundle):
             return ()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
         return ()
     return tuple(entry for entry in entries if entry.variant in bundle.variants)
+
+
+def _is_sound(entry: Tuned) -> bool:
+    """Whether the values of a file that anyone may have written are of their types."""
+    words = isinstance(entry.engine, str) and isinstance(entry.variant, str)
+    device = entry.options.device is None or isinstance(entry.options.device, str)
+    return words and device and isinstance(entry.crops_per_second, int | float)
 
 
 def write_tuning(bundle: Bundle, settings: Sequence[Tuned]) -> Path:
@@ -78,19 +90,20 @@ def write_tuning(bundle: Bundle, settings: Sequence[Tuned]) -> Path:
 def tuning_path(bundle: Bundle) -> Path:
     """Where the measurements of a bundle on this device belong."""
     key = hashlib.sha256(json.dumps(_facts(bundle), sort_keys=True).encode()).hexdigest()
-    return home() / "tuning" / f"{bundle.name}-{key[:_DIGITS]}.json"
+    name = re.sub(r"[^\w.-]", "_", bundle.name)
+    return home() / "tuning" / f"{name}-{key[:_DIGITS]}.json"
 
 
 def _facts(bundle: Bundle) -> Mapping[str, Any]:
     """All that the measurements depend on."""
     versions = {}
-    for name in _ENGINES:
+    for name in _DISTRIBUTIONS:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
         "device": device_name(),
-        "engines": versions,
+        "versions": versions,
         "variants": {name: variant.sha256 for name, variant in bundle.variants.items()},
     }

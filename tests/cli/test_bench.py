@@ -60,6 +60,12 @@ def test_json_alone_goes_to_standard_output(small_bundle: Bundle) -> None:
     [
         (("--against", "speed"), 2, "there are raw and benchmark_app"),
         (("--tune", "--batch", "3"), 2, "--tune tries the settings itself"),
+        (
+            ("--runtime", "onnxruntime", "--against", "benchmark_app"),
+            2,
+            "--runtime openvino",
+        ),
+        (("--runtime", "openvino", "--precision", "int8"), 1, "no int8 variant for openvino"),
         (("--plot", "x.gif"), 2, "must end with .png, .svg, .pdf"),
         (("--runtime", "tflite"), 2, "no runtime 'tflite'"),
         (("--runtime", "onnxruntime", "--precision", "fp16"), 1, "no fp16 variant"),
@@ -83,6 +89,6 @@ def test_beside_openvinos_own_tool(small_bundle: Bundle) -> None:
     said = _bench(
         small_bundle.path, "--runtime", "openvino", "--precision", "fp32", "--batch", "8",
         "--seconds", "1", "--against", "benchmark_app",
-    ).stdout  # fmt: skip
+    ).stderr  # fmt: skip
     ratio = float(said.splitlines()[-1].rpartition(":")[2])
     assert 0.3 < ratio < 3

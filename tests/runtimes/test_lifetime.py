@@ -248,3 +248,45 @@ def test_memory_stays_flat(small_bundle: Bundle, engine: str, calls: int) -> Non
         for call in range(500, calls):
             runtime.infer(crops[call % len(crops)])
         assert _resident() < before + 4096
+
+
+def test_a_close_that_is_interrupted_can_be_called_again(small_bundle: Bundle) -> None:
+    """And a handler of a signal may close what the program beneath it is using."""
+    done = _run(_CLOSED_BY_A_SIGNAL, "onnxruntime", small_bundle)
+    assert done.returncode == 0, done.stderr
+
+
+_CLOSED_BY_A_SIGNAL = (
+    _START
+    + """
+bundle = Bundle.read(Path(sys.argv[2]))
+runtime = open_runtime(bundle, engine, "fp32")
+crops = np.resize(bundle.golden.crops, (20_000, *bundle.golden.crops.shape[1:]))
+signal.signal(signal.SIGTERM, lambda *_: runtime.close())
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+start = time.perf_counter()
+try:
+    runtime.infer(crops)
+    raise SystemExit("it was not closed")
+except RuntimeFailure as error:
+    assert "closed" in str(error)
+assert time.perf_counter() - start < 8
+runtime.close()
+"""
+)
+
+
+@pytest.mark.slow
+def test_openvino_loads_every_time(small_bundle: Bundle) -> None:
+    """Two threads that first ask OpenVINO for a type's name at once can wait for ever."""
+    if "openvino" not in available():
+        pytest.skip(remedy("openvino"))
+    for _ in range(25):
+        done = _run(
+            _START + "bundle = Bundle.read(Path(sys.argv[2]))\n"
+            "with open_runtime(bundle, engine, 'fp32', EngineOptions(streams=3)) as runtime:\n"
+            "    assert right(runtime)\n",
+            "openvino",
+            small_bundle,
+        )
+        assert done.returncode == 0, done.stderr

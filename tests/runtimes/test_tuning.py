@@ -73,7 +73,17 @@ def test_it_counts_only_for_the_same_bundle_and_engines(
     variant = dataclasses.replace(bundle.variants["onnx-int8"], sha256="0" * 64)
     assert read_tuning(bundle.with_variant(variant)) == ()
     content = json.loads(path.read_text())
-    for damaged in ("{", "[]", json.dumps({**content, "settings": [{"engine": "x"}]})):
+    (first, *others) = content["settings"]
+    for damaged in (
+        "{", "[]", json.dumps({**content, "settings": [{"engine": "x"}]}),
+        *(
+            json.dumps({**content, "settings": [{**first, **change}, *others]})
+            for change in (
+                {"options": {"streams": 0}}, {"options": {"device": 5}}, {"variant": []},
+                {"crops_per_second": "x"},
+            )
+        ),
+    ):  # fmt: skip
         path.write_text(damaged)
         assert read_tuning(bundle) == ()
     write_tuning(bundle, _MEASURED)

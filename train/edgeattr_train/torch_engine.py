@@ -41,6 +41,7 @@ class TorchEngine(Engine):
         variant: its ``onnx-fp32``: the network is built anew by the bundle's recipe and takes its
             weights from there.
         options: ``device`` is ``cpu`` or ``cuda``; the GPU where absent and there is one.
+            ``threads`` are set for the whole process: PyTorch knows no other.
         network: what to run instead of the variant's.
 
     Raises:
@@ -59,7 +60,8 @@ class TorchEngine(Engine):
         _check_process()
         self._device = _device(options.device)
         self._threads = options.threads or available_cores()
-        torch.set_num_threads(self._threads)  # of the process: PyTorch knows no other
+        if options.threads:
+            torch.set_num_threads(self._threads)
         network = (network or _network(bundle)).eval().to(self._device)
         if options.attention and not network.branches:
             raise UsageError(f"{bundle.name} has no attention masks")
