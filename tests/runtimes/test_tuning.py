@@ -129,7 +129,10 @@ def test_settings_are_timed_in_turns(small_bundle: Bundle) -> None:
         assert timing.about.engine == "onnxruntime"
 
 
-def test_a_setting_that_answers_wrongly_is_not_timed(small_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_setting_that_answers_wrongly_is_not_timed(
+    small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_module, "available", lambda: ("onnxruntime",))
     golden = dataclasses.replace(small_bundle.golden, logits=small_bundle.golden.logits + 1)
     wrong = dataclasses.replace(small_bundle, golden=golden).write(tmp_path / "w.edgeattr", {})
     assert wrong.path
