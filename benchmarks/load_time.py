@@ -13,8 +13,8 @@ import time
 
 from edgeattr.bundle import Bundle
 from edgeattr.hub import resolve_bundle
-from edgeattr_runtimes import available, choose
-from edgeattr_runtimes.choose import REFERENCE
+from edgeattr_runtimes import choose
+from edgeattr_runtimes.choose import automatic
 from edgeattr_runtimes.device import device_name
 
 _PROGRAM = """
@@ -39,9 +39,7 @@ def main() -> None:
     print(device_name())
     print("| engine | variant | imports, load, first answer | the whole process |")
     print("|---|---|---|---|")
-    for engine in available():
-        if engine == REFERENCE:
-            continue
+    for engine in automatic():
         inside, whole = [], []
         for _ in range(options.runs):
             start = time.perf_counter()

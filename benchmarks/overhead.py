@@ -20,8 +20,8 @@ import edgeattr
 from edgeattr.bundle import Bundle
 from edgeattr.crops import Image, stack_crops
 from edgeattr.hub import resolve_bundle
-from edgeattr_runtimes import available, open_variant
-from edgeattr_runtimes.choose import FAMILIES, REFERENCE
+from edgeattr_runtimes import open_variant
+from edgeattr_runtimes.choose import FAMILIES, automatic
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.raw import raw_call
 from edgeattr_runtimes.timing import median_interval
@@ -45,14 +45,9 @@ def main() -> None:
     print(f"{device_name()}; {options.batch} crops a call")
     print("| engine | variant | raw crops/s | at size | real crops | one crop, raw ms | added ms |")
     print("|---|---|---|---|---|---|---|")
-    for engine in available():
+    for engine in automatic():
         for name, variant in bundle.variants.items():
-            wanted = FAMILIES[engine][0], "onnx"
-            if (
-                engine != REFERENCE
-                and variant.engine in wanted
-                and variant.engine in FAMILIES[engine]
-            ):
+            if variant.engine in FAMILIES[engine]:
                 print(_row(bundle, engine, name, real, options.rounds), flush=True)
 
 

@@ -46,10 +46,14 @@ def main() -> None:
     print(f"{device_name()}, {kind} INT8 dot products; OpenVINO {openvino.__version__}")
     print("| precision | peak, GFLOP/s | crops/s | GFLOPs a crop | share of the peak |")
     print("|---|---|---|---|---|")
-    for precision in ("fp32", "int8"):
-        variant = bundle.variants.get(f"openvino-{precision}", bundle.variant(f"onnx-{precision}"))
+    variants = {
+        precision: bundle.variants.get(f"openvino-{precision}")
+        or bundle.variant(f"onnx-{precision}")
+        for precision in ("fp32", "int8")
+    }
+    crops = np.resize(bundle.golden.crops, (_CROPS, *bundle.golden.crops.shape[1:]))
+    for precision, variant in variants.items():
         peak = _Peak(precision == "int8")
-        crops = np.resize(bundle.golden.crops, (_CROPS, *bundle.golden.crops.shape[1:]))
         with open_variant(bundle, variant, "openvino") as runtime:
             found: dict[str, list[float]] = {"peak": [], "model": []}
             for _ in range(_ROUNDS):
@@ -58,8 +62,7 @@ def main() -> None:
         most, speed = (float(np.median(found[key])) for key in ("peak", "model"))
         share = speed * flops / 1e9 / most
         print(f"| {precision} | {most:.0f} | {speed:.0f} | {flops / 1e9:.2f} | {share:.0%} |")
-    for precision in ("fp32", "int8"):
-        variant = bundle.variants.get(f"openvino-{precision}", bundle.variant(f"onnx-{precision}"))
+    for variant in variants.values():
         print(f"\n{variant.name}, one crop, time by kind of layer:")
         for name, part in _where(bundle.read_file(variant), bundle.golden.crops[:1]):
             print(f"  {part:6.1%}  {name}")

@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 import edgeattr
-from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.device import device_name, memory_of_process
 
 _LIMIT = 0.02  # of what was resident after the warm-up
 _WARM_UP = 0.1  # of the whole
@@ -45,12 +44,13 @@ def main() -> None:
             count = int(rng.integers(0, 17))
             model.predict([pool[int(index)] for index in rng.integers(0, len(pool), count)])
             done += count
+            now = memory_of_process("VmRSS")
             if share < _WARM_UP:
-                before = _resident()
-            worst = max(worst, _resident())
+                before = now
+            worst = max(worst, now)
             if (spent := time.monotonic() - start) - shown >= 60:
                 shown = spent
-                print(f"{spent:6.0f} s {done:9} crops {_resident() / 1024:8.1f} MiB", flush=True)
+                print(f"{spent:6.0f} s {done:9} crops {now / 1024:8.1f} MiB", flush=True)
     growth = worst / before - 1
     print(f"{done} crops, {before / 1024:.1f} MiB after the warm-up, at most {growth:+.2%} since")
     sys.exit(growth > _LIMIT)
@@ -59,12 +59,6 @@ def main() -> None:
 def _share(start: float, done: int, options: argparse.Namespace) -> float:
     """How much of the whole is done."""
     return max(done / options.crops, (time.monotonic() - start) / (60 * options.minutes))
-
-
-def _resident() -> int:
-    """KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
 
 if __name__ == "__main__":

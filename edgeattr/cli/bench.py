@@ -129,12 +129,12 @@ def _settings(
     Raises:
         UsageError, RuntimeFailure, BundleError: something that was asked for is not there.
     """
-    from edgeattr_runtimes import EngineOptions, available, choose
+    from edgeattr_runtimes import EngineOptions, choose
     from edgeattr_runtimes.bench import Setting
-    from edgeattr_runtimes.choose import REFERENCE
+    from edgeattr_runtimes.choose import automatic
 
     problem, variants = None, []
-    for engine in runtimes or [name for name in available() if name != REFERENCE]:
+    for engine in runtimes or automatic():
         for precision in precisions or ("fp32", "fp16", "int8"):
             try:
                 variants.append(choose(bundle, engine, precision))

@@ -85,14 +85,12 @@ def _engines() -> None:
 
 def _what_runs(bundle: Bundle) -> None:
     """Load the model on every engine that could take it, and say which one is taken and why."""
-    from edgeattr_runtimes import available, decide
-    from edgeattr_runtimes.choose import FAMILIES, REFERENCE
+    from edgeattr_runtimes import decide
+    from edgeattr_runtimes.choose import FAMILIES, automatic
 
     choice = decide(bundle)
     typer.echo(f"  chosen   {choice.variant.name} on {choice.engine}: {choice.why}")
-    for engine in available():
-        if engine == REFERENCE:
-            continue
+    for engine in automatic():
         if not any(variant.engine in FAMILIES[engine] for variant in bundle.variants.values()):
             typer.echo(f"  missing  {engine}: no variant for it; edgeattr convert --to {engine}")
             continue

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from edgeattr.bundle import Bundle
 from edgeattr.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.choose import check_golden, open_variant
+from edgeattr_runtimes.device import memory_of_process
 from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
 from edgeattr_runtimes.raw import raw_call
 from edgeattr_runtimes.timing import median_interval
@@ -189,9 +190,8 @@ def _take_turns(pipe: Connection, bundle: Bundle, setting: Setting) -> None:
 def _most_memory() -> float:
     """What this process ever had resident, MiB."""
     try:  # what getrusage says is at least what the process that started this one had
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-    except (OSError, StopIteration):
+        return memory_of_process("VmHWM") / 1024
+    except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

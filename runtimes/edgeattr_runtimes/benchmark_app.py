@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.openvino_engine import read_network
-from edgeattr_runtimes.protocol import RuntimeInfo
+from edgeattr_runtimes.protocol import RuntimeInfo, batch_size
 
 __all__ = ["benchmark_app"]
 
@@ -44,7 +44,7 @@ def benchmark_app(
     import openvino
 
     streams = 1 if count == 1 else about.streams
-    size = min(about.batch, -(-count // streams))
+    size = batch_size(count, about.batch, streams)
     shape = [size, bundle.input.height, bundle.input.width, 3]
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "model.xml"

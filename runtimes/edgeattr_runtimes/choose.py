@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ __all__ = [
     "FAMILIES",
     "REFERENCE",
     "Choice",
+    "automatic",
     "available",
     "check_golden",
     "choose",
@@ -83,6 +85,11 @@ def available() -> tuple[str, ...]:
     )
 
 
+def automatic() -> tuple[str, ...]:
+    """The engines of :func:`available` that may be taken without being named."""
+    return tuple(name for name in available() if name != REFERENCE)
+
+
 def choose(
     bundle: Bundle, runtime: str = "auto", precision: str = "auto", *, attention: bool = False
 ) -> tuple[str, Variant]:
@@ -104,21 +111,12 @@ def choose(
         RuntimeFailure: the engine cannot run here.
         BundleError: the bundle has no such variant.
     """
-    if runtime != "auto" and runtime not in ENGINES:
-        raise UsageError(
-            f"no runtime {runtime!r} in this version; there are: auto, {', '.join(ENGINES)}"
-        )
-    if precision != "auto" and precision not in _PRECISIONS:
-        raise UsageError(f"no precision {precision!r}; there are: auto, {', '.join(_PRECISIONS)}")
-    installed = available()
-    if runtime != "auto" and runtime not in installed:
-        raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {remedy(runtime)}")
+    _check_known(runtime, precision)
     wanted = list(_PRECISIONS) if precision == "auto" else [precision]
     if runtime == REFERENCE:
         wanted = [level for level in wanted if level == "fp32"]
     if runtime == "auto":
-        able = [name for name in installed if not attention or name not in _NO_ATTENTION]
-        able = [name for name in able if name != REFERENCE]
+        able = [name for name in automatic() if not attention or name not in _NO_ATTENTION]
         pairs = [(engine, FAMILIES[engine][0]) for engine in able]
     else:
         pairs = [(runtime, family) for family in FAMILIES[runtime]]
@@ -129,13 +127,24 @@ def choose(
         if (name := f"{family}-{level}") in bundle.variants
     ]
     if not found:
-        engines = ", ".join(installed) if runtime == "auto" else runtime
+        engines = ", ".join(available()) if runtime == "auto" else runtime
         raise BundleError(
             f"{bundle.path or bundle.name} has no {precision} variant for {engines}; it "
             f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
         )
     device = device_name()
     return min(found, key=lambda pair: _rank(pair[0], pair[1], device))
+
+
+def _check_known(runtime: str, precision: str) -> None:
+    if runtime != "auto" and runtime not in ENGINES:
+        raise UsageError(
+            f"no runtime {runtime!r} in this version; there are: auto, {', '.join(ENGINES)}"
+        )
+    if precision != "auto" and precision not in _PRECISIONS:
+        raise UsageError(f"no precision {precision!r}; there are: auto, {', '.join(_PRECISIONS)}")
+    if runtime != "auto" and runtime not in available():
+        raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {remedy(runtime)}")
 
 
 def remedy(engine: str) -> str:
@@ -148,9 +157,12 @@ def remedy(engine: str) -> str:
 
 def devices_of(engine: str) -> tuple[str, ...]:
     """What can be asked of an engine as ``device`` here, once it is installed."""
-    module, _, _ = ENGINES[engine].partition(":")
-    found: tuple[str, ...] = importlib.import_module(module).devices()
+    found: tuple[str, ...] = _module(engine).devices()
     return found
+
+
+def _module(engine: str) -> Any:
+    return importlib.import_module(ENGINES[engine].partition(":")[0])
 
 
 def _missing(engine: str) -> list[str]:
@@ -255,8 +267,8 @@ def open_variant(
     bundle: Bundle, variant: Variant, engine: str, options: EngineOptions = _DEFAULTS
 ) -> Runtime:
     """Open one variant on one engine, as it is: :func:`open_runtime` without the comparison."""
-    module, _, name = ENGINES[engine].partition(":")
-    opened: Runtime = getattr(importlib.import_module(module), name)(bundle, variant, options)
+    build = getattr(_module(engine), ENGINES[engine].partition(":")[2])
+    opened: Runtime = build(bundle, variant, options)
     return opened
 
 
@@ -269,8 +281,7 @@ def open_checkpoint(path: Path, options: EngineOptions = _DEFAULTS) -> tuple[Bun
     """
     if missing := _missing(REFERENCE):
         raise MissingDependency(missing[0], extra="train", purpose="run a checkpoint")
-    module, _, _ = ENGINES[REFERENCE].partition(":")
-    opened: tuple[Bundle, Runtime] = importlib.import_module(module).open_checkpoint(path, options)
+    opened: tuple[Bundle, Runtime] = _module(REFERENCE).open_checkpoint(path, options)
     return opened
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["available_cores", "device_name", "has_int8_instructions"]
+__all__ = ["available_cores", "device_name", "has_int8_instructions", "memory_of_process"]
 
 _INT8_FLAGS = ("vnni", "asimddp", "i8mm")  # in /proc/cpuinfo: x86; Arm's dot product and matrices
 
@@ -26,6 +26,16 @@ def has_int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo"), *, unknown: boo
     except OSError:
         return unknown
     return any(flag in text for flag in _INT8_FLAGS)
+
+
+def memory_of_process(entry: str) -> int:
+    """KiB that Linux tells of this process: ``VmRSS`` is resident now, ``VmHWM`` was at most.
+
+    Raises:
+        OSError: this is not Linux.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(entry)).split()[1])
 
 
 @functools.lru_cache(maxsize=1)

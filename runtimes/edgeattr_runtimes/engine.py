@@ -16,7 +16,14 @@ import numpy.typing as npt
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.closing import Closing
 from edgeattr.errors import RuntimeFailure
-from edgeattr_runtimes.protocol import Fill, Outputs, check_crops, joined_outputs
+from edgeattr_runtimes.protocol import (
+    Fill,
+    Outputs,
+    RuntimeInfo,
+    batch_size,
+    check_crops,
+    joined_outputs,
+)
 
 __all__ = ["Engine", "InferRequest"]
 
@@ -60,6 +67,7 @@ class Engine(Closing):
         requests: what batches run in, as many at once as there are.
         alone: a request that has all threads for itself, for calls of one batch while nothing
             else runs; one of ``requests`` where absent.
+        engine, version, device, threads: see :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
     """
 
     def __init__(
@@ -68,12 +76,25 @@ class Engine(Closing):
         variant: Variant,
         requests: Sequence[InferRequest],
         alone: InferRequest | None = None,
+        *,
+        engine: str,
+        version: str,
+        device: str,
+        threads: int,
     ) -> None:
         self._size = bundle.input.height, bundle.input.width
         self._attributes = len(bundle.schema)
-        self._precision = variant.precision
         self._streams = len(requests)
         self._batch = len(requests[0].buffer)
+        self._about = RuntimeInfo(
+            engine=engine,
+            version=version,
+            device=device,
+            precision=variant.precision,
+            threads=threads,
+            streams=self._streams,
+            batch=self._batch,
+        )
         self._requests = list(requests)
         self._idle: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()
         for request in requests:
@@ -107,6 +128,10 @@ class Engine(Closing):
             return request.run(part)
 
         return self._infer(count, work)
+
+    def describe(self) -> RuntimeInfo:
+        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
+        return self._about
 
     def close(self) -> None:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.close`."""
@@ -148,7 +173,7 @@ class Engine(Closing):
         """Where batches start and stop: no larger than they may be, and work for every stream."""
         if count <= 1:
             return [(0, 1)] * count
-        size = min(self._batch, -(-count // self._streams))
+        size = batch_size(count, self._batch, self._streams)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _at_once(self, work: _Work, spans: list[tuple[int, int]]) -> list[Arrays]:

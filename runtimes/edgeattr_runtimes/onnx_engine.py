@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
+from edgeattr.errors import MissingDependency, RuntimeFailure
 from edgeattr_runtimes.device import available_cores, has_int8_instructions
 from edgeattr_runtimes.engine import Arrays, Engine
-from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, output_names
+from edgeattr_runtimes.protocol import EngineOptions, checked_device, output_names
 from edgeattr_runtimes.tensorrt_installed import gpu_present
 
 if TYPE_CHECKING:
@@ -108,33 +108,30 @@ class OnnxEngine(Engine):
     """
 
     def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
-        self._device = _device(options.device)
-        self._threads = options.threads or available_cores()
-        on_cpu = self._device == "cpu"
-        streams = options.streams or (self._threads if on_cpu else 2)
+        device = _device(options.device)
+        in_all = options.threads or available_cores()
+        on_cpu = device == "cpu"
+        streams = options.streams or (in_all if on_cpu else 2)
         batch = options.batch or (_CPU_BATCH if on_cpu else _GPU_BATCH)
         content = bundle.read_file(variant)
-        threads = max(1, self._threads - streams + 1)  # of a run, and the other runs' own
-        session = open_session(content, threads, self._device)
+        threads = max(1, in_all - streams + 1)  # of a run, and the other runs' own
+        session = open_session(content, threads, device)
         found = (output.name for output in session.get_outputs())
         names = output_names(found, bundle, options.attention)
         shape = batch, bundle.input.height, bundle.input.width, 3
         requests = [_Request(session, names, shape) for _ in range(streams)]
         alone = None
-        if on_cpu and threads < self._threads:
-            alone = _Request(open_session(content, self._threads), names, (1, *shape[1:]))
-        super().__init__(bundle, variant, requests, alone)
-
-    def describe(self) -> RuntimeInfo:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
-        return RuntimeInfo(
+        if on_cpu and threads < in_all:
+            alone = _Request(open_session(content, in_all), names, (1, *shape[1:]))
+        super().__init__(
+            bundle,
+            variant,
+            requests,
+            alone,
             engine="onnxruntime",
             version=str(_onnxruntime().__version__),
-            device=self._device.upper(),
-            precision=self._precision,
-            threads=self._threads,
-            streams=self._streams,
-            batch=self._batch,
+            device=device.upper(),
+            threads=in_all,
         )
 
 
@@ -162,12 +159,8 @@ def _device(wanted: str | None) -> str:
     here = devices()
     if wanted is None:
         return here[0]
-    if wanted not in here:
-        raise UsageError(
-            f"onnxruntime has no device {wanted!r} here; there are: {', '.join(here)}"
-            + (". NVIDIA GPUs want the package onnxruntime-gpu" if wanted in _NVIDIA else "")
-        )
-    return wanted
+    hint = ". NVIDIA GPUs want the package onnxruntime-gpu" if wanted in _NVIDIA else ""
+    return checked_device("onnxruntime", wanted, here, hint)
 
 
 def _onnxruntime() -> Any:

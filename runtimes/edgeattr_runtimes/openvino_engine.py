@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import MissingDependency, RuntimeFailure, UsageError
+from edgeattr.errors import MissingDependency, RuntimeFailure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
-from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, output_names
+from edgeattr_runtimes.protocol import EngineOptions, checked_device, output_names
 
 __all__ = ["IR_MEMBERS", "OpenvinoEngine", "compile_network", "devices", "read_network"]
 
@@ -121,36 +121,33 @@ class OpenvinoEngine(Engine):
     """
 
     def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
-        self._device = _device(options.device)
-        self._threads = options.threads or available_cores()
-        on_cpu = self._device == "cpu"
-        streams = options.streams or (self._threads if on_cpu else 2)
+        device = _device(options.device)
+        threads = options.threads or available_cores()
+        on_cpu = device == "cpu"
+        streams = options.streams or (threads if on_cpu else 2)
         batch = options.batch or (_CPU_BATCH if on_cpu else _DEVICE_BATCH)
         model = read_network(bundle.read_file(variant), attention=options.attention)
         found = (name for output in model.outputs for name in output.get_names())
         names = output_names(found, bundle, options.attention)
         shape = batch, bundle.input.height, bundle.input.width, 3
-        networks = _Networks(model, self._threads, streams, self._device)
+        networks = _Networks(model, threads, streams, device)
         for size in {1, batch}:  # now, and not when a second person comes into the picture
             networks.of(size)
         requests = [_Request(networks, names, shape) for _ in range(streams)]
         alone = None
         if on_cpu and streams > 1:
-            whole = _Networks(model, self._threads, 1, self._device)
+            whole = _Networks(model, threads, 1, device)
             whole.of(1)
             alone = _Request(whole, names, (1, *shape[1:]))
-        super().__init__(bundle, variant, requests, alone)
-
-    def describe(self) -> RuntimeInfo:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
-        return RuntimeInfo(
+        super().__init__(
+            bundle,
+            variant,
+            requests,
+            alone,
             engine="openvino",
             version=str(_openvino().__version__).split("-")[0],
-            device=self._device.upper(),
-            precision=self._precision,
-            threads=self._threads,
-            streams=self._streams,
-            batch=self._batch,
+            device=device.upper(),
+            threads=threads,
         )
 
 
@@ -211,13 +208,8 @@ def _device(wanted: str | None) -> str:
     """The device that is meant, checked."""
     if wanted in (None, "cpu"):
         return "cpu"
-    here = devices()
-    if wanted not in here:
-        raise UsageError(
-            f"openvino has no device {wanted!r} here; there are: {', '.join(here)}. Intel's GPUs "
-            "and NPUs want their drivers"
-        )
-    return wanted
+    hint = ". Intel's GPUs and NPUs want their drivers"
+    return checked_device("openvino", wanted, devices(), hint)
 
 
 def _openvino() -> Any:

@@ -19,7 +19,9 @@ __all__ = [
     "Outputs",
     "Runtime",
     "RuntimeInfo",
+    "batch_size",
     "check_crops",
+    "checked_device",
     "joined_outputs",
     "output_names",
 ]
@@ -131,6 +133,30 @@ def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
         raise InputError(f"crops are {got}; expected a NumPy array of uint8, 0..255, BGR")
     if crops.ndim != 4 or crops.shape[1:] != (height, width, 3):
         raise InputError(f"crops have shape {crops.shape}; expected [N, {height}, {width}, 3]")
+
+
+def batch_size(count: int, batch: int, streams: int) -> int:
+    """Crops a run of a call of ``count``: no more than ``batch``, and work for every stream."""
+    return min(batch, -(-count // streams))
+
+
+def checked_device(engine: str, wanted: str, here: Sequence[str], hint: str = "") -> str:
+    """The device that is asked for.
+
+    Args:
+        engine: its name, for the error.
+        wanted: :attr:`EngineOptions.device`.
+        here: what there is.
+        hint: a sentence for the error.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    if wanted not in here:
+        raise UsageError(
+            f"{engine} has no device {wanted!r} here; there are: {', '.join(here)}{hint}"
+        )
+    return wanted
 
 
 def output_names(found: Iterable[str], bundle: Bundle, attention: bool) -> list[str]:

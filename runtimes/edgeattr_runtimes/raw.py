@@ -13,7 +13,7 @@ from edgeattr.bundle import Bundle, Variant
 from edgeattr.errors import UsageError
 from edgeattr_runtimes.onnx_engine import open_session
 from edgeattr_runtimes.openvino_engine import compile_network, read_network
-from edgeattr_runtimes.protocol import RuntimeInfo
+from edgeattr_runtimes.protocol import RuntimeInfo, batch_size
 
 __all__ = ["raw_call"]
 
@@ -37,7 +37,7 @@ def raw_call(
     Raises:
         UsageError: an engine that has no such call here.
     """
-    size = min(about.batch, -(-len(crops) // about.streams))
+    size = batch_size(len(crops), about.batch, about.streams)
     batches = [crops[start : start + size] for start in range(0, len(crops), size)]
     content = bundle.read_file(variant)
     if about.engine == "onnxruntime" and about.device == "CPU":

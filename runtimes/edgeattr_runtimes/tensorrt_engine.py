@@ -9,13 +9,16 @@ from edgeattr.bundle import Bundle, Variant
 from edgeattr.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.cuda_memory import first_gpu
 from edgeattr_runtimes.engine import Engine
-from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
+from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tensorrt_build import engine_from_variant
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_plan import INPUT, OUTPUT, BuildOptions, shares_profiles
 from edgeattr_runtimes.tensorrt_request import CONTEXTS, TensorrtRequest
 
 __all__ = ["TensorrtEngine", "devices"]
+
+_STREAMS = 2  # one batch is copied while another computes
+_DEVICES = (None, "cuda", "gpu")
 
 
 def devices() -> tuple[str, ...]:
@@ -27,10 +30,6 @@ def devices() -> tuple[str, ...]:
     """
     first_gpu()
     return ("cuda",)
-
-
-_STREAMS = 2  # one batch is copied while another computes
-_DEVICES = (None, "cuda", "gpu")
 
 
 class TensorrtEngine(Engine):
@@ -58,35 +57,29 @@ class TensorrtEngine(Engine):
                 f"tensorrt has no device {options.device!r}; there are: {', '.join(_DEVICES[1:])}. "
                 "For others use --runtime onnxruntime or openvino"
             )
-        self._trt = import_installed("tensorrt")
-        self._gpu = first_gpu()
+        trt = import_installed("tensorrt")
+        gpu = first_gpu()
         streams = options.streams or _STREAMS
-        build = _build_options(self._trt, streams, options.batch or BuildOptions.max_batch)
+        build = _build_options(trt, streams, options.batch or BuildOptions.max_batch)
         shape = (build.max_batch, bundle.input.height, bundle.input.width, 3)
-        with self._gpu.active(), contextlib.ExitStack() as made:
-            engine = engine_from_variant(bundle, variant, self._gpu, build)
-            _check_tensors(self._trt, engine, len(bundle.schema))
+        with gpu.active(), contextlib.ExitStack() as made:
+            engine = engine_from_variant(bundle, variant, gpu, build)
+            _check_tensors(trt, engine, len(bundle.schema))
             requests = []
             for number in range(streams):
-                request = TensorrtRequest(
-                    self._trt, self._gpu, engine, number, shape, len(bundle.schema)
-                )
+                request = TensorrtRequest(trt, gpu, engine, number, shape, len(bundle.schema))
                 made.callback(request.close)
                 requests.append(request)
-            super().__init__(bundle, variant, requests)
+            super().__init__(
+                bundle,
+                variant,
+                requests,
+                engine="tensorrt",
+                version=str(trt.__version__),
+                device=gpu.name,
+                threads=1,
+            )
             made.pop_all()
-
-    def describe(self) -> RuntimeInfo:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
-        return RuntimeInfo(
-            engine="tensorrt",
-            version=str(self._trt.__version__),
-            device=self._gpu.name,
-            precision=self._precision,
-            threads=1,
-            streams=self._streams,
-            batch=self._batch,
-        )
 
 
 def _build_options(trt: Any, streams: int, batch: int) -> BuildOptions:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgeattr.bundle import Bundle
 from edgeattr.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.bench import Setting, Timing, measure
-from edgeattr_runtimes.choose import FAMILIES, REFERENCE, available
+from edgeattr_runtimes.choose import FAMILIES, automatic
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tuning import Tuned, write_tuning
@@ -64,8 +64,7 @@ def _candidates(bundle: Bundle) -> list[Setting]:
     """Each engine with its own variants, or with the float32 model."""
     return [
         Setting(engine=engine, variant=name, batch=_CALL)
-        for engine in available()
-        if engine != REFERENCE
+        for engine in automatic()
         for name, variant in bundle.variants.items()
         if variant.engine == FAMILIES[engine][0]
         or (variant.engine in FAMILIES[engine] and variant.precision == "fp32")

@@ -15,6 +15,7 @@ import pytest
 from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, RuntimeFailure
 from edgeattr_runtimes import EngineOptions, Runtime, available, open_runtime, remedy
+from edgeattr_runtimes.device import memory_of_process
 
 _ENGINES = ("onnxruntime", "openvino", "torch")
 _TORCH_IS_SLOW = pytest.mark.parametrize(
@@ -229,12 +230,6 @@ def test_closing_waits_for_calls(small_bundle: Bundle, engine: str) -> None:
     assert not any(wrong)
 
 
-def _resident() -> int:
-    """KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.parametrize("calls", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"], indirect=True)
@@ -244,10 +239,10 @@ def test_memory_stays_flat(small_bundle: Bundle, engine: str, calls: int) -> Non
         crops = [_crops(small_bundle, count) for count in sizes]
         for call in range(500):  # until every size has been seen and pools are full
             runtime.infer(crops[call % len(crops)])
-        before = _resident()
+        before = memory_of_process("VmRSS")
         for call in range(500, calls):
             runtime.infer(crops[call % len(crops)])
-        assert _resident() < before + 4096
+        assert memory_of_process("VmRSS") < before + 4096
 
 
 def test_a_close_that_is_interrupted_can_be_called_again(small_bundle: Bundle) -> None:

@@ -132,7 +132,7 @@ def test_settings_are_timed_in_turns(small_bundle: Bundle) -> None:
 def test_a_setting_that_answers_wrongly_is_not_timed(
     small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune_module, "available", lambda: ("onnxruntime",))
+    monkeypatch.setattr(tune_module, "automatic", lambda: ("onnxruntime",))
     golden = dataclasses.replace(small_bundle.golden, logits=small_bundle.golden.logits + 1)
     wrong = dataclasses.replace(small_bundle, golden=golden).write(tmp_path / "w.edgeattr", {})
     assert wrong.path
@@ -153,7 +153,7 @@ def test_a_setting_that_answers_wrongly_is_not_timed(
 def test_tuning_is_kept(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     assert small_bundle.path
     monkeypatch.setattr(tune_module, "_BATCHES", (2,))
-    monkeypatch.setattr(tune_module, "available", lambda: ("onnxruntime",))
+    monkeypatch.setattr(tune_module, "automatic", lambda: ("onnxruntime",))
     found = tune(small_bundle.path, seconds=0.1)
     variations = {(timing.about.streams, timing.about.batch) for timing in found}
     assert len(variations) == len(found) >= 2

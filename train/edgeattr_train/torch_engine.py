@@ -14,7 +14,7 @@ from edgeattr.bundle import Bundle, Golden, Variant
 from edgeattr.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
-from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
+from edgeattr_runtimes.protocol import EngineOptions, checked_device
 from edgeattr_train.checkpoint import load_checkpoint
 from edgeattr_train.description import describe
 from edgeattr_train.folded import set_batch_norms_from_data
@@ -58,31 +58,26 @@ class TorchEngine(Engine):
         network: AttributeNet | None = None,
     ) -> None:
         _check_process()
-        self._device = _device(options.device)
-        self._threads = options.threads or available_cores()
+        here = devices()
+        device = checked_device("torch", options.device or here[0], here)
         if options.threads:
-            torch.set_num_threads(self._threads)
-        network = (network or _network(bundle)).eval().to(self._device)
+            torch.set_num_threads(options.threads)
+        network = (network or _network(bundle)).eval().to(device)
         if options.attention and not network.branches:
             raise UsageError(f"{bundle.name} has no attention masks")
-        batch = options.batch or (_CPU_BATCH if self._device == "cpu" else _GPU_BATCH)
+        batch = options.batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
         shape = batch, bundle.input.height, bundle.input.width, 3
         requests = [
-            _Request(network, self._device, options.attention, shape)
-            for _ in range(options.streams or 1)
+            _Request(network, device, options.attention, shape) for _ in range(options.streams or 1)
         ]
-        super().__init__(bundle, variant, requests)
-
-    def describe(self) -> RuntimeInfo:
-        """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
-        return RuntimeInfo(
+        super().__init__(
+            bundle,
+            variant,
+            requests,
             engine="torch",
             version=str(torch.__version__),
-            device=self._device.upper(),
-            precision=self._precision,
-            threads=self._threads,
-            streams=self._streams,
-            batch=self._batch,
+            device=device.upper(),
+            threads=options.threads or available_cores(),
         )
 
 
@@ -150,13 +145,3 @@ def _check_process() -> None:
             "PyTorch was used in the process that this one was forked from and cannot run here; "
             'start processes with multiprocessing.get_context("spawn")'
         )
-
-
-def _device(wanted: str | None) -> str:
-    """The device that is meant, checked."""
-    here = devices()
-    if wanted is None:
-        return here[0]
-    if wanted not in here:
-        raise UsageError(f"torch has no device {wanted!r} here; there are: {', '.join(here)}")
-    return wanted
