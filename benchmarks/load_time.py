@@ -14,8 +14,8 @@ import time
 from edgeattr.bundle import Bundle
 from edgeattr.hub import resolve_bundle
 from edgeattr_runtimes import choose
-from edgeattr_runtimes.choose import automatic
 from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.engines import automatic
 
 _PROGRAM = """
 import time

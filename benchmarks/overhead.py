@@ -21,8 +21,8 @@ from edgeattr.bundle import Bundle
 from edgeattr.crops import Image, stack_crops
 from edgeattr.hub import resolve_bundle
 from edgeattr_runtimes import open_variant
-from edgeattr_runtimes.choose import FAMILIES, automatic
 from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.engines import FAMILIES, automatic
 from edgeattr_runtimes.raw import raw_call
 from edgeattr_runtimes.timing import median_interval
 from edgeattr_train.datasets import open_dataset

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import cv2
 import numpy as np
@@ -17,7 +17,18 @@ import numpy.typing as npt
 
 from edgeattr.errors import InputError
 
-__all__ = ["Image", "as_bgr", "cut_boxes", "fill_crops", "read_image", "resize_crop", "stack_crops"]
+__all__ = [
+    "Image",
+    "as_bgr",
+    "cut_boxes",
+    "fill_crops",
+    "is_bgr",
+    "read_image",
+    "resize_crop",
+    "stack_crops",
+]
+
+_UINT8 = np.dtype(np.uint8)
 
 Image = npt.NDArray[np.uint8]
 """A picture: uint8 [height, width, 3], blue-green-red, 0..255."""
@@ -54,12 +65,18 @@ def as_bgr(image: npt.ArrayLike, *, name: str = "crop") -> Image:
         InputError: wrong number of dimensions or channels, no pixels, not numeric, NaN or
             values outside 0..255.
     """
-    array = np.asarray(image)
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:  # rows of different lengths, a PyTorch GPU tensor
+        raise InputError(
+            f"{name}, a {type(image).__name__}, is no array of pixels: {error}. Pass a NumPy array "
+            "[height, width, 3], uint8, BGR, as cv2.imread gives"
+        ) from error
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise InputError(
-            f"{name} has shape {np.shape(image)}; expected [height, width] or "
+            f"{name} has shape {array.shape}; expected [height, width] or "
             "[height, width, channels] with 1, 3 or 4 channels (BGR order)"
         )
     if array.shape[0] == 0 or array.shape[1] == 0:
@@ -111,7 +128,21 @@ def fill_crops(
     """
     height, width = out.shape[1:3]
     for index, place in enumerate(out, first):
-        resize_crop(as_bgr(crops[index], name=f"crop {index}"), height, width, out=place)
+        image = crops[index]
+        if not is_bgr(image):
+            image = as_bgr(image, name=f"crop {index}")
+        resize_crop(image, height, width, out=place)
+
+
+def is_bgr(image: object) -> TypeGuard[Image]:
+    """Whether this is uint8 [h, w, 3] with pixels already: quick, as it is asked of every crop."""
+    return (
+        type(image) is np.ndarray
+        and image.dtype == _UINT8
+        and image.ndim == 3
+        and image.shape[2] == 3
+        and image.size > 0
+    )
 
 
 def stack_crops(
@@ -143,11 +174,19 @@ def cut_boxes(frame: Image, boxes: Sequence[Sequence[float]] | npt.NDArray[Any])
         boxes: left, top, right, bottom of each, pixels; what lies outside the frame is cut off.
 
     Raises:
-        InputError: a box is not four numbers, or nothing of it lies inside the frame.
+        InputError: no list of boxes, a box is not four numbers, or nothing of it lies inside the
+            frame.
     """
     height, width = frame.shape[:2]
     views = []
-    for index, box in enumerate(boxes):
+    try:
+        rows = list(boxes)
+    except TypeError as error:
+        raise InputError(
+            f"boxes are {type(boxes).__name__}; expected a list of [left, top, right, bottom] in "
+            "pixels, [] where there is nobody"
+        ) from error
+    for index, box in enumerate(rows):
         try:
             left, top, right, bottom = (float(value) for value in box)
             x0, x1 = max(0, round(left)), min(width, round(right))

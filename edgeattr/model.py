@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle
 from edgeattr.closing import Closing
-from edgeattr.crops import as_bgr, cut_boxes, fill_crops
+from edgeattr.crops import as_bgr, cut_boxes, fill_crops, is_bgr
 from edgeattr.errors import InputError, UsageError
 from edgeattr.hub import resolve_bundle
 from edgeattr.prediction import Decision, Prediction
 
 if TYPE_CHECKING:
-    from edgeattr_runtimes import Runtime, RuntimeInfo
+    from edgeattr_runtimes import Outputs, Runtime, RuntimeInfo
+    from edgeattr_runtimes.protocol import Fill
 
 __all__ = ["AttributeModel", "load"]
+
+_Before = TypeVar("_Before")
+_After = TypeVar("_After")
 
 ImageLike = npt.ArrayLike
 """One picture: see :func:`edgeattr.crops.as_bgr`."""
@@ -44,13 +49,17 @@ def load(
 ) -> AttributeModel:
     """Load a bundle on the best engine of this device.
 
+    Where runtime, precision and device are left open, what is best but cannot be started, or
+    answers wrongly here, makes room for the next; the logger ``edgeattr`` warns of it.
+
     Args:
         model: a bundle's path, or nothing for the one that comes with edgeattr; or a checkpoint
             of training (``best.pt``), which PyTorch runs.
         runtime: ``auto``, ``onnxruntime``, ``openvino``, ``tensorrt`` or ``torch``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         device: of the engine: ``cpu``; with onnxruntime-gpu ``cuda`` and ``tensorrt``; on OpenVINO
-            ``gpu``, ``npu`` and ``auto``; on TensorRT ``cuda``. The engine chooses where absent.
+            ``gpu``, ``npu`` and ``auto``; on TensorRT ``cuda``. The engine chooses where absent;
+            where the engine is not named, one that has the device is taken.
         threads: of the processor, that the engine may use in all; all cores where absent.
         streams: batches that run at once; the engine chooses where absent.
         batch: crops a run, at most; the engine chooses where absent.
@@ -93,6 +102,7 @@ class AttributeModel(Closing):
     ) -> None:
         self.bundle = bundle
         self._runtime = runtime
+        self._shape = bundle.input.height, bundle.input.width, 3
         self.decision = Decision(
             schema=bundle.schema,
             thresholds=bundle.thresholds,
@@ -115,7 +125,7 @@ class AttributeModel(Closing):
             InputError: a crop cannot be used; the text gives its place in the list.
             RuntimeFailure: the engine failed, or the model was closed.
         """
-        return [Prediction(self.decision.answers(row), row) for row in self.logits(crops)]
+        return self._worded(self.logits(crops))
 
     def predict_boxes(self, frame: ImageLike, boxes: Boxes) -> list[Prediction]:
         """Read the attributes of people in a picture. Each box is resized straight from it.
@@ -135,17 +145,36 @@ class AttributeModel(Closing):
 
     def logits(self, crops: Crops) -> npt.NDArray[np.float32]:
         """Raw scores, float32 [N, C] in schema order; arguments and errors as :meth:`predict`."""
-        if not hasattr(crops, "__len__") or not hasattr(crops, "__getitem__"):
-            raise InputError(f"crops are {type(crops).__name__}; expected a list of images")
-        if isinstance(crops, np.ndarray) and crops.ndim < 4:
-            raise InputError(
-                f"one array of shape {crops.shape} is not a list of crops: predict([crop])"
-            )
+        count, fill = _filling(crops)
+        if count == 1 and is_bgr(crop := crops[0]) and crop.shape == self._shape:
+            return self._runtime.infer(crop[None]).logits  # as it is: no resizing, no copy
+        return self._runtime.infer_filled(count, fill).logits
 
-        def fill(first: int, out: npt.NDArray[np.uint8]) -> None:
-            fill_crops(crops, out, first=first)
+    def submit(self, crops: Crops) -> Future[list[Prediction]]:
+        """Begin :meth:`predict` and give a future of its result at once.
 
-        return self._runtime.infer_filled(len(crops), fill).logits
+        Crops are resized and scored by the engine's threads, in turns with other calls. Leave them
+        as they are until the end, and ask for results before you submit more than memory holds.
+        A call that has not begun can be cancelled; closing the model waits for all the others. The
+        future's callbacks run in the engine's threads: do not use or close the model there.
+
+        Args:
+            crops: as :meth:`predict` takes them.
+
+        Raises:
+            InputError: not a list of images; of a crop that cannot be used, the future raises it.
+            RuntimeFailure: the model was closed; of an engine that fails, the future raises it.
+            UsageError: this engine cannot do it.
+
+        Example:
+            >>> futures = [model.submit(crops) for crops in batches]
+            >>> predictions = [future.result() for future in futures]
+        """
+        return _then(self._submitted(crops), lambda outputs: self._worded(outputs.logits))
+
+    def submit_logits(self, crops: Crops) -> Future[npt.NDArray[np.float32]]:
+        """Begin :meth:`logits`; the rest is as of :meth:`submit`."""
+        return _then(self._submitted(crops), lambda outputs: outputs.logits)
 
     def describe(self) -> RuntimeInfo:
         """What runs, and where."""
@@ -154,3 +183,48 @@ class AttributeModel(Closing):
     def close(self) -> None:
         """Release the engine once the batches that run have ended. May be called twice."""
         self._runtime.close()
+
+    def _submitted(self, crops: Crops) -> Future[Outputs]:
+        begin = getattr(self._runtime, "submit_filled", None)
+        if begin is None:
+            raise UsageError(f"{self.describe().engine} cannot submit calls; use predict")
+        submitted: Future[Outputs] = begin(*_filling(crops))
+        return submitted
+
+    def _worded(self, logits: npt.NDArray[np.float32]) -> list[Prediction]:
+        return [Prediction(self.decision.answers(row), row) for row in logits]
+
+
+def _filling(crops: Crops) -> tuple[int, Fill]:
+    """How many crops there are, and what writes them into an engine's memory.
+
+    Raises:
+        InputError: not a list of images.
+    """
+    if type(crops) is not list and (
+        isinstance(crops, Mapping)
+        or not (hasattr(crops, "__len__") and hasattr(crops, "__getitem__"))
+    ):
+        raise InputError(f"crops are {type(crops).__name__}; expected a list of images")
+    if isinstance(crops, np.ndarray) and crops.ndim < 4:
+        raise InputError(
+            f"one array of shape {crops.shape} is not a list of crops: predict([crop])"
+        )
+    return len(crops), lambda first, out: fill_crops(crops, out, first=first)
+
+
+def _then(first: Future[_Before], convert: Callable[[_Before], _After]) -> Future[_After]:
+    """A future of what another one's result becomes; cancelling it cancels that one."""
+    second: Future[_After] = Future()
+
+    def pass_on(done: Future[_Before]) -> None:
+        if not second.set_running_or_notify_cancel():
+            return
+        try:
+            second.set_result(convert(done.result()))
+        except BaseException as error:
+            second.set_exception(error)
+
+    second.add_done_callback(lambda done: done.cancelled() and first.cancel())
+    first.add_done_callback(pass_on)
+    return second

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import types
@@ -115,7 +114,7 @@ def world() -> World:
 @pytest.fixture
 def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
-    from edgeattr_runtimes import cuda_graph
+    from edgeattr_runtimes import cuda_graph, engines
     from edgeattr_runtimes.cuda_memory import first_gpu
 
     driver = FakeDriver(world)
@@ -125,8 +124,7 @@ def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.M
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
-    choosing = importlib.import_module("edgeattr_runtimes.choose")  # the package has a function so
-    monkeypatch.setattr(choosing, "gpu_present", lambda: True)
+    monkeypatch.setattr(engines, "gpu_present", lambda: True)
     first_gpu.cache_clear()
     yield cuda
     first_gpu.cache_clear()

@@ -105,6 +105,21 @@ def test_boxes_are_views_of_the_frame() -> None:
             cut_boxes(frame, [(0, 0, 3, 3), bad])
 
 
+@pytest.mark.parametrize("boxes", [None, 7, np.array(7), 1.5])
+def test_what_is_no_list_of_boxes_is_named(boxes: object) -> None:
+    with pytest.raises(InputError, match=r"boxes are .*; expected a list of \[left, top"):
+        cut_boxes(_BGR, boxes)  # type: ignore[arg-type]
+    for text in ([1, 2, 3, 4], ["1234567"], [None]):
+        with pytest.raises(InputError, match=r"box 0 is .*; expected left, top, right, bottom"):
+            cut_boxes(_BGR, text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("image", [[[1, 2], [3]], [[[1, 2, 3]], [[1, 2]]], [_BGR, _BGR[:2]]])
+def test_rows_of_different_lengths_are_no_picture(image: object) -> None:
+    with pytest.raises(InputError, match=r"crop 1, a list, is no array of pixels.*Pass a NumPy"):
+        stack_crops([_BGR, image], 8, 8)  # type: ignore[list-item]
+
+
 def test_a_batch_is_filled_in_place_from_any_crop_on() -> None:
     crops = [np.full((7, 5, 3), value, np.uint8) for value in range(6)]
     batch = np.zeros((4, 8, 6, 3), np.uint8)

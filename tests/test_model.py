@@ -39,6 +39,21 @@ def test_one_array_is_no_list_of_crops(
     assert len(model.predict(crops)) == 5
 
 
+@pytest.mark.parametrize("crops", [None, 5, {"a": 1}, {1, 2}, (each for each in ())])
+def test_what_is_no_list_of_crops_is_named(model: edgeattr.AttributeModel, crops: object) -> None:
+    for call in (model.predict, model.logits, model.submit, model.submit_logits):
+        with pytest.raises(InputError, match=r"crops are \w+; expected a list of images"):
+            call(crops)  # type: ignore[operator]
+
+
+def test_frames_without_boxes(model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]) -> None:
+    assert model.predict_boxes(crops[0], []) == []
+    with pytest.raises(InputError, match=r"boxes are NoneType.*\[\] where there is nobody"):
+        model.predict_boxes(crops[0], None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the frame, a list, is no array of pixels"):
+        model.predict_boxes([[1, 2], [3]], [])  # type: ignore[list-item]
+
+
 def test_a_bad_crop_is_named_by_its_place(
     model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
 ) -> None:

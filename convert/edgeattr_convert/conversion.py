@@ -33,7 +33,7 @@ from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
 from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 from edgeattr_runtimes import Runtime, available, open_variant
-from edgeattr_runtimes.choose import check_golden
+from edgeattr_runtimes.opening import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.datasets import AttributeDataset
 

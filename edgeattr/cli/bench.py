@@ -91,7 +91,14 @@ def bench(
 
     if against not in (None, "raw", "benchmark_app"):
         raise UsageError(f"--against {against}: there are raw and benchmark_app")
-    bundle = Bundle.read(resolve_bundle(model))
+    path = resolve_bundle(model)
+    if path.suffix == ".pt":
+        made = path.with_suffix(".edgeattr")
+        raise UsageError(
+            f"{path} is a checkpoint, and only bundles are timed. Make one with: edgeattr convert "
+            f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
+        )
+    bundle = Bundle.read(path)
     if plot:
         bench_output.check_plot(plot)
     if tune:
@@ -131,10 +138,10 @@ def _settings(
     """
     from edgeattr_runtimes import EngineOptions, choose
     from edgeattr_runtimes.bench import Setting
-    from edgeattr_runtimes.choose import automatic
+    from edgeattr_runtimes.engines import automatic, with_device
 
     problem, variants = None, []
-    for engine in runtimes or automatic():
+    for engine in runtimes or (with_device(device) if device else automatic()):
         for precision in precisions or ("fp32", "fp16", "int8"):
             try:
                 variants.append(choose(bundle, engine, precision))

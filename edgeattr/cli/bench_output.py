@@ -59,7 +59,11 @@ def give(
 
 
 def to_json(model: str, timings: Sequence[Timing]) -> dict[str, Any]:
-    """``{"device": ..., "results": [...]}``, one result for each setting."""
+    """``{"device": ..., "results": [...]}``, one result for each setting.
+
+    ``relative`` is the throughput as a share of the first setting's, in turns beside each other.
+    ``load_seconds`` and ``rss_mb`` are null for raw calls, of which they are not known.
+    """
     from edgeattr_runtimes.device import device_name
 
     return {
@@ -81,31 +85,38 @@ def to_json(model: str, timings: Sequence[Timing]) -> dict[str, Any]:
                 "interval": [round(timing.low, 2), round(timing.high, 2)],
                 "latency_ms": {key: round(ms, 3) for key, ms in timing.latency_ms.items()},
                 "calls": timing.calls,
-                "load_seconds": round(timing.load_seconds, 3),
-                "rss_mb": round(timing.rss_mb, 1),
+                "relative": round(timing.relative, 4),
+                "load_seconds": _rounded(timing.load_seconds, 3),
+                "rss_mb": _rounded(timing.rss_mb, 1),
             }
             for timing in timings
         ],
     }
 
 
+def _rounded(value: float | None, places: int) -> float | None:
+    return None if value is None else round(value, places)
+
+
 def _table(timings: Sequence[Timing]) -> str:
-    """One line for each setting; throughput with its 95 % interval."""
+    """One line for each setting; throughput with its 95 % interval, and as a share of the first."""
     from edgeattr_runtimes.device import device_name
 
     lines = [
         device_name(),
         f"{'runtime':<12} {'variant':<16} {'batch':>5} {'threads':>7} {'streams x of':>12} "
-        f"{'crops/s':>8} {'95 % interval':>17} {'p50 ms':>8} {'p95':>8} {'p99':>8} {'MiB':>6}",
+        f"{'crops/s':>8} {'95 % interval':>17} {'ratio':>6} {'p50 ms':>8} "
+        f"{'p95':>8} {'p99':>8} {'MiB':>6}",
     ]
     for timing in timings:
         setting, about, ms = timing.setting, timing.about, timing.latency_ms
         name = setting.variant + (" raw" if setting.raw else "")
+        memory = "" if timing.rss_mb is None else f"{timing.rss_mb:.0f}"
         lines.append(
             f"{setting.engine:<12} {name:<16} {setting.batch:5} {about.threads:7} "
             f"{f'{about.streams} x {about.batch}':>12} {timing.crops_per_second:8.1f} "
-            f"{f'{timing.low:.1f} to {timing.high:.1f}':>17} "
-            f"{ms['p50']:8.2f} {ms['p95']:8.2f} {ms['p99']:8.2f} {timing.rss_mb:6.0f}"
+            f"{f'{timing.low:.1f} to {timing.high:.1f}':>17} {timing.relative:6.3f} "
+            f"{ms['p50']:8.2f} {ms['p95']:8.2f} {ms['p99']:8.2f} {memory:>6}".rstrip()
         )
     return "\n".join(lines)
 

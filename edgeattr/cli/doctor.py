@@ -28,6 +28,9 @@ _PACKAGES = {  # distribution -> (what for, how to get it)
     "torch": ("training models", 'pip install "edgeattr[train]"'),
     "torchvision": ("training models", 'pip install "edgeattr[train]"'),
 }
+_GPU_TWIN = {  # distribution -> one with the same modules that serves NVIDIA GPUs as well
+    "onnxruntime": "onnxruntime-gpu",
+}
 
 
 def doctor() -> None:
@@ -55,18 +58,37 @@ def doctor() -> None:
     path = hub.resolve_bundle("default")
     typer.echo(f"default model, {path}")
     try:
-        _what_runs(Bundle.read(path))
+        bundle = Bundle.read(path)
     except EdgeAttrError as error:
         typer.echo(f"  failed   {error}")
         raise typer.Exit(1) from error
+    if not _what_runs(bundle):
+        raise typer.Exit(1)
 
 
 def _packages() -> None:
     for name, (purpose, cure) in _PACKAGES.items():
-        try:
-            typer.echo(f"  ok       {name} {importlib.metadata.version(name)}: {purpose}")
-        except importlib.metadata.PackageNotFoundError:
+        twin = _GPU_TWIN.get(name, "")
+        version, twins = _version(name), _version(twin)
+        if twins:
+            typer.echo(f"  ok       {twin} {twins}: {purpose} and on NVIDIA GPUs")
+        if version and twins:
+            typer.echo(
+                f"  clash    {name} {version}: {twin} has the same files; pip uninstall {name} "
+                f"{twin}, then pip install {twin}"
+            )
+        elif version:
+            typer.echo(f"  ok       {name} {version}: {purpose}")
+        elif not twins:
             typer.echo(f"  missing  {name}: {purpose}; {cure}")
+
+
+def _version(distribution: str) -> str:
+    """Of what is installed; empty where it is not."""
+    try:
+        return importlib.metadata.version(distribution) if distribution else ""
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _engines() -> None:
@@ -83,13 +105,21 @@ def _engines() -> None:
             typer.echo(f"  failed   {engine}: {error}")
 
 
-def _what_runs(bundle: Bundle) -> None:
-    """Load the model on every engine that could take it, and say which one is taken and why."""
-    from edgeattr_runtimes import decide
-    from edgeattr_runtimes.choose import FAMILIES, automatic
+def _what_runs(bundle: Bundle) -> bool:
+    """Say which engine is taken and why, and what every other one does; whether one is taken."""
+    from edgeattr_runtimes import open_best
+    from edgeattr_runtimes.engines import FAMILIES, automatic
 
-    choice = decide(bundle)
-    typer.echo(f"  chosen   {choice.variant.name} on {choice.engine}: {choice.why}")
+    found = True
+    try:
+        choice, runtime = open_best(bundle)
+        runtime.close()
+        for failure in choice.instead_of:
+            typer.echo(f"  failed   {failure}")
+        typer.echo(f"  chosen   {choice}: {choice.why}")
+    except EdgeAttrError as error:
+        found = False
+        typer.echo(f"  failed   {error}")
     for engine in automatic():
         if not any(variant.engine in FAMILIES[engine] for variant in bundle.variants.values()):
             typer.echo(f"  missing  {engine}: no variant for it; edgeattr convert --to {engine}")
@@ -98,6 +128,7 @@ def _what_runs(bundle: Bundle) -> None:
             typer.echo(f"  ok       {_trial(bundle, engine)}")
         except EdgeAttrError as error:
             typer.echo(f"  failed   {engine}: {error}")
+    return found
 
 
 def _trial(bundle: Bundle, engine: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,28 +24,42 @@ def info(
 ) -> None:
     """Show what a model reads, what it was trained on, under which licence, and its variants.
 
+    Of a checkpoint (`best.pt`) the same, but that it has no variants yet.
+
     Example: `edgeattr info`
     """
     from edgeattr.bundle import Bundle
     from edgeattr.hub import resolve_bundle
 
-    bundle = Bundle.read(resolve_bundle(model))
+    path = resolve_bundle(model)
+    bundle = _described(path) if path.suffix == ".pt" else Bundle.read(path)
     sizes = {name: len(bundle.read_file(entry)) for name, entry in bundle.variants.items()}
     if as_json:
         typer.echo(json.dumps(bundle.to_json(), indent=1))
         return
-    for line in (*_head(bundle), "", *_attributes(bundle.schema), "", "variants"):
+    for line in (*_head(bundle, path), "", *_attributes(bundle.schema), "", "variants"):
         typer.echo(line)
+    if not bundle.variants:
+        typer.echo(f"  none: PyTorch runs it as it is; a bundle of it: edgeattr convert {path}")
     for name, variant in bundle.variants.items():
         typer.echo(f"  {name:<14} {sizes[name] / 2**20:6.1f} MiB{_scores(variant.metrics)}")
         for line in _proof(variant):
             typer.echo(f"  {'':<14} {line}")
 
 
-def _head(bundle: Bundle) -> list[str]:
+def _described(checkpoint: Path) -> Bundle:
+    """A checkpoint as a bundle that was not written."""
+    from edgeattr_runtimes import open_checkpoint
+
+    bundle, runtime = open_checkpoint(checkpoint)
+    runtime.close()
+    return bundle
+
+
+def _head(bundle: Bundle, path: Path) -> list[str]:
     facts = bundle.training
     lines = [
-        f"{bundle.name}  {bundle.path}",
+        f"{bundle.name}  {path}",
         f"input    {bundle.input.width}x{bundle.input.height} {bundle.input.colour} uint8",
         f"trained  on {facts.get('dataset')} {facts.get('split')}, "
         f"{facts.get('images')} images, chosen on {facts.get('selected_on')}",

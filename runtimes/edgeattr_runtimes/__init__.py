@@ -1,21 +1,13 @@
 """Engines that run a bundle's variants, one module each, behind one Protocol."""
 
-from edgeattr_runtimes.choose import (
-    ENGINES,
-    Choice,
-    available,
-    choose,
-    decide,
-    devices_of,
-    open_checkpoint,
-    open_runtime,
-    open_variant,
-    remedy,
-)
-from edgeattr_runtimes.protocol import EngineOptions, Outputs, Runtime, RuntimeInfo
+from edgeattr_runtimes.choose import Choice, choose, decide
+from edgeattr_runtimes.engines import ENGINES, available, devices_of, remedy
+from edgeattr_runtimes.opening import open_best, open_checkpoint, open_runtime, open_variant
+from edgeattr_runtimes.protocol import AsyncRuntime, EngineOptions, Outputs, Runtime, RuntimeInfo
 
 __all__ = [
     "ENGINES",
+    "AsyncRuntime",
     "Choice",
     "EngineOptions",
     "Outputs",
@@ -25,6 +17,7 @@ __all__ = [
     "choose",
     "decide",
     "devices_of",
+    "open_best",
     "open_checkpoint",
     "open_runtime",
     "open_variant",

@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-import multiprocessing
-import resource
-import time
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from edgeattr.bundle import Bundle
-from edgeattr.errors import EdgeAttrError, RuntimeFailure
-from edgeattr_runtimes.choose import check_golden, open_variant
-from edgeattr_runtimes.device import memory_of_process
-from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
-from edgeattr_runtimes.raw import raw_call
-from edgeattr_runtimes.timing import median_interval
+from edgeattr.errors import EdgeAttrError
+from edgeattr_runtimes.bench_process import BenchProcess, Setting, Timing, started
+from edgeattr_runtimes.device import available_memory
 
 __all__ = ["Setting", "Timing", "measure"]
 
-_TURN = 0.25  # seconds, at least one call
 _FEWEST = 5  # turns
-_WARM_UP = 3  # calls
-_PERCENTILES = (50, 95, 99)
+_TURN = 0.25  # seconds
+_SHARE = 0.5  # of the memory that can be had, for all processes together
 
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What is timed."""
-
-    engine: str  # "onnxruntime", ...
-    variant: str  # "onnx-int8", ...
-    batch: int = 8  # crops a call
-    options: EngineOptions = field(default_factory=EngineOptions)
-    raw: bool = False  # the engine's own calls on ready-made arrays, without edgeattr between
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """What a setting was found to do."""
-
-    setting: Setting
-    about: RuntimeInfo
-    crops_per_second: float  # median of the turns
-    low: float  # 95 % interval of that median
-    high: float
-    latency_ms: dict[str, float]  # of a call: p50, p95, p99
-    calls: int
-    load_seconds: float  # to the first answer, imports of the engine among them
-    rss_mb: float  # most memory of a process that does nothing else, MiB
+LeaveOut = Callable[[Setting, EdgeAttrError], None]
 
 
 def measure(
@@ -63,158 +27,96 @@ def measure(
     *,
     seconds: float = 3.0,
     tick: Callable[[int, int], None] = lambda done, total: None,
-    leave_out: Callable[[Setting, EdgeAttrError], None] | None = None,
+    leave_out: LeaveOut | None = None,
 ) -> list[Timing]:
     """Time settings in turns of a quarter of a second.
+
+    As many settings take turns as fit into half of the memory that can be had, at least two. Where
+    that is not all of them, they go in groups, and the first setting takes turns in every group,
+    so that :attr:`Timing.relative` can be compared among all.
 
     Args:
         bundle: where it is; its golden crops are what is scored.
         settings: their variants are in the bundle.
         seconds: of each.
-        tick: told how many turns are done, and of how many.
+        tick: told how many turns are done, and of how many: as far as can be told, which may
+            change from one group to the next.
         leave_out: told of a setting that cannot be opened, and why; the others go on. It is an
             error where this is absent.
+
+    Returns:
+        In the order of the settings.
 
     Raises:
         BundleError: a setting answers wrongly on this device.
         MissingDependency, RuntimeFailure, UsageError: a setting cannot be opened here.
     """
     turns = max(_FEWEST, round(seconds / _TURN))
+    waiting = collections.deque(settings)
+    memory = available_memory()
+    room = math.inf if memory is None else _SHARE * memory
     with contextlib.ExitStack() as stack:
-        workers = []
-        for setting in settings:
-            worker = stack.enter_context(_worker(bundle, setting))
-            try:
-                worker.ready()
-            except EdgeAttrError as error:
-                if leave_out is None:
-                    raise
-                leave_out(setting, error)
-            else:
-                workers.append(worker)
-        for turn in range(turns):
-            for worker in workers if turn % 2 else workers[::-1]:
-                worker.take_turn()
-            tick(turn + 1, turns)
-        return [worker.timing() for worker in workers]
+        first = next(_opened(stack, bundle, waiting, leave_out), None)
+        if first is None:
+            return []
+        others: list[Timing] = []
+        done = 0
+        while waiting or not done:
+            with contextlib.ExitStack() as for_the_group:
+                opened = _opened(for_the_group, bundle, waiting, leave_out)
+                group = [first, *_fitting(opened, first.memory, room)]
+                total = done + turns * (1 + math.ceil(len(waiting) / max(1, len(group) - 1)))
+                for turn in range(turns):
+                    _take_turns(group, forwards=bool(turn % 2))
+                    tick(done + turn + 1, total)
+                done += turns
+                others += [process.timing() for process in group[1:]]
+        return [first.timing(), *others]
 
 
-class _Worker:
-    """The process that runs a setting, seen from here."""
-
-    def __init__(self, setting: Setting, pipe: Connection) -> None:
-        self._setting, self._pipe = setting, pipe
-        self._turns: list[list[float]] = []  # seconds of each call
-
-    def ready(self) -> None:
-        """Wait until it has loaded."""
-        self._about, self._load_seconds = self._answer()
-
-    def take_turn(self) -> None:
-        """Let it run, and wait."""
-        self._turns.append(self._ask(True))
-
-    def timing(self) -> Timing:
-        """End it, and say what was found."""
-        rss = self._ask(False)
-        rates = [self._setting.batch * len(turn) / sum(turn) for turn in self._turns]
-        low, middle, high = median_interval(rates)
-        calls = np.concatenate(self._turns) * 1000
-        return Timing(
-            setting=self._setting,
-            about=self._about,
-            crops_per_second=middle,
-            low=low,
-            high=high,
-            latency_ms={f"p{at}": float(np.percentile(calls, at)) for at in _PERCENTILES},
-            calls=len(calls),
-            load_seconds=self._load_seconds,
-            rss_mb=rss,
-        )
-
-    def _ask(self, more: bool) -> Any:
-        with contextlib.suppress(OSError):  # that it died shows in its answer
-            self._pipe.send(more)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        try:
-            answer = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            raise RuntimeFailure(
-                f"{self._setting.variant} on {self._setting.engine}: its process died; is there "
-                "enough memory?"
-            ) from error
-        if isinstance(answer, EdgeAttrError):
-            raise answer
-        return answer
-
-
-@contextlib.contextmanager
-def _worker(bundle: Path, setting: Setting) -> Iterator[_Worker]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, bundle, setting), daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield _Worker(setting, here)
-    finally:
-        here.close()
-        process.join(timeout=5)
-        process.kill()
-
-
-def _serve(pipe: Connection, path: Path, setting: Setting) -> None:
-    """What runs in the process."""
-    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
-        try:
-            _take_turns(pipe, Bundle.read(path), setting)
-        except EdgeAttrError as error:
-            pipe.send(error)
-
-
-def _take_turns(pipe: Connection, bundle: Bundle, setting: Setting) -> None:
-    crops = np.resize(bundle.golden.crops, (setting.batch, *bundle.golden.crops.shape[1:]))
-    start = time.perf_counter()
-    with _opened(bundle, setting, crops) as (about, call):
-        call()
-        pipe.send((about, time.perf_counter() - start))
-        for _ in range(_WARM_UP):
-            call()
-        while pipe.recv():
-            pipe.send(_turn(call))
-    pipe.send(_most_memory())
-
-
-def _most_memory() -> float:
-    """What this process ever had resident, MiB."""
-    try:  # what getrusage says is at least what the process that started this one had
-        return memory_of_process("VmHWM") / 1024
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _turn(call: Callable[[], object]) -> list[float]:
-    seconds: list[float] = []
-    while sum(seconds) < _TURN:
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-@contextlib.contextmanager
 def _opened(
-    bundle: Bundle, setting: Setting, crops: npt.NDArray[np.uint8]
-) -> Iterator[tuple[RuntimeInfo, Callable[[], object]]]:
-    """The setting, checked, as a call without arguments."""
-    variant = bundle.variant(setting.variant)
-    with open_variant(bundle, variant, setting.engine, setting.options) as runtime:
-        check_golden(bundle, variant, runtime)
-        about = runtime.describe()
-        if not setting.raw:
-            yield about, lambda: runtime.infer(crops)
-            return
-    with raw_call(bundle, variant, about, crops) as call:
-        yield about, call
+    stack: contextlib.ExitStack,
+    bundle: Path,
+    waiting: collections.deque[Setting],
+    leave_out: LeaveOut | None,
+) -> Iterator[BenchProcess]:
+    """Processes that are ready, one after the other as they are asked for."""
+    while waiting:
+        setting = waiting.popleft()
+        process = stack.enter_context(started(bundle, setting))
+        try:
+            process.ready()
+        except EdgeAttrError as error:
+            if leave_out is None:
+                raise
+            leave_out(setting, error)
+        else:
+            yield process
+
+
+def _fitting(opened: Iterator[BenchProcess], used: float, room: float) -> list[BenchProcess]:
+    """At least one more, and as many as there is memory for, if each takes what the largest did.
+
+    Args:
+        opened: processes, each started when it is taken.
+        used: memory of the one that is there, bytes.
+        room: memory that all may take, bytes.
+    """
+    found: list[BenchProcess] = []
+    largest = used
+    while not found or used + largest <= room:
+        process = next(opened, None)
+        if process is None:
+            break
+        found.append(process)
+        used += process.memory
+        largest = max(largest, process.memory)
+    return found
+
+
+def _take_turns(group: Sequence[BenchProcess], *, forwards: bool) -> None:
+    """One turn of each; the order goes to and fro."""
+    for process in group if forwards else group[::-1]:
+        process.take_turn(_TURN)
+    for process in group:
+        process.beside(group[0])

@@ -5,10 +5,22 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import subprocess
 from pathlib import Path
 
-__all__ = ["available_cores", "device_name", "has_int8_instructions", "memory_of_process"]
+from edgeattr_runtimes.tensorrt_installed import gpu_present, jetson_release
 
+__all__ = [
+    "available_cores",
+    "available_memory",
+    "device_name",
+    "gpu_name",
+    "has_int8_instructions",
+    "memory_of_process",
+]
+
+_ASK_NVIDIA = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+_ANSWERS_IN = 20.0  # seconds: it wakes GPUs that sleep
 _INT8_FLAGS = ("vnni", "asimddp", "i8mm")  # in /proc/cpuinfo: x86; Arm's dot product and matrices
 
 
@@ -36,6 +48,61 @@ def memory_of_process(entry: str) -> int:
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(entry)).split()[1])
+
+
+def available_memory(
+    meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Bytes that programs can still take here, in a container no more than it may; None: unknown.
+
+    Args:
+        meminfo: what Linux tells of the machine.
+        group: the directory of this process's control group, as a container sees it.
+    """
+    try:
+        lines = meminfo.read_text().splitlines()
+        found = 1024 * int(
+            next(line for line in lines if line.startswith("MemAvailable")).split()[1]
+        )
+    except (OSError, StopIteration):
+        return None
+    try:
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError):  # "max": no limit
+        return found
+    return min(found, max(0, limit - used))
+
+
+@functools.lru_cache(maxsize=8)
+def gpu_name(devices: Path = Path("/dev"), driver: Path = Path("/proc/driver/nvidia")) -> str:
+    """NVIDIA GPUs and the version of their driver; empty where there is none.
+
+    Told by the driver's files and, on a Jetson, the system's release; where they are absent, as
+    under WSL, ``nvidia-smi`` is asked. CUDA is not loaded.
+    """
+    if not gpu_present(devices):
+        return ""
+    files = [driver / "version", *sorted(driver.glob("gpus/*/information"))]
+    told = [
+        " ".join(line.split())
+        for file in files
+        if file.is_file()
+        for line in file.read_text().splitlines()
+        if line.startswith(("NVRM version", "Model:"))
+    ]
+    if jetson := jetson_release():
+        told.append(f"Jetson Linux {jetson}")
+    return "; ".join(told) or _asked_of_nvidia()
+
+
+def _asked_of_nvidia() -> str:
+    try:
+        done = subprocess.run(
+            _ASK_NVIDIA, capture_output=True, text=True, check=True, timeout=_ANSWERS_IN
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return "; ".join(done.stdout.splitlines())
 
 
 @functools.lru_cache(maxsize=1)

@@ -24,12 +24,12 @@ from edgeattr_runtimes.protocol import (
     check_crops,
     joined_outputs,
 )
+from edgeattr_runtimes.submitted import Arrays, SubmittedCall
 
-__all__ = ["Engine", "InferRequest"]
+__all__ = ["Arrays", "Engine", "InferRequest"]
 
 _LONGEST_RUN = 10.0  # seconds that closing waits for a call that may have been interrupted
 
-Arrays = list[npt.NDArray[np.float32]]
 _Work = Callable[["InferRequest", int, int], Arrays]
 
 
@@ -68,6 +68,7 @@ class Engine(Closing):
         alone: a request that has all threads for itself, for calls of one batch while nothing
             else runs; one of ``requests`` where absent.
         engine, version, device, threads: see :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
+        attention: whether outputs hold the attention masks.
     """
 
     def __init__(
@@ -81,9 +82,10 @@ class Engine(Closing):
         version: str,
         device: str,
         threads: int,
+        attention: bool = False,
     ) -> None:
         self._size = bundle.input.height, bundle.input.width
-        self._attributes = len(bundle.schema)
+        self._attributes, self._attention = len(bundle.schema), attention
         self._streams = len(requests)
         self._batch = len(requests[0].buffer)
         self._about = RuntimeInfo(
@@ -113,21 +115,20 @@ class Engine(Closing):
     def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.infer`."""
         check_crops(crops, *self._size)
-
-        def work(request: InferRequest, start: int, stop: int) -> Arrays:
-            return request.run(np.ascontiguousarray(crops[start:stop]))
-
-        return self._infer(len(crops), work)
+        return self._infer(len(crops), _given(crops))
 
     def infer_filled(self, count: int, fill: Fill) -> Outputs:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.infer_filled`."""
+        return self._infer(count, _filled(fill))
 
-        def work(request: InferRequest, start: int, stop: int) -> Arrays:
-            part = request.buffer[: stop - start]
-            fill(start, part)
-            return request.run(part)
+    def submit(self, crops: npt.NDArray[np.uint8]) -> concurrent.futures.Future[Outputs]:
+        """See :meth:`edgeattr_runtimes.protocol.AsyncRuntime.submit`."""
+        check_crops(crops, *self._size)
+        return self._begin(len(crops), _given(crops))
 
-        return self._infer(count, work)
+    def submit_filled(self, count: int, fill: Fill) -> concurrent.futures.Future[Outputs]:
+        """See :meth:`edgeattr_runtimes.protocol.AsyncRuntime.submit_filled`."""
+        return self._begin(count, _filled(fill))
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
@@ -151,15 +152,26 @@ class Engine(Closing):
 
     def _infer(self, count: int, work: _Work) -> Outputs:
         self._check_usable()
-        spans = self._spans(count)
-        fits = len(spans) == 1 and self._alone and not self._busy
-        if fits and self._alone_is_used.acquire(blocking=False):
-            try:
-                assert self._alone  # closing waits for the lock
-                return joined_outputs([work(self._alone, *spans[0])], self._attributes)
-            finally:
-                self._alone_is_used.release()
-        return joined_outputs(self._at_once(work, spans), self._attributes)
+        spans, work = self._spans(count), work if count else self._blank
+        found = self._run_alone(work, spans[0]) if len(spans) == 1 else None
+        parts = self._at_once(work, spans) if found is None else [found]
+        return joined_outputs(parts, self._attributes)
+
+    def _begin(self, count: int, work: _Work) -> concurrent.futures.Future[Outputs]:
+        """The same, without waiting for it."""
+        self._check_usable()
+        spans, work = self._spans(count), work if count else self._blank
+
+        def run(span: tuple[int, int]) -> Arrays:
+            found = self._run_alone(work, span) if len(spans) == 1 else None
+            return self._run(work, span) if found is None else found
+
+        call = SubmittedCall(spans, run, lambda parts: joined_outputs(parts, self._attributes))
+        try:
+            call.start(self._workers, self._streams)
+        except RuntimeError as error:
+            raise self._no_workers(error) from error
+        return call.future
 
     def _check_usable(self) -> None:
         if os.getpid() != self._process:
@@ -170,11 +182,21 @@ class Engine(Closing):
             raise _closed()
 
     def _spans(self, count: int) -> list[tuple[int, int]]:
-        """Where batches start and stop: no larger than they may be, and work for every stream."""
-        if count <= 1:
-            return [(0, 1)] * count
+        """Where batches start and stop: no larger than they may be, and work for every stream.
+
+        A call without crops runs an empty one where only that tells the masks' shapes.
+        """
+        if count == 1:
+            return [(0, 1)]
+        if not count:
+            return [(0, 0)] if self._attention else []
         size = batch_size(count, self._batch, self._streams)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def _blank(self, request: InferRequest, start: int, stop: int) -> Arrays:
+        """What no crops give: what one gives, without its row."""
+        crop: npt.NDArray[np.uint8] = np.zeros((1, *self._size, 3), np.uint8)
+        return [array[:0] for array in request.run(crop)]
 
     def _at_once(self, work: _Work, spans: list[tuple[int, int]]) -> list[Arrays]:
         waiting: collections.deque[concurrent.futures.Future[Arrays]] = collections.deque()
@@ -199,9 +221,22 @@ class Engine(Closing):
         try:
             return self._workers.submit(self._run, work, span)
         except RuntimeError as error:
-            if self._closed:
-                raise _closed() from error
-            raise RuntimeFailure(f"no more threads can be started: {error}") from error
+            raise self._no_workers(error) from error
+
+    def _no_workers(self, error: RuntimeError) -> RuntimeFailure:
+        if self._closed:
+            return _closed()
+        return RuntimeFailure(f"no more threads can be started: {error}")
+
+    def _run_alone(self, work: _Work, span: tuple[int, int]) -> Arrays | None:
+        """A call's only batch, with all threads; nothing is done where others run."""
+        if not self._alone or self._busy or not self._alone_is_used.acquire(blocking=False):
+            return None
+        try:
+            assert self._alone  # closing waits for the lock
+            return work(self._alone, *span)
+        finally:
+            self._alone_is_used.release()
 
     def _run(self, work: _Work, span: tuple[int, int]) -> Arrays:
         """One batch, in a worker: Ctrl-C reaches the main thread alone, so no request gets lost."""
@@ -214,6 +249,22 @@ class Engine(Closing):
             with self._lock:
                 self._busy -= 1
             self._idle.put(request)
+
+
+def _given(crops: npt.NDArray[np.uint8]) -> _Work:
+    def work(request: InferRequest, start: int, stop: int) -> Arrays:
+        return request.run(np.ascontiguousarray(crops[start:stop]))
+
+    return work
+
+
+def _filled(fill: Fill) -> _Work:
+    def work(request: InferRequest, start: int, stop: int) -> Arrays:
+        part = request.buffer[: stop - start]
+        fill(start, part)
+        return request.run(part)
+
+    return work
 
 
 def _closed() -> RuntimeFailure:

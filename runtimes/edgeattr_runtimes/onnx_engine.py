@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr.errors import RuntimeFailure
 from edgeattr_runtimes.device import available_cores, has_int8_instructions
 from edgeattr_runtimes.engine import Arrays, Engine
+from edgeattr_runtimes.imports import import_package
 from edgeattr_runtimes.protocol import EngineOptions, checked_device, output_names
 from edgeattr_runtimes.tensorrt_installed import gpu_present
 
@@ -132,6 +133,7 @@ class OnnxEngine(Engine):
             version=str(_onnxruntime().__version__),
             device=device.upper(),
             threads=in_all,
+            attention=options.attention,
         )
 
 
@@ -164,8 +166,9 @@ def _device(wanted: str | None) -> str:
 
 
 def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependency("onnxruntime", extra=None, purpose="run ONNX models") from error
-    return onnxruntime
+    return import_package(
+        "onnxruntime",
+        extra=None,
+        purpose="run ONNX models",
+        mend="Install it again; of onnxruntime and onnxruntime-gpu only one may be installed",
+    )

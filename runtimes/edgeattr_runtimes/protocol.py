@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, UsageError
 
 __all__ = [
+    "AsyncRuntime",
     "EngineOptions",
     "Fill",
     "Outputs",
@@ -46,8 +49,26 @@ class EngineOptions:
     def __post_init__(self) -> None:
         for name in ("threads", "streams", "batch"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise UsageError(f"{name}={value!r}; expected a whole number from 1")
+            if value is not None:
+                object.__setattr__(self, name, _whole(name, value))
+
+
+def _whole(name: str, value: Any) -> int:
+    """A count as Python's int, also where it came as NumPy's.
+
+    Raises:
+        UsageError: it is none, or less than 1.
+    """
+    refused = UsageError(f"{name}={value!r}; expected a whole number from 1")
+    if isinstance(value, bool | np.bool_):
+        raise refused
+    try:
+        count = operator.index(value)
+    except TypeError as error:
+        raise refused from error
+    if count < 1:
+        raise refused
+    return count
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +129,8 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Release everything once the batches that run have ended. May be called twice.
 
-        A call that has more batches to run raises :class:`edgeattr.errors.RuntimeFailure`.
+        A call that has more batches to run raises :class:`edgeattr.errors.RuntimeFailure`; what
+        was submitted (:class:`AsyncRuntime`) comes to its end.
         """
         ...
 
@@ -120,6 +142,38 @@ class Runtime(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class AsyncRuntime(Runtime, Protocol):
+    """What a :class:`Runtime` offers besides, where its calls can go on by themselves.
+
+    One that cannot has no such methods. All engines of edgeattr have them.
+    """
+
+    def submit(self, crops: npt.NDArray[np.uint8]) -> Future[Outputs]:
+        """Begin to score crops; batches of this call and of others run as places become free.
+
+        Nothing bounds how many calls may wait: ask for results before you submit more than memory
+        holds. A call that has not begun can be cancelled. Closing waits for all that was submitted.
+        The future's callbacks run in the engine's threads: neither call nor close it there.
+
+        Args:
+            crops: as :meth:`Runtime.infer` takes them; leave them as they are until the end.
+
+        Raises:
+            InputError: wrong shape or dtype.
+            RuntimeFailure: the engine was closed. What goes wrong later, the future raises.
+        """
+        ...
+
+    def submit_filled(self, count: int, fill: Fill) -> Future[Outputs]:
+        """The same for crops that are written into the engine's input memory.
+
+        Args:
+            count, fill: as :meth:`Runtime.infer_filled` takes them; what ``fill`` raises, the
+                future raises.
+        """
+        ...
 
 
 def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
@@ -188,10 +242,10 @@ def joined_outputs(parts: Sequence[Sequence[npt.NDArray[np.float32]]], attribute
         parts: of each batch its arrays in the order of :func:`output_names`; there may be none.
         attributes: C.
     """
+    if len(parts) == 1:
+        (part,) = parts
+        return Outputs(part[0], tuple(part[1:]))
     if not parts:
         return Outputs(np.empty((0, attributes), np.float32))
-    if len(parts) == 1:
-        logits, *masks = parts[0]
-    else:
-        logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
+    logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
     return Outputs(logits, tuple(masks))

@@ -71,17 +71,28 @@ def write_entry(path: Path, content: bytes, facts: Mapping[str, Any]) -> None:
 
 
 def forget(variant: str) -> None:
-    """Remove the entries that were made of a variant; what cannot be removed stays.
+    """Remove the entries that were made of a variant.
+
+    What cannot be removed stays, and so does an entry that a process looks for or builds just now.
 
     Args:
         variant: the SHA-256 of its file, the fact ``variant`` in an entry's description.
     """
     for described in (home() / "engines").glob("*.engine.json"):
         if _variant(described) == variant:
-            path = described.with_suffix("")
-            for file in (path, *(beside(path, suffix) for suffix in (".json", ".log", ".lock"))):
-                with contextlib.suppress(OSError):
-                    file.unlink(missing_ok=True)
+            _remove(described.with_suffix(""))
+
+
+def _remove(path: Path) -> None:
+    """Remove an entry, its lock last and while it is held, unless somebody else holds it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for suffix in ("", ".json", ".log", ".lock"):
+                beside(path, suffix).unlink(missing_ok=True)
+        finally:
+            os.close(handle)
 
 
 def _variant(described: Path) -> object:
@@ -103,15 +114,36 @@ def locked(path: Path) -> Iterator[None]:
     """
     lock = beside(path, ".lock")
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = _hold(lock)
+        while not _is_at(lock, handle):  # who held it before removed it: it keeps nobody out
+            os.close(handle)
+            handle = _hold(lock)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
+
+
+def _hold(lock: Path) -> int:
+    """Open and lock a file, which is made where it is absent; gives its descriptor."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except BaseException:  # Ctrl-C while it waits
+        os.close(handle)
+        raise
+    return handle
+
+
+def _is_at(lock: Path, handle: int) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(lock.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _description(content: bytes, facts: Mapping[str, Any]) -> dict[str, Any]:

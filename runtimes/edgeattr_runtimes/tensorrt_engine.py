@@ -18,18 +18,18 @@ from edgeattr_runtimes.tensorrt_request import CONTEXTS, TensorrtRequest
 __all__ = ["TensorrtEngine", "devices"]
 
 _STREAMS = 2  # one batch is copied while another computes
-_DEVICES = (None, "cuda", "gpu")
+_DEVICES = ("cuda", "gpu")
 
 
 def devices() -> tuple[str, ...]:
-    """What can be asked for here: the first GPU that CUDA shows.
+    """What can be asked for here, two names of the first GPU that CUDA shows.
 
     Raises:
         MissingDependency: PyCUDA is not installed.
         RuntimeFailure: it cannot be used.
     """
     first_gpu()
-    return ("cuda",)
+    return _DEVICES
 
 
 class TensorrtEngine(Engine):
@@ -52,9 +52,9 @@ class TensorrtEngine(Engine):
     def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
         if options.attention:
             raise UsageError("tensorrt gives no attention masks; use --runtime onnxruntime")
-        if options.device not in _DEVICES:
+        if options.device not in (None, *_DEVICES):
             raise UsageError(
-                f"tensorrt has no device {options.device!r}; there are: {', '.join(_DEVICES[1:])}. "
+                f"tensorrt has no device {options.device!r}; there are: {', '.join(_DEVICES)}. "
                 "For others use --runtime onnxruntime or openvino"
             )
         trt = import_installed("tensorrt")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr_runtimes.imports import import_package
 
 __all__ = ["gpu_present", "import_installed", "jetson_release", "tensorrt_remedy"]
 
@@ -31,17 +30,13 @@ def import_installed(name: str) -> Any:
         MissingDependency: it is not installed.
         RuntimeFailure: it is, but cannot be loaded: most often there is no NVIDIA driver.
     """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingDependency(
-            error.name or name, extra="tensorrt", purpose="run models on NVIDIA GPUs"
-        ) from error
-    except (ImportError, OSError, RuntimeError) as error:  # a library that it is linked to
-        raise RuntimeFailure(
-            f"{name} is installed but cannot be loaded: {error}. Install the NVIDIA driver, CUDA "
-            "and TensorRT of one JetPack or CUDA release, or use --runtime onnxruntime"
-        ) from error
+    return import_package(
+        name,
+        extra="tensorrt",
+        purpose="run models on NVIDIA GPUs",
+        mend="Install the NVIDIA driver, CUDA and TensorRT of one JetPack or CUDA release, or use "
+        "--runtime onnxruntime",
+    )
 
 
 def jetson_release(file: Path = Path("/etc/nv_tegra_release")) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 from typing import Any
@@ -19,6 +20,7 @@ from edgeattr_runtimes.tensorrt_plan import INPUT, OUTPUT
 __all__ = ["CONTEXTS", "TensorrtRequest"]
 
 CONTEXTS = 2  # of a request: a call is split into batches of one size, and a smaller last one
+_TRIES = 3  # to record one batch size: what fails for a reason of the moment gets another chance
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ class _Context:
         self._memory = memory
         self.size = 0
         self._graph: CudaGraph | None = None
-        self._recordable = True  # until it turns out not to be
+        self._failures: collections.Counter[int] = collections.Counter()  # of recording, by size
         with listening(self._logger) as heard:
             self._context = engine.create_execution_context()
             ready = (
@@ -174,13 +176,16 @@ class _Context:
         self._memory.download(self.size)
 
     def _record(self, heard: Heard) -> None:
-        """Make the graph, where that can be: without it all runs too, a little slower."""
-        if not self._recordable:
+        """Make the graph, where that can be: without it all runs too, a little slower.
+
+        One that cannot be made is tried again with a later batch of that size, a few times.
+        """
+        if self._failures[self.size] == _TRIES:
             return
         try:
             self._graph = CudaGraph(self._memory.stream_handle, lambda: self._enqueue(heard))
         except (RuntimeFailure, self._cuda_error) as error:
-            self._recordable = False
+            self._failures[self.size] += 1
             _log.debug("no CUDA graph of %d crops: %s", self.size, error)
 
     def _forget(self) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from edgeattr.bundle import Bundle
 from edgeattr.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.bench import Setting, Timing, measure
-from edgeattr_runtimes.choose import FAMILIES, automatic
 from edgeattr_runtimes.device import available_cores
+from edgeattr_runtimes.engines import FAMILIES, automatic
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tuning import Tuned, write_tuning
 
@@ -18,7 +18,7 @@ __all__ = ["tune"]
 
 _CALL = 8  # crops: people in a frame
 _FINALISTS = 2  # pairs of engine and variant whose options are varied
-_BATCHES = (1, 8)  # no more: each setting is a process, and all are there at once
+_BATCHES = (1, 8)  # no more: each setting is a process that loads the model
 
 Tell = Callable[[str], None]
 Tick = Callable[[int, int], None]
@@ -97,7 +97,7 @@ def _measure(
         tell(f"left out: {setting.variant} on {setting.engine}: {error}")
 
     found = measure(path, settings, seconds=seconds, tick=tick, leave_out=leave_out)
-    return sorted(found, key=lambda timing: -timing.crops_per_second)
+    return sorted(found, key=lambda timing: -timing.relative)
 
 
 def _kept(timing: Timing) -> Tuned:

@@ -1,7 +1,7 @@
 """What was measured to be the fastest on this device, kept under ``EDGEATTR_HOME/tuning``.
 
-One file for each bundle and device: it counts only while the device, the engines' versions and the
-bundle's variants are the ones that were measured.
+One file for each bundle and device: it counts only while the device, its GPU and that one's driver,
+the engines' versions and the bundle's variants are the ones that were measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgeattr.bundle import Bundle
 from edgeattr.errors import OutputError, UsageError
 from edgeattr.files import write_atomically
 from edgeattr.hub import home
-from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.device import device_name, gpu_name
 from edgeattr_runtimes.protocol import EngineOptions
 
 __all__ = ["Tuned", "read_tuning", "tuning_path", "write_tuning"]
@@ -104,6 +104,7 @@ def _facts(bundle: Bundle) -> Mapping[str, Any]:
             continue
     return {
         "device": device_name(),
+        "gpu": gpu_name(),
         "versions": versions,
         "variants": {name: variant.sha256 for name, variant in bundle.variants.items()},
     }

@@ -41,7 +41,8 @@ def test_table_json_and_plot(small_bundle: Bundle, tmp_path: Path) -> None:
         low, high = entry["interval"]
         assert low <= entry["crops_per_second"] <= high
         assert entry["latency_ms"].keys() == {"p50", "p95", "p99"}
-        assert entry["rss_mb"] > 0
+        assert (entry["rss_mb"] is None) == (entry["load_seconds"] is None) == entry["raw"]
+    assert record["results"][0]["relative"] == 1
     assert said.count("onnxruntime") == 4
     assert said.count(" raw ") == 2
     picture = cv2.imread(str(plot))
@@ -74,6 +75,7 @@ def test_json_alone_goes_to_standard_output(small_bundle: Bundle) -> None:
             2,
             "onnxruntime has no device 'tpu' here",
         ),
+        (("--device", "tpu"), 2, "no engine has a device 'tpu' here"),
         (("--batch", "0"), 2, "greater than or equal to 1"),
     ],
 )
@@ -81,6 +83,12 @@ def test_what_cannot_be_timed_is_named(
     small_bundle: Bundle, options: tuple[str, ...], code: int, message: str
 ) -> None:
     assert message in _bench(small_bundle.path, *options, code=code).stderr
+
+
+def test_a_checkpoint_is_refused_with_what_to_do() -> None:
+    said = _bench("run/best.pt", code=2).stderr
+    assert "run/best.pt is a checkpoint, and only bundles are timed" in said
+    assert "edgeattr convert run/best.pt, then run: edgeattr bench run/best.edgeattr" in said
 
 
 @pytest.mark.slow

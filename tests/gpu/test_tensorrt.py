@@ -158,6 +158,13 @@ def test_replayed_graphs_answer_as_plain_runs_do(
     assert np.array_equal(replayed, plain)
 
 
+def test_calls_go_on_by_themselves(runtime: Runtime) -> None:
+    batches = [_crops(count) for count in (0, 1, 7, 32, 70)]
+    futures = [runtime.submit(crops) for crops in batches]  # type: ignore[attr-defined]
+    for crops, future in zip(batches, futures, strict=True):
+        assert np.array_equal(future.result(60).logits, runtime.infer(crops).logits)
+
+
 def _seconds(runtime: Runtime, crops: Crops, calls: int) -> float:
     start = time.perf_counter()
     for _ in range(calls):

@@ -12,13 +12,9 @@ import pytest
 from edgeattr.bundle import Bundle, Variant
 from edgeattr.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr.hub import default_bundle
-from edgeattr_runtimes import choose
-from edgeattr_runtimes.choose import available as really_available
+from edgeattr_runtimes import choose, engines
 from edgeattr_runtimes.device import device_name
-
-_MODULE = importlib.import_module(
-    "edgeattr_runtimes.choose"
-)  # the package has a function of that name
+from edgeattr_runtimes.engines import available as really_available
 
 
 def _bundle(speeds: Mapping[str, Mapping[str, Any]]) -> Bundle:
@@ -74,25 +70,25 @@ def test_auto(
     expected: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_MODULE, "available", lambda: installed)
+    monkeypatch.setattr(engines, "available", lambda: installed)
     engine, variant = choose(_bundle(speeds))
     assert (engine, variant.name) == expected
 
 
 def test_pytorch_runs_float32_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_MODULE, "available", lambda: (*_ALL[1:], "torch"))
+    monkeypatch.setattr(engines, "available", lambda: (*_ALL[1:], "torch"))
     bundle = _bundle({"onnx-fp32": {}, "onnx-int8": {}})
     assert choose(bundle)[0] == "onnxruntime"
     assert choose(bundle, "torch")[1].name == "onnx-fp32"
     with pytest.raises(BundleError, match="no int8 variant for torch"):
         choose(bundle, "torch", "int8")
-    monkeypatch.setattr(_MODULE, "available", lambda: ("torch",))
+    monkeypatch.setattr(engines, "available", lambda: ("torch",))
     with pytest.raises(BundleError, match="no auto variant"):
         choose(bundle)
 
 
 def test_openvino_runs_onnx_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_MODULE, "available", lambda: _ALL[1:])
+    monkeypatch.setattr(engines, "available", lambda: _ALL[1:])
     bundle = _bundle({"onnx-fp32": {}, "onnx-int8": {}, "openvino-fp16": {}})
     assert choose(bundle, "openvino")[1].name == "openvino-fp16", "its own first"
     assert choose(bundle, "openvino", "int8")[1].name == "onnx-int8"
@@ -108,11 +104,11 @@ def test_what_cannot_run_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(RuntimeFailure, match=r'pip install "edgeattr\[openvino\]"'):
         choose(_bundle({"onnx-fp32": {}}), "openvino")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(_MODULE, "gpu_present", lambda: False)
+    monkeypatch.setattr(engines, "gpu_present", lambda: False)
     assert really_available() == ("openvino", "onnxruntime", "torch")
     with pytest.raises(RuntimeFailure, match="no NVIDIA GPU"):
         choose(_bundle({"onnx-fp32": {}}), "tensorrt")
-    monkeypatch.setattr(_MODULE, "gpu_present", lambda: True)
+    monkeypatch.setattr(engines, "gpu_present", lambda: True)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name != "pycuda" or None)
     assert "tensorrt" not in really_available(), "JetPack has no PyCUDA"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())

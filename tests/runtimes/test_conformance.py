@@ -26,8 +26,8 @@ from edgeattr_runtimes import (
     open_variant,
     remedy,
 )
-from edgeattr_runtimes.choose import check_golden
 from edgeattr_runtimes.onnx_engine import _int8_overflows
+from edgeattr_runtimes.opening import check_golden
 
 _CASES = {  # what runs -> engine and variant
     f"{engine}:{variant}": (engine, variant)
@@ -112,7 +112,11 @@ def test_attention_is_given_where_it_is_asked_for(bundle: Bundle, case: tuple[st
         bundle, bundle.variants[variant], engine, EngineOptions(attention=True)
     ) as opened:
         found = opened.infer(_crops(19))
+        nothing = opened.infer(_crops(0))
     assert plain.attention == ()
+    assert [mask.shape for mask in nothing.attention] == [(0, 35, 18, 10), (0, 35, 9, 5)]
+    assert {array.dtype for array in (nothing.logits, *nothing.attention)} == {np.dtype("f4")}
+    assert nothing.logits.shape == (0, 35)
     assert [mask.shape for mask in found.attention] == [(19, 35, 18, 10), (19, 35, 9, 5)]
     for mask in found.attention:
         assert mask.dtype == np.float32
@@ -148,10 +152,32 @@ def test_any_number_of_crops(runtime: Runtime, count: int) -> None:
         assert np.abs(logits[6] - logits[0]).max() < 1e-3
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 40])
+def test_a_submitted_call_gives_what_a_call_gives(runtime: Runtime, count: int) -> None:
+    assert hasattr(runtime, "submit")
+    assert hasattr(runtime, "submit_filled")
+    crops = _crops(count)
+    future = runtime.submit(crops)
+    filled = runtime.submit_filled(count, lambda first, out: _copy(crops[first:], out))
+    expected = runtime.infer(crops).logits
+    for found in (future.result(60).logits, filled.result(60).logits):
+        assert found.shape == (count, 35)
+        assert np.abs(found - expected).max(initial=0) < 0.05  # INT8 kernels differ by batch
+    with pytest.raises(InputError, match="expected a NumPy array of uint8"):
+        runtime.submit(crops.astype(np.float32))
+
+
+def _copy(source: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> None:
+    target[:] = source[: len(target)]
+
+
 def test_strided_views(runtime: Runtime) -> None:
     crops = _crops(12)
     direct = runtime.infer(np.ascontiguousarray(crops[::2, :, ::-1])).logits
     assert np.abs(runtime.infer(crops[::2, :, ::-1]).logits - direct).max() < 1e-3
+    locked = crops[:3].copy()
+    locked.flags.writeable = False
+    assert np.abs(runtime.infer(locked).logits - runtime.infer(crops[:3]).logits).max() < 1e-3
 
 
 @pytest.mark.parametrize(

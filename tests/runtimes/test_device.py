@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from edgeattr_runtimes import device
-from edgeattr_runtimes.device import device_name, has_int8_instructions
+from edgeattr_runtimes.device import (
+    available_memory,
+    device_name,
+    gpu_name,
+    has_int8_instructions,
+)
 from edgeattr_runtimes.tensorrt_installed import gpu_present
 
 
@@ -53,3 +58,54 @@ def test_processor(board: str | None, cpu: str, name: str, tmp_path: Path) -> No
 
 def test_name_holds_cores_and_system() -> None:
     assert " cores, " in device_name()
+
+
+def _gpu(folder: Path, driver: str, *models: str) -> tuple[Path, Path]:
+    """The folders /dev and /proc/driver/nvidia of a machine with these GPUs."""
+    devices, files = folder / "dev", folder / "nvidia"
+    devices.mkdir(parents=True)
+    (devices / "nvidia0").touch()
+    for number, model in enumerate(models):
+        (files / "gpus" / f"0000:0{number}:00.0").mkdir(parents=True)
+        information = files / "gpus" / f"0000:0{number}:00.0" / "information"
+        information.write_text(f"Model: \t\t {model}\nIRQ:   \t\t 11{number}\n")
+    if driver:
+        files.mkdir(exist_ok=True)
+        (files / "version").write_text(f"NVRM version: NVIDIA  {driver}  Sat\nGCC version: 12\n")
+    return devices, files
+
+
+def test_a_gpu_and_its_driver(tmp_path: Path) -> None:
+    machines = [
+        ("535.1", "RTX 4000"),
+        ("550.2", "RTX 4000"),
+        ("550.2", "T4"),
+        ("550.2", "T4", "T4"),
+    ]
+    names = [gpu_name(*_gpu(tmp_path / str(at), *about)) for at, about in enumerate(machines)]
+    assert names[0] == "NVRM version: NVIDIA 535.1 Sat; Model: RTX 4000"
+    assert len(set(names)) == len(machines)
+    assert gpu_name(tmp_path / "none", tmp_path / "0" / "nvidia") == ""
+
+
+def test_a_gpu_without_files_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\n[ "$1" = --query-gpu=name,driver_version ] && echo "T4, 550.2"\n')
+    tool.chmod(0o755)
+    places = _gpu(tmp_path / "machine", "")
+    monkeypatch.setenv("PATH", str(tmp_path / "machine"))
+    assert gpu_name.__wrapped__(*places) == "unknown"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gpu_name(*places) == "T4, 550.2"
+
+
+def test_memory_that_can_be_had(tmp_path: Path) -> None:
+    meminfo, group = tmp_path / "meminfo", tmp_path
+    assert available_memory(meminfo, group) is None
+    meminfo.write_text("MemTotal: 900 kB\nMemAvailable:     600 kB\n")
+    assert available_memory(meminfo, group) == 600 * 1024
+    for limit, used, expected in (("max", 0, 600), ("500", 100, 400), ("500", 700, 0)):
+        (group / "memory.max").write_text(limit if limit == "max" else str(int(limit) * 1024))
+        (group / "memory.current").write_text(str(used * 1024))
+        assert available_memory(meminfo, group) == expected * 1024
+    assert available_memory()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
 
 import edgeattr
@@ -41,7 +45,14 @@ def test_openvinos_own_choice(small_bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("name", ["threads", "streams", "batch"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, "2"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", True, np.True_, np.float32(2), np.int8(0)])
 def test_numbers_that_make_no_sense(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"{name}=.*expected a whole number from 1"):
         edgeattr.load(**{name: value})  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy() -> None:
+    options = EngineOptions(threads=np.int64(3), streams=np.uint8(2), batch=4)  # type: ignore[arg-type]
+    assert json.loads(json.dumps(dataclasses.asdict(options))) == {
+        "device": None, "threads": 3, "streams": 2, "batch": 4, "attention": False,
+    }  # fmt: skip

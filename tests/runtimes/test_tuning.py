@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from edgeattr.bundle import Bundle
 from edgeattr.errors import BundleError, OutputError, RuntimeFailure, UsageError
 from edgeattr.hub import default_bundle
-from edgeattr_runtimes import EngineOptions, decide, open_runtime
+from edgeattr_runtimes import EngineOptions, bench, decide, open_runtime
 from edgeattr_runtimes import tune as tune_module
 from edgeattr_runtimes.bench import Setting, measure
 from edgeattr_runtimes.timing import median_interval
@@ -87,8 +89,11 @@ def test_it_counts_only_for_the_same_bundle_and_engines(
         path.write_text(damaged)
         assert read_tuning(bundle) == ()
     write_tuning(bundle, _MEASURED)
-    monkeypatch.setattr("edgeattr_runtimes.tuning.device_name", lambda: "another machine")
-    assert read_tuning(bundle) == ()
+    for name in ("device_name", "gpu_name"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"edgeattr_runtimes.tuning.{name}", lambda: "another")
+            assert read_tuning(bundle) == ()
+    assert read_tuning(bundle) == _MEASURED
 
 
 def test_a_cache_that_cannot_be_written_is_named(
@@ -106,8 +111,9 @@ def test_the_interval_holds_the_median() -> None:
     assert median_interval([7.0]) == (7.0, 7.0, 7.0)
 
 
-def test_settings_are_timed_in_turns(small_bundle: Bundle) -> None:
+def test_settings_are_timed_in_turns(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     assert small_bundle.path
+    monkeypatch.setattr(bench, "available_memory", lambda: None)
     settings = [
         Setting(engine="onnxruntime", variant="onnx-fp32", batch=batch, raw=raw)
         for batch in (1, 5)
@@ -125,8 +131,46 @@ def test_settings_are_timed_in_turns(small_bundle: Bundle) -> None:
         slowest = 1000 * timing.setting.batch / timing.latency_ms["p99"]
         assert slowest < timing.high * 1.5
         assert timing.calls >= 5
-        assert 30 < timing.rss_mb < 2000
         assert timing.about.engine == "onnxruntime"
+        assert timing.relative == 1 or timing is not found[0]
+        if timing.setting.raw:  # our engine was in that process too
+            assert (timing.rss_mb, timing.load_seconds) == (None, None)
+        else:
+            assert timing.rss_mb
+            assert 30 < timing.rss_mb < 2000
+            assert timing.load_seconds
+
+
+def test_no_more_processes_than_memory_is_there_for(
+    small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert small_bundle.path
+    settings = [
+        Setting(engine="onnxruntime", variant="onnx-fp32", batch=batch) for batch in (1, 4, 8)
+    ]
+    alive: list[int] = []
+    ticks: list[tuple[int, int]] = []
+
+    def tick(done: int, total: int) -> None:
+        alive.append(len(multiprocessing.active_children()))
+        ticks.append((done, total))
+
+    monkeypatch.setattr(bench, "available_memory", lambda: 1)
+    found = measure(small_bundle.path, settings, seconds=0.1, tick=tick)
+    assert max(alive) == 2
+    assert ticks == [(turn, 10) for turn in range(1, 11)]
+    assert [timing.setting.batch for timing in found] == [1, 4, 8]
+    assert found[0].relative == 1
+    assert found[0].calls > found[1].calls, "it took turns in both groups"
+
+
+@pytest.mark.parametrize(
+    ("room", "fit"), [(0, 1), (299, 1), (300, 2), (499, 2), (500, 3), (9000, 4)]
+)
+def test_what_fits_goes_by_the_largest(room: float, fit: int) -> None:
+    ready = [SimpleNamespace(memory=memory) for memory in (100, 150, 100, 100)]
+    found = bench._fitting(iter(ready), 100, room)  # type: ignore[arg-type]
+    assert len(found) == fit
 
 
 def test_a_setting_that_answers_wrongly_is_not_timed(
@@ -159,7 +203,9 @@ def test_tuning_is_kept(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -
     assert len(variations) == len(found) >= 2
     kept = read_tuning(small_bundle)
     assert [entry.options for entry in kept] == [timing.setting.options for timing in found]
-    assert kept[0].crops_per_second == max(entry.crops_per_second for entry in kept)
+    assert [timing.relative for timing in found] == sorted(
+        (timing.relative for timing in found), reverse=True
+    )
     with open_runtime(small_bundle) as runtime:
         about = runtime.describe()
         assert (about.streams, about.batch) == (found[0].about.streams, found[0].about.batch)

@@ -78,6 +78,7 @@ class TorchEngine(Engine):
             version=str(torch.__version__),
             device=device.upper(),
             threads=options.threads or available_cores(),
+            attention=options.attention,
         )
 
 
@@ -95,7 +96,8 @@ class _Request:
     def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
         assert self._network
         try:
-            found = self._network(torch.from_numpy(crops).to(self._device))
+            own = crops if crops.flags.writeable else crops.copy()  # PyTorch takes no other
+            found = self._network(torch.from_numpy(own).to(self._device))
             tensors = [found.logits, *(found.masks if self._attention else ())]
             return [tensor.float().cpu().numpy() for tensor in tensors]
         except RuntimeError as error:

@@ -97,6 +97,17 @@ def test_threads_share_it(installed: types.ModuleType, world: Any, bundle: Bundl
     assert world.active() == 0
 
 
+def test_calls_go_on_by_themselves(installed: types.ModuleType, world: Any, bundle: Bundle) -> None:
+    with _open(bundle) as engine:
+        batches = [_crops(count) for count in (0, 1, 40, 3, 70)]
+        futures = [engine.submit(crops) for crops in batches]
+        for crops, future in zip(batches, futures, strict=True):
+            assert np.array_equal(future.result(30).logits, _expected(crops))
+        late = engine.submit(batches[4])
+    assert np.array_equal(late.result(0).logits, _expected(batches[4])), "closing waited for it"
+    assert world.nothing_is_held()
+
+
 def test_close_gives_everything_back(
     installed: types.ModuleType, world: Any, bundle: Bundle
 ) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import subprocess
 import sys
 import threading
+import time
 import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,14 @@ from edgeattr.hub import home
 from edgeattr_runtimes import tensorrt_cache
 from edgeattr_runtimes.cuda_memory import Gpu
 from edgeattr_runtimes.tensorrt_build import engine_facts, engine_from_variant
-from edgeattr_runtimes.tensorrt_cache import beside, entry_path, forget, read_entry, write_entry
+from edgeattr_runtimes.tensorrt_cache import (
+    beside,
+    entry_path,
+    forget,
+    locked,
+    read_entry,
+    write_entry,
+)
 from edgeattr_runtimes.tensorrt_plan import BuildOptions
 
 pytestmark = pytest.mark.usefixtures("installed")
@@ -247,25 +258,78 @@ def test_threads_that_want_the_same_engine_build_it_once(bundle: Bundle, world: 
     assert len(world.named("Runtime.deserialize_cuda_engine")) == 2
 
 
-def test_another_process_is_waited_for(bundle: Bundle, world: Any) -> None:
-    _load(bundle)
+@contextlib.contextmanager
+def _held_elsewhere(lock: Path) -> Iterator[Callable[[], None]]:
+    """Another process holds a lock; gives what lets it go."""
     hold = (
         "import fcntl, sys\nfile = open(sys.argv[1], 'w')\nfcntl.flock(file, fcntl.LOCK_EX)\n"
         "print('held', flush=True)\nsys.stdin.read()"
     )
-    command = [sys.executable, "-c", hold, str(beside(_engine(), ".lock"))]
+    command = [sys.executable, "-c", hold, str(lock)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdin is not None
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
+        yield other.stdin.close
+
+
+def test_another_process_is_waited_for(bundle: Bundle, world: Any) -> None:
+    _load(bundle)
+    with _held_elsewhere(beside(_engine(), ".lock")) as let_go:
         loading = threading.Thread(target=_load, args=(bundle,))
         loading.start()
         loading.join(0.2)
         assert loading.is_alive()
-        other.stdin.close()
+        let_go()
         loading.join(10)
         assert not loading.is_alive()
     assert _builds(world) == 1
+
+
+def test_what_another_process_holds_is_not_forgotten(bundle: Bundle) -> None:
+    _load(bundle)
+    _load(bundle, max_batch=16)
+    held, other = sorted((home() / "engines").glob("*.engine"))
+    with _held_elsewhere(beside(held, ".lock")):
+        before = beside(held, ".lock").stat().st_ino
+        forget(bundle.variants["tensorrt-int8"].sha256)
+        assert beside(held, ".lock").stat().st_ino == before
+        assert held.exists()
+        assert not other.exists()
+    forget(bundle.variants["tensorrt-int8"].sha256)
+    assert list((home() / "engines").glob("tensorrt-int8-*")) == []
+
+
+def test_a_lock_that_was_removed_meanwhile_keeps_nobody_out(tmp_path: Path) -> None:
+    """Who waited for it takes a new one, that others wait for in turn."""
+    path, entered, leave = tmp_path / "a.engine", threading.Event(), threading.Event()
+
+    def work() -> None:
+        with locked(path):
+            entered.set()
+            leave.wait(10)
+
+    with locked(path):
+        waiting = threading.Thread(target=work)
+        waiting.start()
+        for _ in range(500):
+            if _waits_for(beside(path, ".lock")):
+                break
+            time.sleep(0.01)
+        beside(path, ".lock").unlink()
+    assert entered.wait(10)
+    with open(beside(path, ".lock")) as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    leave.set()
+    waiting.join(10)
+
+
+def _waits_for(file: Path) -> bool:
+    """Whether a lock on this file is waited for, as /proc/locks tells with an arrow."""
+    number = f":{file.stat().st_ino} "
+    return any(
+        "->" in line and number in line for line in Path("/proc/locks").read_text().splitlines()
+    )
 
 
 def test_a_cache_that_cannot_be_written_is_told(

@@ -160,12 +160,36 @@ def test_what_cannot_be_recorded_runs_plainly(
     for name, value in trouble.items():
         setattr(world, name, value)
     with caplog.at_level(logging.DEBUG, "edgeattr_runtimes"):
-        assert all(_right(engine, _crops(2, seed)) for seed in range(5))
+        assert all(_right(engine, _crops(2, seed)) for seed in range(8))
     assert world.launches == 0
     assert world.graphs == {}
-    (message,) = [text for text in caplog.messages if "no CUDA graph of 2 crops" in text]
+    messages = [text for text in caplog.messages if "no CUDA graph of 2 crops" in text]
+    assert len(messages) == 3, "it is not tried for ever"
+    message = messages[0]
     code = {"driver_errors": "CUDA's cu", "absent": "NVIDIA's driver has no cu"}
     assert code.get(next(iter(trouble)), "CAPTURE_INVALIDATED") in message
+
+
+def test_a_recording_that_failed_once_is_tried_again(engine: TensorrtEngine, world: Any) -> None:
+    assert _right(engine, _crops(2))
+    world.driver_errors = {"cuStreamEndCapture": 901}
+    assert _right(engine, _crops(2, 1))
+    world.driver_errors = {}
+    assert _right(engine, _crops(2, 2))
+    assert world.launches == 1
+
+
+def test_a_size_that_cannot_be_recorded_leaves_the_others_alone(
+    engine: TensorrtEngine, world: Any
+) -> None:
+    world.driver_errors = {"cuGraphInstantiateWithFlags": 999}
+    assert all(_right(engine, _crops(size, seed)) for size in (2, 4) for seed in range(5))
+    world.driver_errors = {}
+    assert _right(engine, _crops(2))
+    assert world.launches == 0, "both sizes were given up"
+    for size in (3, 5):  # in the same two contexts
+        assert all(_right(engine, _crops(size, seed)) for seed in range(3))
+    assert world.launches == 4
 
 
 def test_a_graph_that_cannot_be_started_is_told_and_dropped(
