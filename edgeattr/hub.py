@@ -2,70 +2,39 @@
 
 Files live under ``EDGEATTR_HOME`` (``~/.cache/edgeattr`` by default). A download goes to a
 temporary name, resumes where an earlier one stopped, and takes its place only when its size and
-SHA-256 are those that its publisher's file has. ``EDGEATTR_OFFLINE=1`` forbids all downloads.
+checksum are those that its publisher's file has; of several files, those that are whole stay.
+``EDGEATTR_OFFLINE=1`` forbids all downloads.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import http.client
 import json
 import os
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
 from edgeattr.errors import DownloadError, UsageError
-from edgeattr.files import sha256_of
+from edgeattr.published import KNOWN, RemoteFile, RemoteModel
 
-__all__ = ["KNOWN", "RemoteFile", "cached", "default_bundle", "fetch", "home", "resolve_bundle"]
+__all__ = [
+    "KNOWN",
+    "RemoteFile",
+    "RemoteModel",
+    "cached",
+    "default_bundle",
+    "fetch",
+    "home",
+    "paths_of",
+    "resolve_bundle",
+]
 
 _TIMEOUT = 15.0  # seconds without an answer
 _BLOCK = 1 << 16  # bytes
-_YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoteFile:
-    """A published file, as its publisher has it."""
-
-    name: str  # file name in the cache
-    url: str
-    bytes: int
-    sha256: str
-    licence: str
-    summary: str
-
-
-KNOWN: Mapping[str, RemoteFile] = MappingProxyType(
-    {
-        "yolox_nano": RemoteFile(
-            name="yolox_nano.onnx",
-            url=_YOLOX + "yolox_nano.onnx",
-            bytes=3659407,
-            sha256="c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d",
-            licence="Apache-2.0",
-            summary="person detector, 416x416, 0.9 M parameters: the default of `edgeattr run`",
-        ),
-        "yolox_tiny": RemoteFile(
-            name="yolox_tiny.onnx",
-            url=_YOLOX + "yolox_tiny.onnx",
-            bytes=20219662,
-            sha256="427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7",
-            licence="Apache-2.0",
-            summary="person detector, 416x416, 5 M parameters",
-        ),
-        "yolox_s": RemoteFile(
-            name="yolox_s.onnx",
-            url=_YOLOX + "yolox_s.onnx",
-            bytes=35858002,
-            sha256="c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063",
-            licence="Apache-2.0",
-            summary="person detector, 640x640, 9 M parameters: far and small people",
-        ),
-    }
-)
+_DIGESTS = {64: "sha256", 96: "sha384"}  # hexadecimal digits -> algorithm
 
 
 def home() -> Path:
@@ -95,40 +64,64 @@ def resolve_bundle(model: str | os.PathLike[str] | None) -> Path:
     return Path(model)
 
 
+def paths_of(model: RemoteModel) -> tuple[Path, ...]:
+    """Where a model's files are kept, whether or not they are there; the first is to be opened."""
+    return tuple(_place(file) for file in model.files)
+
+
 def cached(name: str) -> Path | None:
-    """The local copy of a known file, if it is there and is what was published."""
-    remote = _known(name)
-    path = home() / "files" / remote.name
-    return path if _is_published(path, remote) else None
+    """The local copy of a known model, if all of it is there and is what was published.
+
+    Returns:
+        The file to open.
+    """
+    model = _known(name)
+    return _place(model.files[0]) if all(map(_is_whole, model.files)) else None
 
 
 def fetch(
     name: str,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    remote: RemoteFile | None = None,
+    remote: RemoteModel | None = None,
 ) -> Path:
-    """The local copy of a known file, downloaded where it is not there yet.
+    """The local copy of a known model; files that are not there yet are downloaded.
 
     Args:
         name: a key of :data:`KNOWN`.
         progress: called with bytes done and bytes in all.
         remote: what to fetch instead of ``KNOWN[name]``.
 
+    Returns:
+        The file to open; others that belong to it lie beside it.
+
     Raises:
         UsageError: no such name.
         DownloadError: offline, unreachable, or not the file that was published. An incomplete
             file is kept under a temporary name, and the next call goes on from there.
     """
-    wanted = remote or _known(name)
-    path = home() / "files" / wanted.name
-    if _is_published(path, wanted):
-        return path
-    if os.environ.get("EDGEATTR_OFFLINE", "") not in ("", "0"):
+    model = remote or _known(name)
+    missing = [file for file in model.files if not _is_whole(file)]
+    if missing and os.environ.get("EDGEATTR_OFFLINE", "") not in ("", "0"):
         raise DownloadError(
-            f"{name} is not in {path.parent} and EDGEATTR_OFFLINE forbids downloading it; "
-            f"download {wanted.url} elsewhere and put it there"
+            f"{name} is not in {_place(missing[0]).parent} and EDGEATTR_OFFLINE forbids "
+            f"downloading it; download {' and '.join(file.url for file in missing)} elsewhere "
+            "and put it there"
         )
+    ready = model.bytes - sum(file.bytes for file in missing)
+    for file in missing:
+        _fetch_file(name, file, functools.partial(_add, progress, ready, model.bytes))
+        ready += file.bytes
+    return _place(model.files[0])
+
+
+def _add(progress: Callable[[int, int], None], ready: int, total: int, done: int) -> None:
+    """Tell of one file's bytes together with those of the files before."""
+    progress(ready + done, total)
+
+
+def _fetch_file(name: str, wanted: RemoteFile, progress: Callable[[int], None]) -> None:
+    path = _place(wanted)
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,23 +132,37 @@ def fetch(
             "Whatever came is kept and the next try goes on from there; "
             f"or put the file at {path} by hand"
         ) from error
-    found = sha256_of(partial)
-    if found != wanted.sha256:
+    found = _digest_of(partial, wanted)
+    if found != wanted.digest:
         partial.unlink()
         raise DownloadError(
-            f"{wanted.url} gave another file than was published: SHA-256 {found[:12]}..., "
-            f"expected {wanted.sha256[:12]}...; it was removed"
+            f"{wanted.url} gave another file than was published: its "
+            f"{_DIGESTS[len(wanted.digest)].upper()} is {found[:12]}..., expected "
+            f"{wanted.digest[:12]}...; it was removed"
         )
     os.replace(partial, path)
-    return path
 
 
-def _is_published(path: Path, wanted: RemoteFile) -> bool:
-    right_size = path.is_file() and path.stat().st_size == wanted.bytes
-    return right_size and sha256_of(path) == wanted.sha256
+def _place(file: RemoteFile) -> Path:
+    return home() / "files" / file.name
 
 
-def _download(wanted: RemoteFile, partial: Path, progress: Callable[[int, int], None]) -> None:
+def _is_whole(file: RemoteFile) -> bool:
+    path = _place(file)
+    right_size = path.is_file() and path.stat().st_size == file.bytes
+    return right_size and _digest_of(path, file) == file.digest
+
+
+def _digest_of(path: Path, published: RemoteFile) -> str:
+    """A file's checksum by the algorithm that its publisher used."""
+    digest = hashlib.new(_DIGESTS[len(published.digest)])
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _download(wanted: RemoteFile, partial: Path, progress: Callable[[int], None]) -> None:
     have = partial.stat().st_size if partial.is_file() else 0
     if have > wanted.bytes:
         partial.unlink()
@@ -174,16 +181,16 @@ def _download(wanted: RemoteFile, partial: Path, progress: Callable[[int, int], 
                 have += len(block)
                 if have > wanted.bytes:
                     break
-                progress(have, wanted.bytes)
+                progress(have)
     if have < wanted.bytes:
         raise ConnectionError(f"the connection closed after {have} of {wanted.bytes} bytes")
 
 
-def _known(name: str) -> RemoteFile:
+def _known(name: str) -> RemoteModel:
     try:
         return KNOWN[name]
     except KeyError as error:
-        raise UsageError(f"no file called {name!r}; known: {', '.join(KNOWN)}") from error
+        raise UsageError(f"no model called {name!r}; known: {', '.join(KNOWN)}") from error
 
 
 def _derives_from_default(converted: Path) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edgeattr.crops import Image, read_image, resize_crop
 from edgeattr.errors import InputError, UsageError
-from edgeattr.video.detect import Detector
+from edgeattr.video.detectors import Detector
 from edgeattr_convert.telling import Tick, no_tick
 from edgeattr_train.datasets import AttributeDataset
 
@@ -188,9 +188,9 @@ def _enough(found: int, what: str) -> None:
 
 def _people(video: Path, detector: Detector, tick: Tick) -> Iterator[Image]:
     """Crops of those who are large and certain enough, of every fifth frame."""
-    from edgeattr.video.source import VideoSource
+    from edgeattr.video.sources.file import VideoFileSource
 
-    with VideoSource(str(video)) as source:
+    with VideoFileSource(str(video)) as source:
         total = min(source.announced_frames or _FRAMES, _FRAMES)
         for number, frame in enumerate(source.frames()):
             if number >= _FRAMES:

@@ -1,4 +1,4 @@
-"""What follows the last epoch: calibration and thresholds, the bundle, the report."""
+"""What follows the last epoch: calibration, thresholds and fusion, the bundle, the report."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 
 from edgeattr.bundle import Bundle
 from edgeattr.crops import Image, stack_crops
+from edgeattr.fusion import TrackFusion
 from edgeattr.prediction import Decision
 from edgeattr_convert.export import bundle_from_checkpoint
 from edgeattr_convert.telling import Tell, silent
@@ -21,6 +22,8 @@ from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.datasets import AttributeDataset
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.report import ReportData, write_report
+from edgeattr_train.selective import Selective
+from edgeattr_train.track_section import track_section
 
 __all__ = ["finish_training"]
 
@@ -53,15 +56,19 @@ def finish_training(
     """
     size = (checkpoint.recipe.height, checkpoint.recipe.width)
     logits = predict_logits(checkpoint.model, val, size)
-    fit = _fit(logits, val, tell)
+    fit, selective = _fit(logits, val, tell), None
     if fit:
-        checkpoint = dataclasses.replace(checkpoint, decision=dataclasses.asdict(fit))
+        track, selective = _fit_track(logits, val, fit, tell)
+        checkpoint = dataclasses.replace(
+            checkpoint, decision=dataclasses.asdict(fit), track=track.to_json()
+        )
         write_state(out / "best.pt", checkpoint.state())
     name = checkpoint.recipe.name
     bundle = bundle_from_checkpoint(checkpoint, out / f"{name}.edgeattr", name)
     if with_report:
         tell("writing the report")
-        write_report(out, _report_data(checkpoint, val, logits, fit, log))
+        data = _report_data(checkpoint, val, logits, fit, log)
+        write_report(out, dataclasses.replace(data, selective=selective))
     return bundle
 
 
@@ -84,6 +91,29 @@ def _fit(logits: npt.NDArray[np.float32], val: AttributeDataset, tell: Tell) -> 
     return fit
 
 
+def _fit_track(
+    logits: npt.NDArray[np.float32], val: AttributeDataset, fit: DecisionFit, tell: Tell
+) -> tuple[TrackFusion, Selective]:
+    """How a person's crops are fused, and at which certainty answers are given."""
+    fusion, selective = track_section(logits, val, _decision(val, fit))
+    held = fusion.facts["held_out"]
+    tell(
+        f"answers fitted on {val.split}: {held['coverage']} % of them given, {held['error']} % of "
+        f"these wrong (on persons that the fit has not seen; the bound is {held['bound']} %)"
+    )
+    return fusion, selective
+
+
+def _decision(val: AttributeDataset, fit: DecisionFit) -> Decision:
+    return Decision(
+        schema=val.schema,
+        thresholds=fit.thresholds,
+        scale=fit.scale,
+        offset=fit.offset,
+        include_sensitive=True,
+    )
+
+
 def _report_data(
     checkpoint: Checkpoint,
     val: AttributeDataset,
@@ -94,11 +124,7 @@ def _report_data(
     count = len(val.schema)
     plain, zero, half = (1.0,) * count, (0.0,) * count, (0.5,) * count
     raw = Decision(schema=val.schema, thresholds=half, scale=plain, offset=zero)
-    fitted = raw
-    if fit:
-        fitted = Decision(
-            schema=val.schema, thresholds=fit.thresholds, scale=fit.scale, offset=fit.offset
-        )
+    fitted = _decision(val, fit) if fit else raw
     return ReportData(
         title=f"{checkpoint.recipe.name} on {val.name} {val.split}",
         log=log,

@@ -26,20 +26,22 @@ def show() -> None:
     """List the default model and the known detectors. Example: `edgeattr models list`"""
     from edgeattr import hub
 
-    typer.echo(f"default      {hub.resolve_bundle(None)}")
-    for name, remote in hub.KNOWN.items():
-        where = hub.cached(name)
-        typer.echo(
-            f"{name:<12} {remote.bytes / 2**20:5.1f} MiB  {remote.licence}  {remote.summary}; "
-            f"{where or 'not downloaded'}"
-        )
+    width = max(map(len, hub.KNOWN))
+    typer.echo(f"{'default':<{width}}  {hub.resolve_bundle(None)}")
+    for name, model in hub.KNOWN.items():
+        where = hub.cached(name) or "not downloaded"
+        size = f"{model.bytes / 2**20:5.1f} MiB"
+        typer.echo(f"{name:<{width}}  {size}  {model.licence}  {model.summary}; {where}")
 
 
 @app.command("pull")
 def pull(
     name: Annotated[str, typer.Argument(help="A name that `edgeattr models list` shows.")],
 ) -> None:
-    """Download a detector. Example: `edgeattr models pull yolox_tiny`"""
+    """Download a detector; goes on where it was cut off.
+
+    Example: `edgeattr models pull pedestrian-detection-adas-0002`
+    """
     from edgeattr import hub
 
     with ProgressLine(f"downloading {name}") as bar:
@@ -61,12 +63,13 @@ def verify() -> None:
     except BundleError as error:
         broken = True
         note(f"DAMAGED  default: {error}")
-    for name, remote in hub.KNOWN.items():
-        path = hub.home() / "files" / remote.name
-        if hub.cached(name):
-            typer.echo(f"ok       {name}: {path}")
-        elif path.exists():
+    for name, model in hub.KNOWN.items():
+        there = [path for path in hub.paths_of(model) if path.exists()]
+        if whole := hub.cached(name):
+            typer.echo(f"ok       {name}: {whole}")
+        elif there:
             broken = True
-            note(f"DAMAGED  {name}: {path}; get it again with: edgeattr models pull {name}")
+            state = "DAMAGED" if len(there) == len(model.files) else "PARTIAL"
+            note(f"{state}  {name}: {there[0]}; get it again with: edgeattr models pull {name}")
     if broken:
         raise typer.Exit(1)

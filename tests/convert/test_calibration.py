@@ -8,7 +8,7 @@ import pytest
 
 from edgeattr.bundle import Bundle
 from edgeattr.errors import InputError, UsageError
-from edgeattr.video.detect import MotionDetector
+from edgeattr.video.detectors import MotionDetector
 from edgeattr_convert.calibration import (
     calibration_crops,
     calibration_from_dataset,

@@ -1,0 +1,126 @@
+"""From names, files and folders to detectors; what is refused, and in which words."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeattr import hub
+from edgeattr.crops import Image
+from edgeattr.errors import DownloadError, InputError, RuntimeFailure, UsageError
+from edgeattr.video.detectors import MotionDetector, YoloxDetector, open_detector
+
+from .networks import fixed_yolox, same
+
+_SSD = "pedestrian-detection-adas-0002"
+_REAL = ["yolox_nano.onnx", f"{_SSD}/FP16-INT8"]
+
+
+@pytest.mark.parametrize(
+    ("file", "engine", "threads"),
+    [
+        (_REAL[0], "onnxruntime", 1),
+        (_REAL[0], "onnxruntime", None),
+        (_REAL[0], "openvino", 1),
+        (_REAL[1], "openvino", 1),
+        (_REAL[1], "openvino", None),
+    ],
+)
+def test_four_threads_find_what_one_finds(
+    detector_files: Path, frames: list[Image], file: str, engine: str, threads: int | None
+) -> None:
+    with open_detector(detector_files / file, engine=engine, threads=threads) as detector:
+        frames = frames[-3:]
+        alone = [detector.detect(frame) for frame in frames]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(detector.detect, frames * 4))
+    assert sum(map(len, alone)) >= 6
+    assert all(same(*pair) for pair in zip(together, alone * 4, strict=True))
+
+
+def test_both_engines_find_the_same(detector_files: Path, frames: list[Image]) -> None:
+    first, second = (
+        open_detector(detector_files / _REAL[0], engine=engine)
+        for engine in ("onnxruntime", "openvino")
+    )
+    for frame in frames[1::2]:
+        assert same(first.detect(frame), second.detect(frame), pixels=0.5)
+
+
+def test_a_named_detector_comes_from_the_cache(detector_files: Path, frames: list[Image]) -> None:
+    folder = hub.paths_of(hub.KNOWN[_SSD])[0].parent
+    shutil.copytree(detector_files / _SSD / "FP16", folder)
+    calls: list[str] = []
+    detector = open_detector(_SSD, on_download=lambda name, done, total: calls.append(name))
+    assert detector.name == _SSD
+    assert len(detector.detect(frames[1])) >= 1
+    assert calls == []
+    (folder / f"{_SSD}.bin").write_bytes(b"spoilt")
+    with pytest.raises(DownloadError, match="EDGEATTR_OFFLINE forbids"):
+        open_detector(_SSD)
+
+
+def test_auto_is_yolox_nano_and_says_when_it_cannot_be_had() -> None:
+    with pytest.raises(DownloadError, match="yolox_nano is not in"):
+        open_detector("auto")
+
+
+def test_motion_is_one_for_each_stream() -> None:
+    with open_detector("motion") as detector:
+        assert isinstance(detector, MotionDetector)
+        assert detector.in_order
+        assert detector.for_stream() is not detector
+
+
+def test_the_content_tells_and_not_the_name(tmp_path: Path) -> None:
+    output = np.zeros((1, 84, 6), np.float32)
+    path = fixed_yolox(tmp_path / "ssd.xml", output)
+    assert isinstance(open_detector(path), YoloxDetector)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_our_own_attribute_model_is_no_detector(engine: str) -> None:
+    (model,) = hub.default_bundle().glob("*fp32*.onnx")
+    with pytest.raises(InputError) as caught:
+        open_detector(model, engine=engine)
+    told = str(caught.value)
+    assert "is not a person detector that edgeattr knows" in told
+    assert "crops uint8 [?, 288, 160, 3]" in told
+    assert "logits float32 [?, 35]" in told
+    for family in ("YOLOX: input [1, 3, H, W]", "DetectionOutput", "orig_target_sizes", "logits"):
+        assert family in told
+
+
+def test_a_network_of_attributes_is_no_detector(shared: Path) -> None:
+    peer = shared / "models" / "peers" / "person-attributes-recognition-crossroad-0230" / "FP16"
+    with pytest.raises(InputError, match=r"outputs 453 float32 \[1, 8, 1, 1\]; 456"):
+        open_detector(peer)
+
+
+def test_what_cannot_be_opened(tmp_path: Path, detector_files: Path) -> None:
+    with pytest.raises(UsageError, match="neither a file nor a folder nor one of: auto, motion"):
+        open_detector(tmp_path / "none.onnx")
+    with pytest.raises(InputError, match=r"expected one \.xml or \.onnx file, found none"):
+        open_detector(tmp_path)
+    with pytest.raises(InputError, match=r"FP16/pedestrian.*FP16-INT8/pedestrian.*name one"):
+        open_detector(detector_files / _SSD)
+    text = tmp_path / "text.onnx"
+    text.write_text("hello")
+    for engine in ("onnxruntime", "openvino"):
+        with pytest.raises(RuntimeFailure, match="cannot open"):
+            open_detector(text, engine=engine)
+    with pytest.raises(UsageError, match="no engine 'tensorrt' for detectors"):
+        open_detector(text, engine="tensorrt")
+
+
+def test_an_ir_wants_its_weights_and_openvino(tmp_path: Path, detector_files: Path) -> None:
+    xml = detector_files / _SSD / "FP16" / f"{_SSD}.xml"
+    with pytest.raises(UsageError, match="OpenVINO IR, which ONNX Runtime cannot run"):
+        open_detector(xml, engine="onnxruntime")
+    shutil.copy(xml, tmp_path)
+    with pytest.raises(InputError, match=f"{_SSD}.bin belongs beside it"):
+        open_detector(tmp_path)

@@ -1,0 +1,153 @@
+"""YOLOX: the real network, decoded exports, and what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from edgeattr.crops import Image
+from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr.video.detectors import YoloxDetector, open_detector
+
+from .networks import fixed_yolox, same
+
+_GRID = [(stride, 64 // stride) for stride in (8, 16, 32)]
+_CELLS = sum(side * side for _, side in _GRID)
+
+
+def _cells(side: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Place [n, 2] and stride [n, 1] of the cells of YOLOX's head, written down cell by cell."""
+    places, strides = [], []
+    for stride in (8, 16, 32):
+        for y in range(side // stride):
+            for x in range(side // stride):
+                places.append([x, y])
+                strides.append([stride])
+    return np.array(places, np.float32), np.array(strides, np.float32)
+
+
+def _raw_output() -> npt.NDArray[np.float32]:
+    """Raw head output with a person of 16x32 around the centre of cell (3, 4) at stride 8."""
+    output = np.zeros((1, _CELLS, 85), np.float32)
+    output[0, 4 * 8 + 3, :6] = [0.5, 0.5, np.log(2), np.log(4), 0.9, 0.8]
+    output[0, 4 * 8 + 4, :6] = [-0.5, 0.5, np.log(2), np.log(4), 0.9, 0.7]  # the same person
+    output[0, 0, :7] = [0.5, 0.5, 0, 0, 0.9, 0.0, 0.9]  # something else: class 1
+    return output
+
+
+def _decoded_output() -> npt.NDArray[np.float32]:
+    output = _raw_output()
+    places, strides = _cells(64)
+    output[0, :, :2] = (output[0, :, :2] + places) * strides
+    output[0, :, 2:4] = np.exp(output[0, :, 2:4]) * strides
+    return output
+
+
+def _decoded_export(raw: Path, path: Path) -> Path:
+    """The real network with the decoding of its boxes added to the graph."""
+    model = onnx.load(str(raw))
+    output = model.graph.output[0].name
+    for node in model.graph.node:
+        node.output[:] = ["head" if name == output else name for name in node.output]
+    places, strides = _cells(416)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name)
+        for name, value in {
+            "places": places[None],
+            "strides": strides[None],
+        }.items()
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node(  # as operator set 11 has it
+                "Split", ["head"], ["offset", "size", "sure"], axis=2, split=[2, 2, 81]
+            ),
+            helper.make_node("Add", ["offset", "places"], ["cell"]),
+            helper.make_node("Mul", ["cell", "strides"], ["centre"]),
+            helper.make_node("Exp", ["size"], ["cells"]),
+            helper.make_node("Mul", ["cells", "strides"], ["sides"]),
+            helper.make_node("Concat", ["centre", "sides", "sure"], [output], axis=2),
+        ]
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize("output", [_raw_output(), _decoded_output()], ids=["raw", "decoded"])
+def test_both_kinds_of_export_give_the_same_person_once(
+    tmp_path: Path, output: npt.NDArray[np.float32]
+) -> None:
+    detector = open_detector(fixed_yolox(tmp_path / "net.onnx", output))
+    found = detector.detect(np.zeros((128, 128, 3), np.uint8))  # shrunk by one half
+    assert len(found) == 1
+    assert found.boxes[0] == pytest.approx([40, 40, 72, 104], abs=1e-3)
+    assert found.scores[0] == pytest.approx(0.72, abs=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_decoded_export_of_the_real_network_finds_the_same(
+    detector_files: Path, frames: list[Image], tmp_path: Path, engine: str
+) -> None:
+    raw = detector_files / "yolox_nano.onnx"
+    decoded = _decoded_export(raw, tmp_path / "decoded.onnx")
+    first, second = open_detector(raw), open_detector(decoded, engine=engine)
+    people = 0
+    for frame in frames[1::2]:
+        expected = first.detect(frame)
+        assert same(second.detect(frame), expected)
+        people += len(expected)
+    assert people >= 5
+
+
+def test_people_close_together_are_two_and_one_seen_twice_is_one(tmp_path: Path) -> None:
+    output = np.zeros((1, _CELLS, 6), np.float32)
+    output[0, 0] = [2.5, 4, np.log(2), np.log(4), 1, 0.9]  # 16 wide and 32 high, middle (20, 32)
+    output[0, 1] = [2.5, 4, np.log(2), np.log(4), 1, 0.8]  # 8 to the right: overlap 1/3
+    output[0, 2] = [1.8, 4, np.log(2), np.log(4), 1, 0.7]  # 2.4 right of the second: 0.74
+    found = open_detector(fixed_yolox(tmp_path / "n.onnx", output)).detect(
+        np.zeros((64, 64, 3), np.uint8)
+    )
+    assert found.scores == pytest.approx([0.9, 0.8])
+    assert found.boxes[:, 0] == pytest.approx([12, 20], abs=1e-3)
+
+
+def test_boxes_end_at_the_picture(tmp_path: Path) -> None:
+    output = np.zeros((1, _CELLS, 6), np.float32)
+    output[0, 0] = [0, 0, 3, 3, 1, 1]
+    detector = open_detector(fixed_yolox(tmp_path / "net.onnx", output))
+    for height, width in ((64, 32), (32, 64), (1000, 3)):
+        box = detector.detect(np.zeros((height, width, 3), np.uint8)).boxes[0]
+        assert box.min() >= 0
+        assert box[2] <= width
+        assert box[3] <= height
+
+
+@pytest.mark.parametrize("cells", [10, _CELLS + 4])
+def test_another_number_of_predictions_is_refused(tmp_path: Path, cells: int) -> None:
+    other = fixed_yolox(tmp_path / "other.onnx", np.zeros((1, cells, 85), np.float32))
+    with pytest.raises(InputError, match=rf"\[1, {cells}, 85\] is not YOLOX's \[1, {_CELLS}, 5"):
+        open_detector(other)
+
+
+def test_real_network_finds_the_people_of_a_real_frame(
+    detector_files: Path, frames: list[Image]
+) -> None:
+    with open_detector(detector_files / "yolox_nano.onnx", threads=1) as detector:
+        assert isinstance(detector, YoloxDetector)
+        assert (detector.name, detector.engine) == ("yolox_nano", "onnxruntime")
+        assert not detector.in_order
+        assert detector.for_stream() is detector
+        assert (detector.detect(frames[0]).scores < 0.4).all()
+        found = detector.detect(frames[1])
+        counts = [int((detector.detect(frame).scores > 0.4).sum()) for frame in frames[-2:]]
+    assert found.scores[0] > 0.6
+    assert found.boxes[0] == pytest.approx([385, 12, 522, 397], abs=14)
+    assert counts == [2, 3]
+    with pytest.raises(RuntimeFailure, match="yolox_nano was closed"):
+        detector.detect(frames[0])
