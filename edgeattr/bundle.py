@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from edgeattr.errors import BundleError
 from edgeattr.files import add_to_zip, atomic_path, sha256_of, write_atomically
+from edgeattr.fusion import TrackFusion
 from edgeattr.schema import AttributeSchema
 
 __all__ = ["FORMAT", "RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
@@ -115,6 +116,7 @@ class Bundle:
     training: Mapping[str, Any]  # data set, split, licence of the data, recipe, scores
     variants: Mapping[str, Variant]
     golden: Golden
+    track: TrackFusion | None = None  # how crops of one person are fused; None: the plain way
     path: Path | None = None  # where it was read from: a directory or a zip
 
     def variant(self, name: str) -> Variant:
@@ -234,6 +236,7 @@ class Bundle:
             "thresholds": list(self.thresholds),
             "probability": {"scale": list(self.scale), "offset": list(self.offset)},
             "training": dict(self.training),
+            **({"track": self.track.to_json()} if self.track else {}),
             "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
             "variants": {
                 name: dataclasses.asdict(variant) for name, variant in self.variants.items()
@@ -267,14 +270,18 @@ def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
         _plain_name(variant.file)
         if not isinstance(variant.tolerance, int | float):
             raise ValueError(f"tolerance {variant.tolerance!r} is not a number")
+    schema, track = AttributeSchema.from_json(index["schema"]), index.get("track")
+    if track is not None:
+        track = TrackFusion.from_json(track, len(schema), len(schema.exclusive))
     return Bundle(
         name=index["name"],
-        schema=AttributeSchema.from_json(index["schema"]),
+        schema=schema,
         input=InputSpec(**index["input"]),
         thresholds=tuple(map(float, index["thresholds"])),
         scale=tuple(map(float, index["probability"]["scale"])),
         offset=tuple(map(float, index["probability"]["offset"])),
         training=dict(index["training"]),
+        track=track,
         variants=variants,
         golden=golden,
         path=path,

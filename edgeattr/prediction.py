@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -20,8 +19,7 @@ Answer = Literal["yes", "no", "unknown"]
 _CERTAIN = 30.0  # log-odds: a probability of 1 - 1e-13
 
 
-@dataclass(frozen=True)
-class AttributeAnswer:
+class AttributeAnswer(NamedTuple):
     """One attribute of one person."""
 
     p: float  # probability that the attribute holds, 0..1
@@ -61,11 +59,20 @@ class TrackRecord:
     crops_classified: int  # of these, how many went through the model
     box: tuple[float, float, float, float]  # x, y, width, height in pixels, where seen last
     attributes: Mapping[str, AttributeAnswer]
+    id: str = ""  # of this record, the same in all sinks; a UUID
+    time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
+    crop: str | None = None  # the file of the person's best crop, where crops are kept
 
-    def to_json(self) -> dict[str, Any]:
-        """One line of the events file."""
+    def to_json(self, kind: str = "person") -> dict[str, Any]:
+        """One line of the events file.
+
+        Args:
+            kind: ``person``, or ``update`` for one who is still there.
+        """
+        extra = {"id": self.id or None, "time": self.time, "crop": self.crop}
         return {
-            "type": "person",
+            "type": kind,
+            **{name: value for name, value in extra.items() if value is not None},
             "stream": self.stream,
             "track": self.track,
             "first_s": round(self.first_s, 3),
@@ -82,7 +89,7 @@ class Decision:
     """Turns a model's logits into answers: the one place where that happens.
 
     probability = sigmoid(scale * logit + offset); yes where it exceeds the threshold. Of an
-    exclusive set only the likeliest may be yes; the others are no, or unknown within the band.
+    exclusive set only the likeliest may be yes; the others are no, or unknown within the margins.
     """
 
     schema: AttributeSchema
@@ -93,35 +100,70 @@ class Decision:
 
     def probabilities(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """[..., C] -> [..., C], 0..1."""
-        calibrated = np.asarray(logits, np.float64) * self.scale + np.asarray(self.offset)
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(calibrated, -_CERTAIN, _CERTAIN))))
+        return np.asarray(1.0 / (1.0 + np.exp(-self.log_odds(logits))))
 
-    def answers(
-        self, logits: npt.ArrayLike, *, unknown_band: float = 0.0
-    ) -> dict[str, AttributeAnswer]:
-        """Answers for one person.
+    def log_odds(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Calibrated: [..., C] -> [..., C], within what is told apart from certainty."""
+        calibrated = np.asarray(logits, np.float64) * self.scale + np.asarray(self.offset)
+        return np.asarray(np.clip(calibrated, -_CERTAIN, _CERTAIN))
+
+    @property
+    def limits(self) -> npt.NDArray[np.float64]:
+        """The thresholds as log-odds, [C]."""
+        return np.array([limit for _, _, limit in self._plan.numbers])
+
+    @property
+    def reported(self) -> list[int]:
+        """Positions of the attributes that answers are given for."""
+        return [index for index, _ in self._plan.shown]
+
+    def answers(self, logits: npt.NDArray[Any] | Sequence[float]) -> dict[str, AttributeAnswer]:
+        """Answers for one crop, yes or no.
 
         Args:
             logits: [C].
-            unknown_band: answers whose log-odds lie within this of the threshold's are unknown.
         """
         # plain numbers: for so few, and after an engine emptied the caches, faster than NumPy
-        scales, offsets, limits, shown, groups = self._plan
-        log_odds = [
-            min(max(scale * logit + offset, -_CERTAIN), _CERTAIN)
-            for logit, scale, offset in zip(
-                np.asarray(logits).tolist(), scales, offsets, strict=True
+        numbers, shown, groups = self._plan
+        log_odds: list[float] = []
+        margin: list[float] = []  # over the threshold's log-odds
+        values = logits.tolist() if isinstance(logits, np.ndarray) else logits
+        for logit, (scale, offset, limit) in zip(values, numbers, strict=True):
+            value = scale * logit + offset
+            if value > _CERTAIN:
+                value = _CERTAIN
+            elif value < -_CERTAIN:
+                value = -_CERTAIN
+            log_odds.append(value)
+            margin.append(value - limit)
+        _keep_the_likeliest(margin, groups)
+        exp, new = math.exp, tuple.__new__  # AttributeAnswer(...) would call a function for each
+        return {
+            name: new(
+                AttributeAnswer,
+                (1.0 / (1.0 + exp(-log_odds[index])), "yes" if margin[index] > 0 else "no"),
             )
-        ]
-        margin = list(map(operator.sub, log_odds, limits))
-        for group in groups:
-            best = max(group, key=margin.__getitem__)
-            for index in group:
-                if index != best and margin[index] > 0:
-                    margin[index] = 0.0 if unknown_band else -1e-9
+            for index, name in shown
+        }
+
+    def answers_at(
+        self, log_odds: Sequence[float], yes_margin: Sequence[float], no_margin: Sequence[float]
+    ) -> dict[str, AttributeAnswer]:
+        """Answers for one person whose calibrated log-odds are known: yes, no or unknown.
+
+        Args:
+            log_odds: [C].
+            yes_margin: [C], 0 or more: how far log-odds must exceed the threshold's for a yes.
+            no_margin: [C], 0 or more: how far they must fall short of it for a no.
+        """
+        numbers, shown, groups = self._plan
+        bounded = [min(max(value, -_CERTAIN), _CERTAIN) for value in log_odds]
+        margin = [value - limit for value, (_, _, limit) in zip(bounded, numbers, strict=True)]
+        _keep_the_likeliest(margin, groups)
         return {
             name: AttributeAnswer(
-                1.0 / (1.0 + math.exp(-log_odds[index])), _answer(margin[index], unknown_band)
+                1.0 / (1.0 + math.exp(-bounded[index])),
+                _answer(margin[index], yes_margin[index], no_margin[index]),
             )
             for index, name in shown
         }
@@ -131,9 +173,12 @@ class Decision:
         places = self.schema.reported(include_sensitive=self.include_sensitive)
         names = self.schema.names
         return _Plan(
-            [float(value) for value in self.scale],
-            [float(value) for value in self.offset],
-            [_log_odds(float(value)) for value in self.thresholds],
+            [
+                (float(scale), float(offset), _log_odds(float(threshold)))
+                for scale, offset, threshold in zip(
+                    self.scale, self.offset, self.thresholds, strict=True
+                )
+            ],
             [(index, names[index]) for index in places],
             self.schema.exclusive_indices(),
         )
@@ -142,11 +187,20 @@ class Decision:
 class _Plan(NamedTuple):
     """What a decision needs again and again, as plain numbers."""
 
-    scales: list[float]
-    offsets: list[float]
-    limits: list[float]  # log-odds of the thresholds
+    numbers: list[tuple[float, float, float]]  # scale, offset, the threshold's log-odds
     shown: list[tuple[int, str]]  # place and name of what is reported
     groups: tuple[tuple[int, ...], ...]  # exclusive sets
+
+
+def _keep_the_likeliest(margin: list[float], groups: tuple[tuple[int, ...], ...]) -> None:
+    """Of each exclusive set, lower what lies over its threshold to that, but for the most."""
+    for group in groups:
+        likely = [index for index in group if margin[index] > 0]
+        if len(likely) > 1:
+            best = max(likely, key=margin.__getitem__)
+            for index in likely:
+                if index != best:
+                    margin[index] = 0.0
 
 
 def _log_odds(threshold: float) -> float:
@@ -156,7 +210,7 @@ def _log_odds(threshold: float) -> float:
     return min(max(math.log(threshold / (1 - threshold)), -_CERTAIN), _CERTAIN)
 
 
-def _answer(margin: float, band: float) -> Answer:
-    if abs(margin) < band:
-        return "unknown"
-    return "yes" if margin > 0 else "no"
+def _answer(margin: float, yes_margin: float, no_margin: float) -> Answer:
+    if margin > 0:
+        return "yes" if margin >= yes_margin else "unknown"
+    return "no" if -margin >= no_margin else "unknown"

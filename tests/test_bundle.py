@@ -13,7 +13,9 @@ import pytest
 import edgeattr
 from edgeattr.bundle import Bundle, Golden, variant_file
 from edgeattr.errors import BundleError
+from edgeattr.fusion import TrackFusion
 from edgeattr.hub import default_bundle
+from edgeattr.video.fuse import TrackPosterior
 
 
 @pytest.fixture
@@ -43,6 +45,45 @@ def test_write_and_read_back(copy: Path, tmp_path: Path) -> None:
     again = bundle.write(tmp_path / "again.edgeattr", {})
     assert again.to_json() == bundle.to_json()
     again.verify()
+
+
+def test_the_section_of_tracks_is_kept_and_a_bundle_without_one_still_loads(
+    copy: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.read(copy)
+    count = len(bundle.schema)
+    fusion = TrackFusion(
+        correlation=0.3,
+        none_of=(-2.0,),
+        yes_margin=(0.5,) * count,
+        bound=0.02,
+        facts={"split": "a"},
+    )
+    changed = dataclasses.replace(bundle, track=fusion).write(tmp_path / "new.edgeattr", {})
+    assert changed.track == fusion
+    changed.zip(tmp_path / "zipped.edgeattr")
+    assert Bundle.read(tmp_path / "zipped.edgeattr").track == fusion
+    old = dataclasses.replace(changed, track=None).write(tmp_path / "new.edgeattr", {})
+    assert old.track is None
+    assert "track" not in json.loads((tmp_path / "new.edgeattr" / "bundle.json").read_text())
+    with edgeattr.load(tmp_path / "new.edgeattr") as model:
+        posterior = TrackPosterior(model.decision, model.bundle.track)
+        posterior.add(bundle.golden.logits[0], 0.5)
+        assert {answer.answer for answer in posterior.answers().values()} > {"yes", "no"}
+
+
+def test_the_shipped_bundle_says_how_tracks_are_fused_and_how_that_was_found() -> None:
+    bundle = Bundle.read(default_bundle())
+    assert bundle.track is not None
+    assert bundle.track.bound == 0.05
+    assert 0 < bundle.track.correlation < 1
+    facts = bundle.track.facts
+    assert (facts["dataset"], facts["split"], facts["persons"]) == ("peta", "val", 1264)
+    held = facts["held_out"]
+    assert held["error"] <= held["bound"] == 5
+    assert held["yes_error"] <= 5
+    assert held["no_error"] <= 5
+    assert held["coverage"] > 75
 
 
 def test_zip_loads_and_is_repeatable(copy: Path, tmp_path: Path) -> None:
@@ -87,6 +128,9 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
     [
         ("format", 99, "bundle format 99.*reads format 1"),
         ("thresholds", [0.5], "1 thresholds for 35 attributes"),
+        ("track", {"correlation": 2}, "track.correlation is 2; expected 0 to 1"),
+        ("track", {"prior": [0.5]}, "track.prior is not a list of 35 numbers"),
+        ("track", 7, "damaged"),
         ("input", {"height": 3}, "damaged"),
         ("variants", {"onnx-fp32": {}}, "damaged"),
         ("variants", [], "damaged"),

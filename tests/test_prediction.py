@@ -37,7 +37,8 @@ def test_thresholds_and_calibration_enter() -> None:
 
 
 def test_within_the_band_the_answer_is_unknown() -> None:
-    answer = _decision().answers([0, 0, 0.3], unknown_band=0.4)["hat"]
+    band = [0.4] * 3
+    answer = _decision().answers_at([0, 0, 0.3], band, band)["hat"]
     assert answer.answer == "unknown"
     assert answer.to_json() == {"p": 0.5744, "answer": "unknown"}
 
@@ -45,3 +46,37 @@ def test_within_the_band_the_answer_is_unknown() -> None:
 def test_extreme_logits_stay_probabilities() -> None:
     p = _decision().probabilities([1e9, -1e9, 0.0])
     assert p.tolist() == pytest.approx([1.0, 0.0, 0.5])
+
+
+def test_within_the_margins_the_answer_is_unknown() -> None:
+    decision, log_odds = _decision(thresholds=(0.5, 0.5, 0.6)), [0.0, 0.0, 0.0]
+    limit = np.log(0.6 / 0.4)
+    for excess, expected in (
+        (0.81, "yes"), (0.8, "yes"), (0.79, "unknown"), (1e-6, "unknown"), (0.0, "unknown"),
+        (-0.29, "unknown"), (-0.3, "no"), (-0.5, "no"),
+    ):  # fmt: skip
+        log_odds[2] = limit + excess
+        answer = decision.answers_at(log_odds, [0.0, 0.0, 0.8 - 1e-9], [0.0, 0.0, 0.3 - 1e-9])[
+            "hat"
+        ]
+        assert answer.answer == expected, excess
+    assert answer.to_json() == {"p": 0.4764, "answer": "no"}
+
+
+def test_answers_at_the_log_odds_are_the_answers() -> None:
+    rng, none = np.random.default_rng(0), [0.0] * 3
+    decision = _decision(
+        thresholds=(0.2, 0.6, 0.4), scale=(0.8, 1.1, 1.0), offset=(0.1, 0.0, -0.3),
+        include_sensitive=True,
+    )  # fmt: skip
+    assert decision.limits == pytest.approx(np.log([0.2 / 0.8, 0.6 / 0.4, 0.4 / 0.6]))
+    assert decision.reported == [0, 1, 2]
+    for logits in rng.normal(0, 3, (50, 3)):
+        log_odds = decision.log_odds(logits)
+        assert decision.answers_at(log_odds.tolist(), none, none) == decision.answers(logits)
+        assert decision.probabilities(logits) == pytest.approx(1 / (1 + np.exp(-log_odds)))
+
+
+def test_of_an_exclusive_set_the_second_is_unknown_within_margins() -> None:
+    answers = _decision(include_sensitive=True).answers_at([2.0, 1.0, 0.0], [0.5] * 3, [0.5] * 3)
+    assert (answers["young"].answer, answers["old"].answer) == ("yes", "unknown")

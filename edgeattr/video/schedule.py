@@ -1,85 +1,141 @@
-"""Which crops are worth classifying, and how much each counts."""
+"""Which crops are worth classifying, and in which order when not all can be."""
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from edgeattr.crops import Image
-from edgeattr.video.track import TrackedBox
+from edgeattr.video.look import Look, crop_of, look_at, look_at_crop
 
-__all__ = ["Schedule", "crop_of", "crop_quality"]
+__all__ = [
+    "Budget",
+    "Look",
+    "Schedule",
+    "TrackHistory",
+    "crop_of",
+    "look_at",
+    "look_at_crop",
+]
 
-Box = tuple[float, float, float, float]
+_VIEWS = 16  # of a track that are remembered
 
-_MARGIN = 0.04  # of the box's sides, added around it: data sets crop people a little wide
-_GOOD_HEIGHT = 160.0  # pixels: half of PETA's images are smaller
-_EDGE = 2.0  # pixels from the border at which a box counts as cut off
-_CUT_OFF = 0.3  # weight of a person who is cut off by the border
+
+class TrackHistory:
+    """What was classified of one track so far."""
+
+    def __init__(self) -> None:
+        self.crops = 0  # how many
+        self.best_quality = 0.0  # of them, 0..1
+        self.evidence = 0.0  # sum of their qualities
+        self.last_seconds = -math.inf  # when the last of them was seen
+        self._views: deque[npt.NDArray[np.float32]] = deque(maxlen=_VIEWS)
+
+    def add(self, look: Look, seconds: float) -> None:
+        """Note that a crop goes through the model.
+
+        Args:
+            look: of the crop.
+            seconds: of video.
+        """
+        self.crops += 1
+        self.best_quality = max(self.best_quality, look.quality)
+        self.evidence += look.quality
+        self.last_seconds = seconds
+        self._views.append(look.view)
+
+    def take_back(self, look: Look) -> None:
+        """Note that a crop that was added got no answer from the model."""
+        self.crops = max(0, self.crops - 1)
+        self.evidence = max(0.0, self.evidence - look.quality)
+        self._views = deque((view for view in self._views if view is not look.view), _VIEWS)
+        if not self.crops:
+            self.best_quality = 0.0
+
+    def change(self, look: Look) -> float:
+        """Change of view from the most alike crop that is remembered, 0..1; 1 before the first."""
+        alike = max((float(look.view @ view) for view in self._views), default=0.0)
+        return min(1.0, max(0.0, 1.0 - alike))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """When a track's crop goes through the model."""
 
-    warm_up: int = 4  # first crops of a track that are all classified
-    every: float = 0.25  # then one in so many seconds
-    stop_after: int = 24  # crops after which only better ones are worth it
-    min_quality: float = 0.15  # crops below this wait for better ones
-    better: float = 1.2  # how much better than the best so far a late crop must be
+    min_quality: float = 0.1  # crops below this wait for better ones
+    every: float = 0.2  # seconds of video between two crops of a track, at least
+    new_view: float = 0.1  # change of view, 0..1, from which a crop tells something new
+    waited: float = 2.0  # seconds after which an old view is worth another crop
+    better: float = 1.5  # how much better than the best so far a crop must be to jump the queue
+    stop_after: int = 24  # crops of a track after which only better ones are worth it
 
-    def wants(
-        self, quality: float, *, classified: int, seconds_since: float, best_quality: float
-    ) -> bool:
-        """Whether to classify a crop.
+    def worth(self, look: Look, history: TrackHistory, *, seconds: float, settled: bool) -> float:
+        """How informative a crop would be; 0: not worth classifying.
+
+        A track's first crop comes before all others, as soon as it is any good. Then the worth is
+        what the crop adds to the evidence there is: its quality, times how new its view is, over
+        the square of that evidence. A settled track, or one that had its crops, is looked at again
+        only in a crop so much better that the answer may rest on bad ones.
 
         Args:
-            quality: of this crop, 0..1.
-            classified: crops of the track that were classified before.
-            seconds_since: seconds of video since the last of them.
-            best_quality: the best of them, 0..1.
+            look: at the crop.
+            history: of its track.
+            seconds: of video, now.
+            settled: whether the track's posterior is.
         """
-        if quality < self.min_quality:
-            return False
-        if classified >= self.stop_after:
-            return quality > best_quality * self.better
-        if classified < self.warm_up:
-            return True
-        return seconds_since >= self.every or quality > best_quality * self.better
+        least = self.min_quality
+        waited = seconds - history.last_seconds
+        if settled or history.crops >= self.stop_after or waited < self.every:
+            least = max(least, self.better * history.best_quality)
+        if look.at_most < least or look.quality < least:  # the first needs no pixels
+            return 0.0
+        if not history.crops:
+            return 1.0 + look.quality
+        new = history.change(look)
+        better = look.quality >= self.better * history.best_quality
+        if new < self.new_view and waited < self.waited and not better:
+            return 0.0
+        return look.quality * max(new, self.new_view) / (1.0 + history.evidence) ** 2
 
 
-def crop_of(image: Image, box: Box) -> Image:
-    """A view of the person, with a small margin, inside the picture; at least one pixel."""
-    left, top, right, bottom = box
-    margin_x, margin_y = (right - left) * _MARGIN, (bottom - top) * _MARGIN
-    height, width = image.shape[:2]
-    x0 = int(np.clip(np.floor(left - margin_x), 0, width - 1))
-    y0 = int(np.clip(np.floor(top - margin_y), 0, height - 1))
-    x1 = int(np.clip(np.ceil(right + margin_x), x0 + 1, width))
-    y1 = int(np.clip(np.ceil(bottom + margin_y), y0 + 1, height))
-    return image[y0:y1, x0:x1]
+class Budget:
+    """Crops that may be classified in a second of video: a token bucket.
 
+    Args:
+        crops_per_second: on average; None for no limit.
+        burst: crops that may be saved up for a crowded frame; a second's worth where absent.
+    """
 
-def crop_quality(person: TrackedBox, others: list[TrackedBox], image: Image) -> float:
-    """How far a crop can be trusted, 0..1: its size, certainty, completeness and freeness."""
-    left, top, right, bottom = person.box
-    height, width = image.shape[:2]
-    size = min(1.0, (bottom - top) / _GOOD_HEIGHT)
-    cut = left <= _EDGE or top <= _EDGE or right >= width - _EDGE or bottom >= height - _EDGE
-    hidden = max(
-        (_covered(person.box, other.box) for other in others if other.track != person.track),
-        default=0.0,
-    )
-    return size * person.score * (_CUT_OFF if cut else 1.0) * (1.0 - hidden)
+    def __init__(self, crops_per_second: float | None = None, burst: float | None = None) -> None:
+        self._rate = crops_per_second
+        self._most = max(1.0, (crops_per_second or 0.0) if burst is None else burst)
+        self._tokens = self._most
+        self._seconds: float | None = None
 
+    def take(self, worths: Sequence[float], seconds: float) -> list[int]:
+        """Choose among the crops of a moment.
 
-def _covered(box: Box, other: Box) -> float:
-    """Share of ``box`` that ``other`` covers, if ``other`` stands in front (its feet lower)."""
-    if other[3] < box[3]:
-        return 0.0
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / ((box[2] - box[0]) * (box[3] - box[1]))
+        Args:
+            worths: of each; those of 0 are not chosen.
+            seconds: of video, now; the bucket fills by what has gone by since the last call.
+
+        Returns:
+            Places in ``worths``, the most informative first, as many as may be classified.
+        """
+        order = sorted(
+            (place for place, worth in enumerate(worths) if worth > 0),
+            key=lambda place: -worths[place],
+        )
+        if self._rate is None:
+            return order
+        if self._seconds is not None:
+            passed = max(0.0, seconds - self._seconds)
+            self._tokens = min(self._most, self._tokens + passed * self._rate)
+        self._seconds = seconds
+        chosen = order[: int(self._tokens + 1e-9)]
+        self._tokens -= len(chosen)
+        return chosen

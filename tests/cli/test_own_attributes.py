@@ -65,7 +65,11 @@ def test_train_evaluate_convert_and_run(
     path = run / "smoke.edgeattr"
     assert Bundle.read(path).schema.names == _NAMES
     assert Bundle.read(path).training["decision"]["images"] == 120
+    track = Bundle.read(path).track
+    assert track is not None
+    assert (track.bound, track.facts["persons"], track.facts["split"]) == (0.05, 120, "val")
     assert (run / "report.html").is_file()
+    assert (run / "report" / "risk.png").is_file()
 
     scores = json.loads(_edgeattr("eval", path, "--data", data, "--json", "-", "--quiet"))
     assert [entry["name"] for entry in scores["per_attribute"]] == list(_NAMES)

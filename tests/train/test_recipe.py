@@ -26,7 +26,7 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
     ("change", "message"),
     [
         ("schedule.epoch=3", "unknown recipe key schedule.epoch"),
-        ("schedule.epochs=many", "wants int, got 'many'"),
+        ("schedule.epochs=many", "wants int, got str"),
         ("schedule.epochs=1.5", "wants int"),
         ("schedule=3", "is a table"),
         ("height=16", "at least 32"),

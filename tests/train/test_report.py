@@ -15,6 +15,8 @@ from edgeattr.errors import InputError, MissingDependency, OutputError
 from edgeattr.schema import Attribute, AttributeSchema
 from edgeattr_train.plots import label, training_curves
 from edgeattr_train.report import ReportData, write_report
+from edgeattr_train.risk_chart import risk_chart
+from edgeattr_train.selective import ALL, CROPS, TRACKS, OperatingPoint, RiskCurve, Selective
 
 _ALL = ["attention.png", "attributes.png", "curves.png", "mistakes.png", "reliability.png"]
 _SIZES = [(96, 40), (30, 90), (1, 1), (300, 120)]
@@ -91,6 +93,26 @@ def test_every_picture_is_in_the_page_and_beside_it(data: ReportData, tmp_path: 
 def test_any_number_of_attributes(attributes: int, tmp_path: Path) -> None:
     write_report(tmp_path, _data(30, attributes))
     assert _written(tmp_path) == _ALL
+
+
+def test_coverage_and_risk_are_drawn_where_answers_were_judged(
+    data: ReportData, tmp_path: Path
+) -> None:
+    points = [
+        OperatingPoint(
+            bound=bound, coverage=60 + bound, error=bound / 2, yes_error=bound, no_error=1, found=50
+        )
+        for bound in (1.0, 5.0)
+    ]
+    curve = RiskCurve(coverage=np.linspace(1, 100, 50), risk=np.linspace(0, 9, 50))
+    every = Selective(
+        points=dict.fromkeys((ALL, CROPS, TRACKS), points),
+        curves=dict.fromkeys((ALL, CROPS, TRACKS), curve),
+    )
+    write_report(tmp_path, dataclasses.replace(data, selective=every))
+    assert _written(tmp_path) == sorted([*_ALL, "risk.png"])
+    singles = Selective(points={ALL: points}, curves={ALL: curve})
+    assert len(risk_chart(singles)) < (tmp_path / "report" / "risk.png").stat().st_size
 
 
 def test_text_is_escaped(data: ReportData, tmp_path: Path) -> None:

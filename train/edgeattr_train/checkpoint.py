@@ -29,6 +29,7 @@ class Checkpoint:
     schema: AttributeSchema
     facts: dict[str, Any]  # data set, split, licence, epochs, validation scores
     decision: dict[str, Any] | None = None  # DecisionFit's fields, once it has been fitted
+    track: dict[str, Any] | None = None  # TrackFusion as JSON has it, once it has been fitted
 
     def state(self) -> dict[str, Any]:
         """Plain values and tensors, for :func:`write_state`."""
@@ -38,6 +39,7 @@ class Checkpoint:
             "model": self.model.state_dict(),
             "facts": self.facts,
             "decision": self.decision,
+            "track": self.track,
         }
 
 
@@ -63,6 +65,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         schema=schema,
         facts=facts,
         decision=state.get("decision"),
+        track=state.get("track"),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeattr.bundle import Bundle, Golden, InputSpec, Variant
+from edgeattr.fusion import TrackFusion
 from edgeattr_train.calibrate import DecisionFit
 from edgeattr_train.checkpoint import Checkpoint
 from edgeattr_train.recipe import Recipe
@@ -29,6 +30,7 @@ def describe(
     """
     recipe, attributes = checkpoint.recipe, len(checkpoint.schema)
     decision = DecisionFit(**checkpoint.decision) if checkpoint.decision else None
+    track, sets = checkpoint.track, len(checkpoint.schema.exclusive)
     return Bundle(
         name=name,
         schema=checkpoint.schema,
@@ -43,6 +45,7 @@ def describe(
         },
         variants=dict(variants),
         golden=golden,
+        track=TrackFusion.from_json(track, attributes, sets) if track else None,
     )
 
 

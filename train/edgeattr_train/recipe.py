@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from edgeattr.errors import InputError, UsageError
+from edgeattr.errors import UsageError
+from edgeattr.settings import build, parse_value, read_toml
 from edgeattr_train.distillation import DistillationOptions
 from edgeattr_train.losses import LossOptions
 from edgeattr_train.model import ModelOptions
 from edgeattr_train.optimization import ScheduleOptions
 from edgeattr_train.transforms import Augmentation
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = ["Recipe", "load_recipe", "named_recipes", "recipe_from_dict"]
 
-_T = TypeVar("_T")
+_WHAT = "recipe"
 _OTHER_NAMES = {"backbone.weights": "model.weights", "backbone.name": "model.backbone"}
 _FOLDERS = (
     Path(__file__).parent / "recipes",  # in a wheel
@@ -108,7 +102,7 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
         raise UsageError(
             f"no recipe {name_or_file!r}; it is neither a file nor one of {', '.join(known)}"
         )
-    values = _read(path)
+    values = read_toml(path, what=_WHAT)
     values.setdefault("name", path.stem)
     values = _extended(values, path)
     for override in overrides:
@@ -118,14 +112,7 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     """Build a recipe from plain values; unknown keys and wrong types are errors."""
-    return _build(Recipe, values, "")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a valid recipe: {error}") from error
+    return build(Recipe, values, what=_WHAT)
 
 
 def _extended(values: dict[str, Any], path: Path, seen: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -137,7 +124,7 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[str, ...] = ()) ->
     base = beside if beside.is_file() else named_recipes().get(str(parent))
     if base is None or str(base) in seen:
         raise UsageError(f"{path}: extends = {parent!r} names no recipe, or goes round in a circle")
-    return _merged(_extended(_read(base), base, (*seen, str(base))), values)
+    return _merged(_extended(read_toml(base, what=_WHAT), base, (*seen, str(base))), values)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,41 +144,4 @@ def _apply(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
             raise UsageError(f"--set {override!r}: {table} is not a table")
-    values[last] = _parse(text)
-
-
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _build(kind: type[_T], values: Mapping[str, Any], prefix: str) -> _T:
-    hints = typing.get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise UsageError(
-            f"unknown recipe key {prefix}{unknown[0]}; expected one of "
-            f"{', '.join(prefix + name for name in hints)}"
-        )
-    arguments = {
-        key: _convert(hints[key], value, f"{prefix}{key}") for key, value in values.items()
-    }
-    return kind(**arguments)
-
-
-def _convert(hint: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise UsageError(f"recipe key {key} is a table, not {value!r}")
-        return _build(hint, value, f"{key}.")
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-            raise UsageError(f"recipe key {key} wants a list of strings, got {value!r}")
-        return tuple(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise UsageError(f"recipe key {key} wants {hint.__name__}, got {value!r}")
-    return value
+    values[last] = parse_value(text)

@@ -19,6 +19,8 @@ from edgeattr_train.pictures import AttentionSample, Mistake, attention_maps, mi
 from edgeattr_train.plots import attribute_bars, reliability_chart, training_curves
 from edgeattr_train.reliability import calibration_error, reliability
 from edgeattr_train.report_page import AttributeRow, Picture, page
+from edgeattr_train.risk_chart import risk_chart
+from edgeattr_train.selective import Selective
 from edgeattr_train.thresholds import mean_accuracy_and_f1
 
 __all__ = ["ReportData", "write_report"]
@@ -27,7 +29,14 @@ _SHOWN = ("hat", "backpack", "long_hair", "trousers", "shoes", "plastic_bag")  #
 _SAMPLES = 3  # crops for each of these
 _MISTAKES = 24  # on the sheet
 _ALIKE = 3  # of these, at most, of one attribute: the sheet shows many kinds
-_FILES = ("curves.png", "attributes.png", "reliability.png", "attention.png", "mistakes.png")
+_FILES = (
+    "curves.png",
+    "attributes.png",
+    "reliability.png",
+    "risk.png",
+    "attention.png",
+    "mistakes.png",
+)
 _TEXTS = (  # title, and how to read it, of each file
     (
         "Training",
@@ -42,6 +51,13 @@ _TEXTS = (  # title, and how to read it, of each file
         "Reliability",
         "Of the answers given with a probability p, a share p should be right: the closer to the "
         "dotted line the better. All attributes together, in 15 bins of equal width.",
+    ),
+    (
+        "Coverage and risk",
+        "Answers to a person are yes, no or unknown: the more are given, the more are wrong. The "
+        "curves give the surest first; each mark is what a stated bound on the error among an "
+        "attribute's yeses, and among its noes, comes to. Fitted on half of the persons, judged on "
+        "the other half.",
     ),
     (
         "Attention",
@@ -75,6 +91,7 @@ class ReportData:
     thresholds: Sequence[float]  # [C], of the calibrated probability
     read: Callable[[int], Image]  # from 0..N-1 to the image, uint8 BGR
     masks: Masks | None = None  # absent: the report shows no attention
+    selective: Selective | None = None  # absent: the report shows no coverage and risk
     facts: Mapping[str, str] = field(default_factory=dict)  # further lines of its head
 
     def __post_init__(self) -> None:
@@ -173,7 +190,8 @@ def _pictures(data: ReportData, rows: Sequence[AttributeRow]) -> list[Picture | 
     chart = reliability_chart(
         reliability(data.before, data.labels), reliability(data.after, data.labels)
     )
-    contents = (training_curves(data.log), bars, chart, _attention(data), _mistakes(data))
+    risk = risk_chart(data.selective) if data.selective else None
+    contents = (training_curves(data.log), bars, chart, risk, _attention(data), _mistakes(data))
     return [
         Picture(file=file, title=title, text=text, content=content) if content else None
         for file, (title, text), content in zip(_FILES, _TEXTS, contents, strict=True)

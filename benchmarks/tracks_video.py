@@ -1,0 +1,75 @@
+"""What a schedule spares on videos, and how far its answers agree with classifying every crop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tracks_run import Crop, follow
+
+import edgeattr
+from edgeattr.fusion import TrackFusion
+from edgeattr.video.schedule import Schedule, crop_of, look_at
+from edgeattr.video.track import PersonTracker
+
+__all__ = ["print_videos"]
+
+_RATE = 25.0  # frames/s where the file does not say
+_SHORTEST = 0.2  # seconds: what is shorter is taken for a false alarm
+
+
+def print_videos(
+    model: edgeattr.AttributeModel,
+    fusion: TrackFusion,
+    detector: Path | None,
+    videos: Sequence[Path],
+) -> None:
+    """Print one row a video."""
+    print("\n| video | persons | crops | classified | times fewer | same answer | unknown that is "
+          "known with all, or the reverse | yes for no, or the reverse | unknown |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|")
+    for path in videos:
+        tracks = _tracks(model, detector, path)
+        pairs, seen, taken = [], 0, 0
+        for track in tracks:
+            every, _ = follow(track, model.decision, fusion, None)
+            some, _ = follow(track, model.decision, fusion, Schedule())
+            seen, taken = seen + len(track), taken + some.crops
+            known, found = every.answers(), some.answers()
+            pairs += [(known[name].answer, value.answer) for name, value in found.items()]
+        same = np.mean([a == b for a, b in pairs])
+        part = np.mean([(a == "unknown") != (b == "unknown") for a, b in pairs])
+        unknown = np.mean([b == "unknown" for _, b in pairs])
+        print(
+            f"| {path.name} | {len(tracks)} | {seen} | {taken} | {seen / taken:.1f} | "
+            f"{100 * same:.1f} % | {100 * part:.1f} % | {100 * (1 - same - part):.1f} % | "
+            f"{100 * unknown:.1f} % |"
+        )
+
+
+def _tracks(
+    model: edgeattr.AttributeModel, detector: Path | None, path: Path
+) -> list[list[tuple[float, Crop]]]:
+    """Every crop of every person, classified."""
+    from edgeattr.video.detectors import open_detector
+
+    capture = cv2.VideoCapture(str(path))
+    rate = capture.get(cv2.CAP_PROP_FPS) or _RATE
+    finder, tracker = open_detector(detector or "motion"), PersonTracker(rate)
+    tracks: dict[int, list[tuple[float, Crop]]] = {}
+    frame = 0
+    while True:
+        ok, image = capture.read()
+        if not ok:
+            break
+        people = tracker.update(finder.detect(image), frame / rate)
+        rows = model.logits([crop_of(image, person.box) for person in people])
+        for person, row in zip(people, rows, strict=True):
+            crop = Crop(look_at(image, person, people), row)
+            _ = crop.look.quality, crop.look.view  # while the frame is at hand
+            tracks.setdefault(person.track, []).append((frame / rate, crop))
+        frame += 1
+    capture.release()
+    return [track for track in tracks.values() if track[-1][0] - track[0][0] >= _SHORTEST]

@@ -1,0 +1,116 @@
+"""A track's fusion fitted on validation data whose images tell who is who."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.errors import InputError
+from edgeattr.fusion import TrackFusion
+from edgeattr_train.margins import fit_margins
+from edgeattr_train.tracks import Tracks
+
+__all__ = ["BOUND", "fit"]
+
+_Floats = npt.NDArray[np.float64]
+
+BOUND = 0.05  # error rate among answers, where none is asked for
+_FEWEST = 20  # persons with several crops, below which these are averaged
+_LEAST_SPREAD = 0.1  # log-odds
+_CORRELATIONS = np.linspace(0.1, 1.0, 19)
+_POWERS = (0.0, 0.5, 1.0, 2.0)
+_NONE_OF = np.linspace(-6.0, 3.0, 37)  # log-odds
+
+
+def fit(tracks: Tracks, *, bound: float = BOUND) -> TrackFusion:
+    """Fit all parameters; the same input gives the same fit.
+
+    Correlation and the power of quality make the labels of tracks of two crops and more likeliest,
+    ``none_of`` those of all tracks, and the margins hold the error rate among the answers to all
+    tracks: see :mod:`edgeattr_train.margins`.
+
+    Args:
+        tracks: of validation data. A person with one image is a track of one crop.
+        bound: the error rate among answers, 0..1.
+
+    Raises:
+        InputError: the bound is not between 0 and 1.
+    """
+    if not 0 < bound < 1:
+        raise InputError(f"the error rate among answers is {bound}; give more than 0, less than 1")
+    fusion = TrackFusion(prior=_prior(tracks), bound=bound)
+    several = tracks.take(tracks.lengths > 1)
+    if len(several) >= _FEWEST:
+        fusion = _likeliest(fusion, several)
+        fusion = dataclasses.replace(fusion, spread=_spread(fusion, several))
+    fusion = dataclasses.replace(fusion, none_of=_none_of(fusion, tracks))
+    margins = fit_margins(tracks.posterior(fusion), tracks.decision.limits, tracks.labels, bound)
+    yes_margin, no_margin = map(_rounded, margins)
+    return dataclasses.replace(fusion, yes_margin=yes_margin, no_margin=no_margin)
+
+
+def _prior(tracks: Tracks) -> tuple[float, ...]:
+    """Log-odds of each attribute among the persons where it is known, one of each added."""
+    yes, no = (tracks.labels > 0).sum(0), (tracks.labels == 0).sum(0)
+    return _rounded(np.log((yes + 1.0) / (no + 1.0)))
+
+
+def _likeliest(fusion: TrackFusion, several: Tracks) -> TrackFusion:
+    """The grid's best correlation and power of quality, over the tracks and their beginnings."""
+    longest = int(several.lengths.max())
+    cuts = [2**power for power in range(1, 31) if 2**power < 2 * longest]
+    parts = [several.take(several.lengths > cut // 2).first(cut) for cut in cuts]
+    tried = [
+        dataclasses.replace(fusion, correlation=round(float(correlation), 3), quality_power=power)
+        for power in _POWERS
+        for correlation in _CORRELATIONS
+    ]
+    losses = [sum(_losses(option, part).sum() for part in parts) for option in tried]
+    return tried[int(np.argmin(losses))]
+
+
+def _none_of(fusion: TrackFusion, tracks: Tracks) -> tuple[float, ...]:
+    """Of each exclusive set, what makes its labels likeliest."""
+    fused = tracks.fused(fusion)
+    found = []
+    for members in tracks.decision.schema.exclusive_indices():
+        places = list(members)
+        labels = tracks.labels[:, places]
+        usable = (labels >= 0).all(1) & ((labels > 0).sum(1) <= 1)
+        losses = [_set_loss(fused[usable][:, places], labels[usable], none) for none in _NONE_OF]
+        found.append(float(_NONE_OF[int(np.argmin(losses))]))
+    return tuple(found)
+
+
+def _set_loss(log_odds: _Floats, labels: npt.NDArray[np.int8], none: float) -> float:
+    """Minus the log-likelihood of an exclusive set's labels, of which one or none is positive."""
+    scores = np.concatenate([np.full((len(log_odds), 1), none), log_odds], 1)
+    truth = np.where((labels > 0).any(1), labels.argmax(1) + 1, 0)
+    chosen = scores[np.arange(len(scores)), truth]
+    return float((np.logaddexp.reduce(scores, 1) - chosen).sum())
+
+
+def _losses(fusion: TrackFusion, tracks: Tracks) -> _Floats:
+    """Cross-entropy of each known label, [P, C]; 0 where it is unknown."""
+    fused = tracks.fused(fusion)
+    against = np.where(tracks.labels > 0, -fused, fused)
+    return np.where(tracks.labels >= 0, np.logaddexp(0, against), 0.0)
+
+
+def _spread(fusion: TrackFusion, several: Tracks) -> tuple[float, ...]:
+    """Deviation of a crop of weight 1 from the mean of its person's crops, [C], log-odds."""
+    squares, freedom = np.zeros(several.log_odds.shape[1]), 0
+    for rows in several.rows:
+        weight = fusion.weight(several.quality[rows])[:, None]
+        own = several.log_odds[rows]
+        mean = (weight * own).sum(0) / weight.sum()
+        squares += (weight * (own - mean) ** 2).sum(0)
+        freedom += len(rows) - 1
+    return _rounded(np.maximum(np.sqrt(squares / freedom), _LEAST_SPREAD))
+
+
+def _rounded(values: _Floats) -> tuple[float, ...]:
+    """As they stand in a bundle."""
+    return tuple(round(float(value), 4) for value in values)
