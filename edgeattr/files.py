@@ -36,7 +36,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~_UMASK)
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)
@@ -68,6 +68,10 @@ def sha256_of(path: Path) -> str:
 
 
 def _umask() -> int:
+    """The process's; it can only be read by setting it, so never beside other threads."""
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+_UMASK = _umask()

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import av
@@ -9,31 +8,12 @@ import pytest
 from edgeattr.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.prediction import AttributeAnswer
 from edgeattr.video.draw import draw_people
-from edgeattr.video.sinks import EventsFile, VideoFile, Window
+from edgeattr.video.sinks import VideoFile, Window
 from edgeattr.video.track import TrackedBox
-
-
-def test_events_are_on_disk_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "events.jsonl"
-    sink = EventsFile(path)
-    sink.write({"type": "person", "name": "Zoë"})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"type": "person", "name": "Zoë"}
-    sink.write({"type": "summary"})
-    sink.close()
-    assert len(path.read_text().splitlines()) == 2
-
-
-def test_events_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    sink = EventsFile(None)
-    sink.write({"a": 1})
-    sink.close()
-    assert capsys.readouterr().out == '{"a": 1}\n'
 
 
 def test_unwritable_places(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
-        EventsFile(tmp_path / "file" / "events.jsonl")
     with pytest.raises(OutputError, match="cannot be written"):
         VideoFile(tmp_path / "file" / "out.mp4", (64, 48), 10)
     with pytest.raises(UsageError, match=r"only \.mp4"):

@@ -1,69 +1,23 @@
-"""Where results go: JSON Lines, an annotated MP4, a window."""
+"""An annotated video."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import sys
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import cv2
 import numpy as np
 
 from edgeattr.crops import Image
-from edgeattr.errors import MissingDependency, OutputError, RuntimeFailure, UsageError
+from edgeattr.errors import MissingDependency, OutputError, UsageError
 from edgeattr.files import atomic_path
 
-__all__ = ["EventsFile", "VideoFile", "Window", "check_video_name"]
+__all__ = ["VideoFile", "check_video_name"]
 
-_NO_DESKTOP = "--show needs a desktop, and there is none here; write --output out.mp4 instead"
+_TICKS = 90_000  # a second: what MP4 and MPEG count in
 _MP4_OPTIONS = {"preset": "veryfast", "crf": "23"}
-
-
-class EventsFile:
-    """One JSON object a line, each complete on disk before the next begins.
-
-    Args:
-        path: the file, or None for standard output.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        if path is None:
-            if sys.stdout is None:
-                raise OutputError("standard output is closed; name a file with --events")
-            self._stream: TextIO = sys.stdout
-        else:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
-            except OSError as error:
-                raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-
-    def write(self, event: Mapping[str, Any]) -> None:
-        """Append one event and hand it to the operating system.
-
-        Raises:
-            OutputError: the disk is full, or the reader of the pipe went away.
-        """
-        try:
-            self._stream.write(json.dumps(event, ensure_ascii=False) + "\n")
-            self._stream.flush()
-        except OSError as error:
-            raise OutputError(f"{self.path or 'standard output'}: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Close the file; standard output stays open."""
-        if self.path is not None:
-            with contextlib.suppress(OSError):  # each line was handed over, or reported, before
-                self._stream.close()
 
 
 class VideoFile:
@@ -104,9 +58,18 @@ class VideoFile:
             raise self._fail(error) from error
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._step = round(_TICKS / rate)
+        self._first: float | None = None  # seconds of the first frame
+        self._last = -self._step  # ticks of the last frame
 
-    def write(self, image: Image) -> None:
+    def write(self, image: Image, seconds: float | None = None) -> None:
         """Append one frame, resized if the stream changed its size.
+
+        Args:
+            image: uint8 [H, W, 3], BGR.
+            seconds: of the stream: when the frame is shown, counted from the first frame; one
+                step of the rate after the last where absent.
 
         Raises:
             OutputError: the encoder failed or the disk is full.
@@ -116,9 +79,19 @@ class VideoFile:
             image = cv2.resize(image, self._size).astype(np.uint8, copy=False)
         try:
             frame = self._av.VideoFrame.from_ndarray(image[:height, :width], format="bgr24")
+            frame.pts, frame.time_base = self._ticks(seconds), Fraction(1, _TICKS)
             self._container.mux(self._stream.encode(frame))
         except (OSError, ValueError, self._av.error.FFmpegError) as error:
             raise self._fail(error) from error
+
+    def _ticks(self, seconds: float | None) -> int:
+        """The time of the next frame; always later than the last one's."""
+        if seconds is None:
+            self._last += self._step
+        else:
+            self._first = seconds if self._first is None else self._first
+            self._last = max(self._last + 1, round((seconds - self._first) * _TICKS))
+        return self._last
 
     def close(self) -> None:
         """Finish the file and put it in place. May be called twice.
@@ -139,6 +112,8 @@ class VideoFile:
     def _fail(self, error: BaseException) -> OutputError:
         """Drop the unfinished file."""
         self._open = False
+        with contextlib.suppress(Exception):  # or the file keeps its place on the disk
+            self._container.close()
         with contextlib.suppress(Exception):
             self._whole.__exit__(type(error), error, None)
         return OutputError(f"{self._path}: cannot be written ({error}); nothing was replaced")
@@ -152,42 +127,3 @@ def check_video_name(path: Path) -> None:
     """
     if path.suffix.lower() != ".mp4":
         raise UsageError(f"--output {path}: only .mp4 files can be written")
-
-
-class Window:
-    """A window on the desktop; Escape or q asks to stop.
-
-    Args:
-        title: of the window.
-
-    Raises:
-        RuntimeFailure: there is no desktop.
-    """
-
-    def __init__(self, title: str) -> None:
-        if sys.platform == "linux" and not (
-            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-        ):
-            raise RuntimeFailure(_NO_DESKTOP)  # the toolkit would end the process
-        self._title = title
-        self._shown = False
-        self.wants_stop = False
-
-    def write(self, image: Image) -> None:
-        """Show one frame.
-
-        Raises:
-            RuntimeFailure: this OpenCV has no windows.
-        """
-        try:
-            cv2.imshow(self._title, image)
-        except cv2.error as error:
-            raise RuntimeFailure(_NO_DESKTOP) from error
-        self._shown = True
-        self.wants_stop |= cv2.waitKey(1) & 0xFF in (27, ord("q"))
-
-    def close(self) -> None:
-        """Close the window. May be called twice."""
-        if self._shown:
-            cv2.destroyWindow(self._title)
-            self._shown = False

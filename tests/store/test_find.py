@@ -1,0 +1,118 @@
+"""Answers from blocks and from rows, against a plain look at every record."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeattr.store import PeopleReader, PeopleStore, Wanted
+
+from .people import person
+
+_START = datetime(2026, 5, 1, tzinfo=timezone.utc)
+_NAMES = ("backpack", "hat", "long_hair", "jeans")
+
+
+def _people(count: int) -> list[dict[str, Any]]:
+    chance = random.Random(5)
+    found = []
+    for number in range(count):
+        attributes = {}
+        for name in _NAMES:
+            p = round(chance.random(), 4)
+            if name == "jeans" and number < 1500:
+                continue  # an attribute of a later model
+            answer = "unknown" if abs(p - 0.5) < 0.1 else "yes" if p > 0.5 else "no"
+            attributes[name] = {"p": p, "answer": answer}
+        moment = _START + timedelta(seconds=60 * number + chance.uniform(0, 3600))
+        found.append(
+            person(
+                number,
+                stream=f"camera {chance.randrange(3)}",
+                time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                attributes=attributes,
+            )
+        )
+    return found
+
+
+def _so(record: dict[str, Any], wish: Wanted) -> bool:
+    answer = record["attributes"].get(wish.attribute)
+    if answer is None or answer["answer"] != ("yes" if wish.holds else "no"):
+        return False
+    return (answer["p"] if wish.holds else 1 - answer["p"]) >= wish.p - 1e-9
+
+
+@pytest.fixture(scope="module")
+def people() -> list[dict[str, Any]]:
+    return _people(2500)
+
+
+@pytest.fixture(scope="module")
+def path(people: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two whole blocks and a part of one."""
+    path = tmp_path_factory.mktemp("store") / "people.sqlite"
+    with PeopleStore(path) as store:
+        assert store.add_many(people[:1500]) == 1500
+        assert store.add_many(people[1500:]) == 1000
+    return path
+
+
+@pytest.mark.parametrize("wanted", [
+    [],
+    [Wanted(attribute="backpack"), Wanted(attribute="hat", holds=False)],
+    [Wanted(attribute="backpack", p=0.8), Wanted(attribute="hat", holds=False, p=0.8),
+     Wanted(attribute="long_hair", p=0.8)],
+    [Wanted(attribute="jeans", p=0.6)],
+    [Wanted(attribute="hat"), Wanted(attribute="hat", holds=False)],
+])  # fmt: skip
+@pytest.mark.parametrize(("streams", "since", "until"), [
+    ([], None, None), (["camera 1"], "2026-05-02T00:00:00Z", "2026-05-02T06:00:00Z"),
+    ([], "2027-01-01", None), (["camera 0", "camera 2"], None, "2026-05-01T03:00+01:00"),
+    (["camera 0"], datetime(2026, 5, 2, 7, 30, tzinfo=timezone.utc), None),
+])  # fmt: skip
+def test_finds_the_very_people_that_are_meant(
+    path: Path, people: list[dict[str, Any]], wanted: list[Wanted], streams: list[str],
+    since: Any, until: Any,
+) -> None:  # fmt: skip
+    def moment(value: Any) -> datetime:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+    meant = [
+        record for record in people
+        if all(_so(record, wish) for wish in wanted)
+        and (not streams or record["stream"] in streams)
+        and (since is None or moment(record["time"]) >= moment(since))
+        and (until is None or moment(record["time"]) < moment(until))
+    ]  # fmt: skip
+    meant.sort(key=lambda record: record["time"], reverse=True)
+    with PeopleReader(path) as reader:
+        assert reader.count(wanted, since=since, until=until, streams=streams) == len(meant)
+        found = reader.find(wanted, since=since, until=until, streams=streams, limit=10)
+    assert found == meant[:10]
+
+
+def test_finds_the_same_while_people_are_forgotten(people: list[dict[str, Any]],
+                                                   tmp_path: Path) -> None:  # fmt: skip
+    path = tmp_path / "people.sqlite"
+    wanted = [Wanted(attribute="backpack"), Wanted(attribute="hat", holds=False, p=0.7)]
+    cut = people[700]["time"]
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(cut.replace("Z", "+00:00"))
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add_many(people)
+        forgotten = store.forget_older(age / timedelta(days=1))
+        left = [record for record in people if record["time"] >= cut]
+        assert abs(forgotten - (len(people) - len(left))) <= 1  # the clock goes on
+        meant = {record["id"] for record in left if all(_so(record, wish) for wish in wanted)}
+        found = {record["id"] for record in reader.find(wanted, limit=None)}
+        assert len(found ^ meant) <= 1
+        assert store.forget_older(0.0) == len(people) - forgotten
+        assert reader.find() == []
+        store.add_many(people)  # numbers are used again
+        assert reader.count() == len(people)

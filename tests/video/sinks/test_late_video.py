@@ -1,0 +1,59 @@
+import os
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeattr.errors import UsageError
+from edgeattr.video.sinks import LateVideoFile
+
+_IMAGE = np.full((48, 64, 3), 90, np.uint8)
+
+
+def _frames(path: Path) -> int:
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def test_frames_are_shown_at_their_times(tmp_path: Path) -> None:
+    video = LateVideoFile(tmp_path / "a.mp4", lambda: 10.0)
+    for seconds in (5.0, 5.1, 5.1, 7.0):  # a camera may give two frames at one time
+        video.write(_IMAGE, seconds)
+    video.close()
+    video.close()
+    capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    times = []
+    while capture.read()[0]:
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    assert times == pytest.approx([0.0, 0.1, 0.1, 2.0], abs=0.01)
+
+
+def test_a_live_stream_begins_a_new_file_every_hour_and_replaces_none(tmp_path: Path) -> None:
+    for _ in range(2):  # as after a restart
+        video = LateVideoFile(tmp_path / "door.mp4", lambda: 1.0, hourly=True)
+        for minute in range(0, 121, 20):
+            video.write(_IMAGE, minute * 60.0)
+        video.close()
+    videos = sorted(tmp_path.glob("door-*Z*.mp4"))
+    assert sorted(map(_frames, videos)) == [1, 1, 3, 3, 3, 3]
+    assert not (tmp_path / "door.mp4").exists()
+
+
+def test_without_a_frame_there_is_no_file(tmp_path: Path) -> None:
+    LateVideoFile(tmp_path / "a.mp4", lambda: 10.0).close()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match="can be written"):
+        LateVideoFile(tmp_path / "a.avi", lambda: 10.0)
+
+
+def test_parts_that_a_kill_left_are_removed_once_they_are_old(tmp_path: Path) -> None:
+    old, new = tmp_path / ".door-abc.mp4", tmp_path / ".door-def.mp4"
+    for part in (old, new):
+        part.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    LateVideoFile(tmp_path / "door.mp4", lambda: 10.0)
+    assert list(tmp_path.iterdir()) == [new]
