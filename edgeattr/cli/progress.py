@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from edgeattr.cli.logs import for_machines
 from edgeattr.closing import Closing
 
 __all__ = ["ProgressLine", "ProgressParts", "note"]
@@ -16,8 +18,12 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """A line for people, to standard error."""
-    if not quiet:
+    """A line for people, to standard error; an entry of the log where that is for machines."""
+    if quiet:
+        return
+    if for_machines():
+        logging.getLogger("edgeattr.run").info("%s", text)
+    else:
         print(text, file=sys.stderr, flush=True)
 
 
@@ -40,7 +46,7 @@ class ProgressLine(Closing):
             TimeRemainingColumn(),
             TextColumn("{task.fields[detail]}"),
             console=self._console,
-            disable=quiet or not self._console.is_terminal,
+            disable=quiet or for_machines() or not self._console.is_terminal,
         )
         self._task = self._bar.add_task(title, total=total, detail="")
         self._last_line = time.monotonic()
@@ -49,7 +55,7 @@ class ProgressLine(Closing):
         """Say how much is done, and anything worth adding."""
         self._total = total or self._total
         self._bar.update(self._task, completed=done, total=self._total, detail=detail)
-        if self._quiet or self._console.is_terminal:
+        if self._quiet or (self._console.is_terminal and not for_machines()):
             return
         finished = done == self._total
         if finished or time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:

@@ -1,35 +1,47 @@
-"""`edgeattr run`: people and their attributes off videos."""
+"""`edgeattr run`: people and their attributes off videos and cameras."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
-from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.errors import DownloadError, InputError, UsageError
+from edgeattr.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.model import AttributeModel
-    from edgeattr.video.detect import Detector
-    from edgeattr.video.pipeline import Summary
-    from edgeattr.video.sinks import EventsFile
+    from edgeattr.video.site import Site
 
 __all__ = ["run"]
 
+_BESIDE_CONFIG = ("context", "config", "show", "log_format", "quiet")
+
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE...", help="Video files, or a camera's number.")
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Video files, folders of images, cameras (`0`, `/dev/video0`, `csi:0`), GStreamer "
+        "pipelines, or addresses: rtsp, http, rtmp, srt, udp.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="SITE.toml",
+        help="Take sources and all else from a file; read again on SIGHUP.",
+    ),
 ]
 DetectorName = Annotated[
     str,
     typer.Option(
         "--detector",
         metavar="NAME|PATH",
-        help="`auto` (yolox_nano, downloaded once; `motion` where that fails), `yolox_nano`, "
-        "`yolox_tiny`, `yolox_s`, `motion`, or a YOLOX export's ONNX file.",
+        help="`auto` (yolox_nano, downloaded once; `motion` where that fails), a name that "
+        "`edgeattr models` lists, `motion`, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
     ),
 ]
 Output = Annotated[
@@ -40,18 +52,70 @@ Events = Annotated[
     typer.Option(
         "--events",
         metavar="OUT.jsonl",
-        help="Write one JSON object per person; to standard output if neither this nor --output "
-        "is given.",
+        help="Write one JSON object per person; to standard output if no result is asked for.",
+    ),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="PEOPLE.sqlite", help="Keep records in a SQLite file."),
+]
+Mqtt = Annotated[
+    str | None,
+    typer.Option(
+        "--mqtt",
+        metavar="URL",
+        help="Publish records: `mqtt://host` or `mqtts://host`; credentials in the address, or "
+        "in MQTT_USERNAME and MQTT_PASSWORD.",
+    ),
+]
+Webhook = Annotated[
+    str | None, typer.Option("--webhook", metavar="URL", help="POST records to a web server.")
+]
+Metrics = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics", metavar="PORT", help="Serve /metrics (Prometheus) and /health on 127.0.0.1."
+    ),
+]
+Crops = Annotated[
+    Path | None,
+    typer.Option("--crops", metavar="DIR", help="Keep one picture of each person there."),
+]
+RetentionDays = Annotated[
+    float | None,
+    typer.Option(
+        "--retention-days", metavar="N", help="Delete records and pictures older than this."
+    ),
+]
+BlurFaces = Annotated[
+    bool, typer.Option("--blur-faces", help="Blur the heads of people in annotated videos.")
+]
+Audit = Annotated[
+    Path | None,
+    typer.Option("--audit", metavar="FILE", help="Write a line for each act that touches privacy."),
+]
+DetectEvery = Annotated[
+    int,
+    typer.Option(
+        "--detect-every",
+        metavar="N",
+        min=1,
+        help="Look for people in one frame of N; the tracker goes on between.",
     ),
 ]
 MaxFrames = Annotated[
     int | None, typer.Option("--max-frames", min=1, help="Stop each source after so many frames.")
 ]
 Show = Annotated[bool, typer.Option("--show", help="Show a window; q closes it.")]
+LogFormat = Annotated[
+    str, typer.Option("--log-format", metavar="text|json", help="Of what goes to standard error.")
+]
 
 
 def run(
-    sources: Sources,
+    context: typer.Context,
+    sources: Sources = None,
+    config: Config = None,
     model: Model = "default",
     runtime: Runtime = "auto",
     precision: Precision = "auto",
@@ -59,177 +123,97 @@ def run(
     detector: DetectorName = "auto",
     output: Output = None,
     events: Events = None,
+    store: Store = None,
+    mqtt: Mqtt = None,
+    webhook: Webhook = None,
+    metrics: Metrics = None,
+    crops: Crops = None,
+    retention_days: RetentionDays = None,
+    blur_faces: BlurFaces = False,
+    audit: Audit = None,
+    detect_every: DetectEvery = 1,
     max_frames: MaxFrames = None,
     show: Show = False,
     include_sensitive: Sensitive = False,
+    log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
     """Find people in videos, follow them, and say what they wear and carry.
 
     Example: `edgeattr run camera.mp4 --output annotated.mp4 --events people.jsonl`
     """
-    import edgeattr
-    from edgeattr.video.detect import MotionDetector
-    from edgeattr.video.sinks import EventsFile
+    said = dict(locals())
+    from edgeattr.cli.logs import set_up_logs
+    from edgeattr.cli.running import run_site
 
-    _check_files(sources, detector, output, events)
-    failed = False
-    finder = open_detector(detector, quiet)  # refuse a bad one before any file is opened
-    with edgeattr.load(
-        model,
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        include_sensitive=include_sensitive,
-    ) as loaded:
-        about = loaded.describe()
-        note(
-            f"model: {model}, {about.precision} on {about.engine} {about.device}; "
-            f"detector: {finder.name}",
-            quiet=quiet,
+    set_up_logs(log_format, quiet=quiet)
+    if config:
+        from edgeattr.video.site import load_site
+
+        _refuse_others(context)
+        run_site(load_site(config), config=config, show=show, quiet=quiet)
+        return
+    site = _site_of(sources or [], said)
+    site.check_sources()
+    run_site(site, config=None, show=show, quiet=quiet)
+
+
+def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
+    """What the command line says, by the names of its options."""
+    from edgeattr.video import site as parts
+    from edgeattr.video.options import PipelineOptions
+
+    if not sources:
+        raise UsageError("no source; name a video or a camera, or pass --config SITE.toml")
+    if said["output"] and len(sources) > 1:
+        raise UsageError(
+            "--output takes one source; run once per video, use --events alone, or give each "
+            "source of --config an output"
         )
-        sink = EventsFile(events) if events or not output else None
-        try:
-            for source in sources:
-                if isinstance(finder, MotionDetector):
-                    finder = MotionDetector()  # each camera has a background of its own
-                problem = _run_one(
-                    source, loaded, finder, sink, output,
-                    max_frames=max_frames, show=show, quiet=quiet,
-                )  # fmt: skip
-                if problem:
-                    failed = True
-                    note(f"edgeattr: {problem}")
-        finally:
-            if sink:
-                sink.close()
-    if failed:
-        raise typer.Exit(1)
-
-
-def _check_files(
-    sources: list[str], detector: str, output: Path | None, events: Path | None
-) -> None:
-    """Refuse what cannot be meant before anything is opened, so that no old result is lost."""
-    from edgeattr.video.sinks import check_video_name
-
-    if output:
-        check_video_name(output)
-        if len(sources) > 1:
-            raise UsageError("--output takes one source; run once per video, or use --events alone")
-    for target in (output, events):
-        if target and any(_same_file(target, Path(name)) for name in (*sources, detector)):
-            raise UsageError(f"{target} is an input of this run; write the result somewhere else")
-    if output and events and output.absolute() == events.absolute():
-        raise UsageError(f"--output and --events both name {output}")
-    for source in sources:
-        if not (source.isdecimal() or "://" in source or Path(source).exists()):
-            raise InputError(f"{source}: no such file")
-
-
-def _same_file(first: Path, second: Path) -> bool:
-    try:
-        return first.samefile(second)
-    except OSError:
-        return False
-
-
-def _run_one(
-    name: str,
-    model: AttributeModel,
-    detector: Detector,
-    events: EventsFile | None,
-    output: Path | None,
-    *,
-    max_frames: int | None,
-    show: bool,
-    quiet: bool,
-) -> str | None:
-    """Process one source; what was wrong with it, or None."""
-    from edgeattr.video.pipeline import Pipeline, Summary
-    from edgeattr.video.sinks import VideoFile, Window
-    from edgeattr.video.source import VideoSource
-
-    try:
-        source = VideoSource(name)
-    except InputError as error:
-        if events:
-            events.write(Summary(stream=name, error=str(error)).to_json())
-        return str(error)
-    total = min(filter(None, (source.announced_frames, max_frames)), default=None)
-    with source, ProgressLine(Path(name).name, total, quiet=quiet) as bar:
-        window = Window(name) if show else None  # first: it may refuse, and holds no file
-        video = VideoFile(output, source.size, source.rate) if output else None
-        pipeline = Pipeline(
-            model,
-            detector,
-            events=[events] if events else [],
-            frames=[sink for sink in (video, window) if sink],
-        )
-
-        def report(summary: Summary, rate: float) -> bool:
-            bar.update(summary.frames, f"{rate:.1f} frames/s, {summary.people} people")
-            return not (window and window.wants_stop)
-
-        try:
-            summary = pipeline.run(source, max_frames=max_frames, report=report)
-        finally:
-            for sink in (video, window):
-                if sink:
-                    sink.close()
-    _conclude(summary, events, output, quiet)
-    return summary.error
-
-
-def _conclude(
-    summary: Summary, events: EventsFile | None, output: Path | None, quiet: bool
-) -> None:
-    places = [str(place) for place in (events.path if events else None, output) if place]
-    note(
-        f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
-        f"{summary.crops_classified} of {summary.crops_seen} crops classified"
-        + (f"; wrote {' and '.join(places)}" if places else ""),
-        quiet=quiet,
+    model = {name: said[name] for name in ("runtime", "precision", "device")}
+    days, crops = said["retention_days"], said["crops"]
+    if days is not None and not (crops or said["store"]):
+        raise UsageError("--retention-days counts for --store and --crops, and neither is given")
+    privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
+    return parts.Site(
+        sources=tuple(
+            parts.SourceSection(
+                address=source, max_frames=said["max_frames"], output=said["output"]
+            )
+            for source in sources
+        ),
+        model=parts.ModelSection(path=said["model"], **model),
+        detector=said["detector"],
+        pipeline=PipelineOptions(detect_every=said["detect_every"]),
+        crops=parts.CropsSection(folder=crops, retention_days=days) if crops else None,
+        privacy=parts.PrivacySection(**privacy),
+        **_sinks_of(said),
     )
 
 
-def open_detector(name: str, quiet: bool) -> Detector:
-    """The detector of that name or path; see the help of ``--detector``.
+def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Where results go; to standard output if nothing else is asked for."""
+    from edgeattr.video import site as parts
 
-    Raises:
-        UsageError: neither a known name nor a file.
-        DownloadError: a named detector is not here and cannot be downloaded.
-    """
-    from edgeattr import hub
-    from edgeattr.video.detect import MotionDetector, YoloxDetector
+    store, mqtt, webhook, port = (said[name] for name in ("store", "mqtt", "webhook", "metrics"))
+    events, days = said["events"], said["retention_days"]
+    nowhere = not (said["output"] or store or mqtt or webhook)
+    return {
+        "events": parts.EventsSection(file=events, append=False) if events or nowhere else None,
+        "store": parts.StoreSection(path=store, retention_days=days) if store else None,
+        "mqtt": parts.MqttSection(url=mqtt) if mqtt else None,
+        "webhook": parts.WebhookSection(url=webhook) if webhook else None,
+        "metrics": parts.MetricsSection(port=port) if port is not None else None,
+    }
 
-    if name == "motion":
-        return MotionDetector()
-    if name in hub.KNOWN or name == "auto":
-        wanted = "yolox_nano" if name == "auto" else name
-        try:
-            return YoloxDetector(hub.cached(wanted) or _download(wanted, quiet))
-        except DownloadError as error:
-            if name != "auto":
-                raise
-            note(
-                f"warning: {error}.\nwarning: falling back on the detector `motion`, which needs a "
-                "still camera and finds whatever upright thing moves. For a real person detector "
-                "pass --detector PATH with any YOLOX export, or run: "
-                "edgeattr models pull yolox_nano"
+
+def _refuse_others(context: typer.Context) -> None:
+    """With a site's file no option counts that the file could say."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _BESIDE_CONFIG and source is not None and source.name == "COMMANDLINE":
+            option = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"{'sources' if name == 'sources' else option} and --config cannot go together: "
+                "say it in the file (docs/video.md)"
             )
-            return MotionDetector()
-    path = Path(name)
-    if not path.exists():
-        raise UsageError(
-            f"--detector {name!r} is neither a file nor one of: auto, motion, "
-            f"{', '.join(hub.KNOWN)}"
-        )
-    return YoloxDetector(path)
-
-
-def _download(name: str, quiet: bool) -> Path:
-    from edgeattr import hub
-
-    with ProgressLine(f"downloading {name}", hub.KNOWN[name].bytes, quiet=quiet) as bar:
-        return hub.fetch(name, progress=lambda done, total: bar.update(done))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -11,9 +11,16 @@ from edgeattr.crops import Image
 from edgeattr.prediction import AttributeAnswer
 from edgeattr.video.track import TrackedBox
 
-__all__ = ["draw_people"]
+__all__ = ["Box", "draw_people"]
+
+Box = tuple[float, ...]
+"""Left, top, right, bottom, pixels."""
 
 _MOST_LINES = 7  # attributes shown beside a person
+_HEAD = 0.25  # of a box's height: a person is seven to eight heads tall, detectors err, people bend
+_ABOVE = 0.05  # of the height, above the box
+_BESIDE = 0.05  # of the width, on each side
+_SQUARES = 5  # in each direction
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _COLOURS = (  # blue-green-red, told apart by colour-blind eyes too (Okabe and Ito)
     (0, 159, 230),
@@ -26,18 +33,25 @@ _COLOURS = (  # blue-green-red, told apart by colour-blind eyes too (Okabe and I
 
 
 def draw_people(
-    image: Image, people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]]
+    image: Image,
+    people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
+    *,
+    blurred: Iterable[Box] = (),
 ) -> Image:
     """Draw on a copy.
 
     Args:
         image: uint8 [H, W, 3], BGR.
         people: each with what is known of them so far.
+        blurred: boxes of people whose heads are made unrecognisable: the top of each box, whether
+            or not a face is seen in it.
 
     Returns:
         uint8 [H, W, 3].
     """
     canvas = image.copy()
+    for box in blurred:
+        _blur_head(canvas, box)
     scale = max(0.4, image.shape[0] / 1100)
     for person, _ in people:
         left, top, right, bottom = map(round, person.box)
@@ -47,6 +61,18 @@ def draw_people(
         lines = [f"person {person.track}", *_lines(answers)]
         _label(canvas, person, lines, scale)
     return canvas
+
+
+def _blur_head(canvas: Image, box: Box) -> None:
+    """Average the head away: into few large squares, from which no face can be told."""
+    left, top, right, bottom = box
+    height, width = bottom - top, right - left
+    rows = slice(max(0, round(top - _ABOVE * height)), max(0, round(top + _HEAD * height)))
+    columns = slice(max(0, round(left - _BESIDE * width)), max(0, round(right + _BESIDE * width)))
+    head = canvas[rows, columns]
+    if head.size:
+        few = cv2.resize(head, (_SQUARES, _SQUARES), interpolation=cv2.INTER_AREA)
+        cv2.resize(few, head.shape[1::-1], dst=head, interpolation=cv2.INTER_NEAREST)
 
 
 def _lines(answers: Mapping[str, AttributeAnswer]) -> list[str]:

@@ -1,215 +1,226 @@
-"""The whole way of one stream: frames in, one record per person out."""
+"""Many streams, one model: frames in, one record per person out."""
 
 from __future__ import annotations
 
-import dataclasses
+import concurrent.futures
+import contextlib
+import logging
+import os
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from edgeattr.closing import Closing
 from edgeattr.crops import Image
+from edgeattr.errors import RuntimeFailure, UsageError
 from edgeattr.model import AttributeModel
 from edgeattr.prediction import TrackRecord
-from edgeattr.video.detect import Detector
-from edgeattr.video.draw import draw_people
-from edgeattr.video.fuse import TrackPosterior
-from edgeattr.video.schedule import Schedule, crop_of, crop_quality
-from edgeattr.video.source import Frame, VideoSource
-from edgeattr.video.track import PersonTracker, TrackedBox
+from edgeattr.video.annotate import FrameSink
+from edgeattr.video.batcher import Batcher
+from edgeattr.video.detectors import Detector
+from edgeattr.video.feed import Feed
+from edgeattr.video.options import PipelineOptions
+from edgeattr.video.sources import Source, SourceSpec, open_source
+from edgeattr.video.status import StreamStatus
+from edgeattr.video.stream import Shared, Stream
+from edgeattr.video.summary import Summary
 
-__all__ = ["Pipeline", "Summary"]
+__all__ = ["EventSink", "Pipeline"]
 
-_MIN_SECONDS = 0.2  # a track seen for less is taken for a false alarm
+_STOP_SECONDS = 8.0  # that stopping waits at most; streams end in tenths of a second
+_DEFAULTS = PipelineOptions()
+
+_log = logging.getLogger("edgeattr.video")
 
 
 class EventSink(Protocol):
-    """Takes events."""
+    """Takes events; several threads may call it at once."""
 
-    def write(self, event: dict[str, Any]) -> None:
-        """Take one event."""
-
-
-class FrameSink(Protocol):
-    """Takes annotated frames."""
-
-    def write(self, image: Image) -> None:
-        """Take one frame."""
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Take one event: a person, an update, or a stream's summary."""
 
 
-@dataclass(kw_only=True)
-class Summary:
-    """What happened on one stream; grows while it runs."""
+class Pipeline(Closing):
+    """Runs streams until they end or are stopped. A context manager.
 
-    stream: str
-    frames: int = 0  # processed
-    seconds: float = 0.0  # of video
-    people: int = 0  # records written
-    detections: int = 0  # boxes in all frames
-    crops_classified: int = 0  # crops that went through the model
-    crops_seen: int = 0  # crops of tracked people, classified or not
-    dropped_frames: int = 0  # frames of a live stream that were not processed
-    error: str | None = None  # why the stream was not processed to its end
-
-    def to_json(self) -> dict[str, Any]:
-        """The last line of the events file."""
-        values = dataclasses.asdict(self)
-        if self.error is None:
-            del values["error"]
-        return {"type": "summary", **values, "seconds": round(self.seconds, 3)}
-
-
-@dataclass
-class _Person:
-    """What is known of a track that may still go on."""
-
-    posterior: TrackPosterior
-    first_s: float
-    last_s: float = 0.0
-    last_classified: float = 0.0  # seconds
-    best_quality: float = 0.0
-    frames: int = 0
-    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
-
-
-@dataclass
-class Pipeline:
-    """Runs one stream.
+    Each stream has a thread that reads and one that follows its people; all share the detector,
+    the workers it runs in, and the model, which takes the crops of all streams together. A sink
+    that fails costs its event, and is reported in :attr:`sink_failure`; it does not stop a stream.
 
     Args:
-        model: reads attributes off crops.
-        detector: finds people.
-        events: take one event per person, when the person has left, and a summary.
-        frames: take annotated frames.
-        schedule: which crops are classified.
+        model: reads attributes off crops. Not closed with the pipeline.
+        detector: finds people. Not closed with the pipeline.
+        events: take one event per person, when the person has left, and a summary per stream.
+        options: how streams are processed.
+        keep: stores a person's best crop and gives where; no crop is kept where absent.
+
+    Example:
+        >>> with Pipeline(model, detector, events=[sink]) as pipeline:
+        ...     pipeline.add("rtsp://camera/1", name="door")
+        ...     pipeline.wait()
     """
 
-    model: AttributeModel
-    detector: Detector
-    events: list[EventSink] = field(default_factory=list)
-    frames: list[FrameSink] = field(default_factory=list)
-    schedule: Schedule = field(default_factory=Schedule)
-
-    def run(
+    def __init__(
         self,
-        source: VideoSource,
+        model: AttributeModel,
+        detector: Detector,
         *,
-        max_frames: int | None = None,
-        report: Callable[[Summary, float], bool] = lambda summary, rate: True,
-    ) -> Summary:
-        """Process a stream to its end, or until told to stop.
+        events: Sequence[EventSink] = (),
+        options: PipelineOptions = _DEFAULTS,
+        keep: Callable[[TrackRecord, Image], str] | None = None,
+    ) -> None:
+        self.sink_failure: BaseException | None = None  # the first
+        self.unfinished: list[str] = []  # streams that did not end when they were told to
+        self._detector, self._events, self._options = detector, events, options
+        self._streams: dict[str, tuple[Feed, Stream]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._batcher = Batcher(model)
+        self._workers = concurrent.futures.ThreadPoolExecutor(
+            options.workers or os.cpu_count() or 1, thread_name_prefix="detect"
+        )
+        self._shared = Shared(
+            model=model,
+            batcher=self._batcher,
+            workers=self._workers,
+            options=options,
+            emit=self._emit,
+            keep=keep,
+        )
 
-        People still in view at the end get their record too, and the summary is always written,
-        even when the stream fails in the middle.
+    def add(
+        self,
+        source: str | SourceSpec | Source,
+        *,
+        frames: Sequence[FrameSink] = (),
+        max_frames: int | None = None,
+    ) -> str:
+        """Begin to process a stream; may be called at any time.
 
         Args:
-            source: the stream.
+            source: see :func:`edgeattr.video.sources.open_source`.
+            frames: take the stream's annotated frames, and are closed with it.
             max_frames: stop after so many.
-            report: called after each frame with the summary so far and the frames per second;
-                stops the run by returning False.
+
+        Returns:
+            The name of the stream.
+
+        Raises:
+            InputError: a file that is missing or cannot be decoded.
+            UsageError: a stream of that name is there already.
+            RuntimeFailure: the pipeline was closed.
         """
-        summary = Summary(stream=source.name)
-        people: dict[int, _Person] = {}
-        whole = max_frames is None
-        try:
-            tracker = PersonTracker(source.rate)
-            start = time.monotonic()
-            for frame in _first(source.frames(), max_frames):
-                self._process(frame, tracker, people, summary)
-                for number in _gone(people, frame.seconds - tracker.lost_seconds):
-                    self._finish(number, people.pop(number), summary)
-                summary.frames += 1
-                summary.seconds = frame.seconds + 1 / source.rate
-                if not report(summary, summary.frames / (time.monotonic() - start)):
-                    whole = False
-                    break
-            summary.error = source.shortfall if whole else None
-        except BaseException as error:
-            summary.error = str(error) or "stopped"
-            raise
-        finally:
-            for number in sorted(people):
-                self._finish(number, people[number], summary)
-            self._write(summary.to_json())
-        return summary
+        opened = open_source(source) if isinstance(source, str | SourceSpec) else source
+        with contextlib.ExitStack() as unless_added:
+            unless_added.callback(opened.close)
+            for sink in frames:
+                unless_added.callback(sink.close)
+            feed = Feed(opened, size=self._options.frames_waiting, limit=max_frames)
+            stream = Stream(feed, self._detector.for_stream(), self._shared, frames)
+            with self._lock:
+                self._check_name(opened.name)
+                self._streams[opened.name] = feed, stream
+                feed.start()
+                stream.start()
+            unless_added.pop_all()
+        return opened.name
 
-    def _process(
-        self, frame: Frame, tracker: PersonTracker, people: dict[int, _Person], summary: Summary
-    ) -> None:
-        detections = self.detector.detect(frame.image)
-        tracked = tracker.update(detections)
-        summary.detections += len(detections)
-        summary.crops_seen += len(tracked)
-        for seen in tracked:
-            person = people.setdefault(
-                seen.track, _Person(TrackPosterior(self.model.decision), frame.seconds)
+    def remove(self, *names: str) -> list[Summary]:
+        """Stop streams and forget them; their people get their records.
+
+        Raises:
+            UsageError: there is no such stream; then none is removed.
+        """
+        with self._lock:
+            for name in names:
+                if name not in self._streams:
+                    raise UsageError(f"no stream called {name!r}; there are: {self._names()}")
+            removed = [self._streams.pop(name) for name in names]
+        for _, stream in removed:
+            stream.stop()
+        end = time.monotonic() + _STOP_SECONDS
+        for feed, stream in removed:
+            stream.join(max(0.0, end - time.monotonic()))
+            feed.join(max(0.0, end - time.monotonic()))  # a camera can be opened by one at a time
+        self._note_unfinished([stream for _, stream in removed])
+        return [stream.summary for _, stream in removed]
+
+    def status(self) -> list[StreamStatus]:
+        """How the streams are doing, in the order in which they were added."""
+        return [stream.status() for _, stream in self._all()]
+
+    def summaries(self) -> list[Summary]:
+        """What happened so far on each stream."""
+        return [stream.summary for _, stream in self._all()]
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether any stream has frames and finishes none."""
+        return any(stream.is_stuck for _, stream in self._all())
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for all streams to end.
+
+        Args:
+            timeout: seconds; for ever where absent.
+
+        Returns:
+            Whether all have ended.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        for _, stream in self._all():
+            stream.join(None if end is None else max(0.0, end - time.monotonic()))
+            if stream.is_alive():
+                return False
+        return True
+
+    def stop(self) -> None:
+        """Ask all streams to end soon; people who are there get their records."""
+        for _, stream in self._all():
+            stream.stop()
+
+    def close(self) -> None:
+        """Stop, and wait for what is under way. May be called twice.
+
+        Streams that do not end in time, since a model or an encoder hangs, are named in
+        :attr:`unfinished` and in the log.
+        """
+        with self._lock:
+            self._closed = True
+        self.stop()
+        self.wait(_STOP_SECONDS)
+        self._note_unfinished([stream for _, stream in self._all()])
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._batcher.close()
+
+    def _check_name(self, name: str) -> None:
+        if self._closed:
+            raise RuntimeFailure("the pipeline was closed")
+        if name in self._streams:
+            raise UsageError(
+                f"there are two streams called {name!r}; give one of them another name"
             )
-            person.frames += 1
-            person.last_s, person.box = frame.seconds, seen.box
-        self._classify(frame, tracked, people, summary)
-        if self.frames:
-            known = [(seen, people[seen.track].posterior.answers()) for seen in tracked]
-            annotated = draw_people(frame.image, known)
-            for sink in self.frames:
-                sink.write(annotated)
 
-    def _classify(
-        self,
-        frame: Frame,
-        tracked: list[TrackedBox],
-        people: dict[int, _Person],
-        summary: Summary,
-    ) -> None:
-        """One batch of all crops of the frame that are worth it."""
-        chosen: list[tuple[TrackedBox, float]] = []
-        for seen in tracked:
-            person = people[seen.track]
-            quality = crop_quality(seen, tracked, frame.image)
-            if self.schedule.wants(
-                quality,
-                classified=person.posterior.crops,
-                seconds_since=frame.seconds - person.last_classified,
-                best_quality=person.best_quality,
-            ):
-                chosen.append((seen, quality))
-        logits = self.model.logits([crop_of(frame.image, seen.box) for seen, _ in chosen])
-        for (seen, quality), row in zip(chosen, logits, strict=True):
-            person = people[seen.track]
-            person.posterior.add(row, quality)
-            person.last_classified = frame.seconds
-            person.best_quality = max(person.best_quality, quality)
-        summary.crops_classified += len(chosen)
+    def _note_unfinished(self, streams: Sequence[Stream]) -> None:
+        for stream in streams:
+            if stream.is_alive() and stream.summary.stream not in self.unfinished:
+                self.unfinished.append(stream.summary.stream)
+                _log.error("%s did not end in time; its last results are lost", stream.name)
 
-    def _finish(self, number: int, person: _Person, summary: Summary) -> None:
-        """Write a person's record, unless it was a false alarm."""
-        if person.last_s - person.first_s < _MIN_SECONDS or not person.posterior.crops:
-            return
-        left, top, right, bottom = person.box
-        record = TrackRecord(
-            stream=summary.stream,
-            track=number,
-            first_s=person.first_s,
-            last_s=person.last_s,
-            frames=person.frames,
-            crops_classified=person.posterior.crops,
-            box=(left, top, right - left, bottom - top),
-            attributes=person.posterior.answers(),
-        )
-        summary.people += 1
-        self._write(record.to_json())
+    def _all(self) -> list[tuple[Feed, Stream]]:
+        with self._lock:
+            return list(self._streams.values())
 
-    def _write(self, event: dict[str, Any]) -> None:
-        for sink in self.events:
-            sink.write(event)
+    def _names(self) -> str:
+        return ", ".join(self._streams) or "none"
 
-
-def _first(frames: Iterator[Frame], count: int | None) -> Iterator[Frame]:
-    for frame in frames:
-        if count is not None and frame.index >= count:
-            return
-        yield frame
-
-
-def _gone(people: dict[int, _Person], before: float) -> list[int]:
-    """People last seen before a moment, in seconds."""
-    return [number for number, person in people.items() if person.last_s < before]
+    def _emit(self, event: Mapping[str, Any]) -> None:
+        """Hand an event to every sink, whatever the others do."""
+        for sink in self._events:
+            try:
+                sink.write(event)
+            except Exception as error:
+                if self.sink_failure is None:
+                    _log.error("an event was lost: %s", error)
+                self.sink_failure = self.sink_failure or error

@@ -20,7 +20,7 @@ from edgeattr.hub import default_bundle
 
 def _edgeattr(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edgeattr", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -90,7 +90,7 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     assert "1 people" in done.stderr
     person, summary = _events(events)
     assert set(person) == {
-        "type", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
+        "type", "id", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
         "attributes",
     }  # fmt: skip
     assert set(summary) == {

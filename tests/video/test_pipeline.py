@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -6,27 +8,41 @@ import pytest
 
 import edgeattr
 from edgeattr.crops import Image
-from edgeattr.video.detect import Detections, MotionDetector
+from edgeattr.errors import InputError, OutputError, RuntimeFailure, UsageError
+from edgeattr.prediction import TrackRecord
+from edgeattr.video.detectors import Detections, MotionDetector
+from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
-from edgeattr.video.source import VideoSource
+from edgeattr.video.sources import SourceOptions, SourceSpec
+
+from .test_feed import DrawnSource
 
 
 class _Lines:
     def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
+        self.events: list[Mapping[str, Any]] = []
 
-    def write(self, event: dict[str, Any]) -> None:
+    def write(self, event: Mapping[str, Any]) -> None:
         self.events.append(event)
+
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
 
 
 class _Count:
     frames = 0
+    seconds = -1.0
+    closed = False
 
-    def write(self, image: Image) -> None:
-        self.frames += 1
+    def write(self, image: Image, seconds: float) -> None:
+        assert seconds > self.seconds
+        self.frames, self.seconds = self.frames + 1, seconds
+
+    def close(self) -> None:
+        self.closed = True
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model() -> Iterator[edgeattr.AttributeModel]:
     with edgeattr.load() as loaded:
         yield loaded
@@ -34,51 +50,269 @@ def model() -> Iterator[edgeattr.AttributeModel]:
 
 def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.AttributeModel) -> None:
     lines, count = _Lines(), _Count()
-    pipeline = Pipeline(model, MotionDetector(), events=[lines], frames=[count])
-    with VideoSource(str(walking_video)) as source:
-        summary = pipeline.run(source)
+    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+        assert pipeline.add(str(walking_video), frames=[count]) == str(walking_video)
+        assert pipeline.wait(60)
+        (summary,) = pipeline.summaries()
+        (status,) = pipeline.status()
     person, last = lines.events
     assert (person["type"], person["track"]) == ("person", 1)
     assert 0.5 <= person["first_s"] < 1.5
     assert person["last_s"] > 3.5
-    assert 0 < person["crops_classified"] < person["frames"]
+    assert 0 < person["crops_classified"] <= person["frames"]
     assert len(person["attributes"]) == 30
     assert {value["answer"] for value in person["attributes"].values()} <= {"yes", "no", "unknown"}
+    assert len(person["id"]) == 36
+    assert "time" not in person
     assert last == summary.to_json()
     assert last["type"] == "summary"
     assert (last["frames"], last["people"], last["dropped_frames"]) == (40, 1, 0)
     assert last["seconds"] == pytest.approx(4.0)
     assert last["crops_seen"] == person["frames"]
-    assert count.frames == 40
+    assert (count.frames, count.closed) == (40, True)
+    assert (status.state, status.frames_in, status.frames_waiting) == ("ended", 40, 0)
+
+
+def test_streams_at_once_give_what_each_gives_alone(
+    walking_video: Path, model: edgeattr.AttributeModel
+) -> None:
+    records = []
+    for streams in (1, 4):
+        lines = _Lines()
+        with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+            for number in range(streams):
+                pipeline.add(SourceSpec(address=str(walking_video), name=f"camera {number}"))
+            assert pipeline.wait(60)
+        assert len(lines.of("summary")) == streams
+        records += [
+            {key: value for key, value in person.items() if key not in ("id", "stream")}
+            for person in lines.of("person")
+        ]
+    assert len(records) == 5
+    assert all(record == records[0] for record in records)
 
 
 def test_stopping_early_still_gives_records_and_summary(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    with VideoSource(str(walking_video)) as source:
-        summary = Pipeline(model, MotionDetector(), events=[lines]).run(source, max_frames=30)
-    assert summary.frames == 30
+    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+        pipeline.add(str(walking_video), max_frames=30)
+        assert pipeline.wait(60)
+        assert pipeline.summaries()[0].frames == 30
     assert [event["type"] for event in lines.events] == ["person", "summary"]
-    with VideoSource(str(walking_video)) as source:
-        summary = Pipeline(model, MotionDetector()).run(
-            source, report=lambda so_far, rate: so_far.frames < 7
-        )
-    assert summary.frames == 7
+    assert "error" not in lines.events[-1]
+
+
+def test_an_endless_stream_is_stopped_and_its_frames_add_up(
+    walking_video: Path, model: edgeattr.AttributeModel
+) -> None:
+    lines = _Lines()
+    spec = SourceSpec(address=str(walking_video), name="loop", options=SourceOptions(loop=True))
+    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+        pipeline.add(spec)
+        end = time.monotonic() + 60
+        while pipeline.status()[0].frames < 60 and time.monotonic() < end:
+            time.sleep(0.01)
+        pipeline.stop()
+        assert pipeline.wait(10)
+        (status,) = pipeline.status()
+    assert status.frames >= 60
+    assert status.frames_in == status.frames + status.dropped_frames
+    assert lines.of("person")
+    assert lines.events[-1]["frames"] == status.frames
 
 
 class _Failing(MotionDetector):
+    def __init__(self, at: int, times: int = 1000) -> None:
+        super().__init__()
+        self._at, self._times, self._calls = at, times, 0
+
+    def for_stream(self) -> "_Failing":
+        return _Failing(self._at, self._times)
+
     def detect(self, image: Image) -> Detections:
-        if self._seen >= 30:
+        self._calls += 1
+        if self._at < self._calls <= self._at + self._times:
             raise RuntimeError("the detector broke")
         return super().detect(image)
 
 
-def test_a_failure_in_the_middle_loses_nothing_known(
+def test_a_failure_in_the_middle_of_a_file_loses_nothing_known(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    with VideoSource(str(walking_video)) as source, pytest.raises(RuntimeError, match="broke"):
-        Pipeline(model, _Failing(), events=[lines]).run(source)
+    with Pipeline(model, _Failing(30), events=[lines]) as pipeline:
+        pipeline.add(str(walking_video))
+        assert pipeline.wait(60)
+        statuses = pipeline.status()
+        assert statuses[0].state == "failed"
     assert [event["type"] for event in lines.events] == ["person", "summary"]
-    assert lines.events[-1]["frames"] == 30
+    assert lines.events[-1]["error"] == "the detector broke"
+    (status,) = statuses
+    assert status.frames_in == status.frames + status.dropped_frames
+
+
+def test_a_live_stream_goes_on_after_frames_that_fail(model: edgeattr.AttributeModel) -> None:
+    lines = _Lines()
+    with Pipeline(model, _Failing(3, times=2), events=[lines]) as pipeline:
+        pipeline.add(DrawnSource(30, live=True, pause=0.02))
+        assert pipeline.wait(60)
+        (status,) = pipeline.status()
+    assert status.state == "ended"
+    assert status.frames > 5
+    assert status.frames + status.dropped_frames == 30
+    assert "error" not in lines.events[-1]
+
+
+class _Hanging(MotionDetector):
+    def __init__(self, go: threading.Event) -> None:
+        super().__init__()
+        self._go = go
+
+    def for_stream(self) -> "_Hanging":
+        return self
+
+    def detect(self, image: Image) -> Detections:
+        self._go.wait(30)
+        return super().detect(image)
+
+
+def test_a_stream_that_hangs_says_so(
+    model: edgeattr.AttributeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeattr.video.stream._STUCK", 0.3)
+    go = threading.Event()
+    with Pipeline(model, _Hanging(go)) as pipeline:
+        pipeline.add(DrawnSource(1000, live=True, pause=0.01))
+        end = time.monotonic() + 20
+        while not pipeline.is_stuck and time.monotonic() < end:
+            time.sleep(0.01)
+        (status,) = pipeline.status()
+        assert status.state == "stalled"
+        assert "hangs" in (status.error or "")
+        go.set()
+
+
+class _FullDisk(_Count):
+    def write(self, image: Image, seconds: float) -> None:
+        super().write(image, seconds)
+        if self.frames == 5:
+            raise OutputError("the disk is full")
+
+
+def test_a_live_stream_goes_on_without_a_video_that_cannot_be_written(
+    model: edgeattr.AttributeModel,
+) -> None:
+    full, good = _FullDisk(), _Count()
+    with Pipeline(model, MotionDetector()) as pipeline:
+        pipeline.add(DrawnSource(20, live=True, pause=0.02), frames=[full, good])
+        assert pipeline.wait(60)
+        (summary,) = pipeline.summaries()
+    assert (full.frames, full.closed) == (5, True)
+    assert good.frames == summary.frames
+    assert good.closed
+    assert summary.error == "the disk is full"
+
+
+def test_a_file_stops_where_its_video_cannot_be_written(
+    walking_video: Path, model: edgeattr.AttributeModel
+) -> None:
+    lines = _Lines()
+    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+        pipeline.add(str(walking_video), frames=[_FullDisk()])
+        assert pipeline.wait(60)
+        (status,) = pipeline.status()
+    assert status.state == "failed"
+    assert status.frames == 5
+    assert lines.events[-1]["error"] == "the disk is full"
+
+
+class _Broken:
+    def write(self, event: Mapping[str, Any]) -> None:
+        raise OutputError("the disk is full")
+
+
+def test_a_sink_that_fails_costs_the_others_nothing(
+    walking_video: Path, model: edgeattr.AttributeModel
+) -> None:
+    lines = _Lines()
+    with Pipeline(model, MotionDetector(), events=[_Broken(), lines]) as pipeline:
+        pipeline.add(str(walking_video))
+        assert pipeline.wait(60)
+        assert str(pipeline.sink_failure) == "the disk is full"
+    assert [event["type"] for event in lines.events] == ["person", "summary"]
+
+
+def test_updates_of_who_is_still_there_and_their_best_crop(
+    walking_video: Path, model: edgeattr.AttributeModel
+) -> None:
+    lines, kept = _Lines(), []
+
+    def keep(record: TrackRecord, crop: Image) -> str:
+        kept.append((record.id, crop.shape))
+        return f"crops/{record.id}.jpg"
+
+    options = PipelineOptions(updates_every=1.0)
+    with Pipeline(model, MotionDetector(), events=[lines], options=options, keep=keep) as pipeline:
+        pipeline.add(str(walking_video))
+        assert pipeline.wait(60)
+    (person,) = lines.of("person")
+    updates = lines.of("update")
+    assert len(updates) >= 2
+    assert {update["id"] for update in updates} == {person["id"]}
+    assert [update["last_s"] for update in updates] == sorted(u["last_s"] for u in updates)
+    ((identity, shape),) = kept
+    assert person["crop"] == f"crops/{identity}.jpg"
+    assert shape[0] > shape[1] > 10
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_detections_are_made_as_often_as_asked(
+    walking_video: Path, model: edgeattr.AttributeModel, every: int
+) -> None:
+    calls = []
+
+    class _Counting(MotionDetector):
+        def for_stream(self) -> "_Counting":
+            return self
+
+        def detect(self, image: Image) -> Detections:
+            calls.append(image.shape)
+            return super().detect(image)
+
+    options = PipelineOptions(detect_every=every)
+    with Pipeline(model, _Counting(), options=options) as pipeline:
+        pipeline.add(str(walking_video))
+        assert pipeline.wait(60)
+        assert pipeline.summaries()[0].frames == 40
+    assert len(calls) == -(-40 // every)
+
+
+def test_names_and_ends(walking_video: Path, model: edgeattr.AttributeModel) -> None:
+    pipeline = Pipeline(model, MotionDetector())
+    with pytest.raises(InputError, match="no such file"):
+        pipeline.add("none.mp4")
+    pipeline.add(SourceSpec(address=str(walking_video), name="a"))
+    with pytest.raises(UsageError, match="two streams called 'a'"):
+        pipeline.add(SourceSpec(address=str(walking_video), name="a"))
+    with pytest.raises(UsageError, match="no stream called 'b'; there are: a"):
+        pipeline.remove("b")
+    pipeline.remove("a")
+    assert pipeline.status() == []
+    pipeline.close()
+    pipeline.close()
+    with pytest.raises(RuntimeFailure, match="was closed"):
+        pipeline.add(str(walking_video))
+
+
+def test_no_thread_is_left(walking_video: Path, model: edgeattr.AttributeModel) -> None:
+    before = threading.active_count()
+    with Pipeline(model, MotionDetector()) as pipeline:
+        pipeline.add(str(walking_video))
+        assert threading.active_count() > before
+        pipeline.wait(60)
+    end = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert threading.active_count() == before

@@ -1,0 +1,198 @@
+"""A site from start to end: signals, progress, and what is said when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgeattr.cli.detector import open_detector
+from edgeattr.cli.progress import ProgressLine, note
+from edgeattr.cli.service import Service
+from edgeattr.errors import EdgeAttrError
+
+if TYPE_CHECKING:
+    from edgeattr.video.runner import Runner
+    from edgeattr.video.sinks import Windows
+    from edgeattr.video.site import Site
+    from edgeattr.video.status import StreamStatus
+
+__all__ = ["run_site"]
+
+_STEP = 0.2  # seconds between two looks at how it goes
+_log = logging.getLogger("edgeattr.run")
+
+
+def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> None:
+    """Run until all sources have ended or somebody stops it.
+
+    Args:
+        site: what is to be run.
+        config: its file, read again on SIGHUP.
+        show: whether to show windows.
+        quiet: no progress, only errors.
+
+    Raises:
+        typer.Exit: 1 where a source or a sink failed.
+        KeyboardInterrupt: a run of files was stopped before its end.
+    """
+    import edgeattr
+    from edgeattr.video.runner import Runner
+    from edgeattr.video.sinks import Windows
+
+    windows = Windows() if show else None
+    chosen = site.model
+    with contextlib.ExitStack() as opened:
+        finder = opened.enter_context(
+            contextlib.closing(
+                open_detector(site.detector, quiet, threads=1, fall_back=config is None)
+            )
+        )
+        model = opened.enter_context(
+            edgeattr.load(
+                chosen.path,
+                runtime=chosen.runtime,
+                precision=chosen.precision,
+                device=chosen.device,
+                include_sensitive=site.privacy.include_sensitive,
+            )
+        )
+        about = model.describe()
+        note(
+            f"model: {chosen.path}, {about.precision} on {about.engine} {about.device}; "
+            f"detector: {finder.name}",
+            quiet=quiet,
+        )
+        asked = opened.enter_context(_signals(config))
+        runner = Runner(site, model, finder, show=windows.sinks if windows else _no_sinks)
+        with contextlib.closing(runner):
+            stopped = _watch(runner, config, windows, quiet, asked)
+        _conclude(runner, site, quiet)
+        if runner.unfinished:  # their threads would keep the program from ending
+            sys.stderr.flush()
+            os._exit(1)
+    if stopped and not runner.is_live:
+        raise KeyboardInterrupt
+    if runner.failures or runner.sink_failures or any(s.error for s in runner.summaries()):
+        raise typer.Exit(1)
+
+
+def _no_sinks(name: str) -> tuple[()]:
+    return ()
+
+
+def _watch(
+    runner: Runner, config: Path | None, windows: Windows | None, quiet: bool, asked: _Asked
+) -> bool:
+    """Look after a run until it ends; gives whether it was stopped."""
+    service = Service()
+    with _progress(runner, quiet) as bar:
+        service.ready()
+        while not runner.wait(_STEP):
+            if not runner.is_stuck:  # or the service manager should start it again
+                service.alive()
+            _show(bar, runner.status())
+            if asked.stop or (windows and not windows.show()):
+                break
+            if asked.reload and config:
+                asked.reload = False
+                _reload(runner, config)
+        _show(bar, runner.status())
+    service.stopping()
+    if windows:
+        windows.close()
+    return asked.stop
+
+
+@dataclass
+class _Asked:
+    """What signals have asked for."""
+
+    stop: bool = False
+    reload: bool = False
+
+
+@contextlib.contextmanager
+def _signals(config: Path | None) -> Iterator[_Asked]:
+    """SIGINT and SIGTERM ask to end, and cannot disturb the ending; SIGHUP asks to read again.
+
+    A second Ctrl-C raises KeyboardInterrupt: somebody does not want to wait.
+    """
+    asked = _Asked()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if asked.stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.stop = True
+
+    def reload(number: int, frame: FrameType | None) -> None:
+        asked.reload = True
+
+    handlers = {signal.SIGINT: stop, signal.SIGTERM: stop}
+    if config and hasattr(signal, "SIGHUP"):
+        handlers[signal.SIGHUP] = reload
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _reload(runner: Runner, config: Path) -> None:
+    from edgeattr.video.site import load_site
+
+    try:
+        site = load_site(config)
+        runner.reload(site)
+    except (EdgeAttrError, OSError, RuntimeError) as error:
+        _log.error("%s was not read again, all goes on as before: %s", config, error)
+    else:
+        _log.info("%s was read again", config)
+
+
+def _progress(runner: Runner, quiet: bool) -> ProgressLine:
+    streams = runner.status()
+    title = Path(streams[0].stream).name if len(streams) == 1 else f"{len(streams)} streams"
+    return ProgressLine(title, runner.announced_frames, quiet=quiet)
+
+
+def _show(bar: ProgressLine, streams: list[StreamStatus]) -> None:
+    rate = sum(stream.frames_per_second for stream in streams if stream.state == "running")
+    people = sum(stream.people for stream in streams)
+    detail = f"{rate:.1f} frames/s, {people} people"
+    if dropped := sum(stream.dropped_frames for stream in streams):
+        detail += f", {dropped} frames dropped"
+    if away := sum(stream.live and stream.state != "running" for stream in streams):
+        detail += f", {away} of {len(streams)} cameras away"
+    bar.update(sum(stream.frames for stream in streams), detail)
+
+
+def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
+    """What came of each stream, and where it is."""
+    outputs = {source.spec.shown: source.output for source in site.sources}
+    events = site.events.file if site.events else None
+    for failure in runner.failures:
+        note(f"edgeattr: {failure}")
+    for summary in runner.summaries():
+        places = [str(place) for place in (events, outputs.get(summary.stream)) if place]
+        note(
+            f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
+            f"{summary.crops_classified} of {summary.crops_seen} crops classified"
+            + (f"; wrote {' and '.join(places)}" if places else ""),
+            quiet=quiet,
+        )
+        if summary.error:
+            note(f"edgeattr: {summary.error}")
+    for sink in runner.sinks:
+        if sink.failures:
+            note(f"edgeattr: {sink.name}: {sink.failures} events were lost: {sink.last_error}")

@@ -1,0 +1,140 @@
+"""Crops of all cameras go through the model together."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.closing import Closing
+from edgeattr.crops import Image
+from edgeattr.errors import RuntimeFailure
+from edgeattr.model import AttributeModel
+
+__all__ = ["Batcher", "Logits"]
+
+_LONGEST_CALL = 5.0  # seconds that closing waits for the model
+
+Logits = list[npt.NDArray[np.float32] | None]
+"""One entry a crop: float32 [C], or None where the crop was declined."""
+
+
+@dataclass(eq=False)
+class _Request:
+    """The crops of one frame."""
+
+    crops: Sequence[Image]
+    worth: Sequence[float]  # how much is learnt from each
+    declinable: bool  # of a live stream: may go without an answer under load
+    answer: concurrent.futures.Future[Logits]
+    taken: list[bool]
+
+
+class Batcher(Closing):
+    """Collects crops while the model is at work, and runs them as one batch when it is free.
+
+    At most ``waiting`` crops wait. Beyond that the least worthwhile crops of live streams are
+    declined, so that a load that is too high costs crops, not time; crops of files wait, since
+    their streams do.
+
+    Args:
+        model: reads attributes off crops.
+        batch: crops a call, at most.
+        waiting: crops of live streams that may wait.
+    """
+
+    def __init__(self, model: AttributeModel, *, batch: int = 64, waiting: int = 128) -> None:
+        self.classified = 0  # crops
+        self.calls = 0
+        self.declined = 0  # crops
+        self._model, self._batch, self._most = model, batch, waiting
+        self._requests: list[_Request] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="classify", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, crops: Sequence[Image], worth: Sequence[float], *, declinable: bool
+    ) -> concurrent.futures.Future[Logits]:
+        """Ask for the logits of crops of one frame.
+
+        Args:
+            crops: of people, any size; they must not change until the answer is there.
+            worth: how much is learnt from each; the least is declined first.
+            declinable: whether they may go without an answer.
+
+        Raises:
+            RuntimeFailure: the batcher was closed.
+        """
+        request = _Request(
+            crops, worth, declinable, concurrent.futures.Future(), [True] * len(crops)
+        )
+        with self._changed:
+            if self._closed:
+                raise RuntimeFailure("the pipeline was closed")
+            self._requests.append(request)
+            self._decline()
+            self._changed.notify()
+        return request.answer
+
+    def close(self) -> None:
+        """Answer what waits, then end; a hung engine is not waited for. May be called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(_LONGEST_CALL)
+
+    def _decline(self) -> None:
+        """Keep the crops of live streams that wait below the most there may be."""
+        open_ = [
+            (request.worth[place], number, place)
+            for number, request in enumerate(self._requests)
+            if request.declinable
+            for place, taken in enumerate(request.taken)
+            if taken
+        ]
+        if len(open_) <= self._most:
+            return
+        for _, number, place in sorted(open_)[: len(open_) - self._most]:
+            self._requests[number].taken[place] = False
+            self.declined += 1
+
+    def _work(self) -> None:
+        while requests := self._next():
+            try:
+                self._answer(requests)
+            except BaseException as error:  # whoever asked must hear of it
+                for request in requests:
+                    if not request.answer.done():
+                        request.answer.set_exception(error)
+
+    def _next(self) -> list[_Request]:
+        """Requests that make up a batch, oldest first; none once closed and done."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._requests or self._closed)
+            count, crops = 0, 0
+            for request in self._requests:
+                crops += sum(request.taken)
+                if count and crops > self._batch:
+                    break
+                count += 1
+            taken, self._requests = self._requests[:count], self._requests[count:]
+            return taken
+
+    def _answer(self, requests: list[_Request]) -> None:
+        crops = [
+            crop
+            for request in requests
+            for crop, taken in zip(request.crops, request.taken, strict=True)
+            if taken
+        ]
+        rows = iter(self._model.logits(crops)) if crops else iter(())
+        self.calls += bool(crops)
+        self.classified += len(crops)
+        for request in requests:
+            request.answer.set_result([next(rows) if taken else None for taken in request.taken])

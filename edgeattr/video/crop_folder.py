@@ -1,0 +1,80 @@
+"""One picture of each person, kept only where that was asked for, and only as long."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from pathlib import Path
+
+import cv2
+
+from edgeattr.crops import Image
+from edgeattr.errors import OutputError
+from edgeattr.files import write_atomically
+from edgeattr.prediction import TrackRecord
+
+__all__ = ["CropFolder"]
+
+_QUALITY = 90  # of JPEG
+_DAY = 86400.0  # seconds
+_OWN = re.compile(  # names that we give, and of parts that a kill left
+    r"(\.)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?(1)-\w+)\.jpg"
+)
+
+
+class CropFolder:
+    """A folder of JPEG files, named by the records' ids.
+
+    Args:
+        folder: made where it is not there.
+        retention_days: after which a picture is deleted; never where absent.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, retention_days: float | None = None) -> None:
+        self._folder, self._days = folder, retention_days
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+
+    def keep(self, record: TrackRecord, crop: Image) -> str:
+        """Store a person's picture.
+
+        Args:
+            record: of the person; its id names the file.
+            crop: uint8 [h, w, 3], BGR.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            OutputError: the disk is full, or the folder went away.
+        """
+        path = self._folder / f"{record.id}.jpg"
+        ok, content = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        if not ok:
+            raise OutputError(f"{path}: a crop of {crop.shape[1]}x{crop.shape[0]} is no picture")
+        try:
+            write_atomically(path, content.tobytes())
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+        return str(path)
+
+    def sweep(self) -> int:
+        """Delete pictures of ours that are too old; gives how many. Call it now and then."""
+        with self._lock:
+            if self._days is None:
+                return 0
+            before, deleted = time.time() - self._days * _DAY, 0
+            for path in self._folder.iterdir():
+                with contextlib.suppress(OSError):  # another process may sweep as well
+                    if _OWN.fullmatch(path.name) and path.stat().st_mtime < before:
+                        path.unlink()
+                        deleted += 1
+            return deleted

@@ -1,0 +1,77 @@
+"""A connection to a camera of this machine: USB, CSI, GStreamer pipelines; with OpenCV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from edgeattr.crops import Image
+from edgeattr.errors import UsageError
+from edgeattr.video.sources.connection import StreamLost
+from edgeattr.video.sources.file import believed_rate
+
+__all__ = ["DeviceConnection", "csi_pipeline"]
+
+
+class DeviceConnection:
+    """An open camera.
+
+    Args:
+        device: a camera's number, ``/dev/videoN``, ``csi:N`` (a Jetson's camera), or a GStreamer
+            pipeline that ends in ``appsink``.
+
+    Raises:
+        StreamLost: there is no such camera, or another program holds it.
+        UsageError: a pipeline, and OpenCV was built without GStreamer.
+    """
+
+    finite = False
+    damaged = 0
+
+    def __init__(self, device: str) -> None:
+        if " ! " in device or device.startswith("csi:"):
+            self._capture = _pipeline(device)
+        elif device.isdecimal():
+            self._capture = cv2.VideoCapture(int(device))
+        else:
+            self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise StreamLost(
+                "cannot be opened; is the camera plugged in, and does no other program hold it?"
+            )
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, where that is known
+        self.rate = believed_rate(float(self._capture.get(cv2.CAP_PROP_FPS)))
+
+    def pictures(self) -> Iterator[tuple[Image, float | None]]:
+        """See :meth:`edgeattr.video.sources.connection.Connection.pictures`."""
+        while True:
+            ok, image = self._capture.read()
+            if not ok or image is None:
+                raise StreamLost("gives no picture any more")
+            yield image.astype(np.uint8, copy=False), None
+
+    def close(self) -> None:
+        """Release the camera."""
+        self._capture.release()
+
+
+def csi_pipeline(number: int) -> str:
+    """The GStreamer pipeline that reads a Jetson's CSI camera."""
+    return (
+        f"nvarguscamerasrc sensor-id={number} ! video/x-raw(memory:NVMM),format=NV12 ! "
+        "nvvidconv ! video/x-raw,format=BGRx ! videoconvert ! video/x-raw,format=BGR ! "
+        "appsink drop=true max-buffers=1 sync=false"
+    )
+
+
+def _pipeline(device: str) -> cv2.VideoCapture:
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        raise UsageError(
+            "this OpenCV was built without GStreamer, which CSI cameras and pipelines need. The "
+            "OpenCV of JetPack and of Debian's python3-opencv have it, PyPI's has not"
+        )
+    text = csi_pipeline(int(device[4:])) if device.startswith("csi:") else device
+    return cv2.VideoCapture(text, cv2.CAP_GSTREAMER)

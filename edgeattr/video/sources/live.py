@@ -1,0 +1,170 @@
+"""A live source: it is connected to again and again, however often it is lost."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from edgeattr.closing import Closing
+from edgeattr.crops import Image
+from edgeattr.errors import MissingDependency, UsageError
+from edgeattr.video.sources.connection import Connection, StreamLost
+from edgeattr.video.sources.frame import Frame
+from edgeattr.video.status import StreamState
+
+__all__ = ["LiveSource"]
+
+_WAITS = (0.25, 0.5, 1.0, 2.0, 3.0)  # seconds before each further try, times 0.5 to 1 at random
+_STEADY = 5.0  # seconds of pictures after which the next loss is a new one
+_JUMP = 2.0  # seconds between two frames' own times that are not believed
+_SLEW = 0.01  # of the time that passed: by how much the stream's clock is pulled towards ours
+_REPEAT = 60.0  # seconds between two lines of the log about one trouble
+
+_log = logging.getLogger("edgeattr.sources")
+
+
+class LiveSource(Closing):
+    """A camera or a network stream. A context manager.
+
+    Frames carry the stream's own times, moved so that they begin at 0 and go on after a pause as
+    our clock does.
+
+    Args:
+        name: what the stream is called.
+        connect: opens a connection, or raises :class:`StreamLost`.
+    """
+
+    live = endless = True
+    announced_frames: int | None = None
+    shortfall: str | None = None
+
+    def __init__(self, name: str, connect: Callable[[], Connection]) -> None:
+        self.name = name
+        self.rate = 25.0
+        self.size: tuple[int, int] | None = None
+        self.state: StreamState = "connecting"
+        self.error: str | None = None
+        self.reconnects = 0
+        self._connect = connect
+        self._stopped = threading.Event()
+        self._damaged_before = 0
+        self._connection: Connection | None = None
+        self._clock = _StreamClock()
+        self._index = 0
+        self._finite = False
+        self._since = math.inf  # when pictures began to come
+        self._said: tuple[str, float] = "", -_REPEAT
+        self._said_back = -_REPEAT
+
+    def frames(self) -> Iterator[Frame]:
+        """Every picture that comes until :meth:`stop`. See :class:`Source`."""
+        tries = 0
+        while not self._stopped.is_set():
+            try:
+                yield from self._until_lost()
+                if self._stopped.is_set() or self._finite:
+                    break
+                raise StreamLost("was ended by its sender")
+            except (UsageError, MissingDependency):
+                raise  # trying again would not help
+            except Exception as error:  # a camera may send whatever breaks a decoder
+                self._lost(error)
+            if time.monotonic() - self._since >= _STEADY:
+                tries = 0
+            self._stopped.wait(_WAITS[min(tries, len(_WAITS) - 1)] * random.uniform(0.5, 1.0))
+            tries += 1
+        self.state = "ended"
+
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded."""
+        return self._damaged_before + (self._connection.damaged if self._connection else 0)
+
+    def stop(self) -> None:
+        """See :meth:`edgeattr.video.sources.Source.stop`."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """The connection ends with :meth:`frames`. May be called twice."""
+        self._stopped.set()
+
+    def _until_lost(self) -> Iterator[Frame]:
+        self._since = math.inf
+        connection = self._connection = self._connect()
+        self._finite = connection.finite
+        self.rate = connection.rate
+        try:
+            pictures = connection.pictures()
+            for number, (image, told) in enumerate(pictures):
+                if self._stopped.is_set():
+                    return
+                if number == 0:
+                    self._found(image)
+                yield Frame(image, self._index, self._clock.seconds(told, first=number == 0))
+                self._index += 1
+        finally:
+            self._damaged_before, self._connection = self.damaged, None
+            connection.close()
+
+    def _found(self, image: Image) -> None:
+        self.size = image.shape[1], image.shape[0]
+        if self._index:
+            self.reconnects += 1
+            if time.monotonic() - self._said_back >= _REPEAT:
+                self._said_back = time.monotonic()
+                _log.info("%s is back, %dx%d", self.name, *self.size)
+        self.state, self.error = "running", None
+        self._since = time.monotonic()
+
+    def _lost(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, StreamLost) else f"failed ({error!r})"
+        now = time.monotonic()
+        if self.state == "running":
+            self.state = "stalled"
+        self.error = text
+        if text != self._said[0] or now - self._said[1] >= _REPEAT:
+            self._said = text, now
+            _log.warning("%s %s; trying again", self.name, text)
+
+
+class _StreamClock:
+    """Seconds since the first frame of all, by the stream's own clock as far as it can be true.
+
+    The stream's clock spaces frames better than their arrival does, but drifts, and jumps. So it is
+    pulled gently towards ours, and set by ours where it jumps.
+    """
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        self._offset = 0.0  # what is added to the stream's times
+        self._told: float | None = None  # the last frame's own time
+        self._last = 0.0
+
+    def seconds(self, told: float | None, *, first: bool) -> float:
+        """The time of a frame that has just come.
+
+        Args:
+            told: the stream's own time, seconds.
+            first: whether it is the first frame of a connection.
+        """
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now
+        passed = now - self._start
+        self._last = max(self._last, passed if told is None else self._by(told, passed, first))
+        self._told = told
+        return self._last
+
+    def _by(self, told: float, passed: float, first: bool) -> float:
+        """The time by the stream's clock, when so many seconds have passed on ours."""
+        step = math.inf if first or self._told is None else told - self._told
+        if not 0 <= step <= _JUMP:
+            self._offset = passed - told
+            return passed
+        error = passed - (told + self._offset)
+        self._offset += min(max(error, -_SLEW * step), _SLEW * step)
+        return told + self._offset

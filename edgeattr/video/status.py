@@ -1,0 +1,33 @@
+"""How a stream is doing: what metrics, health checks and summaries are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["StreamState", "StreamStatus"]
+
+StreamState = Literal["connecting", "running", "stalled", "ended", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStatus:
+    """One stream at one moment. ``frames_in = frames + dropped_frames + frames_waiting``."""
+
+    stream: str  # its name, without credentials
+    state: StreamState
+    live: bool  # a camera or an address, not a file
+    frames_in: int  # frames decoded since the start
+    frames: int  # of these, how many were processed
+    dropped_frames: int  # and how many were left out, because newer ones had come
+    frames_waiting: int  # and how many are in a queue or in work
+    frames_damaged: int  # packets that could not be decoded
+    reconnects: int  # times that a lost stream came back
+    detections: int  # boxes in all frames
+    people: int  # records written
+    crops_seen: int  # crops of tracked people, classified or not
+    crops_classified: int  # crops that went through the model
+    seconds: float  # of video
+    frames_per_second: float  # processed, over the last seconds
+    last_frame_s: float | None  # seconds since a frame came, None before the first
+    error: str | None = None  # what is wrong, in words

@@ -1,0 +1,332 @@
+"""The work on one stream: from its frames to its people's records."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgeattr.crops import Image
+from edgeattr.model import AttributeModel
+from edgeattr.prediction import TrackRecord
+from edgeattr.video.annotate import Annotator, FrameSink
+from edgeattr.video.batcher import Batcher, Logits
+from edgeattr.video.detectors import Detections, Detector
+from edgeattr.video.feed import Feed
+from edgeattr.video.options import PipelineOptions
+from edgeattr.video.people import BestCrop, People, Wanted
+from edgeattr.video.rhythm import Rhythm
+from edgeattr.video.sources import Frame, Source
+from edgeattr.video.status import StreamState, StreamStatus
+from edgeattr.video.summary import Summary
+from edgeattr.video.track import PersonTracker
+
+__all__ = ["Shared", "Stream"]
+
+_STALLED = 5.0  # seconds without a frame
+_STUCK = 30.0  # seconds without a finished frame while frames wait
+_HANGS = "frames come, and none is finished: the model, the detector or a disk hangs"
+_DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/detectors.py)
+_SILENCE = 0.5  # seconds without a frame, after which a live stream's people are looked after
+_WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures in a row
+_REPEAT = 60.0  # seconds between two lines of the log about one stream's failures
+_RATE_FRAMES = 100  # frames over which the rate is told
+
+_Found = concurrent.futures.Future[Detections]
+_log = logging.getLogger("edgeattr.video")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shared:
+    """What all streams of a pipeline have in common."""
+
+    model: AttributeModel
+    batcher: Batcher
+    workers: concurrent.futures.Executor  # look for people
+    options: PipelineOptions
+    emit: Callable[[dict[str, Any]], None]  # hands an event to the sinks
+    keep: Callable[[TrackRecord, Image], str] | None  # stores a person's best crop, gives where
+
+
+class Stream(threading.Thread):
+    """One stream's thread.
+
+    People are looked for in several frames at once, by the pipeline's workers; frames are then
+    taken in order. The answers for a frame's crops count a fixed number of frames later, so that a
+    file gives the same records however fast the machine is.
+
+    Args:
+        feed: where frames come from.
+        detector: finds people; of this stream alone where it must see frames in order.
+        shared: what all streams have in common.
+        frames: take annotated frames; closed at the end.
+    """
+
+    def __init__(
+        self, feed: Feed, detector: Detector, shared: Shared, frames: Sequence[FrameSink]
+    ) -> None:
+        super().__init__(name=f"stream {feed.source.name}", daemon=True)
+        options, model = shared.options, shared.model
+        self.summary = Summary(stream=feed.source.name)
+        self.failure: BaseException | None = None  # what ended the stream before its time
+        self._feed, self._detector, self._shared = feed, detector, shared
+        self._annotator = Annotator(
+            feed.source.name, frames, blur_faces=options.blur_faces, patient=feed.source.live
+        )
+        self._people = People(
+            feed.source.name,
+            model.decision,
+            fusion=model.bundle.track,
+            schedule=options.schedule,
+            budget=options.crops_per_second,
+            keep_best=shared.keep is not None,
+        )
+        self._rhythm = Rhythm(options.detect_every)
+        self._tracker = PersonTracker(feed.source.rate)
+        self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
+        self._asked: collections.deque[_Asked] = collections.deque()
+        self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
+        self._finished = time.monotonic()  # when the last frame was
+        self._failures = 0  # in a row
+        self._said = -_REPEAT
+
+    def run(self) -> None:
+        """Process the stream to its end."""
+        try:
+            self._process_all()
+            self.failure = self._feed.failure
+        except BaseException as error:
+            self.failure = error
+            self._feed.stop()
+            self._feed.dropped += len(self._ahead)
+            self._ahead.clear()
+        finally:
+            self._conclude()
+
+    def stop(self) -> None:
+        """Ask the stream to end soon; its people get their records."""
+        self._feed.stop()
+
+    def status(self) -> StreamStatus:
+        """How the stream is doing. Any thread may ask."""
+        feed, source, summary = self._feed, self._feed.source, self.summary
+        dropped, frames, frames_in = feed.dropped, summary.frames, feed.frames_in
+        return StreamStatus(
+            stream=source.name,
+            state=self._state(),
+            live=source.live,
+            frames_in=frames_in,
+            frames=frames,
+            dropped_frames=dropped,
+            frames_waiting=frames_in - frames - dropped,
+            frames_damaged=source.damaged,
+            reconnects=source.reconnects,
+            detections=summary.detections,
+            people=summary.people,
+            crops_seen=self._people.crops_seen,
+            crops_classified=self._people.crops_classified,
+            seconds=summary.seconds,
+            frames_per_second=self._rate(),
+            last_frame_s=feed.last_frame_s,
+            error=summary.error or source.error or (_HANGS if self.is_stuck else None),
+        )
+
+    def _state(self) -> StreamState:
+        if not self.is_alive():
+            return "failed" if self.failure else "ended"
+        source, age = self._feed.source, self._feed.last_frame_s
+        silent = source.live and source.state == "running" and age is not None and age > _STALLED
+        if silent or self.is_stuck:
+            return "stalled"
+        return source.state if source.state != "ended" else "running"
+
+    @property
+    def is_stuck(self) -> bool:
+        """Frames wait and none was finished for long: the model, the detector or a disk hangs."""
+        waits = bool(self._feed.waiting or self._ahead)
+        return self.is_alive() and waits and time.monotonic() - self._finished > _STUCK
+
+    def _rate(self) -> float:
+        times = list(self._times)
+        if len(times) < 2:
+            return 0.0
+        return (len(times) - 1) / max(1e-6, max(time.monotonic(), times[-1]) - times[0])
+
+    def _process_all(self) -> None:
+        ahead = self._ahead
+        most = 1 if self._detector.in_order else self._shared.options.frames_ahead
+        while True:
+            while len(ahead) < most:
+                frame = self._feed.get(0 if ahead else _SILENCE)
+                if frame is None:
+                    break
+                if not ahead:  # it was idle until now, and did not hang
+                    self._finished = time.monotonic()
+                ahead.append((frame, self._look(frame)))
+            if ahead:
+                self._process(*ahead.popleft())
+            elif self._feed.ended:
+                return
+            else:
+                self._look_after()
+
+    def _look(self, frame: Frame) -> _Found | None:
+        """Begin to look for people in a frame, if that is its turn."""
+        self._rhythm.most = _rarest(self._feed.source, self._shared.options)
+        if not self._rhythm.wants(self._feed.dropped):
+            return None
+        if not self._detector.in_order:
+            return self._shared.workers.submit(self._detector.detect, frame.image)
+        found: _Found = concurrent.futures.Future()
+        try:
+            found.set_result(self._detector.detect(frame.image))
+        except Exception as error:
+            found.set_exception(error)
+        return found
+
+    def _process(self, frame: Frame, found: _Found | None) -> None:
+        """One frame; in a live stream one that fails does not end the rest."""
+        try:
+            self._follow(frame, found)
+            if found is not None:
+                self._failures = 0
+        except Exception as error:
+            if not self._feed.source.live:
+                raise
+            self._failed(error)
+        finally:
+            self.summary.frames += 1
+            self.summary.seconds = frame.seconds + 1 / self._feed.source.rate
+            self._finished = time.monotonic()
+            self._times.append(self._finished)
+
+    def _follow(self, frame: Frame, found: _Found | None) -> None:
+        if self._feed.source.live:  # told by the clock of now: it may have been set since
+            self._people.began = time.time() - frame.seconds
+        self._tracker.size = frame.image.shape[1], frame.image.shape[0]
+        detections = None
+        if found is None:
+            tracked = self._tracker.predict(frame.seconds)
+        else:
+            detections = found.result()
+            self.summary.detections += len(detections)
+            tracked = self._tracker.update(detections, frame.seconds)
+        self._learn(late=self._shared.options.frames_late)
+        self._ask([] if found is None else self._people.see(frame, tracked))
+        self._annotator.write(frame, tracked, detections, self._people)
+        self._tell_gone(frame.seconds - self._tracker.lost_seconds)
+        if every := self._shared.options.updates_every:
+            for record in self._people.updates(frame.seconds, every):
+                self._shared.emit(record.to_json("update"))
+
+    def _ask(self, wanted: list[Wanted]) -> None:
+        if not wanted:
+            self._asked.append(_Asked([], None))
+            return
+        answer = self._shared.batcher.submit(
+            [entry.crop for entry in wanted],
+            [entry.worth for entry in wanted],
+            declinable=self._feed.source.live,
+        )
+        self._asked.append(_Asked(wanted, answer))
+
+    def _learn(self, *, late: int) -> None:
+        """Take in the answers for all but the last so many frames."""
+        while len(self._asked) > late:
+            asked = self._asked.popleft()
+            if asked.answer is not None:
+                self._people.learn(asked.wanted, asked.answer.result())
+
+    def _look_after(self) -> None:
+        """A live stream sends nothing: those who were there are given up after a while."""
+        silent = self._feed.last_frame_s
+        if silent is not None and silent > 2 * self._tracker.lost_seconds:
+            self._tell_gone(None)
+
+    def _tell_gone(self, before: float | None) -> None:
+        if before is not None and not self._people.any_gone(before):
+            return
+        self._learn(late=0)
+        for record, best in self._people.take_gone(before):
+            self.summary.people += 1
+            self._shared.emit(self._kept(record, best).to_json())
+
+    def _kept(self, record: TrackRecord, best: BestCrop | None) -> TrackRecord:
+        """The record, with its best crop stored where that was asked for."""
+        if self._shared.keep is None or best is None:
+            return record
+        try:
+            return dataclasses.replace(record, crop=self._shared.keep(record, best.image))
+        except Exception as error:  # the record counts for more than its picture
+            self._say(f"a crop could not be kept: {error}")
+            return record
+
+    def _failed(self, error: Exception) -> None:
+        """A frame of a live stream failed: say so now and then, rest longer and longer."""
+        self._failures += 1
+        self._forget_asked()
+        self._say(f"a frame failed: {error}")
+        if self._failures > 1:
+            self._feed.pause(min(_WORST_PAUSE, 0.1 * 2 ** min(self._failures, 9)))
+
+    def _forget_asked(self) -> None:
+        """The answers that are under way will not be waited for."""
+        for asked in self._asked:
+            self._people.learn(asked.wanted, [None] * len(asked.wanted))
+        self._asked.clear()
+
+    def _say(self, text: str) -> None:
+        if time.monotonic() - self._said >= _REPEAT:
+            self._said = time.monotonic()
+            _log.error("%s: %s", self.summary.stream, text)
+
+    def _conclude(self) -> None:
+        """Records of all who are there, the summary, and whole files, whatever happened."""
+        steps: list[Callable[[], None]] = [
+            lambda: self._learn(late=0),
+            self._forget_asked,
+            lambda: self._tell_gone(None),
+            self._sum_up,
+            self._annotator.close,
+            self._let_go,
+        ]
+        for step in steps:
+            try:
+                step()
+            except BaseException as error:
+                self.failure = self.failure or error
+
+    def _let_go(self) -> None:
+        """What an ended stream need not hold; many files may end before a run does."""
+        del self._tracker, self._detector
+
+    def _sum_up(self) -> None:
+        self.summary.dropped_frames = self._feed.dropped
+        self.summary.crops_seen = self._people.crops_seen
+        self.summary.crops_classified = self._people.crops_classified
+        wrong = self.failure or self._annotator.failure
+        stopped = self._feed.cut_short and not self._feed.source.endless
+        missing = "stopped" if stopped else self._feed.source.shortfall
+        self.summary.error = str(wrong) or repr(wrong) if wrong else missing
+        self._shared.emit(self.summary.to_json())
+
+
+def _rarest(source: Source, options: PipelineOptions) -> int:
+    """One frame in how many is looked at under the heaviest load."""
+    if not source.live:
+        return options.detect_every
+    return min(options.detect_at_most_every, max(1, int(source.rate / _DETECTIONS)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Crops of one frame that are with the model."""
+
+    wanted: Sequence[Wanted]
+    answer: concurrent.futures.Future[Logits] | None  # none where nothing was asked

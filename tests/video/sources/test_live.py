@@ -1,0 +1,138 @@
+import itertools
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from edgeattr.crops import Image
+from edgeattr.video.sources import live
+from edgeattr.video.sources.connection import StreamLost
+from edgeattr.video.sources.live import LiveSource
+
+
+class _Connection:
+    """Gives pictures of one brightness at its own times, then fails."""
+
+    rate = 10.0
+    finite = False
+    damaged = 1
+
+    def __init__(self, times: list[float | None], level: int = 0) -> None:
+        self._times, self._level = times, level
+        self.closed = False
+
+    def pictures(self) -> Iterator[tuple[Image, float | None]]:
+        for time in self._times:
+            yield np.full((8, 8 + self._level, 3), self._level, np.uint8), time
+        raise StreamLost("broke")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_WAITS", (0.001,))
+
+
+def test_it_comes_back_and_its_times_go_on() -> None:
+    connections = [_Connection([100.0, 100.1, 100.2]), _Connection([7.0, 7.1], level=1)]
+    waiting = iter(connections)
+    source = LiveSource("door", lambda: next(waiting))
+    frames = list(itertools.islice(source.frames(), 5))
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    assert [frame.image.shape[1] for frame in frames] == [8, 8, 8, 9, 9]
+    seconds = [frame.seconds for frame in frames]
+    assert seconds[:3] == pytest.approx([0.0, 0.1, 0.2], abs=0.01)
+    assert seconds == sorted(seconds)
+    assert (source.reconnects, source.damaged, source.state) == (1, 2, "running")
+    assert connections[0].closed
+
+
+def test_times_that_cannot_be_are_not_believed() -> None:
+    source = LiveSource("door", lambda: _Connection([50.0, 50.1, 9000.0, 3.0, None, 50.2]))
+    seconds = [frame.seconds for frame in itertools.islice(source.frames(), 6)]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 2.0
+
+
+def test_a_clock_that_drifts_is_pulled_and_does_not_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    clock = live._StreamClock()
+    seconds = []
+    for frame in range(20_000):  # 2,000 s of a camera whose clock is slow by 0.2 %
+        now[0] = frame * 0.1
+        seconds.append(clock.seconds(frame * 0.1 * 0.998, first=frame == 0))
+    steps = np.diff(seconds)
+    assert steps.min() > 0.09
+    assert steps.max() < 0.11
+    assert abs(seconds[-1] - now[0]) < 0.1
+
+
+def test_frames_that_come_in_a_burst_keep_their_own_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    clock = live._StreamClock()
+    seconds = []
+    for frame in range(100):
+        now[0] = max(frame * 0.1, 8.0 if frame >= 50 else 0.0)  # nothing for 3 s, then all
+        seconds.append(clock.seconds(frame * 0.1, first=frame == 0))
+    assert np.diff(seconds) == pytest.approx(np.full(99, 0.1), abs=0.002)
+
+
+def test_a_decoder_that_breaks_is_tried_again() -> None:
+    tries = itertools.count()
+
+    def connect() -> _Connection:
+        if next(tries) == 0:
+            raise AttributeError("no codec context")
+        return _Connection([0.0])
+
+    source = LiveSource("door", connect)
+    assert next(source.frames()).index == 0
+
+
+def test_trouble_is_told_once_without_passwords(caplog: pytest.LogCaptureFixture) -> None:
+    tries = itertools.count()
+
+    def connect() -> _Connection:
+        if next(tries) < 20:
+            raise StreamLost("cannot be opened (Connection refused)")
+        return _Connection([0.0, 0.1])
+
+    source = LiveSource("rtsp://camera/1", connect)
+    assert source.state == "connecting"
+    with caplog.at_level(logging.INFO, "edgeattr.sources"):
+        frames = source.frames()
+        assert next(frames).index == 0
+        assert source.error is None
+        lost = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert [record.getMessage() for record in lost] == [
+            "rtsp://camera/1 cannot be opened (Connection refused); trying again"
+        ]
+    frames.close()
+
+
+def test_a_source_that_has_an_end_ends() -> None:
+    class _Clip(_Connection):
+        finite = True
+
+        def pictures(self) -> Iterator[tuple[Image, float | None]]:
+            yield from itertools.islice(super().pictures(), len(self._times))
+
+    source = LiveSource("clip", lambda: _Clip([0.0, 0.1]))
+    assert len(list(source.frames())) == 2
+    assert source.state == "ended"
+
+
+def test_stopping_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_WAITS", (3600.0,))
+
+    def connect() -> _Connection:
+        source.stop()
+        raise StreamLost("is not there")
+
+    source = LiveSource("door", connect)
+    assert list(source.frames()) == []
