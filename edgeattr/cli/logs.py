@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import logging
 import sys
 
 from edgeattr.errors import UsageError
+from edgeattr.moments import utc_text
 
 __all__ = ["for_machines", "set_up_logs"]
 
@@ -54,9 +54,8 @@ class _Text(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
         line = {
-            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": utc_text(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _clean(record.getMessage()),

@@ -21,6 +21,7 @@ from edgeattr.cli.service import Service
 from edgeattr.errors import EdgeAttrError
 
 if TYPE_CHECKING:
+    from edgeattr.model import AttributeModel
     from edgeattr.video.runner import Runner
     from edgeattr.video.sinks import Windows
     from edgeattr.video.site import Site
@@ -45,30 +46,20 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         typer.Exit: 1 where a source or a sink failed.
         KeyboardInterrupt: a run of files was stopped before its end.
     """
-    import edgeattr
     from edgeattr.video.runner import Runner
     from edgeattr.video.sinks import Windows
 
     windows = Windows() if show else None
-    chosen = site.model
     with contextlib.ExitStack() as opened:
         finder = opened.enter_context(
             contextlib.closing(
                 open_detector(site.detector, quiet, threads=1, fall_back=config is None)
             )
         )
-        model = opened.enter_context(
-            edgeattr.load(
-                chosen.path,
-                runtime=chosen.runtime,
-                precision=chosen.precision,
-                device=chosen.device,
-                include_sensitive=site.privacy.include_sensitive,
-            )
-        )
+        model = opened.enter_context(_model_of(site))
         about = model.describe()
         note(
-            f"model: {chosen.path}, {about.precision} on {about.engine} {about.device}; "
+            f"model: {site.model.path}, {about.precision} on {about.engine} {about.device}; "
             f"detector: {finder.name}",
             quiet=quiet,
         )
@@ -84,6 +75,19 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         raise KeyboardInterrupt
     if runner.failures or runner.sink_failures or any(s.error for s in runner.summaries()):
         raise typer.Exit(1)
+
+
+def _model_of(site: Site) -> AttributeModel:
+    import edgeattr
+
+    chosen = site.model
+    return edgeattr.load(
+        chosen.path,
+        runtime=chosen.runtime,
+        precision=chosen.precision,
+        device=chosen.device,
+        include_sensitive=site.privacy.include_sensitive,
+    )
 
 
 def _no_sinks(name: str) -> tuple[()]:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from edgeattr.errors import OutputError
+from edgeattr.moments import utc_text
 from edgeattr.store.tables import ANSWERS, P_SCALE
 
 __all__ = [
@@ -155,8 +156,7 @@ def milliseconds(moment: str | datetime | None) -> int:
 
 def iso_time(moment: int) -> str:
     """ISO 8601 in UTC, of milliseconds since 1970."""
-    known = datetime.fromtimestamp(moment / 1000, timezone.utc)
-    return known.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(moment / 1000)
 
 
 def _box(box: Iterable[float]) -> tuple[float, float, float, float]:

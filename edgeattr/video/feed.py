@@ -28,9 +28,7 @@ class Feed:
         self.frames_in = 0  # that came
         self.dropped = 0  # of these
         self.cut_short = False  # it was stopped before the end
-        self.failure: BaseException | None = (
-            None  # what ended the reading, where it was not the end
-        )
+        self.failure: BaseException | None = None  # what ended the reading before the end
         self._size, self._limit = size, limit
         self._waiting: collections.deque[Frame] = collections.deque()
         self._changed = threading.Condition()

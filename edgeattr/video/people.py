@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.crops import Image
+from edgeattr.moments import utc_text
 from edgeattr.prediction import AttributeAnswer, Decision, TrackRecord
 from edgeattr.video.fuse import TrackFusion, TrackPosterior
 from edgeattr.video.schedule import Budget, Look, Schedule, TrackHistory, crop_of, look_at
@@ -195,11 +195,5 @@ class People:
             box=(left, top, right - left, bottom - top),
             attributes=person.posterior.answers(),
             id=person.id,
-            time=None if self.began is None else _utc(self.began + person.last_s),
+            time=None if self.began is None else utc_text(self.began + person.last_s),
         )
-
-
-def _utc(seconds: float) -> str:
-    """ISO 8601 in UTC, to the millisecond."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

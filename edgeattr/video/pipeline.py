@@ -57,7 +57,7 @@ class Pipeline(Closing):
 
     Example:
         >>> with Pipeline(model, detector, events=[sink]) as pipeline:
-        ...     pipeline.add("rtsp://camera/1", name="door")
+        ...     pipeline.add("rtsp://camera/1")
         ...     pipeline.wait()
     """
 

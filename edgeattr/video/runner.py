@@ -119,13 +119,13 @@ class Runner(Closing):
         Returns:
             Whether all has ended.
         """
-        ended = self._pipeline.wait(seconds)
+        self._pipeline.wait(seconds)
         self._sweep()
         if self.sink_failures and not self.is_live:
             self._waiting.clear()
             self._pipeline.stop()
         self._begin_files()
-        return ended and not self._waiting and self._pipeline.wait(0)
+        return not self._waiting and self._pipeline.wait(0)
 
     def reload(self, site: Site) -> None:
         """Add, remove and restart sources until they are as a new configuration says.

@@ -25,6 +25,7 @@ from edgeattr.video.rhythm import Rhythm
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus
 from edgeattr.video.summary import Summary
+from edgeattr.video.throttle import Throttle
 from edgeattr.video.track import PersonTracker
 
 __all__ = ["Shared", "Stream"]
@@ -35,7 +36,6 @@ _HANGS = "frames come, and none is finished: the model, the detector or a disk h
 _DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/detectors.py)
 _SILENCE = 0.5  # seconds without a frame, after which a live stream's people are looked after
 _WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures in a row
-_REPEAT = 60.0  # seconds between two lines of the log about one stream's failures
 _RATE_FRAMES = 100  # frames over which the rate is told
 
 _Found = concurrent.futures.Future[Detections]
@@ -94,7 +94,7 @@ class Stream(threading.Thread):
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished = time.monotonic()  # when the last frame was
         self._failures = 0  # in a row
-        self._said = -_REPEAT
+        self._throttle = Throttle()
 
     def run(self) -> None:
         """Process the stream to its end."""
@@ -282,8 +282,7 @@ class Stream(threading.Thread):
         self._asked.clear()
 
     def _say(self, text: str) -> None:
-        if time.monotonic() - self._said >= _REPEAT:
-            self._said = time.monotonic()
+        if self._throttle.allows():
             _log.error("%s: %s", self.summary.stream, text)
 
     def _conclude(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timezone
+import time
 from pathlib import Path
 from typing import Any
 
 from edgeattr.closing import Closing
+from edgeattr.moments import utc_text
 from edgeattr.video.sinks.events_file import EventsFile
 
 __all__ = ["AuditLog"]
@@ -37,8 +38,7 @@ class AuditLog(Closing):
         Raises:
             OutputError: the line cannot be written.
         """
-        time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        line = {"time": time.replace("+00:00", "Z"), "act": act, "detail": detail}
+        line = {"time": utc_text(time.time()), "act": act, "detail": detail}
         if self._file is None:
             logging.getLogger("edgeattr.audit").info("%s: %s", act, detail)
         else:

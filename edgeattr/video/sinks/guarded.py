@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from edgeattr.errors import EdgeAttrError
 from edgeattr.video.sinks.sink import Delivery, EventSink, SinkStatus
-from edgeattr.video.sinks.throttle import Throttle
+from edgeattr.video.throttle import Throttle
 
 __all__ = ["Guarded"]
 

@@ -19,7 +19,7 @@ from edgeattr.errors import OutputError, UsageError
 from edgeattr.hub import home
 from edgeattr.store.database import Layout, open_database, output_errors
 from edgeattr.store.group_commit import GroupCommit
-from edgeattr.video.sinks.throttle import Throttle
+from edgeattr.video.throttle import Throttle
 
 __all__ = ["Entry", "Spool", "spool_path"]
 

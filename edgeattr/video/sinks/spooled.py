@@ -14,7 +14,7 @@ from edgeattr.errors import OutputError
 from edgeattr.video.sinks.carrier import Brought, Carrier, NotBrought
 from edgeattr.video.sinks.sink import Delivery, encode_event
 from edgeattr.video.sinks.spool import Spool
-from edgeattr.video.sinks.throttle import Throttle
+from edgeattr.video.throttle import Throttle
 
 __all__ = ["SpooledSink"]
 

@@ -15,6 +15,7 @@ from edgeattr.errors import MissingDependency, UsageError
 from edgeattr.video.sources.connection import Connection, StreamLost
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState
+from edgeattr.video.throttle import Throttle
 
 __all__ = ["LiveSource"]
 
@@ -58,7 +59,7 @@ class LiveSource(Closing):
         self._finite = False
         self._since = math.inf  # when pictures began to come
         self._said: tuple[str, float] = "", -_REPEAT
-        self._said_back = -_REPEAT
+        self._back = Throttle(_REPEAT)  # "is back" is said
 
     def frames(self) -> Iterator[Frame]:
         """Every picture that comes until :meth:`stop`. See :class:`Source`."""
@@ -114,8 +115,7 @@ class LiveSource(Closing):
         self.size = image.shape[1], image.shape[0]
         if self._index:
             self.reconnects += 1
-            if time.monotonic() - self._said_back >= _REPEAT:
-                self._said_back = time.monotonic()
+            if self._back.allows():
                 _log.info("%s is back, %dx%d", self.name, *self.size)
         self.state, self.error = "running", None
         self._since = time.monotonic()
