@@ -129,6 +129,7 @@ def test_imagenet_weights_without_a_network(
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies it was made with
     with pytest.raises(InputError, match=rf"of {name} could not be downloaded.*weights=FILE"):
         build_backbone(name, "imagenet")
 
