@@ -124,8 +124,15 @@ def fold_batch_norms(model: AttributeNet) -> AttributeNet:
 
 
 def _outputs(model: AttributeNet) -> nn.Module:
-    """The model with the outputs of the file alone: logits, then masks."""
+    """The model with the outputs of the file alone: logits, then masks.
+
+    Its activations no longer work in place: tracing those takes a third of an export's time.
+    """
     from torch import nn
+
+    for block in model.modules():
+        if hasattr(block, "inplace"):
+            block.inplace = False
 
     class Outputs(nn.Module):
         def __init__(self) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import cv2
 
 from edgeattr.crops import Image
 from edgeattr.video.sinks.video_file import VideoFile, check_video_name
 
 __all__ = ["LateVideoFile"]
 
-_HOUR = 3600.0  # seconds of one file of a live stream; what a kill can cost
+_HOUR = 3600.0  # seconds of one file of a live stream
 _OLD = 3600.0  # seconds since a part was last written, after which nobody will finish it
+_PART = re.compile(r"\.(?P<stem>.+)-[^-]+")  # as edgeattr.files.atomic_path names them
 
 
 class LateVideoFile:
@@ -25,7 +29,8 @@ class LateVideoFile:
         path: ends in ``.mp4``.
         rate: gives the frames per second that are expected.
         hourly: begin a new file every hour of the stream, and put the time at which it begins into
-            its name, so that none replaces another: ``door-20261125T193000Z.mp4``.
+            its name, so that none replaces another: ``door-20261125T193000Z.mp4``. What a kill left
+            unfinished takes such a name once nobody has written to it for an hour.
 
     Raises:
         UsageError: the name does not end in .mp4.
@@ -36,7 +41,7 @@ class LateVideoFile:
         self._path, self._rate, self._hourly = path, rate, hourly
         self._file: VideoFile | None = None
         self._began = 0.0  # seconds of the stream
-        self._remove_parts()
+        self._clear_parts()
 
     def write(self, image: Image, seconds: float) -> None:
         """Append one frame, shown at its time in the stream.
@@ -47,6 +52,7 @@ class LateVideoFile:
         if self._file and self._hourly and seconds - self._began >= _HOUR:
             self._file.close()
             self._file = None
+            self._clear_parts()
         if self._file is None:
             self._began = seconds
             self._file = VideoFile(self._name(), image.shape[1::-1], self._rate())
@@ -65,15 +71,22 @@ class LateVideoFile:
         if not self._hourly:
             return self._path
         now = datetime.datetime.now(datetime.timezone.utc)
-        stem = f"{self._path.stem}-{now:%Y%m%dT%H%M%SZ}"
+        return self._free(f"{self._path.stem}-{now:%Y%m%dT%H%M%SZ}")
+
+    def _free(self, stem: str) -> Path:
         names = (self._path.with_stem(f"{stem}{more}") for more in _more())
         return next(name for name in names if not name.exists())
 
-    def _remove_parts(self) -> None:
-        """What killed runs left of files of this name."""
+    def _clear_parts(self) -> None:
+        """Of what killed runs left: finish a live stream's videos, remove the rest."""
         for part in self._path.parent.glob(f".{self._path.stem}-*{self._path.suffix}"):
-            with contextlib.suppress(OSError):  # another process may remove it as well
-                if time.time() - part.stat().st_mtime > _OLD:
+            with contextlib.suppress(OSError):  # another process may do it as well
+                if time.time() - part.stat().st_mtime <= _OLD:
+                    continue
+                named = _PART.fullmatch(part.stem)
+                if self._hourly and named and cv2.VideoCapture(str(part)).read()[0]:
+                    part.rename(self._free(named["stem"]))
+                else:
                     part.unlink()
 
 

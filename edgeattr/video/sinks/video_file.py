@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from edgeattr.files import atomic_path
 __all__ = ["VideoFile", "check_video_name"]
 
 _TICKS = 90_000  # a second: what MP4 and MPEG count in
-_MP4_OPTIONS = {"preset": "veryfast", "crf": "23"}
+_H264_OPTIONS = {"preset": "veryfast", "crf": "23"}
+_KEY_S = 5.0  # seconds between two key frames at most; what a kill can cost
+_MP4_OPTIONS = {"movflags": "hybrid_fragmented"}  # can be played up to a kill; plain once closed
 
 
 class VideoFile:
@@ -49,10 +52,10 @@ class VideoFile:
         self._open = True
         try:
             temporary = self._whole.enter_context(atomic_path(path))
-            self._container = av.open(str(temporary), "w")
+            self._container = av.open(str(temporary), "w", options=_MP4_OPTIONS)
             exact = Fraction(rate).limit_denominator(1001)
             self._stream: Any = self._container.add_stream(
-                "libx264", rate=exact, options=_MP4_OPTIONS
+                "libx264", rate=exact, options={**_H264_OPTIONS, "g": str(math.ceil(_KEY_S * rate))}
             )
         except (OSError, ValueError, av.error.FFmpegError) as error:
             raise self._fail(error) from error

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -57,3 +59,26 @@ def test_parts_that_a_kill_left_are_removed_once_they_are_old(tmp_path: Path) ->
     os.utime(old, (time.time() - 7200,) * 2)
     LateVideoFile(tmp_path / "door.mp4", lambda: 10.0)
     assert list(tmp_path.iterdir()) == [new]
+
+
+_KILLED = """
+import os, signal, sys, pathlib, numpy as np
+from edgeattr.video.sinks import LateVideoFile
+video = LateVideoFile(pathlib.Path(sys.argv[1]), lambda: 10.0, hourly=True)
+for index in range(600):
+    video.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8), index / 10)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_live_video_that_a_kill_cut_short_is_found_again(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "door.mp4"], check=False)
+    (part,) = tmp_path.glob(".door-*.mp4")
+    LateVideoFile(tmp_path / "door.mp4", lambda: 10.0, hourly=True)
+    assert part.exists()  # somebody may still write to it
+    os.utime(part, (time.time() - 7200,) * 2)
+    LateVideoFile(tmp_path / "door.mp4", lambda: 10.0, hourly=True)
+    (video,) = tmp_path.iterdir()
+    assert video.name.startswith("door-20")
+    assert video.name.endswith("Z.mp4")
+    assert _frames(video) >= 450
