@@ -1,0 +1,77 @@
+// One person as a card, changed in place while they are in view.
+
+import {bar, element, setText} from "./dom.js";
+import {attributeName, percent, plural, when} from "./words.js";
+
+export class Card {
+  constructor(person) {
+    const title = element("h3");
+    this.parts = {
+      title,
+      badge: element("span", {class: "badge", text: "in view"}),
+      when: element("p", {class: "when"}),
+      yes: element("ul", {class: "answers"}),
+      unknown: element("ul", {class: "unknowns", "aria-label": "not certain"}),
+      summary: element("summary"),
+      no: element("p", {class: "nos"}),
+      basis: element("p", {class: "basis"}),
+    };
+    const {badge, yes, unknown, summary, no, basis} = this.parts;
+    this.details = element("details", {}, summary, no);
+    this.foot = element("div", {class: "foot"}, this.details, basis);
+    this.body = element("div", {class: "body"}, element("header", {}, title, badge), this.parts.when, yes, unknown, this.foot);
+    this.node = element("article", {class: "card"}, this.body);
+    this.update(person);
+  }
+
+  update(person) {
+    const {parts} = this;
+    this.person = person;
+    setText(parts.title, `${person.stream} #${person.track}`);
+    parts.title.title = person.stream;
+    parts.badge.hidden = !person.in_view;
+    this.node.classList.toggle("present", person.in_view);
+    setText(parts.when, when(person));
+    setText(parts.basis, plural(person.crops_classified, "crop read", "crops read"));
+    this.picture(person.picture);
+    const told = JSON.stringify(person.attributes);
+    if (told !== this.told) {
+      this.told = told;
+      this.answers(Object.entries(person.attributes));
+    }
+  }
+
+  answers(entries) {
+    const {yes, unknown, summary, no} = this.parts;
+    const having = (answer) => entries.filter(([, value]) => value.answer === answer);
+    yes.replaceChildren(...having("yes").map(([name, {p}]) => row(name, p)));
+    unknown.replaceChildren(...having("unknown").map(([name, {p}]) => chip(name, p)));
+    const nos = having("no");
+    setText(summary, `${nos.length} no`);
+    setText(no, nos.map(([name]) => attributeName(name)).join(", "));
+  }
+
+  // A picture is deleted when its time is over; then its place is given up.
+  picture(source) {
+    if (!source || this.image) return;
+    this.image = element("img", {
+      class: "picture", src: source, alt: `Best crop of this person`, loading: "lazy", decoding: "async", width: "88", height: "176",
+    });
+    this.image.addEventListener("error", () => this.node.classList.add("without"));
+    this.node.prepend(this.image);
+  }
+}
+
+function row(name, p) {
+  return element(
+    "li",
+    {},
+    element("span", {class: "name", text: attributeName(name)}),
+    bar("yes", p),
+    element("span", {class: "p", text: percent(p)}),
+  );
+}
+
+function chip(name, p) {
+  return element("li", {}, element("span", {class: "name", text: `${attributeName(name)}?`}), element("span", {class: "p", text: percent(p)}));
+}
