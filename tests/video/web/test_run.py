@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,18 @@ from typer.testing import CliRunner
 
 import edgeattr
 from edgeattr.cli import app as cli_app
+from edgeattr.errors import MissingDependency, UsageError
 from edgeattr.video.detectors import MotionDetector
-from edgeattr.video.options import PipelineOptions
 from edgeattr.video.runner import Runner
-from edgeattr.video.site import CropsSection, EventsSection, Site, SourceSection, WebSection
+from edgeattr.video.site import (
+    CropsSection,
+    EventsSection,
+    Site,
+    SourceSection,
+    WebSection,
+    load_site,
+)
+from edgeattr.video.web import Board, WebServer, assets
 
 from .people import Client
 
@@ -48,7 +56,7 @@ def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
     video = shared / "videos" / "one-by-one-person-detection.mp4"
     run = subprocess.Popen(
         [sys.executable, "-m", "edgeattr", "run", str(video), "--web", "0", "--web-stay",
-         "--detector", "motion", "--max-frames", "260", "--crops", str(tmp_path / "crops")],
+         "--detector", "motion", "--max-frames", "100", "--crops", str(tmp_path / "crops")],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "EDGEATTR_WEB_TOKEN": "a long enough token"},
     )  # fmt: skip
@@ -56,13 +64,10 @@ def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
         assert run.stderr
         address = _until(lambda: _address(run.stderr.readline()))  # type: ignore[union-attr]
         token = "a long enough token"
-        seen = []
         client = Client(address + "api/events", {"Authorization": f"Bearer {token}"})
         for kind, data, _ in client.events():
-            seen += [person["in_view"] for person in data if kind == "people"]
             if kind == "state" and data["streams"][0]["state"] == "ended":
                 break
-        assert True in seen, "while they were in view"
         people = _get(address + "api/people?in_view=false", token)["people"]
         assert people
         picture = _get(address + people[0]["picture"], token)
@@ -92,50 +97,50 @@ def _address(line: str) -> str | None:
     return found[1] if found else None
 
 
-class _Slow(MotionDetector):
-    """Takes its time, so that a file lasts as long as a camera's picture."""
-
-    def detect(self, image: Any) -> Any:
-        time.sleep(0.08)
-        return super().detect(image)
+@pytest.fixture(scope="module")
+def model() -> Iterator[edgeattr.AttributeModel]:
+    with edgeattr.load() as loaded:
+        yield loaded
 
 
 def test_who_is_in_view_reaches_the_page_and_no_other_sink(
-    walking_video: Path, tmp_path: Path
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
     site = Site(
         sources=(
-            SourceSection(address=str(walking_video), name="walk"),
+            SourceSection(address=str(walking_video), name="walk", loop=True),
             SourceSection(address=str(tmp_path / "none.mp4"), name="missing"),
         ),
-        pipeline=PipelineOptions(workers=2),
         events=EventsSection(file=tmp_path / "people.jsonl"),
         crops=CropsSection(folder=tmp_path / "crops"),
         web=WebSection(port=0),
     )
-    with edgeattr.load() as model, Runner(site, model, _Slow()) as runner:
+    with Runner(site, model, MotionDetector()) as runner:
         assert runner.page
-        address = runner.page.address
-        people = _until(lambda: not runner.wait(0.05) and _get(address + "api/people")["people"])
-        assert (people[0]["stream"], people[0]["in_view"], people[0]["picture"]) == (
-            "walk", True, None,
-        )  # fmt: skip
+        api = runner.page.address + "api/"
+        people = _until(lambda: _get(api + "people?in_view=true")["people"])
+        assert (people[0]["stream"], people[0]["picture"]) == ("walk", None)
+        runner.stop()
         _until(lambda: runner.wait(0.1))
-        (person,) = _get(address + "api/people")["people"]
-        assert not person["in_view"]
-        assert person["id"] == people[0]["id"]
-        state = _get(address + "api/state")
+        assert _get(api + "people?in_view=true")["people"] == []
+        state = _get(api + "state")
+        assert state["counts"]["people_in_view"] == 0
         assert [one["stream"] for one in state["unopened"]] == ["missing"]
         assert [sink["name"] for sink in state["sinks"]] == [f"events {tmp_path}/people.jsonl"]
+        left = {person["id"] for person in _get(api + "people?limit=10000")["people"]}
     lines = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
-    assert sorted(line["type"] for line in lines) == ["person", "summary", "summary"]
+    assert {line["type"] for line in lines} == {"person", "summary"}, "and no update"
+    told = {line["id"] for line in lines if line["type"] == "person"}
+    assert told == left
+    assert people[0]["id"] in told
 
 
 def test_a_failing_board_costs_a_run_nothing(
-    walking_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    walking_video: Path,
+    tmp_path: Path,
+    model: edgeattr.AttributeModel,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from edgeattr.video.web import Board
-
     def broken(self: Board, *arguments: Any) -> None:
         raise RuntimeError("a bug of the page")
 
@@ -146,7 +151,7 @@ def test_a_failing_board_costs_a_run_nothing(
         events=EventsSection(file=tmp_path / "people.jsonl"),
         web=WebSection(port=0),
     )
-    with edgeattr.load() as model, Runner(site, model, MotionDetector()) as runner:
+    with Runner(site, model, MotionDetector()) as runner:
         _until(lambda: runner.wait(0.1))
         assert runner.sink_failures == 0
         assert not any(summary.error for summary in runner.summaries())
@@ -161,11 +166,36 @@ def test_a_failing_board_costs_a_run_nothing(
         (["--web", "99999"], "the page on port 99999"),
     ],
 )
-def test_options_that_make_no_sense(
-    walking_video: Path, options: list[str], error: str
-) -> None:
+def test_options_that_make_no_sense(walking_video: Path, options: list[str], error: str) -> None:
     arguments = ["run", str(walking_video), "--detector", "motion", *options]
     done = CliRunner().invoke(cli_app.app, arguments)
     said = str(done.exception) + done.output
     assert done.exit_code != 0
     assert error in said
+
+
+def test_a_page_of_a_site(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    text = "[web]\nport = 0\nhosts = ['cams.test']\npeople = {}\n[[sources]]\naddress = '0'"
+    path.write_text(text.format(50))
+    assert load_site(path).web == WebSection(port=0, hosts=("cams.test",), people=50)
+    path.write_text(text.format(0))
+    with pytest.raises(UsageError, match="people are 0; expected 1 to 10000"):
+        load_site(path)
+
+
+def test_without_its_packages_it_says_which_extra_brings_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[web\]"'):
+        WebServer(Board(), lambda: [], port=0)
+
+
+def test_the_files_of_the_page_are_all_named_and_load_nothing_from_elsewhere() -> None:
+    folder = Path(assets.__file__).with_name("static")
+    assert {path.name for path in folder.iterdir()} == set(assets.ASSETS)
+    for path in folder.iterdir():
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        for word in ("http:", "https:", "//cdn", "innerHTML", "eval(", "<style", "style="):
+            assert word not in text, f"{path.name}: {word}"

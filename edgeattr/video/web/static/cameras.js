@@ -4,6 +4,7 @@ import {arrange, byId, element, Rows, setText, setTone} from "./dom.js";
 import {count} from "./words.js";
 
 const TONES = {running: "good", connecting: "warn", stalled: "bad", failed: "bad", ended: "quiet"};
+const MANY = 3; // cameras
 const FACTS = ["frames/s", "people", "dropped", "reconnects"];
 
 export class Cameras {
@@ -16,9 +17,17 @@ export class Cameras {
     const known = [...state.streams, ...state.unopened.map((one) => ({...one, state: "failed"}))];
     this.rows.keep(known.map((stream) => stream.stream));
     arrange(byId("cameras"), known.map((stream) => this.row(stream, chosen)));
+    this.fold(known.length);
     byId("cameras-none").hidden = known.length > 0;
     const running = known.filter((stream) => stream.state === "running").length;
     setText(byId("cameras-count"), known.length ? `${running} of ${known.length} running` : "");
+  }
+
+  // On a phone a long list begins folded: people come first, and what is wrong stands above.
+  fold(cameras) {
+    if (this.folded || !cameras) return;
+    this.folded = true;
+    if (cameras > MANY && matchMedia("(max-width: 560px)").matches) byId("cameras-panel").open = false;
   }
 
   row(stream, chosen) {

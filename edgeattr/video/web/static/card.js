@@ -10,8 +10,8 @@ export class Card {
       title,
       badge: element("span", {class: "badge", text: "in view"}),
       when: element("p", {class: "when"}),
-      yes: element("ul", {class: "answers"}),
-      unknown: element("ul", {class: "unknowns", "aria-label": "not certain"}),
+      yes: element("ul", {class: "answers yeses", "aria-label": "yes"}),
+      unknown: element("ul", {class: "answers unknowns", "aria-label": "not certain"}),
       summary: element("summary"),
       no: element("p", {class: "nos"}),
       basis: element("p", {class: "basis"}),
@@ -44,8 +44,8 @@ export class Card {
   answers(entries) {
     const {yes, unknown, summary, no} = this.parts;
     const having = (answer) => entries.filter(([, value]) => value.answer === answer);
-    yes.replaceChildren(...having("yes").map(([name, {p}]) => row(name, p)));
-    unknown.replaceChildren(...having("unknown").map(([name, {p}]) => chip(name, p)));
+    yes.replaceChildren(...having("yes").map(([name, {p}]) => row(name, p, "yes")));
+    unknown.replaceChildren(...having("unknown").map(([name, {p}]) => row(name, p, "unknown")));
     const nos = having("no");
     setText(summary, `${nos.length} no`);
     setText(no, nos.map(([name]) => attributeName(name)).join(", "));
@@ -62,16 +62,12 @@ export class Card {
   }
 }
 
-function row(name, p) {
+function row(name, p, answer) {
   return element(
     "li",
     {},
-    element("span", {class: "name", text: attributeName(name)}),
-    bar("yes", p),
+    element("span", {class: "name", text: answer === "yes" ? attributeName(name) : `${attributeName(name)}?`}),
+    bar(answer, p),
     element("span", {class: "p", text: percent(p)}),
   );
-}
-
-function chip(name, p) {
-  return element("li", {}, element("span", {class: "name", text: `${attributeName(name)}?`}), element("span", {class: "p", text: percent(p)}));
 }

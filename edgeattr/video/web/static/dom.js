@@ -21,9 +21,9 @@ export function setTone(node, tone) {
 
 // A bar whose filled part is a share of 0 to 1. What it shows stands beside it as text.
 export function bar(kind, share) {
-  const filled = element("span", {class: "filled"});
+  const filled = element("span", {class: `filled ${kind}`});
   filled.style.width = `${Math.round(100 * share)}%`;
-  return element("span", {class: `bar ${kind}`, "aria-hidden": "true"}, filled);
+  return element("span", {class: "bar", "aria-hidden": "true"}, filled);
 }
 
 // Put nodes under a parent in this order, moving only those that stand elsewhere.

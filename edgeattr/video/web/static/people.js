@@ -64,7 +64,7 @@ export class People {
     this.asked = undefined;
     const all = [...this.known.values()].reverse();
     const matching = all.filter((person) => this.filters.matches(person));
-    const present = matching.filter((person) => person.in_view).sort((a, b) => (a.appeared < b.appeared ? 1 : -1));
+    const present = matching.filter((person) => person.in_view).sort(laterFirst);
     const past = matching.filter((person) => !person.in_view);
     const shown = past.slice(0, this.limit);
     this.openNo();
@@ -105,4 +105,9 @@ export class People {
     byId("more").hidden = past <= this.limit;
     setText(byId("more"), `Show more (${count(Math.max(0, past - this.limit))} left)`);
   }
+}
+
+function laterFirst(a, b) {
+  if (a.appeared !== b.appeared) return a.appeared < b.appeared ? 1 : -1;
+  return a.id < b.id ? -1 : 1;
 }
