@@ -15,11 +15,11 @@ import numpy as np
 import edgeattr
 from edgeattr.crops import Image
 from edgeattr.moments import utc_text
-from edgeattr.prediction import AttributeAnswer, TrackRecord
+from edgeattr.prediction import TrackRecord
 from edgeattr.video.fuse import TrackPosterior
 from edgeattr.video.status import StreamStatus
 
-__all__ = ["CAMERAS", "Scene", "camera"]
+__all__ = ["CAMERAS", "Scene", "camera", "troubled", "without_time"]
 
 CAMERAS = (
     "front door", "car park north", "car park south", "loading bay", "reception",
@@ -104,11 +104,6 @@ def troubled(names: Sequence[str] = CAMERAS) -> list[StreamStatus]:
 def without_time(record: TrackRecord) -> TrackRecord:
     """As of a file, where no clock was."""
     return dataclasses.replace(record, time=None)
-
-
-def answers_of(names: Sequence[str], p: float) -> dict[str, AttributeAnswer]:
-    """The same for all."""
-    return {name: AttributeAnswer(p, "yes" if p > 0.5 else "no") for name in names}
 
 
 def _drawn(rng: np.random.Generator) -> Image:

@@ -60,7 +60,6 @@ class _Camera:
                 page.goto(address)
                 page.wait_for_timeout(1200)
                 prepare(page)
-                page.wait_for_timeout(300)
                 path = self._out / f"{self._name}-{size}-{scheme}.png"
                 page.screenshot(path=path, full_page=whole)
                 context.close()
@@ -68,7 +67,7 @@ class _Camera:
 
 
 def _site(streams: list[StreamStatus], board: Board, folder: Path | None, **more: Any) -> WebServer:
-    return WebServer(board, lambda: streams, crops=folder, port=0, **more)
+    return WebServer(board, lambda: streams, crops=folder, **{"port": 0, **more})
 
 
 def _empty(shots: _Camera, scene: Scene, folder: Path) -> None:
@@ -123,6 +122,7 @@ def _filtered(shots: _Camera, scene: Scene, folder: Path) -> None:
     def choose(page: Page) -> None:
         page.select_option("[name=attribute]", scene.names[0])
         page.check("[name=no]")
+        page.wait_for_timeout(300)
 
     streams = [camera(name, number) for number, name in enumerate(CAMERAS)]
     with _site(streams, _busy(scene, 40), folder) as server:
@@ -139,10 +139,15 @@ def _hostile(shots: _Camera, scene: Scene, folder: Path) -> None:
 
 def _stopped(shots: _Camera, scene: Scene, folder: Path) -> None:
     streams = [camera(name, number) for number, name in enumerate(CAMERAS)]
-    for_each = {"prepare": lambda page: (server.close(), page.wait_for_timeout(800))}
-    board = _busy(scene, 12)
-    server = _site(streams, board, folder)
-    shots.shoot(server.address, **for_each, whole=False)
+    servers = [_site(streams, _busy(scene, 12), folder)]
+
+    def stop(page: Page) -> None:
+        servers[0].close()
+        page.wait_for_timeout(500)
+        servers[0] = _site(streams, _busy(scene, 12), folder, port=servers[0].port)
+
+    shots.shoot(servers[0].address, stop, whole=False)
+    servers[0].close()
 
 
 def _token(shots: _Camera, scene: Scene, folder: Path) -> None:
@@ -157,6 +162,7 @@ _STATES = {
     "trouble": _trouble,
     "filtered": _filtered,
     "hostile": _hostile,
+    "stopped": _stopped,
     "token": _token,
 }
 

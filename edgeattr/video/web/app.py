@@ -68,7 +68,7 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
             Route("/api/health", well),
             Route("/api/people", people),
             Route("/api/people/{name}", person),
-            Route("/api/events", _Stream(events)),
+            Route("/api/events", _Stream(events), methods=["GET"]),
         ]
     )
 
@@ -80,6 +80,9 @@ class _Stream:
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":  # comes with every GET
+            await Response(media_type="text/event-stream")(scope, receive, send)
+            return
         request = Request(scope)
         last = request.headers.get("last-event-id") or request.query_params.get("since")
         await EventStream(self._events, last)(scope, receive, send)

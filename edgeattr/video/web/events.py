@@ -85,7 +85,7 @@ class EventStream:
             left.cancel()
 
     async def _parts(self, left: asyncio.Future[None]) -> AsyncIterator[bytes]:
-        yield b"retry: 2000\n\n"
+        yield b"retry: 1000\n\n"
         told = said = float("-inf")  # when the state, and when anything was sent
         while not left.done():
             now = time.monotonic()

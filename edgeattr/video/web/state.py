@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from edgeattr import __version__
 from edgeattr.moments import utc_text
 from edgeattr.video.sinks.guarded import Guarded
 from edgeattr.video.sinks.health import health
@@ -40,7 +40,7 @@ class State:
         unopened: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._board, self._status, self._sinks, self._unopened = board, status, sinks, unopened
-        self._started = utc_text(time.time())
+        self._started, self._version = utc_text(time.time()), _version()
         self._text, self._made = b"", float("-inf")
         self._throttle = Throttle()
 
@@ -68,7 +68,7 @@ class State:
         for key in ("crops_seen", "crops_classified"):
             counts[key] = sum(stream[key] for stream in found["streams"])
         return {
-            "version": __version__,
+            "version": self._version,
             "time": utc_text(time.time()),
             "started": self._started,
             "pictures": self._board.pictures,
@@ -76,3 +76,11 @@ class State:
             "unopened": [{"stream": name, "error": why} for name, why in missing.items()],
             "counts": counts,
         }
+
+
+def _version() -> str:
+    """Of edgeattr as it is installed; of a bare folder of its files nobody knows it."""
+    try:
+        return importlib.metadata.version("edgeattr")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

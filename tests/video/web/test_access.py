@@ -23,10 +23,10 @@ _JPEG = b"\xff\xd8 a picture"
 
 
 class _Answer:
-    def __init__(self, server: WebServer, path: str, **headers: str) -> None:
+    def __init__(self, server: WebServer, path: str, method: str = "GET", **headers: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request("GET", path, headers=named)
+        connection.request(method, path, headers=named)
         with connection.getresponse() as answer:
             self.code, self.body, self.headers = answer.status, answer.read(), answer.headers
         connection.close()
@@ -85,6 +85,11 @@ def test_what_is_served(server: WebServer) -> None:
         400, "limit is 'x'; expected 1 to 10000",
     )  # fmt: skip
     assert _Answer(server, "/nothing").code == 404
+    for method, path, code in (
+        ("HEAD", "/", 200), ("HEAD", "/api/events", 200), ("POST", "/api/events", 405),
+        ("DELETE", f"/crops/{record(1).id}.jpg", 405), ("OPTIONS", "/api/people", 405),
+    ):  # fmt: skip
+        assert _Answer(server, path, method).code == code, (method, path)
 
 
 def test_health_is_that_of_the_metrics() -> None:

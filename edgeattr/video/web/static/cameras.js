@@ -1,7 +1,7 @@
 // The list of cameras: how each is doing, and what is wrong.
 
 import {arrange, byId, element, Rows, setText, setTone} from "./dom.js";
-import {count} from "./words.js";
+import {count, streamName} from "./words.js";
 
 const TONES = {running: "good", connecting: "warn", stalled: "bad", failed: "bad", ended: "quiet"};
 const MANY = 3; // cameras
@@ -50,7 +50,7 @@ export class Cameras {
 }
 
 function makeRow(name, choose) {
-  const title = element("button", {type: "button", class: "name", text: name, title: name, "aria-pressed": "false"});
+  const title = element("button", {type: "button", class: "name", text: streamName(name), title: name, "aria-pressed": "false"});
   title.addEventListener("click", () => choose(name));
   const state = element("span", {class: "state"});
   const values = FACTS.map(() => element("dd"));

@@ -1,13 +1,13 @@
 // One person as a card, changed in place while they are in view.
 
 import {bar, element, setText} from "./dom.js";
-import {attributeName, percent, plural, when} from "./words.js";
+import {attributeName, percent, plural, streamName, when} from "./words.js";
 
 export class Card {
   constructor(person) {
-    const title = element("h3");
     this.parts = {
-      title,
+      name: element("span", {class: "name"}),
+      track: element("span"),
       badge: element("span", {class: "badge", text: "in view"}),
       when: element("p", {class: "when"}),
       yes: element("ul", {class: "answers yeses", "aria-label": "yes"}),
@@ -16,10 +16,10 @@ export class Card {
       no: element("p", {class: "nos"}),
       basis: element("p", {class: "basis"}),
     };
-    const {badge, yes, unknown, summary, no, basis} = this.parts;
+    const {name, track, badge, yes, unknown, summary, no, basis} = this.parts;
     this.details = element("details", {}, summary, no);
     this.foot = element("div", {class: "foot"}, this.details, basis);
-    this.body = element("div", {class: "body"}, element("header", {}, title, badge), this.parts.when, yes, unknown, this.foot);
+    this.body = element("div", {class: "body"}, element("header", {}, element("h3", {}, name, track), badge), this.parts.when, yes, unknown, this.foot);
     this.node = element("article", {class: "card"}, this.body);
     this.update(person);
   }
@@ -27,8 +27,9 @@ export class Card {
   update(person) {
     const {parts} = this;
     this.person = person;
-    setText(parts.title, `${person.stream} #${person.track}`);
-    parts.title.title = person.stream;
+    setText(parts.name, streamName(person.stream));
+    setText(parts.track, ` #${person.track}`);
+    if (parts.name.title !== person.stream) parts.name.title = person.stream;
     parts.badge.hidden = !person.in_view;
     this.node.classList.toggle("present", person.in_view);
     setText(parts.when, when(person));

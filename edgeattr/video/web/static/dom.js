@@ -29,10 +29,12 @@ export function bar(kind, share) {
 // Put nodes under a parent in this order, moving only those that stand elsewhere.
 export function arrange(parent, nodes) {
   const wanted = new Set(nodes);
+  const focused = document.activeElement;
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
   nodes.forEach((node, place) => {
     if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
   });
+  if (focused !== document.activeElement && focused?.isConnected) focused.focus({preventScroll: true});
 }
 
 // Elements by name, made when first asked for.

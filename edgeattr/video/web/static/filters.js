@@ -1,7 +1,7 @@
 // Which people are shown.
 
 import {byId, element} from "./dom.js";
-import {attributeName} from "./words.js";
+import {attributeName, streamName} from "./words.js";
 
 export class Filters {
   constructor(changed) {
@@ -38,7 +38,7 @@ export class Filters {
   }
 
   offer(streams, attributes) {
-    fill(this.form.elements.stream, streams, (name) => name);
+    fill(this.form.elements.stream, streams, streamName);
     fill(this.form.elements.attribute, attributes, attributeName);
   }
 

@@ -6,6 +6,8 @@ const day = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short"})
 
 export const count = (value) => whole.format(value);
 export const plural = (value, one, many) => `${count(value)} ${value === 1 ? one : many}`;
+// Of a file its name alone; the whole stands where the mouse rests.
+export const streamName = (name) => (/^[^<>:]*\/[^/]+$/.test(name) ? name.slice(name.lastIndexOf("/") + 1) : name);
 export const attributeName = (name) => name.replaceAll("_", " ");
 
 // Never quite 0 or 100 %: no answer is certain.
