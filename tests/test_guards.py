@@ -14,6 +14,7 @@ import pytest
 
 import edgeattr
 import edgeattr.errors
+from edgeattr.video.web.assets import ASSETS
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,6 +68,7 @@ def test_wheel_holds_the_four_packages_the_recipes_and_the_default_bundle(tmp_pa
         "edgeattr_train/recipes/default.toml",
         "edgeattr_convert/int8.py",
         "edgeattr_runtimes/onnx_engine.py",
+        *(f"edgeattr/video/web/static/{name}" for name in ASSETS),
     ):
         assert wanted in names
     shipped = {name for name in names if name.startswith("edgeattr/data/default.edgeattr/")}

@@ -12,7 +12,7 @@ from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensi
 from edgeattr.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.video.site import Site
+    from edgeattr.video.site import Site, WebSection
 
 __all__ = ["run"]
 
@@ -77,6 +77,26 @@ Metrics = Annotated[
         "--metrics", metavar="PORT", help="Serve /metrics (Prometheus) and /health on 127.0.0.1."
     ),
 ]
+Web = Annotated[
+    int | None,
+    typer.Option(
+        "--web",
+        metavar="PORT",
+        help="Show a live page of cameras and people on 127.0.0.1; 0 takes a free port.",
+    ),
+]
+WebHost = Annotated[
+    str | None,
+    typer.Option(
+        "--web-host",
+        metavar="ADDRESS",
+        help="Show the page there; visitors need a token, of EDGEATTR_WEB_TOKEN or made up.",
+    ),
+]
+WebStay = Annotated[
+    bool,
+    typer.Option("--web-stay", help="Show the page until Ctrl-C, also when all files have ended."),
+]
 Crops = Annotated[
     Path | None,
     typer.Option("--crops", metavar="DIR", help="Keep one picture of each person there."),
@@ -127,6 +147,9 @@ def run(
     mqtt: Mqtt = None,
     webhook: Webhook = None,
     metrics: Metrics = None,
+    web: Web = None,
+    web_host: WebHost = None,
+    web_stay: WebStay = False,
     crops: Crops = None,
     retention_days: RetentionDays = None,
     blur_faces: BlurFaces = False,
@@ -197,14 +220,27 @@ def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
 
     store, mqtt, webhook, port = (said[name] for name in ("store", "mqtt", "webhook", "metrics"))
     events, days = said["events"], said["retention_days"]
-    nowhere = not (said["output"] or store or mqtt or webhook)
+    page = _page_of(said)
+    nowhere = not (said["output"] or store or mqtt or webhook or page)
     return {
         "events": parts.EventsSection(file=events, append=False) if events or nowhere else None,
         "store": parts.StoreSection(path=store, retention_days=days) if store else None,
         "mqtt": parts.MqttSection(url=mqtt) if mqtt else None,
         "webhook": parts.WebhookSection(url=webhook) if webhook else None,
         "metrics": parts.MetricsSection(port=port) if port is not None else None,
+        "web": page,
     }
+
+
+def _page_of(said: Mapping[str, Any]) -> WebSection | None:
+    from edgeattr.video.site import WebSection
+
+    port, host, stay = (said[name] for name in ("web", "web_host", "web_stay"))
+    if port is None:
+        if host is not None or stay:
+            raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
+        return None
+    return WebSection(port=port, stay=stay, **({} if host is None else {"host": host}))
 
 
 def _refuse_others(context: typer.Context) -> None:

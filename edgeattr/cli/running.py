@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,9 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         asked = opened.enter_context(_signals(config))
         runner = Runner(site, model, finder, show=windows.sinks if windows else _no_sinks)
         with contextlib.closing(runner):
-            stopped = _watch(runner, config, windows, quiet, asked)
+            _tell_page(runner, quiet)
+            stay = bool(site.web and site.web.stay)
+            stopped = _watch(runner, config, windows, quiet, asked, stay=stay)
         _conclude(runner, site, quiet)
         if runner.unfinished:  # their threads would keep the program from ending
             sys.stderr.flush()
@@ -95,9 +98,15 @@ def _no_sinks(name: str) -> tuple[()]:
 
 
 def _watch(
-    runner: Runner, config: Path | None, windows: Windows | None, quiet: bool, asked: _Asked
+    runner: Runner,
+    config: Path | None,
+    windows: Windows | None,
+    quiet: bool,
+    asked: _Asked,
+    *,
+    stay: bool,
 ) -> bool:
-    """Look after a run until it ends; gives whether it was stopped."""
+    """Look after a run until it ends; gives whether it was stopped before that."""
     service = Service()
     with _progress(runner, quiet) as bar:
         service.ready()
@@ -111,10 +120,28 @@ def _watch(
                 asked.reload = False
                 _reload(runner, config)
         _show(bar, runner.status())
+    stopped = asked.stop
+    if stay and runner.wait(0):
+        _stay(runner, service, asked, quiet)
     service.stopping()
     if windows:
         windows.close()
-    return asked.stop
+    return stopped
+
+
+def _tell_page(runner: Runner, quiet: bool) -> None:
+    """Where the page is; always where only this line tells its token."""
+    if page := runner.page:
+        note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
+
+
+def _stay(runner: Runner, service: Service, asked: _Asked, quiet: bool) -> None:
+    """All sources have ended: show the page until somebody stops it."""
+    note("all sources have ended; the page stays until Ctrl-C", quiet=quiet)
+    while not asked.stop:
+        runner.wait(0)  # pictures still grow too old
+        service.alive()
+        time.sleep(_STEP)
 
 
 @dataclass

@@ -155,6 +155,14 @@ class People:
             person.told = seconds
         return [self._record(number, person) for number, person in due]
 
+    def present(self) -> list[TrackRecord]:
+        """Records so far of those who are in the picture and of whom anything is known."""
+        return [
+            self._record(number, person)
+            for number, person in self._people.items()
+            if person.posterior.crops
+        ]
+
     def take_gone(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
         """Records of people last seen before a moment, who are forgotten; false alarms have none.
 

@@ -54,6 +54,8 @@ class Pipeline(Closing):
         events: take one event per person, when the person has left, and a summary per stream.
         options: how streams are processed.
         keep: stores a person's best crop and gives where; no crop is kept where absent.
+        watch: takes a stream's name and who is in view there, about once a second. It is called
+            from the stream's thread and must be quick.
 
     Example:
         >>> with Pipeline(model, detector, events=[sink]) as pipeline:
@@ -69,6 +71,7 @@ class Pipeline(Closing):
         events: Sequence[EventSink] = (),
         options: PipelineOptions = _DEFAULTS,
         keep: Callable[[TrackRecord, Image], str] | None = None,
+        watch: Callable[[str, Sequence[TrackRecord]], None] | None = None,
     ) -> None:
         self.sink_failure: BaseException | None = None  # the first
         self.unfinished: list[str] = []  # streams that did not end when they were told to
@@ -87,6 +90,7 @@ class Pipeline(Closing):
             options=options,
             emit=self._emit,
             keep=keep,
+            watch=watch,
         )
 
     def add(

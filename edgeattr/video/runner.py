@@ -24,6 +24,7 @@ from edgeattr.video.site import Site, SourceSection
 from edgeattr.video.sources import Source, open_source
 from edgeattr.video.status import StreamStatus
 from edgeattr.video.summary import Summary
+from edgeattr.video.web import Board, WebServer
 
 __all__ = ["Runner"]
 
@@ -68,6 +69,8 @@ class Runner(Closing):
         self._running: dict[str, SourceSection] = {}
         self._open = contextlib.ExitStack()
         self.metrics_address: str | None = None  # of its web server, http://...
+        self.page: WebServer | None = None  # the live page, where it was asked for
+        self._unopened: dict[str, str] = {}  # why, by stream
         with contextlib.ExitStack() as opening:
             self._open_all(opening, model, detector)
             self._tell_audit()
@@ -138,6 +141,7 @@ class Runner(Closing):
         for name in changed:
             del self._running[name]
             _log.info("%s was removed", name)
+        self._unopened = {name: why for name, why in self._unopened.items() if name in wanted}
         self._waiting = collections.deque(
             section for section in self._waiting if section in site.sources
         )
@@ -147,7 +151,7 @@ class Runner(Closing):
                 self._begin(section)
         self._reloading = False
         for part in ("model", "detector", "pipeline", "events", "store", "mqtt", "webhook",
-                     "metrics", "crops", "privacy"):  # fmt: skip
+                     "metrics", "web", "crops", "privacy"):  # fmt: skip
             if getattr(site, part) != getattr(self._site, part):
                 _log.warning("the change of [%s] takes effect at the next start", part)
 
@@ -170,20 +174,53 @@ class Runner(Closing):
         self._audit = opening.enter_context(contextlib.closing(AuditLog(site.privacy.audit)))
         if crops := site.crops:
             self._crops = CropFolder(crops.folder, crops.retention_days)
+        self._board = self._open_board(model)
         options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
         self._pipeline = opening.enter_context(
             Pipeline(
                 model,
                 detector,
-                events=self.sinks,
+                events=[*self.sinks, *self._shown],
                 options=options,
                 keep=self._crops.keep if self._crops else None,
+                watch=self._board.see if self._board else None,
             )
         )
         if metrics := site.metrics:
             server = MetricsServer(self.status, self.sinks, host=metrics.host, port=metrics.port)
             opening.enter_context(contextlib.closing(server))
             self.metrics_address = server.address
+        if self._board:
+            self.page = opening.enter_context(self._open_page(self._board))
+
+    def _open_board(self, model: AttributeModel) -> Board | None:
+        """What the page shows; it counts for nothing in what a run has lost."""
+        web, crops, store = self._site.web, self._site.crops, self._site.store
+        self._shown: list[Guarded] = []
+        if not web:
+            return None
+        days = [part.retention_days for part in (crops, store) if part and part.retention_days]
+        names = [model.decision.schema.names[index] for index in model.decision.reported]
+        board = Board(
+            names, most=web.people, keep_days=min(days, default=None), pictures=bool(crops)
+        )
+        self._shown.append(Guarded(board))
+        return board
+
+    def _open_page(self, board: Board) -> WebServer:
+        web, crops = self._site.web, self._site.crops
+        assert web
+        return WebServer(
+            board,
+            self.status,
+            self.sinks,
+            unopened=lambda: dict(self._unopened),
+            crops=crops.folder if crops else None,
+            host=web.host,
+            port=web.port,
+            token=web.token,
+            hosts=web.hosts,
+        )
 
     def _close_sinks(self) -> None:
         """At once: each may take seconds to hand on what waits."""
@@ -217,8 +254,10 @@ class Runner(Closing):
             self.failures.append(str(error))
             if self._reloading:  # else it is told when all has ended
                 _log.error("%s was not added: %s", name, error)
+            self._unopened[name] = str(error)
             self._fail(Summary(stream=name, error=str(error)))
             return
+        self._unopened.pop(name, None)
         limits = filter(None, (source.announced_frames, section.max_frames))
         self._expected.append(min(limits, default=None))
         self._running[name] = section
@@ -242,6 +281,8 @@ class Runner(Closing):
         site = self._site
         if site.privacy.include_sensitive:
             self._audit.write("sensitive attributes are reported", {"model": site.model.path})
+        if self.page:
+            self._audit.write("people are shown on a page", {"address": self.page.address})
         if site.crops:
             detail = {"folder": str(site.crops.folder), "days": site.crops.retention_days}
             self._audit.write("crops of people are stored", detail)

@@ -24,6 +24,7 @@ __all__ = [
     "Site",
     "SourceSection",
     "StoreSection",
+    "WebSection",
     "WebhookSection",
     "load_site",
 ]
@@ -96,6 +97,22 @@ class MetricsSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WebSection:
+    """The live page, over HTTP."""
+
+    port: int = 8080  # 0 takes a free one
+    host: str = "127.0.0.1"  # on any but this machine's own address a token is asked for
+    token: str | None = None  # EDGEATTR_WEB_TOKEN, or one that is made up, where absent
+    hosts: tuple[str, ...] = ()  # further names under which a proxy on this machine asks for it
+    people: int = 500  # that the page remembers, the latest
+    stay: bool = False  # show it until stopped, also when all files have ended
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.people <= 10_000:
+            raise UsageError(f"the page's people are {self.people}; expected 1 to 10000")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CropsSection:
     """One picture of each person."""
 
@@ -160,6 +177,7 @@ class Site:
     mqtt: MqttSection | None = None
     webhook: WebhookSection | None = None
     metrics: MetricsSection | None = None
+    web: WebSection | None = None
     crops: CropsSection | None = None
     privacy: PrivacySection = PrivacySection()
 

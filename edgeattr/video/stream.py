@@ -36,6 +36,7 @@ _HANGS = "frames come, and none is finished: the model, the detector or a disk h
 _DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/detectors.py)
 _SILENCE = 0.5  # seconds without a frame, after which a live stream's people are looked after
 _WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures in a row
+_WATCH = 1.0  # seconds between two tellings of who is in view
 _RATE_FRAMES = 100  # frames over which the rate is told
 
 _Found = concurrent.futures.Future[Detections]
@@ -52,6 +53,7 @@ class Shared:
     options: PipelineOptions
     emit: Callable[[dict[str, Any]], None]  # hands an event to the sinks
     keep: Callable[[TrackRecord, Image], str] | None  # stores a person's best crop, gives where
+    watch: Callable[[str, Sequence[TrackRecord]], None] | None  # takes who is in view, by stream
 
 
 class Stream(threading.Thread):
@@ -94,7 +96,7 @@ class Stream(threading.Thread):
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished = time.monotonic()  # when the last frame was
         self._failures = 0  # in a row
-        self._throttle = Throttle()
+        self._throttle, self._watched = Throttle(), Throttle(_WATCH)
 
     def run(self) -> None:
         """Process the stream to its end."""
@@ -221,6 +223,7 @@ class Stream(threading.Thread):
         self._ask([] if found is None else self._people.see(frame, tracked))
         self._annotator.write(frame, tracked, detections, self._people)
         self._tell_gone(frame.seconds - self._tracker.lost_seconds)
+        self._tell_view()
         if every := self._shared.options.updates_every:
             for record in self._people.updates(frame.seconds, every):
                 self._shared.emit(record.to_json("update"))
@@ -248,6 +251,16 @@ class Stream(threading.Thread):
         silent = self._feed.last_frame_s
         if silent is not None and silent > 2 * self._tracker.lost_seconds:
             self._tell_gone(None)
+            self._tell_view()
+
+    def _tell_view(self) -> None:
+        """Tell those who watch who is in view, now and then by the clock of now."""
+        if self._shared.watch is None or not self._watched.allows():
+            return
+        try:
+            self._shared.watch(self.summary.stream, self._people.present())
+        except Exception as error:  # nobody's record is lost by it
+            self._say(f"who is in view could not be told: {error!r}")
 
     def _tell_gone(self, before: float | None) -> None:
         if before is not None and not self._people.any_gone(before):
