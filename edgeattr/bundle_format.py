@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import edgeattr
 from edgeattr.errors import BundleError
 
 __all__ = ["CURRENT", "BundleFormat", "check_format"]
@@ -75,6 +74,6 @@ def check_format(value: Any, where: str) -> BundleFormat:
         else "make the bundle again from its checkpoint: edgeattr convert best.pt"
     )
     raise BundleError(
-        f"{where} has bundle format {found}; edgeattr {edgeattr.__version__} reads formats "
+        f"{where} has bundle format {found}; this version of edgeattr reads formats "
         f"{CURRENT.major}.0 to {CURRENT.major}.x. What helps: {cure}"
     )

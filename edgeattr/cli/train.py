@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE", help="A recipe's name or TOML file.", autocompletion=recipe_names
+    ),
+]
+
 
 def train(
     data: Data,
     split: Annotated[str, typer.Option(help="What is trained on.")] = "train",
-    recipe: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="A recipe's name or TOML file.",
-            autocompletion=recipe_names,
-        ),
-    ] = "default",
+    recipe: RecipeName = "default",
     out: Annotated[Path, typer.Option(help="Where checkpoints and the bundle go.")] = Path("run"),
     resume: Annotated[bool, typer.Option(help="Go on from OUT/last.pt.")] = False,
     change: Annotated[
