@@ -4,6 +4,9 @@
     golden-*.npz   a few crops with the reference logits: crops uint8 [n, H, W, 3], logits [n, C]
     model-*        one file per variant
 
+What a newer version of edgeattr has added to it is passed over, and kept where the bundle is
+written again; see :mod:`edgeattr.bundle_format`.
+
 Names carry the start of the content's SHA-256, so a new version never overwrites a file that the
 old ``bundle.json`` names. Each variant's SHA-256 is checked when it is loaded, and its answers on
 the golden crops are compared with the reference before it serves.
@@ -15,6 +18,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import logging
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,17 +29,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.bundle_format import CURRENT, BundleFormat, check_format
 from edgeattr.errors import BundleError
 from edgeattr.files import add_to_zip, atomic_path, sha256_of, write_atomically
 from edgeattr.fusion import TrackFusion
 from edgeattr.schema import AttributeSchema
 
-__all__ = ["FORMAT", "RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
+__all__ = ["RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
 
-FORMAT = 1  # raised when a reader of the old format could no longer read the new one
 RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 
 _INDEX = "bundle.json"
+_SECTIONS = {
+    "format", "name", "schema", "input", "thresholds", "probability", "training", "track", "golden",
+    "variants",
+}  # fmt: skip
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": RESIZE_RULE}
 _DAMAGE = (  # what reading a damaged file may raise
     ValueError,
@@ -47,6 +55,7 @@ _DAMAGE = (  # what reading a damaged file may raise
     zlib.error,
     zipfile.BadZipFile,
 )
+_log = logging.getLogger("edgeattr.bundle")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +85,28 @@ class Variant:
     speed: Mapping[str, Any] = field(default_factory=dict)  # with the device that measured it
     calibration: Mapping[str, Any] = field(default_factory=dict)  # INT8: images and their digest
     verdict: str = ""  # what the conversion contract said
+    later: Mapping[str, Any] = field(default_factory=dict)  # fields that a newer edgeattr added
 
     @property
     def name(self) -> str:
         """``onnx-int8`` and the like."""
         return f"{self.engine}-{self.precision}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What stands in ``bundle.json`` under its name."""
+        fields = dataclasses.asdict(self)
+        return {**fields.pop("later"), **fields}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Variant:
+        """Read what :meth:`to_json` wrote; fields that are not known are kept in ``later``.
+
+        Raises:
+            TypeError: a field is missing.
+        """
+        names = {entry.name for entry in dataclasses.fields(cls)} - {"later"}
+        later = {key: entry for key, entry in value.items() if key not in names}
+        return cls(**{key: entry for key, entry in value.items() if key in names}, later=later)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +144,8 @@ class Bundle:
     golden: Golden
     track: TrackFusion | None = None  # how crops of one person are fused; None: the plain way
     path: Path | None = None  # where it was read from: a directory or a zip
+    format: BundleFormat = CURRENT  # the lowest that has all that is in it
+    later: Mapping[str, Any] = field(default_factory=dict)  # sections that a newer edgeattr added
 
     def variant(self, name: str) -> Variant:
         """The variant called ``name``.
@@ -215,21 +243,32 @@ class Bundle:
             found = index["format"]
         except _DAMAGE as error:
             raise BundleError(f"{path} is damaged: {error!r}") from error
-        if found != FORMAT:
-            raise BundleError(
-                f"{path} has bundle format {found}; this version of edgeattr reads format {FORMAT}"
-            )
+        form = check_format(found, str(path))
         try:
-            bundle = _from_json(index, path)
+            bundle = _from_json(index, path, form)
             _check_consistent(bundle, index["golden"]["sha256"])
         except _DAMAGE as error:
             raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
+        if passed_over := bundle.passed_over:
+            _log.debug("%s, format %s: passed over %s", path, form, ", ".join(passed_over))
         return bundle
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """What this version of edgeattr does not know of it, such as ``variants.onnx-int8.x``."""
+        return (
+            *self.later,
+            *(
+                f"variants.{name}.{key}"
+                for name, variant in self.variants.items()
+                for key in variant.later
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``bundle.json``."""
         return {
-            "format": FORMAT,
+            "format": self.format.to_json(),
             "name": self.name,
             "schema": self.schema.to_json(),
             "input": dataclasses.asdict(self.input),
@@ -238,9 +277,8 @@ class Bundle:
             "training": dict(self.training),
             **({"track": self.track.to_json()} if self.track else {}),
             "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
-            "variants": {
-                name: dataclasses.asdict(variant) for name, variant in self.variants.items()
-            },
+            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            **self.later,
         }
 
     def _file_names(self) -> set[str]:
@@ -261,11 +299,11 @@ def variant_file(name: str, sha256: str, suffix: str = ".onnx") -> str:
     return f"model-{name}-{sha256[:8]}{suffix}"
 
 
-def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
+def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> Bundle:
     content = io.BytesIO(_read_member(path, _plain_name(index["golden"]["file"])))
     with np.load(content, allow_pickle=False) as arrays:
         golden = Golden(arrays["crops"], arrays["logits"])
-    variants = {name: Variant(**entry) for name, entry in index["variants"].items()}
+    variants = {name: Variant.from_json(entry) for name, entry in index["variants"].items()}
     for variant in variants.values():
         _plain_name(variant.file)
         if not isinstance(variant.tolerance, int | float):
@@ -285,6 +323,8 @@ def _from_json(index: Mapping[str, Any], path: Path) -> Bundle:
         variants=variants,
         golden=golden,
         path=path,
+        format=form,
+        later={key: entry for key, entry in index.items() if key not in _SECTIONS},
     )
 
 

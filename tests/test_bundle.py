@@ -126,7 +126,6 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", 99, "bundle format 99.*reads format 1"),
         ("thresholds", [0.5], "1 thresholds for 35 attributes"),
         ("track", {"correlation": 2}, "track.correlation is 2; expected 0 to 1"),
         ("track", {"prior": [0.5]}, "track.prior is not a list of 35 numbers"),

@@ -64,6 +64,11 @@ def _head(bundle: Bundle, path: Path) -> list[str]:
         f"trained  on {facts.get('dataset')} {facts.get('split')}, "
         f"{facts.get('images')} images, chosen on {facts.get('selected_on')}",
     ]
+    if bundle.passed_over:
+        lines.append(
+            f"format   {bundle.format}, of a newer edgeattr; this version passes over: "
+            f"{', '.join(bundle.passed_over)}"
+        )
     if decision := facts.get("decision"):
         before, held = decision["before"], decision["held_out"]
         changes = ", ".join(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from edgeattr.cli.complete import known_names
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.errors import BundleError
 
@@ -36,7 +37,12 @@ def show() -> None:
 
 @app.command("pull")
 def pull(
-    name: Annotated[str, typer.Argument(help="A name that `edgeattr models list` shows.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name that `edgeattr models list` shows.", autocompletion=known_names
+        ),
+    ],
 ) -> None:
     """Download a detector; goes on where it was cut off.
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from edgeattr.cli.complete import model_names, precision_names, runtime_names
+
 __all__ = [
     "AllowMissing",
     "Data",
@@ -19,15 +21,33 @@ __all__ = [
 ]
 
 Model = Annotated[
-    str, typer.Option("--model", metavar="M", help="A bundle, or `default`: the one that ships.")
+    str,
+    typer.Option(
+        "--model",
+        metavar="M",
+        help="A bundle, or `default`: the one that ships.",
+        autocompletion=model_names,
+    ),
 ]
 ModelArgument = Annotated[
-    str, typer.Argument(metavar="[M]", help="A bundle, or `default`: the one that ships.")
+    str,
+    typer.Argument(
+        metavar="[M]",
+        help="A bundle, or `default`: the one that ships.",
+        autocompletion=model_names,
+    ),
 ]
 Runtime = Annotated[
-    str, typer.Option(help="`auto`, `onnxruntime`, `openvino`, `tensorrt` or `torch`.")
+    str,
+    typer.Option(
+        help="`auto`, `onnxruntime`, `openvino`, `tensorrt` or `torch`.",
+        autocompletion=runtime_names,
+    ),
 ]
-Precision = Annotated[str, typer.Option(help="`auto`, `fp32`, `fp16` or `int8`.")]
+Precision = Annotated[
+    str,
+    typer.Option(help="`auto`, `fp32`, `fp16` or `int8`.", autocompletion=precision_names),
+]
 Device = Annotated[
     str | None,
     typer.Option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeattr.cli.complete import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
 from edgeattr.errors import UsageError
 
@@ -42,6 +43,7 @@ DetectorName = Annotated[
         metavar="NAME|PATH",
         help="`auto` (yolox_nano, downloaded once; `motion` where that fails), a name that "
         "`edgeattr models` lists, `motion`, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
+        autocompletion=detector_names,
     ),
 ]
 Output = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.errors import MissingDependency, UsageError
@@ -18,13 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE", help="A recipe's name or TOML file.", autocompletion=recipe_names
+    ),
+]
+
 
 def train(
     data: Data,
     split: Annotated[str, typer.Option(help="What is trained on.")] = "train",
-    recipe: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A recipe's name or TOML file.")
-    ] = "default",
+    recipe: RecipeName = "default",
     out: Annotated[Path, typer.Option(help="Where checkpoints and the bundle go.")] = Path("run"),
     resume: Annotated[bool, typer.Option(help="Go on from OUT/last.pt.")] = False,
     change: Annotated[

@@ -33,6 +33,8 @@ ENGINES: Mapping[str, str] = MappingProxyType(
         "torch": "edgeattr_train.torch_engine:TorchEngine",  # it needs the network's definition
     }
 )
+"""Every engine that there is, installed or not: its class by its name."""
+
 FAMILIES = {  # engine -> families of variants that it runs, its own first
     "tensorrt": ("tensorrt",),
     "openvino": ("openvino", "onnx"),

@@ -170,8 +170,9 @@ class AsyncRuntime(Runtime, Protocol):
         """The same for crops that are written into the engine's input memory.
 
         Args:
-            count, fill: as :meth:`Runtime.infer_filled` takes them; what ``fill`` raises, the
-                future raises.
+            count: as :meth:`Runtime.infer_filled` takes it.
+            fill: as :meth:`Runtime.infer_filled` takes it; what it raises, the future
+                raises.
         """
         ...
 

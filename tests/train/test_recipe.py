@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from edgeattr.errors import InputError, UsageError
-from edgeattr_train.recipe import load_recipe, named_recipes, recipe_from_dict
+from edgeattr_train.recipe import load_recipe, recipe_from_dict
+from edgeattr_train.recipe_files import named_recipes
 
 
 @pytest.mark.parametrize("name", sorted(named_recipes()))

@@ -11,7 +11,8 @@ from edgeattr_train.datasets import AttributeDataset, open_dataset
 from edgeattr_train.learner import Learner
 from edgeattr_train.loader import batches
 from edgeattr_train.processes import open_fabric
-from edgeattr_train.recipe import load_recipe, named_recipes
+from edgeattr_train.recipe import load_recipe
+from edgeattr_train.recipe_files import named_recipes
 
 _SMALL = [
     "height=64", "width=64", "precision=fp32", "model.weights=none", "model.start=",

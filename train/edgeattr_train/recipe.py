@@ -14,16 +14,13 @@ from edgeattr_train.distillation import DistillationOptions
 from edgeattr_train.losses import LossOptions
 from edgeattr_train.model import ModelOptions
 from edgeattr_train.optimization import ScheduleOptions
+from edgeattr_train.recipe_files import named_recipes
 from edgeattr_train.transforms import Augmentation
 
-__all__ = ["Recipe", "load_recipe", "named_recipes", "recipe_from_dict"]
+__all__ = ["Recipe", "load_recipe", "recipe_from_dict"]
 
 _WHAT = "recipe"
 _OTHER_NAMES = {"backbone.weights": "model.weights", "backbone.name": "model.backbone"}
-_FOLDERS = (
-    Path(__file__).parent / "recipes",  # in a wheel
-    Path(__file__).parent.parent / "recipes",  # in a checkout
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +76,11 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
-def named_recipes() -> dict[str, Path]:
-    """Recipes that come with the package, by name."""
-    return {path.stem: path for folder in _FOLDERS for path in sorted(folder.glob("*.toml"))}
-
-
 def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe.
 
     Args:
-        name_or_file: a name that :func:`named_recipes` lists, or a TOML file.
+        name_or_file: a recipe that comes with the package, or a TOML file.
         overrides: ``key=value`` with dots for tables: ``schedule.epochs=2``;
             ``backbone.weights`` and ``backbone.name`` stand for the model's.
 

@@ -1,0 +1,119 @@
+"""What the shell is told when somebody presses Tab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeattr.cli import complete
+from edgeattr.published import KNOWN
+
+_PROGRAM = """#!{python}
+import sys
+sys.path[:0] = {path!r}
+from edgeattr.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the program `edgeattr`, as an installation has it."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "edgeattr"
+    program.write_text(_PROGRAM.format(python=sys.executable, path=sys.path))
+    program.chmod(0o755)
+    return folder
+
+
+def _run(bin_folder: Path, *command: str, **variables: str) -> str:
+    environment = {**os.environ, **variables, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def _zsh(bin_folder: Path, typed: str) -> str:
+    return _run(
+        bin_folder, "edgeattr", _EDGEATTR_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=typed
+    )
+
+
+def test_in_bash(bin_folder: Path) -> None:
+    """Bash itself runs the function that it was given."""
+    script = (
+        'eval "$(edgeattr --show-completion bash)"; '
+        "COMP_WORDS=(edgeattr run --runtime o); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+        "$(complete -p edgeattr | sed 's/.*-F \\([^ ]*\\).*/\\1/') edgeattr; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    said = _run(bin_folder, "bash", "-c", script, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert sorted(said.split()) == ["onnxruntime", "openvino"]
+
+
+def test_for_zsh(bin_folder: Path) -> None:
+    """What zsh evaluates: candidates with their help, or its own files where nothing fits."""
+    said = _zsh(bin_folder, "edgeattr pre")
+    assert said.startswith('_arguments \'*: :(("predict":')
+    assert _zsh(bin_folder, "edgeattr run --detector /no/such").strip() == "_files"
+
+
+def test_in_zsh(bin_folder: Path) -> None:
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    script = (
+        "autoload -U compinit; compinit -u -D; "
+        'eval "$(edgeattr --show-completion zsh)"; whence -w _edgeattr_completion'
+    )
+    assert "function" in _run(bin_folder, "zsh", "-f", "-c", script,
+        _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("offer", "typed", "offered"),
+    [
+        (complete.recipe_names, "peta_densenet121_s",
+         ["peta_densenet121_score", "peta_densenet121_stride"]),
+        (complete.detector_names, "", ["auto", "motion", *KNOWN]),
+        (complete.known_names, "yolox_n", ["yolox_nano"]),
+        (complete.precision_names, "fp", ["fp32", "fp16"]),
+        (complete.model_names, "", ["default"]),
+        (complete.model_names, "run/", ["run/best.pt", "run/mine.edgeattr"]),
+        (complete.model_names, "run/m", ["run/mine.edgeattr"]),
+        (complete.model_names, "no/such/", []),
+    ],
+)  # fmt: skip
+def test_what_is_offered(
+    offer: Callable[[str], list[str]],
+    typed: str,
+    offered: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    for name in ("run/mine.edgeattr", "run/best.pt", "run/notes.txt"):
+        (tmp_path / name).touch()
+    assert offer(typed) == offered
+
+
+@pytest.mark.parametrize(
+    ("shell", "kept_in"), [("bash", ".bash_completions/edgeattr.sh"), ("zsh", ".zfunc/_edgeattr")]
+)
+def test_installing(bin_folder: Path, tmp_path: Path, shell: str, kept_in: str) -> None:
+    """Into the home directory: the script, and the line of the shell's own file that reads it."""
+    said = _run(
+        bin_folder, "edgeattr", "--install-completion", shell, HOME=str(tmp_path),
+        _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1",
+    )  # fmt: skip
+    assert f"{shell} completion installed" in said
+    assert "_EDGEATTR_COMPLETE" in (tmp_path / kept_in).read_text()
+    assert (tmp_path / f".{shell}rc").is_file()

@@ -1,0 +1,129 @@
+"""The documentation builds without a warning, shows every command, and needs no network."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from edgeattr.cli.app import app
+
+from .blocks import ROOT
+
+_LOADED = re.compile(
+    r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=["']?(\S+?)["'\s>]"""
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site, built as `scripts/docs` builds it."""
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    paths = [str(ROOT / part) for part in ("", "train", "convert", "runtimes")]
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": ":".join(paths), "NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "WARNING" not in built.stderr
+    return folder
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        loaded = [
+            place
+            for place in _LOADED.findall(page.read_text())
+            if place.startswith(("http:", "https:", "//"))
+        ]
+        assert not loaded, page
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", sheet.read_text()), sheet
+
+
+def test_search_finds_every_page(site: Path) -> None:
+    index = (site / "search" / "search_index.json").read_text()
+    for text in ("edgeattr convert", "--max-drop", "AttributeModel.predict_boxes", "std_s", "GDPR"):
+        assert text in index
+
+
+def test_every_command_and_option_is_shown(site: Path) -> None:
+    page = (site / "reference" / "commands" / "index.html").read_text()
+    text = re.sub(r"<[^>]+>", "", page)
+    group = typer.main.get_command(app)
+    options = 0
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        assert f"edgeattr {name}" in text
+        for parameter in command.params:
+            for option in parameter.opts:
+                if option.startswith("--"):
+                    options += 1
+                    assert option in text, f"{name} {option}"
+    assert options > 60
+
+
+def test_public_names_are_documented(site: Path) -> None:
+    import edgeattr
+    import edgeattr.errors
+    import edgeattr.store
+    import edgeattr_runtimes
+
+    for page, module in (
+        ("edgeattr", edgeattr), ("edgeattr", edgeattr.errors), ("store", edgeattr.store),
+        ("runtimes", edgeattr_runtimes),
+    ):  # fmt: skip
+        shown = (site / "api" / page / "index.html").read_text()
+        names = [name for name in module.__all__ if not name.startswith("_")]
+        missing = [name for name in names if not re.search(rf'id="[\w.]+\.{name}"', shown)]
+        assert not missing
+
+
+def test_docstrings_are_rendered(site: Path) -> None:
+    """Not as raw text: no Google sections, no roles, no double backticks."""
+    for page in (site / "api").rglob("index.html"):
+        text = re.sub(r"<[^>]+>", "", page.read_text())
+        for raw in (":meth:", ":func:", ":class:", "``", "Args:", "Example:\n"):
+            assert raw not in text, f"{page}: {raw}"
+
+
+def test_the_browser_asks_nobody_else(site: Path) -> None:
+    """Opened in Chromium, with a search, every request goes to the folder's own server."""
+    browsers = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("Chromium is not installed")
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        cwd=site, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert server.stdout
+    try:
+        address = re.search(r"\((http://\S+/)\)", server.stdout.readline())
+        assert address
+        with browsers.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=str(chromium), args=["--no-sandbox"]
+            )
+            page = browser.new_page()
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(address[1])
+            page.click("input.md-search__input")
+            page.keyboard.type("posterior")
+            found = page.locator(".md-search-result__item", has_text="One answer per person")
+            found.first.wait_for(timeout=30_000)
+            browser.close()
+        assert len(asked) > 3
+        assert all(url.startswith((address[1], "data:", "blob:")) for url in asked)
+    finally:
+        server.kill()
+        server.stdout.close()
+        server.wait()

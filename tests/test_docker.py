@@ -1,0 +1,212 @@
+"""The Docker files without Docker: what they copy, install, run and ask."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import edgeattr
+from edgeattr import settings
+
+from .video.cameras import Camera, skip_without_gstreamer
+
+_ROOT = Path(__file__).resolve().parent.parent
+_FILES = ("docker/cpu.Dockerfile", "docker/jetson.Dockerfile")
+_KNOWN = {
+    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN",
+    "USER", "VOLUME", "WORKDIR",
+}  # fmt: skip
+
+
+def _instructions(file: str) -> list[tuple[str, str]]:
+    """Each instruction of a Dockerfile and what it says, lines joined, comments left out."""
+    lines = [line for line in (_ROOT / file).read_text().splitlines() if not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    found = [line.partition(" ") for line in joined.splitlines() if line.strip()]
+    return [(name, said.strip()) for name, _, said in found]
+
+
+def _said(file: str, name: str) -> list[str]:
+    return [said for instruction, said in _instructions(file) if instruction == name]
+
+
+def _ignored(path: str) -> bool:
+    """Whether .dockerignore keeps a path out: the last pattern that fits decides."""
+    out = False
+    for line in (_ROOT / ".dockerignore").read_text().split():
+        pattern = line.removeprefix("!")
+        if fnmatch.fnmatch(path, pattern) or path.startswith(pattern + "/"):
+            out = not line.startswith("!")
+    return out
+
+
+@pytest.mark.parametrize("file", _FILES)
+def test_instructions_are_known_and_in_order(file: str) -> None:
+    names = [name for name, _ in _instructions(file)]
+    assert set(names) <= _KNOWN
+    assert names[:2] == ["ARG", "FROM"]
+    assert names.count("FROM") == 2, "the image keeps nothing that only the build needs"
+    assert names.index("COPY") > names.index("FROM")
+    assert names[-2:] == ["ENTRYPOINT", "CMD"]
+    assert names.index("USER") > max(k for k, name in enumerate(names) if name == "RUN")
+
+
+@pytest.mark.parametrize("file", _FILES)
+def test_what_is_copied_exists_and_is_sent_to_the_build(file: str) -> None:
+    copies = [said.split() for said in _said(file, "COPY")]
+    sources = [name for words in copies if not words[0].startswith("--") for name in words[:-1]]
+    assert {"pyproject.toml", "constraints.txt", "edgeattr", "runtimes"} <= set(sources)
+    for source in sources:
+        assert (_ROOT / source).exists(), source
+        assert not _ignored(source), source
+    packages = settings.read_toml(_ROOT / "pyproject.toml", what="project")["tool"]["hatch"]
+    for package in packages["build"]["targets"]["wheel"]["packages"]:
+        assert package.split("/")[0] in sources
+    assert all(map(_ignored, (".git/config", "run/best.pt", "tests/conftest.py")))
+
+
+@pytest.mark.parametrize("file", _FILES)
+def test_version_user_and_home(file: str) -> None:
+    versions = {said for said in _said(file, "ARG") if said.startswith("VERSION=")}
+    assert versions == {f"VERSION={edgeattr.__version__}"}
+    assert 'edgeattr --version)" = "edgeattr ${VERSION}"' in " ".join(_said(file, "RUN"))
+    assert _said(file, "USER") == ["edgeattr"]
+    (volume,) = _said(file, "VOLUME")
+    assert f"EDGEATTR_HOME={volume}/" in " ".join(_said(file, "ENV"))
+    assert f"--home-dir {volume} --create-home" in " ".join(_said(file, "RUN"))
+
+
+def test_compose_file_names_what_is_there() -> None:
+    yaml = pytest.importorskip("yaml")
+    compose = yaml.safe_load((_ROOT / "docker" / "compose.yaml").read_text())
+    (service,) = compose["services"].values()
+    build = service["build"]
+    assert (_ROOT / "docker" / build["context"] / build["dockerfile"]).is_file()
+    site, volume = (entry.split(":") for entry in service["volumes"])
+    assert (_ROOT / "docker" / site[0]).is_file()
+    assert site[1] == _command("docker/cpu.Dockerfile")[2]
+    assert volume[0] in compose["volumes"]
+    assert volume[1:] == _said("docker/cpu.Dockerfile", "VOLUME")
+    assert service["ports"] == ["127.0.0.1:9464:9464"]
+    assert service["read_only"] is True
+
+
+def _command(file: str) -> list[str]:
+    (command,) = _said(file, "CMD")
+    words: list[str] = json.loads(command)
+    return words
+
+
+def _health_check(file: str, port: int) -> list[str]:
+    (check,) = _said(file, "HEALTHCHECK")
+    words: list[str] = json.loads(check.partition("CMD ")[2])
+    assert words[0] == "python"
+    return [sys.executable, *(word.replace("9464", str(port)) for word in words[1:])]
+
+
+def test_command_line_and_health_check_work(tmp_path: Path) -> None:
+    """As the container runs them, with a camera that is unplugged in the end."""
+    skip_without_gstreamer()
+    file = "docker/cpu.Dockerfile"
+    assert _command("docker/jetson.Dockerfile") == _command(file)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    text = (_ROOT / "docker" / "site.toml").read_text()
+    for old, new in (
+        ("/var/lib/edgeattr", str(tmp_path)),
+        ("9464", str(port)),
+        ('"auto"', '"motion"'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "site.toml").write_text(text)
+    arguments = [word.replace("/etc/edgeattr", str(tmp_path)) for word in _command(file)]
+    check = _health_check(file, port)
+    assert check == _health_check("docker/jetson.Dockerfile", port)
+    camera = Camera()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgeattr", *arguments],
+        env={**os.environ, "CAMERA_URL": camera.address},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(check, healthy=True)
+        camera.kill()
+        _wait_for(check, healthy=False)
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        camera.kill()
+    assert (tmp_path / "people.sqlite").is_file()
+
+
+def _wait_for(check: list[str], *, healthy: bool) -> None:
+    deadline = time.monotonic() + 120
+    while (subprocess.run(check, capture_output=True, check=False).returncode == 0) != healthy:
+        assert time.monotonic() < deadline, f"not {'healthy' if healthy else 'unhealthy'}"
+        time.sleep(0.3)
+
+
+def test_opencv_wants_no_library_that_the_image_lacks() -> None:
+    """Those of libgl1 and libglib2.0-0, of libc, and its own."""
+    import cv2
+
+    (binary,) = Path(cv2.__file__).parent.glob("cv2*.so")
+    if sys.platform != "linux":
+        pytest.skip("there is no ldd here")
+    listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    system = {
+        name.split(".so")[0]
+        for name, place in re.findall(r"(\S+) => (\S+)", listed)
+        if "/site-packages/" not in place
+    }
+    slim = {"libc", "libm", "libdl", "libpthread", "librt", "libz", "libgcc_s", "libstdc++"}
+    installed = {
+        "libGL", "libGLX", "libGLdispatch", "libX11", "libxcb", "libXau", "libXdmcp", "libbsd",
+        "libmd", "libglib-2.0", "libgthread-2.0", "libpcre", "libpcre2-8",
+    }  # fmt: skip
+    assert system <= slim | installed
+    for file in _FILES:
+        assert "libgl1 libglib2.0-0" in " ".join(_said(file, "RUN"))
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "python", "machine"),
+    [
+        ("docker/cpu.Dockerfile", "3.12", "x86_64"),
+        ("docker/cpu.Dockerfile", "3.12", "aarch64"),
+        ("docker/jetson.Dockerfile", "3.10", "aarch64"),
+    ],
+)
+def test_what_pip_installs_is_to_be_had_as_wheels(
+    file: str, python: str, machine: str, tmp_path: Path
+) -> None:
+    (install,) = [said for said in _said(file, "RUN") if "pip install" in said]
+    (extras,) = (said.removeprefix("EXTRAS=") for said in _said(file, "ARG") if "EXTRAS" in said)
+    wanted = re.findall(r'"([^"]+)"', install)
+    assert wanted[0] == ".[${EXTRAS}]"
+    others = [name for name in wanted[1:] if not name.startswith("pycuda")]  # compiled there
+    (tmp_path / "others.in").write_text("".join(name + "\n" for name in others))
+    command = [
+        sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate",
+        "--only-binary", ":all:", "--python-version", python, "--constraint", "constraints.txt",
+        "--python-platform", f"{machine}-manylinux_2_28", "pyproject.toml",
+        str(tmp_path / "others.in"), *(f"--extra={extra}" for extra in extras.split(",")),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime==" in done.stdout
+    assert "prometheus-client==" in done.stdout
