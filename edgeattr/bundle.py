@@ -119,6 +119,11 @@ class Bundle:
     track: TrackFusion | None = None  # how crops of one person are fused; None: the plain way
     path: Path | None = None  # where it was read from: a directory or a zip
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the bundle is: its description, which has the SHA-256 of each file."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
     def variant(self, name: str) -> Variant:
         """The variant called ``name``.
 
