@@ -81,6 +81,14 @@ Crops = Annotated[
     Path | None,
     typer.Option("--crops", metavar="DIR", help="Keep one picture of each person there."),
 ]
+Explain = Annotated[
+    Path | None,
+    typer.Option(
+        "--explain",
+        metavar="DIR",
+        help="Keep a picture of each person there that shows where the model looked.",
+    ),
+]
 RetentionDays = Annotated[
     float | None,
     typer.Option(
@@ -128,6 +136,7 @@ def run(
     webhook: Webhook = None,
     metrics: Metrics = None,
     crops: Crops = None,
+    explain: Explain = None,
     retention_days: RetentionDays = None,
     blur_faces: BlurFaces = False,
     audit: Audit = None,
@@ -172,8 +181,11 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
         )
     model = {name: said[name] for name in ("runtime", "precision", "device")}
     days, crops = said["retention_days"], said["crops"]
-    if days is not None and not (crops or said["store"]):
-        raise UsageError("--retention-days counts for --store and --crops, and neither is given")
+    explain = said["explain"]
+    if days is not None and not (crops or explain or said["store"]):
+        raise UsageError(
+            "--retention-days counts for --store, --crops and --explain, and none is given"
+        )
     privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
     return parts.Site(
         sources=tuple(
@@ -186,6 +198,7 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
         detector=said["detector"],
         pipeline=PipelineOptions(detect_every=said["detect_every"]),
         crops=parts.CropsSection(folder=crops, retention_days=days) if crops else None,
+        evidence=parts.EvidenceSection(folder=explain, retention_days=days) if explain else None,
         privacy=parts.PrivacySection(**privacy),
         **_sinks_of(said),
     )

@@ -23,7 +23,7 @@ from edgeattr.video.feed import Feed
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.sources import Source, SourceSpec, open_source
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.stream import Shared, Stream
+from edgeattr.video.stream import Explain, Shared, Stream
 from edgeattr.video.summary import Summary
 
 __all__ = ["EventSink", "Pipeline"]
@@ -54,6 +54,8 @@ class Pipeline(Closing):
         events: take one event per person, when the person has left, and a summary per stream.
         options: how streams are processed.
         keep: stores a person's best crop and gives where; no crop is kept where absent.
+        explain: begins to show where the model looked in it, and gives where that will be, or None
+            where there is no time; nothing is shown where absent.
 
     Example:
         >>> with Pipeline(model, detector, events=[sink]) as pipeline:
@@ -69,6 +71,7 @@ class Pipeline(Closing):
         events: Sequence[EventSink] = (),
         options: PipelineOptions = _DEFAULTS,
         keep: Callable[[TrackRecord, Image], str] | None = None,
+        explain: Explain | None = None,
     ) -> None:
         self.sink_failure: BaseException | None = None  # the first
         self.unfinished: list[str] = []  # streams that did not end when they were told to
@@ -87,6 +90,7 @@ class Pipeline(Closing):
             options=options,
             emit=self._emit,
             keep=keep,
+            explain=explain,
         )
 
     def add(
