@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgeattr.aio import AsyncModel as AsyncModel
     from edgeattr.bundle import Bundle as Bundle
     from edgeattr.errors import EdgeAttrError as EdgeAttrError
+    from edgeattr.explanation import Explanation as Explanation
     from edgeattr.model import AttributeModel as AttributeModel
     from edgeattr.model import load as load
     from edgeattr.prediction import AttributeAnswer as AttributeAnswer
@@ -33,6 +34,7 @@ _EXPORTS = {  # public name -> module it is defined in, imported on first use
     "AttributeSchema": "edgeattr.schema",
     "Bundle": "edgeattr.bundle",
     "EdgeAttrError": "edgeattr.errors",
+    "Explanation": "edgeattr.explanation",
     "Prediction": "edgeattr.prediction",
     "TrackRecord": "edgeattr.prediction",
     "load": "edgeattr.model",
@@ -46,6 +48,7 @@ __all__ = [
     "AttributeSchema",
     "Bundle",
     "EdgeAttrError",
+    "Explanation",
     "Prediction",
     "TrackRecord",
     "__version__",

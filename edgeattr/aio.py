@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from edgeattr.errors import RuntimeFailure
+from edgeattr.explanation import Explanation
 from edgeattr.model import AttributeModel, Boxes, Crops, ImageLike
 from edgeattr.prediction import Prediction
 
@@ -47,6 +48,10 @@ class AsyncModel:
     async def predict_boxes(self, frame: ImageLike, boxes: Boxes) -> list[Prediction]:
         """As :meth:`edgeattr.AttributeModel.predict_boxes`; leave the frame as it is meanwhile."""
         return await self._run(lambda: self.model.predict_boxes(frame, boxes))
+
+    async def explain(self, crops: Crops) -> list[Explanation]:
+        """Arguments, result and errors as of :meth:`edgeattr.AttributeModel.explain`."""
+        return await self._run(lambda: self.model.explain(crops))
 
     async def close(self) -> None:
         """Let the calls that run end, then release the engine. May be called twice."""

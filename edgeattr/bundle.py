@@ -147,6 +147,11 @@ class Bundle:
     format: BundleFormat = CURRENT  # the lowest that has all that is in it
     later: Mapping[str, Any] = field(default_factory=dict)  # sections that a newer edgeattr added
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the bundle is: its description, which has the SHA-256 of each file."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
     def variant(self, name: str) -> Variant:
         """The variant called ``name``.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,12 +15,13 @@ import numpy.typing as npt
 from edgeattr.bundle import Bundle
 from edgeattr.closing import Closing
 from edgeattr.crops import as_bgr, cut_boxes, fill_crops, is_bgr
-from edgeattr.errors import InputError, UsageError
+from edgeattr.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.explanation import Explanation, explanations
 from edgeattr.hub import resolve_bundle
 from edgeattr.prediction import Decision, Prediction
 
 if TYPE_CHECKING:
-    from edgeattr_runtimes import Outputs, Runtime, RuntimeInfo
+    from edgeattr_runtimes import EngineOptions, Outputs, Runtime, RuntimeInfo
     from edgeattr_runtimes.protocol import Fill
 
 __all__ = ["AttributeModel", "load"]
@@ -34,6 +37,10 @@ Boxes = Sequence[Sequence[float]] | npt.NDArray[Any]
 
 Crops = Sequence[npt.ArrayLike] | npt.NDArray[Any]
 """Images of one person each: a list of arrays, or one array [N, h, w, 3]."""
+
+_OpenExplaining = Callable[["EngineOptions"], "Runtime"]
+
+_EXPLAINED_AT_ONCE = 8  # crops a run of the engine that gives masks
 
 
 def load(
@@ -78,14 +85,18 @@ def load(
 
     options = EngineOptions(device=device, threads=threads, streams=streams, batch=batch)
     path = resolve_bundle(model)
+    explaining: _OpenExplaining | None = None
     if path.suffix == ".pt":
         if runtime not in ("auto", "torch") or precision not in ("auto", "fp32"):
             raise UsageError(f"{path} is a checkpoint: PyTorch runs it in fp32, nothing else does")
         bundle, opened = open_checkpoint(path, options)
+        explaining = _checkpoint_opener(path)
     else:
         bundle = Bundle.read(path)
         opened = open_runtime(bundle, runtime, precision, options)
-    return AttributeModel(bundle, opened, include_sensitive=include_sensitive)
+    return AttributeModel(
+        bundle, opened, include_sensitive=include_sensitive, open_explaining=explaining
+    )
 
 
 class AttributeModel(Closing):
@@ -95,13 +106,23 @@ class AttributeModel(Closing):
         bundle: what the model is.
         runtime: what runs it; closed with the model.
         include_sensitive: whether predictions show age and gender.
+        open_explaining: opens what gives attention masks; the bundle where absent.
     """
 
     def __init__(
-        self, bundle: Bundle, runtime: Runtime, *, include_sensitive: bool = False
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        *,
+        include_sensitive: bool = False,
+        open_explaining: _OpenExplaining | None = None,
     ) -> None:
         self.bundle = bundle
         self._runtime = runtime
+        self._open_explaining = open_explaining or self._open_masked
+        self._explaining: Runtime | None = None  # opened when it is first asked for
+        self._explaining_lock = threading.Lock()
+        self._closed = False
         self._shape = bundle.input.height, bundle.input.width, 3
         self.decision = Decision(
             schema=bundle.schema,
@@ -150,6 +171,42 @@ class AttributeModel(Closing):
             return self._runtime.infer(crop[None]).logits  # as it is: no resizing, no copy
         return self._runtime.infer_filled(count, fill).logits
 
+    def explain(self, crops: Crops) -> list[Explanation]:
+        """Read the attributes of people, and show where the model looked for each.
+
+        The first call opens the variant a second time, with its attention masks and one thread of
+        the processor, so that :meth:`predict` stays as fast as it is; TensorRT's variants have no
+        masks, and another of the bundle explains in their place. May be called with no crops, to
+        open it.
+
+        Args:
+            crops: as :meth:`predict` takes them.
+
+        Returns:
+            One explanation per crop, in order.
+
+        Raises:
+            InputError: a crop cannot be used; the text gives its place in the list.
+            UsageError: the model has no attention masks.
+            RuntimeFailure: the engine failed, or the model was closed.
+
+        Example:
+            >>> explanation = model.explain([crop])[0]
+            >>> explanation.masks["hat"][0].shape  # at stride 16
+            (18, 10)
+        """
+        count, fill = _filling(crops)
+        pixels = np.empty((count, *self._shape), np.uint8)
+        fill(0, pixels)
+        found = self._masked().infer(pixels)
+        return explanations(self.bundle, self.decision, pixels, found.logits, found.attention)
+
+    @property
+    def explained_by(self) -> str:
+        """What explains, in words: name, precision, engine. Opens it; errors as :meth:`explain`."""
+        about = self._masked().describe()
+        return f"model {self.bundle.name}, {about.precision} on {about.engine}"
+
     def submit(self, crops: Crops) -> Future[list[Prediction]]:
         """Begin :meth:`predict` and give a future of its result at once.
 
@@ -182,7 +239,11 @@ class AttributeModel(Closing):
 
     def close(self) -> None:
         """Release the engine once the batches that run have ended. May be called twice."""
+        self._closed = True
         self._runtime.close()
+        with self._explaining_lock:
+            if self._explaining:
+                self._explaining.close()
 
     def _submitted(self, crops: Crops) -> Future[Outputs]:
         begin = getattr(self._runtime, "submit_filled", None)
@@ -191,8 +252,44 @@ class AttributeModel(Closing):
         submitted: Future[Outputs] = begin(*_filling(crops))
         return submitted
 
+    def _masked(self) -> Runtime:
+        """The engine that gives masks too."""
+        from edgeattr_runtimes import EngineOptions
+
+        with self._explaining_lock:
+            if self._closed:
+                raise RuntimeFailure("this model was closed; load it again")
+            if self._explaining is None:
+                # PyTorch's threads are one number for all
+                threads = None if self.describe().engine == "torch" else 1
+                options = EngineOptions(
+                    device="cpu",
+                    threads=threads,
+                    streams=1,
+                    batch=_EXPLAINED_AT_ONCE,
+                    attention=True,
+                )
+                self._explaining = self._open_explaining(options)
+            return self._explaining
+
+    def _open_masked(self, options: EngineOptions) -> Runtime:
+        """The same variant on the same engine, or another where that has no masks."""
+        from edgeattr_runtimes import open_runtime
+        from edgeattr_runtimes.engines import ENGINES, NO_ATTENTION
+
+        about = self.describe()
+        if about.engine in ENGINES and about.engine not in NO_ATTENTION:
+            return open_runtime(self.bundle, about.engine, about.precision, options)
+        return open_runtime(self.bundle, options=options)
+
     def _worded(self, logits: npt.NDArray[np.float32]) -> list[Prediction]:
         return [Prediction(self.decision.answers(row), row) for row in logits]
+
+
+def _checkpoint_opener(path: Path) -> _OpenExplaining:
+    from edgeattr_runtimes import open_checkpoint
+
+    return lambda options: open_checkpoint(path, options)[1]
 
 
 def _filling(crops: Crops) -> tuple[int, Fill]:

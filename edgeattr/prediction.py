@@ -62,6 +62,7 @@ class TrackRecord:
     id: str = ""  # of this record, the same in all sinks; a UUID
     time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
     crop: str | None = None  # the file of the person's best crop, where crops are kept
+    evidence: str | None = None  # the file of the sheet that shows where the model looked
 
     def to_json(self, kind: str = "person") -> dict[str, Any]:
         """One line of the events file.
@@ -69,7 +70,12 @@ class TrackRecord:
         Args:
             kind: ``person``, or ``update`` for one who is still there.
         """
-        extra = {"id": self.id or None, "time": self.time, "crop": self.crop}
+        extra = {
+            "id": self.id or None,
+            "time": self.time,
+            "crop": self.crop,
+            "evidence": self.evidence,
+        }
         return {
             "type": kind,
             **{name: value for name, value in extra.items() if value is not None},

@@ -47,6 +47,17 @@ def test_write_and_read_back(copy: Path, tmp_path: Path) -> None:
     again.verify()
 
 
+def test_the_digest_is_of_the_content_wherever_it_lies(copy: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(copy)
+    assert len(bundle.digest) == 64
+    bundle.zip(tmp_path / "packed.edgeattr")
+    assert Bundle.read(tmp_path / "packed.edgeattr").digest == bundle.digest
+    thresholds = (0.5, *bundle.thresholds[1:])
+    assert dataclasses.replace(bundle, thresholds=thresholds).digest != bundle.digest
+    other = dataclasses.replace(bundle.variant("onnx-int8"), sha256="0" * 64)
+    assert bundle.with_variant(other).digest != bundle.digest
+
+
 def test_the_section_of_tracks_is_kept_and_a_bundle_without_one_still_loads(
     copy: Path, tmp_path: Path
 ) -> None:

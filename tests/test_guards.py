@@ -20,7 +20,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 def test_exported_names() -> None:
     assert edgeattr.__all__ == [
         "AsyncModel", "Attribute", "AttributeAnswer", "AttributeModel", "AttributeSchema",
-        "Bundle", "EdgeAttrError", "Prediction", "TrackRecord", "__version__", "load",
+        "Bundle", "EdgeAttrError", "Explanation", "Prediction", "TrackRecord", "__version__",
+        "load",
     ]  # fmt: skip
     for name in edgeattr.__all__:
         assert getattr(edgeattr, name) is not None

@@ -131,7 +131,7 @@ def _outputs(model: AttributeNet) -> nn.Module:
     from torch import nn
 
     for block in model.modules():
-        if hasattr(block, "inplace"):
+        if isinstance(block, nn.ReLU | nn.ReLU6 | nn.Hardswish):
             block.inplace = False
 
     class Outputs(nn.Module):

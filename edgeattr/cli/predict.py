@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeattr.cli.options import Device, Model, Precision, Runtime, Sensitive
 from edgeattr.cli.progress import note
-from edgeattr.errors import InputError
+from edgeattr.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from edgeattr.crops import Image
+    from edgeattr.model import AttributeModel
+    from edgeattr.prediction import Prediction
 
 __all__ = ["predict"]
+
+_EXPLAINED_AT_ONCE = 8  # images whose masks are held in memory
 
 
 def predict(
@@ -24,6 +32,18 @@ def predict(
     precision: Precision = "auto",
     device: Device = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image.")] = False,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            "--explain",
+            metavar="DIR",
+            help="Show there where the model looked: for each image NAME.explain.png and the masks "
+            "in NAME.explain.json. The picture shows the person.",
+        ),
+    ] = None,
+    explain_all: Annotated[
+        bool, typer.Option("--explain-all", help="Also for attributes that are answered no.")
+    ] = False,
     include_sensitive: Sensitive = False,
 ) -> None:
     """Say what the person in each image wears and carries.
@@ -31,16 +51,10 @@ def predict(
     Example: `edgeattr predict person.jpg --json`
     """
     import edgeattr
-    from edgeattr.crops import read_image
 
-    good, crops, failed = [], [], False
-    for path in images:
-        try:
-            crops.append(read_image(path))
-            good.append(path)
-        except InputError as error:
-            failed = True
-            note(f"edgeattr: {error}")
+    if explain_all and explain is None:
+        raise UsageError("--explain-all counts for --explain DIR, which is not given")
+    good, crops = _read(images)
     with edgeattr.load(
         model,
         runtime=runtime,
@@ -48,11 +62,44 @@ def predict(
         device=device,
         include_sensitive=include_sensitive,
     ) as loaded:
-        for path, prediction in zip(good, loaded.predict(crops), strict=True):
+        predictions: Iterable[Prediction]
+        if explain is None:
+            predictions = loaded.predict(crops)
+        else:
+            predictions = _explained(loaded, good, crops, explain, explain_all)
+        for path, prediction in zip(good, predictions, strict=True):
             if as_json:
                 record = {"image": str(path), "attributes": prediction.to_json()}
                 typer.echo(json.dumps(record, ensure_ascii=False))
             else:
                 typer.echo(f"{path}: {', '.join(prediction.present) or 'nothing recognised'}")
-    if failed:
+    if len(good) < len(images):
         raise typer.Exit(1)
+
+
+def _read(images: list[Path]) -> tuple[list[Path], list[Image]]:
+    """The images that can be read; a word about each that cannot."""
+    from edgeattr.crops import read_image
+
+    good, crops = [], []
+    for path in images:
+        try:
+            crops.append(read_image(path))
+            good.append(path)
+        except InputError as error:
+            note(f"edgeattr: {error}")
+    return good, crops
+
+
+def _explained(
+    model: AttributeModel, paths: list[Path], crops: list[Image], folder: Path, every: bool
+) -> Iterator[Prediction]:
+    """Answers, each once the evidence for it is in the folder."""
+    from edgeattr.evidence import EvidenceFiles
+
+    files = EvidenceFiles(folder, model.explained_by)
+    for start in range(0, len(crops), _EXPLAINED_AT_ONCE):
+        part = slice(start, start + _EXPLAINED_AT_ONCE)
+        for path, explanation in zip(paths[part], model.explain(crops[part]), strict=True):
+            files.write(path, explanation, every=every)
+            yield explanation.prediction

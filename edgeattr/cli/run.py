@@ -103,6 +103,14 @@ Crops = Annotated[
     Path | None,
     typer.Option("--crops", metavar="DIR", help="Keep one picture of each person there."),
 ]
+Explain = Annotated[
+    Path | None,
+    typer.Option(
+        "--explain",
+        metavar="DIR",
+        help="Keep a picture of each person there that shows where the model looked.",
+    ),
+]
 RetentionDays = Annotated[
     float | None,
     typer.Option(
@@ -153,6 +161,7 @@ def run(
     web_host: WebHost = None,
     web_stay: WebStay = False,
     crops: Crops = None,
+    explain: Explain = None,
     retention_days: RetentionDays = None,
     blur_faces: BlurFaces = False,
     audit: Audit = None,
@@ -197,8 +206,11 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
         )
     model = {name: said[name] for name in ("runtime", "precision", "device")}
     days, crops = said["retention_days"], said["crops"]
-    if days is not None and not (crops or said["store"]):
-        raise UsageError("--retention-days counts for --store and --crops, and neither is given")
+    explain = said["explain"]
+    if days is not None and not (crops or explain or said["store"]):
+        raise UsageError(
+            "--retention-days counts for --store, --crops and --explain, and none is given"
+        )
     privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
     return parts.Site(
         sources=tuple(
@@ -211,6 +223,7 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
         detector=said["detector"],
         pipeline=PipelineOptions(detect_every=said["detect_every"]),
         crops=parts.CropsSection(folder=crops, retention_days=days) if crops else None,
+        evidence=parts.EvidenceSection(folder=explain, retention_days=days) if explain else None,
         privacy=parts.PrivacySection(**privacy),
         **_sinks_of(said),
     )

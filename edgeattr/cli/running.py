@@ -224,6 +224,8 @@ def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
         )
         if summary.error:
             note(f"edgeattr: {summary.error}")
+    if runner.evidence and (missing := runner.evidence.dropped + runner.evidence.failed):
+        note(f"edgeattr: {missing} pictures that explain answers were not made")
     for sink in runner.sinks:
         if sink.failures:
             note(f"edgeattr: {sink.name}: {sink.failures} events were lost: {sink.last_error}")

@@ -15,13 +15,11 @@ from edgeattr.errors import OutputError
 from edgeattr.files import write_atomically
 from edgeattr.prediction import TrackRecord
 
-__all__ = ["CropFolder"]
+__all__ = ["CropFolder", "delete_old"]
 
 _QUALITY = 90  # of JPEG
 _DAY = 86400.0  # seconds
-_OWN = re.compile(  # names that we give, and of parts that a kill left
-    r"(\.)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?(1)-\w+)\.jpg"
-)
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of a record
 
 
 class CropFolder:
@@ -69,12 +67,28 @@ class CropFolder:
     def sweep(self) -> int:
         """Delete pictures of ours that are too old; gives how many. Call it now and then."""
         with self._lock:
-            if self._days is None:
-                return 0
-            before, deleted = time.time() - self._days * _DAY, 0
-            for path in self._folder.iterdir():
-                with contextlib.suppress(OSError):  # another process may sweep as well
-                    if _OWN.fullmatch(path.name) and path.stat().st_mtime < before:
-                        path.unlink()
-                        deleted += 1
-            return deleted
+            return delete_old(self._folder, self._days, "jpg")
+
+
+def delete_old(folder: Path, days: float | None, ending: str) -> int:
+    """Delete pictures that are named by records' ids, and parts of them that a kill left.
+
+    Args:
+        folder: where they are; others' files are left alone.
+        days: how long they are kept; nothing is deleted where absent.
+        ending: of their names, after the id and a point: ``jpg``, ``explain.png``.
+
+    Returns:
+        How many were deleted.
+    """
+    if days is None:
+        return 0
+    before, deleted = time.time() - days * _DAY, 0
+    more, _, suffix = f".{ending}".rpartition(".")
+    own = re.compile(rf"(\.)?{_ID}{re.escape(more)}(?(1)-\w+)\.{suffix}")
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process may sweep as well
+            if own.fullmatch(path.name) and path.stat().st_mtime < before:
+                path.unlink()
+                deleted += 1
+    return deleted

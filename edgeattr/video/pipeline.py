@@ -23,7 +23,7 @@ from edgeattr.video.feed import Feed
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.sources import Source, SourceSpec, open_source
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.stream import Shared, Stream
+from edgeattr.video.stream import Explain, Shared, Stream
 from edgeattr.video.summary import Summary
 
 __all__ = ["EventSink", "Pipeline"]
@@ -56,6 +56,8 @@ class Pipeline(Closing):
         keep: stores a person's best crop and gives where; no crop is kept where absent.
         watch: takes a stream's name and who is in view there, about once a second. It is called
             from the stream's thread and must be quick.
+        explain: begins to show where the model looked in it, and gives where that will be, or None
+            where there is no time; nothing is shown where absent.
 
     Example:
         >>> with Pipeline(model, detector, events=[sink]) as pipeline:
@@ -72,6 +74,7 @@ class Pipeline(Closing):
         options: PipelineOptions = _DEFAULTS,
         keep: Callable[[TrackRecord, Image], str] | None = None,
         watch: Callable[[str, Sequence[TrackRecord]], None] | None = None,
+        explain: Explain | None = None,
     ) -> None:
         self.sink_failure: BaseException | None = None  # the first
         self.unfinished: list[str] = []  # streams that did not end when they were told to
@@ -91,6 +94,7 @@ class Pipeline(Closing):
             emit=self._emit,
             keep=keep,
             watch=watch,
+            explain=explain,
         )
 
     def add(

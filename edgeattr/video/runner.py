@@ -17,6 +17,7 @@ from edgeattr.model import AttributeModel
 from edgeattr.video.annotate import FrameSink
 from edgeattr.video.crop_folder import CropFolder
 from edgeattr.video.detectors import Detector
+from edgeattr.video.evidence_folder import EvidenceFolder
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sinks import AuditLog, Guarded, LateVideoFile, MetricsServer
 from edgeattr.video.sinks.open import open_sinks
@@ -63,6 +64,7 @@ class Runner(Closing):
         self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
         self._reloading = False
         self._crops: CropFolder | None = None
+        self.evidence: EvidenceFolder | None = None
         self._swept = -_SWEEP
         self._waiting: collections.deque[SourceSection] = collections.deque()
         self._expected: list[int | None] = []  # frames of each source that was opened
@@ -151,7 +153,7 @@ class Runner(Closing):
                 self._begin(section)
         self._reloading = False
         for part in ("model", "detector", "pipeline", "events", "store", "mqtt", "webhook",
-                     "metrics", "web", "crops", "privacy"):  # fmt: skip
+                     "metrics", "web", "crops", "evidence", "privacy"):  # fmt: skip
             if getattr(site, part) != getattr(self._site, part):
                 _log.warning("the change of [%s] takes effect at the next start", part)
 
@@ -175,6 +177,14 @@ class Runner(Closing):
         if crops := site.crops:
             self._crops = CropFolder(crops.folder, crops.retention_days)
         self._board = self._open_board(model)
+        if evidence := site.evidence:
+            self.evidence = EvidenceFolder(
+                evidence.folder,
+                model,
+                retention_days=evidence.retention_days,
+                every=evidence.all_attributes,
+            )
+            opening.enter_context(contextlib.closing(self.evidence))
         options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
         self._pipeline = opening.enter_context(
             Pipeline(
@@ -184,6 +194,7 @@ class Runner(Closing):
                 options=options,
                 keep=self._crops.keep if self._crops else None,
                 watch=self._board.see if self._board else None,
+                explain=self.evidence.keep if self.evidence else None,
             )
         )
         if metrics := site.metrics:
@@ -286,10 +297,16 @@ class Runner(Closing):
         if site.crops:
             detail = {"folder": str(site.crops.folder), "days": site.crops.retention_days}
             self._audit.write("crops of people are stored", detail)
+        if site.evidence:
+            detail = {"folder": str(site.evidence.folder), "days": site.evidence.retention_days}
+            self._audit.write("pictures that explain answers are stored", detail)
 
     def _sweep(self) -> None:
-        """Delete crops that are too old, now and then."""
-        if self._crops and time.monotonic() - self._swept >= _SWEEP:
-            self._swept = time.monotonic()
-            if deleted := self._crops.sweep():
-                self._audit.write("crops past their retention are deleted", {"crops": deleted})
+        """Delete pictures that are too old, now and then."""
+        if time.monotonic() - self._swept < _SWEEP:
+            return
+        self._swept = time.monotonic()
+        if self._crops and (deleted := self._crops.sweep()):
+            self._audit.write("crops past their retention are deleted", {"crops": deleted})
+        if self.evidence and (deleted := self.evidence.sweep()):
+            self._audit.write("evidence past its retention is deleted", {"sheets": deleted})

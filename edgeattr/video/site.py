@@ -17,6 +17,7 @@ from edgeattr.video.sources.address import kind_of, local_path
 __all__ = [
     "CropsSection",
     "EventsSection",
+    "EvidenceSection",
     "MetricsSection",
     "ModelSection",
     "MqttSection",
@@ -124,6 +125,18 @@ class CropsSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvidenceSection:
+    """One sheet of each person that shows where the model looked."""
+
+    folder: Path
+    retention_days: float | None = None  # after which sheets are deleted
+    all_attributes: bool = False  # also of what is answered no or unknown
+
+    def __post_init__(self) -> None:
+        _check_days(self.retention_days)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrivacySection:
     """What is told and kept of people."""
 
@@ -179,6 +192,7 @@ class Site:
     metrics: MetricsSection | None = None
     web: WebSection | None = None
     crops: CropsSection | None = None
+    evidence: EvidenceSection | None = None
     privacy: PrivacySection = PrivacySection()
 
     def __post_init__(self) -> None:

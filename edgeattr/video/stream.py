@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from edgeattr.crops import Image
 from edgeattr.model import AttributeModel
@@ -28,7 +28,7 @@ from edgeattr.video.summary import Summary
 from edgeattr.video.throttle import Throttle
 from edgeattr.video.track import PersonTracker
 
-__all__ = ["Shared", "Stream"]
+__all__ = ["Explain", "Shared", "Stream"]
 
 _STALLED = 5.0  # seconds without a frame
 _STUCK = 30.0  # seconds without a finished frame while frames wait
@@ -43,6 +43,13 @@ _Found = concurrent.futures.Future[Detections]
 _log = logging.getLogger("edgeattr.video")
 
 
+class Explain(Protocol):
+    """Begins to show where the model looked, for a person who has left."""
+
+    def __call__(self, record: TrackRecord, crop: Image, /, *, live: bool) -> str | None:
+        """Gives where that will be; None where a live stream has to go on without."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shared:
     """What all streams of a pipeline have in common."""
@@ -54,6 +61,7 @@ class Shared:
     emit: Callable[[dict[str, Any]], None]  # hands an event to the sinks
     keep: Callable[[TrackRecord, Image], str] | None  # stores a person's best crop, gives where
     watch: Callable[[str, Sequence[TrackRecord]], None] | None  # takes who is in view, by stream
+    explain: Explain | None
 
 
 class Stream(threading.Thread):
@@ -87,7 +95,7 @@ class Stream(threading.Thread):
             fusion=model.bundle.track,
             schedule=options.schedule,
             budget=options.crops_per_second,
-            keep_best=shared.keep is not None,
+            keep_best=bool(shared.keep or shared.explain),
         )
         self._rhythm = Rhythm(options.detect_every)
         self._tracker = PersonTracker(feed.source.rate)
@@ -271,14 +279,19 @@ class Stream(threading.Thread):
             self._shared.emit(self._kept(record, best).to_json())
 
     def _kept(self, record: TrackRecord, best: BestCrop | None) -> TrackRecord:
-        """The record, with its best crop stored where that was asked for."""
-        if self._shared.keep is None or best is None:
+        """The record, with its best crop stored and explained where that was asked for."""
+        if best is None:
             return record
+        keep, explain = self._shared.keep, self._shared.explain
+        crop = evidence = None
         try:
-            return dataclasses.replace(record, crop=self._shared.keep(record, best.image))
+            if keep:
+                crop = keep(record, best.image)
         except Exception as error:  # the record counts for more than its picture
             self._say(f"a crop could not be kept: {error}")
-            return record
+        if explain:
+            evidence = explain(record, best.image, live=self._feed.source.live)
+        return dataclasses.replace(record, crop=crop, evidence=evidence)
 
     def _failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""

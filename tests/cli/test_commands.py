@@ -77,6 +77,14 @@ def test_predict(tmp_path: Path) -> None:
     assert "male" not in line["attributes"]
     assert set(line["attributes"]["hat"]) == {"p", "answer"}
     assert "male" in _edgeattr("predict", good, "--json", "--include-sensitive").stdout
+    out = tmp_path / "out"
+    shown = _edgeattr("predict", bad, good, "--explain", out, "--explain-all", "--json", code=1)
+    assert json.loads(shown.stdout) == line
+    assert bad.name in shown.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"{good.stem}.explain.json", f"{good.stem}.explain.png",
+    ]  # fmt: skip
+    _edgeattr("predict", good, "--explain-all", code=2)
     done = _edgeattr("predict", bad, good, code=1)
     assert "bad.png: not an image" in done.stderr
     assert str(good) in done.stdout

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 
 from edgeattr.errors import InputError, UsageError
 from edgeattr_train.datasets import open_dataset
-from edgeattr_train.peta import PETA_SCHEMA, identity_split
+from edgeattr_train.peta import PETA_SCHEMA, identity_split, source_sets
 from edgeattr_train.peta_folders import SUBSETS, find_folders
 from edgeattr_train.splits import PersonSplit, split_by_person, write_split
 
@@ -141,6 +142,26 @@ def test_val_unseen_has_no_person_of_train(tree_with_mat: Path) -> None:
     assert 0 < len(expected) < len(val)
     assert unseen.ids.tolist() == expected
     assert unseen.split == "val_unseen"
+
+
+def test_source_sets_by_mat_and_by_folders(
+    tree: Path, tree_with_mat: Path, tiny_peta: Path
+) -> None:
+    data = open_dataset(f"peta@identity:{tree_with_mat}", "val")
+    found = source_sets(tree_with_mat, data.ids)
+    assert found == [path.parent.parent.name for path in data.paths]
+    assert source_sets(tree, data.ids) == found
+    with pytest.raises(InputError, match="images of subset 0; expected 1 to 10"):
+        source_sets(tiny_peta, np.array([1, 2]))
+
+
+def test_source_sets_of_the_real_one(shared: Path) -> None:
+    """The sizes that PETA's authors give for their sources."""
+    count = Counter(source_sets(shared / "peta", np.arange(1, 19_001)))
+    assert count["3DPeS"] == 1012
+    assert count["TownCentre"] == 6967
+    assert count["VIPeR"] == 1264
+    assert len(count) == 10
 
 
 def test_an_empty_split_says_so(tree_with_mat: Path, tmp_path: Path) -> None:

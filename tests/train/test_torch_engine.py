@@ -28,6 +28,10 @@ def test_a_checkpoint_answers_as_what_is_exported_of_it(
         assert np.abs(model.logits(list(golden.crops)) - golden.logits).max() < 1e-3
         assert model.bundle.thresholds == small_bundle.thresholds
         assert model.bundle.schema == small_bundle.schema
+        explained = model.explain(list(golden.crops[:2]))
+        assert np.abs(explained[1].prediction.logits - golden.logits[1]).max() < 1e-3
+        assert [grid.rows for grid in explained[0].grids] == [4, 2]
+        assert abs(float(explained[0].mean("hat").sum()) - 1) < 1e-5
     for wrong in ({"runtime": "onnxruntime"}, {"precision": "int8"}):
         with pytest.raises(UsageError, match="PyTorch runs it in fp32"):
             edgeattr.load(path, **wrong)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
 import json
+import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from edgeattr.video.runner import Runner
 from edgeattr.video.site import (
     CropsSection,
     EventsSection,
+    EvidenceSection,
     MetricsSection,
     PrivacySection,
     Site,
@@ -91,20 +93,31 @@ def test_what_touches_privacy_leaves_a_line(
         sources=(SourceSection(address=str(walking_video), output=tmp_path / "walk.mp4"),),
         events=EventsSection(file=tmp_path / "people.jsonl"),
         crops=CropsSection(folder=tmp_path / "crops", retention_days=1),
+        evidence=EvidenceSection(folder=tmp_path / "evidence", retention_days=1),
         privacy=PrivacySection(audit=tmp_path / "audit.jsonl", include_sensitive=True),
     )
+    (tmp_path / "evidence").mkdir()
+    old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.png"
+    old.write_bytes(b"of long ago")
+    os.utime(old, (1e9, 1e9))
     runner = Runner(site, model, MotionDetector())
     _finish(runner)
     runner.close()
+    assert runner.evidence is not None
+    assert (runner.evidence.written, runner.evidence.dropped, runner.evidence.failed) == (1, 0, 0)
     acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert acts == [
         "sensitive attributes are reported",
         "crops of people are stored",
+        "pictures that explain answers are stored",
         "annotated video is stored",
+        "evidence past its retention is deleted",
     ]
     person = json.loads((tmp_path / "people.jsonl").read_text().splitlines()[0])
     assert Path(person["crop"]).parent == tmp_path / "crops"
     assert Path(person["crop"]).exists()
+    assert [Path(person["evidence"])] == list((tmp_path / "evidence").iterdir())
+    assert Path(person["evidence"]).name == f"{person['id']}.explain.png"
     assert (tmp_path / "walk.mp4").exists()
 
 

@@ -23,10 +23,17 @@ from edgeattr.errors import InputError, UsageError
 from edgeattr.schema import Attribute, AttributeSchema
 from edgeattr_train.annotations import Annotations, check_names
 from edgeattr_train.mat import integers, read_mat, records, texts
-from edgeattr_train.peta_folders import IMAGES, Folders, find_folders, has_label, paths_of_rows
+from edgeattr_train.peta_folders import (
+    IMAGES,
+    SUBSETS,
+    Folders,
+    find_folders,
+    has_label,
+    paths_of_rows,
+)
 from edgeattr_train.splits import PersonSplit, check_rows, split_by_person
 
-__all__ = ["PETA_LICENCE", "PETA_SCHEMA", "identity_split", "open_peta"]
+__all__ = ["PETA_LICENCE", "PETA_SCHEMA", "identity_split", "open_peta", "source_sets"]
 
 PETA_LICENCE = "PETA: research use only, no commercial use (Deng et al., ACM MM 2014)"
 
@@ -92,6 +99,7 @@ class _Table:
     paths: tuple[Path, ...]  # N image files, or where they should be
     labels: npt.NDArray[Any]  # [N, 35]
     persons: _Rows  # [N]
+    subsets: _Rows  # [N], 1 to 10, as SUBSETS
     random: list[dict[str, _Rows]]  # the random splits, 1-based rows; empty without PETA.mat
 
 
@@ -130,6 +138,25 @@ def open_peta(directory: Path, split: str, variant: str = "") -> Annotations:
 def identity_split(directory: Path) -> PersonSplit:
     """The split by person of ``peta@identity``, for :func:`edgeattr_train.splits.write_split`."""
     return _identity_split(_table(directory))
+
+
+def source_sets(directory: Path, ids: _Rows) -> list[str]:
+    """Which of the ten data sets that PETA is made of images come from.
+
+    Args:
+        directory: as of :func:`open_peta`.
+        ids: of images, as :func:`open_peta` gives them.
+
+    Raises:
+        InputError: a file is missing or not what it should be.
+    """
+    subsets = _table(directory).subsets[ids - 1]
+    unknown = sorted(set(subsets.tolist()) - set(range(1, len(SUBSETS) + 1)))
+    if unknown:
+        raise InputError(
+            f"{directory}/PETA.mat has images of subset {unknown[0]}; expected 1 to {len(SUBSETS)}"
+        )
+    return [SUBSETS[subset - 1] for subset in subsets]
 
 
 def _rows(table: _Table, split: str, variant: str, directory: Path) -> _Rows:
@@ -187,6 +214,7 @@ def _table(directory: Path) -> _Table:
         paths=paths,
         labels=data[:, columns],
         persons=data[:, _PERSON_COLUMN],
+        subsets=data[:, _SUBSET_COLUMN],
         random=random,
     )
 
@@ -235,5 +263,6 @@ def _table_of_folders(folders: Folders) -> _Table:
         paths=tuple(image.path for image in folders.images),
         labels=has_label(folders, sources),
         persons=folders.persons(),
+        subsets=np.array([image.subset for image in folders.images], np.int64),
         random=[],
     )
