@@ -2,6 +2,7 @@
 
 EdgeAttrError
 ├── UsageError            the request itself makes no sense (exit code 2)
+│   └── QueryError        a query that cannot be read, or asks for what there is not
 ├── InputError            an image, video, data set or file that cannot be used
 │   └── BundleError       a model bundle that is missing, damaged or from another version
 ├── OutputError           a result cannot be written where it was asked for
@@ -24,6 +25,7 @@ __all__ = [
     "InputError",
     "MissingDependency",
     "OutputError",
+    "QueryError",
     "RuntimeFailure",
     "UsageError",
 ]
@@ -39,6 +41,23 @@ class UsageError(EdgeAttrError):
     """The request cannot be carried out as it was made: a wrong option or argument."""
 
     exit_code = 2
+
+
+class QueryError(UsageError):
+    """A query that cannot be read, or that asks for an attribute or stream that there is not.
+
+    Args:
+        message: what is wrong, with the query and a mark under the wrong part.
+        span: that part: its first character in the query, and the one after its last.
+    """
+
+    def __init__(self, message: str, *, span: tuple[int, int]) -> None:
+        super().__init__(message)
+        self.span = span
+
+    def __reduce__(self) -> tuple[Callable[[str], QueryError], tuple[str]]:
+        """So that it can come from another process."""
+        return functools.partial(QueryError, span=self.span), (str(self),)
 
 
 class InputError(EdgeAttrError):

@@ -17,13 +17,14 @@ _BLOCK = 1 << 20  # bytes read at a time while hashing
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``target`` and move it into place on success.
 
     A killed process leaves the old file or none; an exception removes the temporary file.
 
     Args:
         target: where the finished file belongs. Its parent is created if need be.
+        private: for its owner alone, whatever the umask says.
 
     Yields:
         A path in the same directory, with the same suffix, to write to.
@@ -36,7 +37,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_UMASK)
+        os.chmod(temporary, 0o600 if private else 0o666 & ~_UMASK)
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import edgeattr
-from edgeattr.cli import bench, convert, doctor, evaluate, info, models, predict, run, train
+from edgeattr.cli import bench, convert, doctor, evaluate, find, info, models, predict, run, train
 from edgeattr.errors import EdgeAttrError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("convert")(convert.convert)
 app.command("bench")(bench.bench)
+app.command("find")(find.find)
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")

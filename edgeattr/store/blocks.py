@@ -15,16 +15,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ABSENT", "ANSWER_SHIFT", "Block", "block_of", "read_blocks", "reseal", "seal", "unseal"]
+__all__ = [
+    "ABSENT", "ANSWER_SHIFT", "LONGEST_MS", "NO_TIME", "Block", "block_of", "read_blocks", "reseal",
+    "seal", "seal_durations", "unseal",
+]  # fmt: skip
 
 _TOGETHER = 64  # blocks looked at at once: their columns stay in the processor's cache
 _SIZE = 1000  # people in a block: so that two columns fit into a page of SQLite's 4096 bytes
 ANSWER_SHIFT = 14  # an answer in 16 bits: ten-thousandths of p, and above them the answer's code
 ABSENT = 0xFFFF  # that person has no such answer
+NO_TIME = -(2**62)  # of people in events of video files; everybody in a store has a time
+LONGEST_MS = 2**32 - 1  # a longer time in view counts as that
+_DURATION = 0  # lies where answers would that belong to an attribute of that number
+
+_MS_SEEN = f"coalesce(CAST(min(max(round(1000 * (last_s - first_s)), 0), {LONGEST_MS}) AS INT), 0)"
 
 _Times = npt.NDArray[np.int64]
 _Streams = npt.NDArray[np.uint32]
 _Answers = npt.NDArray[np.uint16]
+_Durations = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +44,17 @@ class Block:
     times: _Times  # [N], milliseconds since 1970, UTC
     streams: _Streams  # [N], numbers of the streams; 0 where there is no such person
     answers: Mapping[int, _Answers]  # by attribute, [N]
+    durations: _Durations | None = None  # [N], milliseconds in view; where they were asked for
+
+    def at(self, places: npt.NDArray[np.intp]) -> Block:
+        """Some of these people."""
+        return Block(
+            persons=self.persons[places],
+            times=self.times[places],
+            streams=self.streams[places],
+            answers={number: column[places] for number, column in self.answers.items()},
+            durations=None if self.durations is None else self.durations[places],
+        )
 
 
 def block_of(person: int) -> int:
@@ -44,7 +64,7 @@ def block_of(person: int) -> int:
 
 def seal(connection: sqlite3.Connection, block: int) -> None:
     """Write the columns of a block whose people are all there."""
-    made = _from_rows(connection, block, None)
+    made = _from_rows(connection, block, None, durations=True)
     there = made.streams > 0
     if not there.any():
         return
@@ -60,6 +80,14 @@ def seal(connection: sqlite3.Connection, block: int) -> None:
             for attribute, column in made.answers.items()
         ],
     )
+    assert made.durations is not None
+    _write_durations(connection, block, made.durations)
+
+
+def seal_durations(connection: sqlite3.Connection) -> None:
+    """Write the times in view of blocks that were sealed without them."""
+    for (block,) in connection.execute("SELECT block FROM blocks").fetchall():
+        _write_durations(connection, block, _durations(connection, block))
 
 
 def unseal(connection: sqlite3.Connection, block: int) -> None:
@@ -67,7 +95,7 @@ def unseal(connection: sqlite3.Connection, block: int) -> None:
     attributes = connection.execute("SELECT attribute FROM attributes").fetchall()
     connection.executemany(
         "DELETE FROM columns WHERE place = ?",
-        [(_place(attribute, block),) for (attribute,) in attributes],
+        [(_place(attribute, block),) for (attribute,) in [*attributes, (_DURATION,)]],
     )
     connection.execute("DELETE FROM blocks WHERE block = ?", (block,))
 
@@ -80,7 +108,12 @@ def reseal(connection: sqlite3.Connection, block: int) -> None:
 
 
 def read_blocks(
-    connection: sqlite3.Connection, attributes: Collection[int], since: int, until: int
+    connection: sqlite3.Connection,
+    attributes: Collection[int],
+    since: int,
+    until: int,
+    *,
+    durations: bool = False,
 ) -> Iterator[Block]:
     """All people who may have been last seen from ``since`` to before ``until``, and others.
 
@@ -89,6 +122,7 @@ def read_blocks(
         attributes: whose answers are wanted.
         since: milliseconds since 1970, UTC.
         until: likewise.
+        durations: whether the times in view are wanted.
     """
     low, high = connection.execute(  # so asked, each is found at once
         "SELECT (SELECT min(person) FROM persons), (SELECT max(person) FROM persons)"
@@ -99,15 +133,20 @@ def read_blocks(
                                      (until, since)))  # fmt: skip
     rest = [block for block in range(block_of(low), block_of(high) + 1) if block not in sealed]
     for block in rest:
-        yield _from_rows(connection, block, attributes)
+        yield _from_rows(connection, block, attributes, durations=durations)
     asked = sorted(block for block, overlaps in sealed.items() if overlaps)
     for start in range(0, len(asked), _TOGETHER):
         some = asked[start : start + _TOGETHER]
-        yield _from_columns(connection, some[0], some[-1], attributes)
+        yield _from_columns(connection, some[0], some[-1], attributes, durations=durations)
 
 
 def _from_columns(
-    connection: sqlite3.Connection, first: int, last: int, attributes: Collection[int]
+    connection: sqlite3.Connection,
+    first: int,
+    last: int,
+    attributes: Collection[int],
+    *,
+    durations: bool,
 ) -> Block:
     """The sealed ones among neighbouring blocks, as one."""
     rows = connection.execute(
@@ -118,13 +157,7 @@ def _from_columns(
     answers: dict[int, _Answers] = {}
     absent = np.full(_SIZE, ABSENT, "<u2").tobytes()
     for attribute in attributes:
-        columns = {
-            place & 0xFFFFFFFF: column
-            for place, column in connection.execute(
-                "SELECT place, answers FROM columns WHERE place BETWEEN ? AND ?",
-                (_place(attribute, first), _place(attribute, last)),
-            )
-        }
+        columns = _columns(connection, attribute, first, last)
         joined = b"".join(columns.get(number, absent) for number in numbers)
         answers[attribute] = np.frombuffer(joined, "<u2")
     starts = np.array(numbers, np.int64)[:, None] * _SIZE
@@ -133,11 +166,25 @@ def _from_columns(
         times=np.frombuffer(b"".join(row[1] for row in rows), "<i8"),
         streams=np.frombuffer(b"".join(row[2] for row in rows), "<u4"),
         answers=answers,
+        durations=_all_durations(connection, numbers) if durations else None,
     )
 
 
+def _columns(
+    connection: sqlite3.Connection, attribute: int, first: int, last: int
+) -> dict[int, bytes]:
+    """What is written of an attribute, by block."""
+    query = "SELECT place, answers FROM columns WHERE place BETWEEN ? AND ?"
+    span = _place(attribute, first), _place(attribute, last)
+    return {place & 0xFFFFFFFF: column for place, column in connection.execute(query, span)}
+
+
 def _from_rows(
-    connection: sqlite3.Connection, block: int, attributes: Collection[int] | None
+    connection: sqlite3.Connection,
+    block: int,
+    attributes: Collection[int] | None,
+    *,
+    durations: bool,
 ) -> Block:
     """A block that has no columns yet; of all attributes if none are named."""
     start = block * _SIZE
@@ -157,7 +204,39 @@ def _from_rows(
         its = attribute == number
         column[person[its] - start] = p[its] | answer[its] << ANSWER_SHIFT
     return Block(
-        persons=np.arange(start, start + _SIZE), times=times, streams=streams, answers=answers
+        persons=np.arange(start, start + _SIZE),
+        times=times,
+        streams=streams,
+        answers=answers,
+        durations=_durations(connection, block) if durations else None,
+    )
+
+
+def _all_durations(connection: sqlite3.Connection, blocks: list[int]) -> _Durations:
+    """Times in view of people in sealed blocks; a store of version 1 has none written."""
+    written = _columns(connection, _DURATION, blocks[0], blocks[-1])
+    parts = [
+        np.frombuffer(written[block], "<u4") if block in written else _durations(connection, block)
+        for block in blocks
+    ]
+    return np.concatenate(parts)
+
+
+def _durations(connection: sqlite3.Connection, block: int) -> _Durations:
+    """Times in view of people in a block, from their rows."""
+    found = np.zeros(_SIZE, np.uint32)
+    start = block * _SIZE
+    query = f"SELECT person, {_MS_SEEN} FROM persons WHERE person BETWEEN ? AND ?"
+    rows = np.array(connection.execute(query, (start, start + _SIZE - 1)).fetchall(), np.int64)
+    person, duration = rows.reshape(-1, 2).T
+    found[person - start] = duration
+    return found
+
+
+def _write_durations(connection: sqlite3.Connection, block: int, durations: _Durations) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO columns VALUES (?, ?)",
+        (_place(_DURATION, block), durations.astype("<u4").tobytes()),
     )
 
 

@@ -6,8 +6,8 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeattr.errors import OutputError
@@ -25,6 +25,8 @@ class Layout:
     application_id: int  # SQLite's own field for telling kinds of files apart
     version: int  # kept as user_version
     script: str  # creates the tables of that version
+    upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = field(default_factory=dict)
+    # by version: what makes the next one of it, within a transaction
 
 
 @contextlib.contextmanager
@@ -38,7 +40,7 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
-    """Open a file for writing, and make it if it is not there.
+    """Open a file for writing, make it if it is not there, and upgrade one of an older version.
 
     Write-ahead log with a sync at each commit: what was committed outlives a kill and a power
     cut, and others can read meanwhile. What is deleted is overwritten. A new file can be read by
@@ -63,8 +65,9 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
             connection.execute("BEGIN IMMEDIATE")
             if _is_empty(connection):
                 _create(connection, layout)
-            connection.execute("COMMIT")
             check_layout(connection, path, layout)  # another process may have made it meanwhile
+            _upgrade(connection, layout)
+            connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
@@ -82,7 +85,7 @@ def check_layout(connection: sqlite3.Connection, path: Path, layout: Layout) -> 
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if kind != layout.application_id:
         raise OutputError(f"{path}: is a SQLite file, but not a {layout.kind}; name another file")
-    if version > layout.version:
+    if not min(layout.upgrades, default=layout.version) <= version <= layout.version:
         raise OutputError(
             f"{path}: this {layout.kind} has version {version}, and this edgeattr knows "
             f"versions up to {layout.version}; update edgeattr, or name another file"
@@ -117,6 +120,15 @@ def _create(connection: sqlite3.Connection, layout: Layout) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {layout.application_id}")
     connection.execute(f"PRAGMA user_version = {layout.version}")
+
+
+def _upgrade(connection: sqlite3.Connection, layout: Layout) -> None:
+    """Bring an older file up to date: all of it, or with a kill or a full disk nothing."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for step in range(version, layout.version):
+        layout.upgrades[step](connection)
+    if version < layout.version:
+        connection.execute(f"PRAGMA user_version = {layout.version}")
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,13 +10,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgeattr.closing import Closing
 from edgeattr.errors import InputError, OutputError
+from edgeattr.query import Query
+from edgeattr.query.known_names import KnownNames
+from edgeattr.store.best import Best
 from edgeattr.store.blocks import read_blocks
 from edgeattr.store.database import check_layout
+from edgeattr.store.plan import time_span
+from edgeattr.store.question import Found, Order, Question
 from edgeattr.store.records import event_from_rows, iso_time, packed_id
 from edgeattr.store.tables import PEOPLE
-from edgeattr.store.wanted import Wanted, question
 
 __all__ = ["PeopleReader"]
 
@@ -52,42 +59,82 @@ class PeopleReader(Closing):
 
     def find(
         self,
-        wanted: Sequence[Wanted] = (),
+        query: str | Query | None = None,
         *,
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         streams: Sequence[str] = (),
+        min_p: float = 0.0,
         limit: int | None = 100,
+        order: Order = "newest",
     ) -> list[dict[str, Any]]:
-        """Records of people of whom everything wanted is so, last seen first.
+        """Records of people for whom a query holds.
 
         Args:
-            wanted: all of these must be so.
-            since: last seen at that time or later; ISO 8601 in UTC, or a datetime.
-            until: last seen before that time.
+            query: such as ``backpack and not hat``, as ``docs/find.md`` has it, or as conditions
+                of :mod:`edgeattr.query`; None finds everybody.
+            since: last seen at that time or later: text as in a query, or a datetime. Where no
+                zone is named, it is this machine's.
+            until: last seen before that time; of a day, before its end.
             streams: in one of these; none are all.
+            min_p: answers without a bound of their own count from that probability on, 0..1.
             limit: at most so many, None for all.
+            order: ``newest`` first by when they were last seen, or by ``p`` the most probable.
 
         Raises:
-            UsageError: a name that the store does not know; the text lists those it knows.
+            QueryError: the query cannot be read, or names what the store does not know; the
+                message points at it and names what is nearest.
             InputError: the file cannot be read.
         """
-        with self._snapshot():
-            found = self._matches(wanted, since, until, streams)
-            newest = sorted(found, reverse=True)[:limit]
-            return list(self._events("person = ?", [person for _, person in newest]))
+        return self.search(
+            Question(
+                query=query, since=since, until=until, streams=streams,
+                min_p=min_p, limit=limit, order=order,
+            )
+        ).records  # fmt: skip
 
     def count(
         self,
-        wanted: Sequence[Wanted] = (),
+        query: str | Query | None = None,
         *,
         since: str | datetime | None = None,
         until: str | datetime | None = None,
         streams: Sequence[str] = (),
+        min_p: float = 0.0,
     ) -> int:
         """How many people :meth:`find` would find without a limit; raises as it does."""
+        asked = Question(query=query, since=since, until=until, streams=streams, min_p=min_p)
+        return self.search(dataclasses.replace(asked, limit=0)).total
+
+    def search(self, question: Question) -> Found:
+        """Answer a question; raises as :meth:`find`."""
+        tree = question.tree()
         with self._snapshot():
-            return len(self._matches(wanted, since, until, streams))
+            plan = question.plan(tree, self.known_names(question.text))
+            best = Best(question.limit)
+            blocks = read_blocks(
+                self._connection, plan.attributes, *time_span(tree), durations=plan.needs_durations
+            )
+            for block in blocks:
+                meant = np.flatnonzero(plan.among(block))
+                if question.limit == 0:
+                    best.total += len(meant)
+                    continue
+                times, by_p = block.times[meant], question.order == "p"
+                keys = plan.scores(block.at(meant)) if by_p else times
+                best.add(keys, times, block.persons[meant])
+            records = list(self._events("person = ?", best.persons()))
+        return Found(records=records, total=best.total)
+
+    def known_names(self, text: str | None = None) -> KnownNames:
+        """The attributes and streams that the store has seen, by name.
+
+        Args:
+            text: a query that messages should point into.
+        """
+        return KnownNames(
+            attributes=self._numbers("attribute"), streams=self._numbers("stream"), text=text
+        )
 
     def get(self, person: str) -> dict[str, Any] | None:
         """The record with that id, or None."""
@@ -118,22 +165,6 @@ class PeopleReader(Closing):
     def close(self) -> None:
         """Close the file. May be called twice."""
         self._connection.close()
-
-    def _matches(
-        self,
-        wanted: Sequence[Wanted],
-        since: str | datetime | None,
-        until: str | datetime | None,
-        streams: Sequence[str],
-    ) -> list[tuple[int, int]]:
-        """Time and number of each person who is meant."""
-        numbers = {kind: self._numbers(kind) for kind in ("stream", "attribute")}
-        asked = question(wanted, since, until, streams, numbers)
-        found: list[tuple[int, int]] = []
-        for block in read_blocks(self._connection, asked.attributes, asked.since, asked.until):
-            places = asked.among(block)
-            found += zip(block.times[places].tolist(), block.persons[places].tolist(), strict=True)
-        return found
 
     def _numbers(self, kind: str) -> dict[str, int]:
         rows = self._connection.execute(f"SELECT name, {kind} FROM {kind}s ORDER BY {kind}")

@@ -7,6 +7,7 @@ few pages, because answers lie under the person and not under the attribute.
 
 from __future__ import annotations
 
+from edgeattr.store.blocks import seal_durations
 from edgeattr.store.database import Layout
 
 __all__ = ["ANSWERS", "PEOPLE", "P_SCALE"]
@@ -51,6 +52,7 @@ CREATE TABLE blocks (
 CREATE TABLE columns (
     place INTEGER PRIMARY KEY,        -- attribute * 2^32 + block
     answers BLOB NOT NULL             -- 1000 16-bit numbers: p + 2^14 * answer; 0xFFFF for none
+                                      -- of attribute 0: 1000 32-bit numbers, ms from first to last
 );
 CREATE TABLE crops (person INTEGER PRIMARY KEY REFERENCES persons, jpeg BLOB NOT NULL);
 CREATE TABLE audit (
@@ -64,5 +66,9 @@ CREATE TABLE audit (
 """
 
 PEOPLE = Layout(
-    kind="store of people", application_id=0x45417470, version=1, script=_SCRIPT.strip()
+    kind="store of people",
+    application_id=0x45417470,
+    version=2,
+    script=_SCRIPT.strip(),
+    upgrades={1: seal_durations},
 )

@@ -32,7 +32,8 @@ def _events(path: Path) -> list[dict[str, object]]:
 
 def test_help_of_every_command_shows_an_example() -> None:
     for command in (
-        "run", "predict", "train", "eval", "convert", "bench", "info", "doctor", "models pull",
+        "run", "find", "predict", "train", "eval", "convert", "bench", "info", "doctor",
+        "models pull",
     ):  # fmt: skip
         assert "edgeattr " + command in " ".join(
             _edgeattr(*command.split(), "--help").stdout.split()

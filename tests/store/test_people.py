@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.errors import InputError, OutputError, UsageError
-from edgeattr.store import PeopleReader, PeopleStore, Wanted
+from edgeattr.errors import InputError, OutputError, QueryError, UsageError
+from edgeattr.store import PeopleReader, PeopleStore
 
 from ..small_disk import small_disk
 from .people import person
@@ -108,7 +108,7 @@ def test_files_that_are_something_else_are_refused_unharmed(tmp_path: Path) -> N
     connection.close()
     text.write_text("dear diary " * 100)
     for path, said in (
-        (newer, "has version 99.*up to 1"),
+        (newer, "has version 99.*up to 2"),
         (other, "not a store of people"),
         (text, "not a database"),
         (tmp_path, "cannot be written"),
@@ -163,11 +163,15 @@ def test_asking_for_what_the_store_does_not_know(path: Path) -> None:
         with pytest.raises(UsageError, match="it has: none yet"):
             reader.count(streams=["door"])
         store.add(person(1))
-        with pytest.raises(UsageError, match=r"no attribute 'cape'.*it has: backpack, hat"):
-            reader.count([Wanted(attribute="cape")])
-        with pytest.raises(UsageError, match=r"no stream 'attic'.*it has: door"):
+        with pytest.raises(QueryError, match=r"no attribute `cape`.*it has: backpack, hat"):
+            reader.count("cape")
+        with pytest.raises(QueryError, match=r"did you mean `hat`\?\n  not hatt\n      \^\^\^\^$"):
+            reader.count("not hatt")
+        with pytest.raises(QueryError, match=r'no stream "attic".*it has: door'):
             reader.count(streams=["attic"])
-        with pytest.raises(UsageError, match=r"expected a time such as"):
-            reader.count(since="yesterday")
+        with pytest.raises(QueryError, match=r"expected a time such as"):
+            reader.count(since="noon")
         with pytest.raises(UsageError, match="not a probability"):
-            reader.count([Wanted(attribute="hat", p=80)])
+            reader.count("hat", min_p=80)
+        with pytest.raises(UsageError, match="limit = -1"):
+            reader.find(limit=-1)

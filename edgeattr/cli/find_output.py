@@ -1,0 +1,119 @@
+"""What `edgeattr find` prints: a table on a terminal, lines elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgeattr.cli.progress import note
+from edgeattr.query.known_names import KnownNames
+from edgeattr.query.pointing import printable
+from edgeattr.store import Found, Question
+from edgeattr.store.reasons import Reason, percent, reasons
+from edgeattr.store.records import milliseconds
+
+__all__ = ["listed", "show", "tell"]
+
+
+def listed(known: KnownNames, attributes: bool, streams: bool) -> None:
+    """Print the names that queries can have, one a line."""
+    wanted = (*(known.attributes if attributes else ()), *(known.streams if streams else ()))
+    for name in wanted:
+        typer.echo(printable(name))
+
+
+def show(question: Question, found: Found, *, as_json: bool) -> None:
+    """Print the records."""
+    if as_json:
+        for record in found.records:
+            typer.echo(_json(record))
+        return
+    why = reasons(question, found.records)
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        if found.records:
+            console.print(_table(question, found.records, why))
+        return
+    for record, its in zip(found.records, why, strict=True):
+        asked, others = _answers(record, its)
+        when, stream, length = _where(question, record)
+        told = "; ".join(part for part in (", ".join(asked), ", ".join(others)) if part)
+        typer.echo(f"{when}  {stream}  {length}  {told}".rstrip())
+
+
+def tell(question: Question, found: Found) -> None:
+    """Say on standard error what the records do not."""
+    limit = question.limit
+    if limit and found.total > limit:
+        first = "latest" if question.order == "newest" else "most probable"
+        note(f"{found.total:,} people match; these are the {first} {limit:,} (--limit)")
+    if not found.total:
+        note("nobody matches")
+    if found.damaged:
+        note(f"{found.damaged:,} damaged lines were passed over")
+    if found.timeless:
+        note(
+            f"{found.timeless:,} people have no time, because events of video files have none; "
+            "conditions on time leave them out"
+        )
+
+
+def _table(
+    question: Question, records: Sequence[Mapping[str, Any]], why: Sequence[Sequence[Reason]]
+) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("last seen", no_wrap=True)
+    table.add_column("stream", overflow="fold")
+    table.add_column("for", justify="right", no_wrap=True)
+    if any(reason.attribute for its in why for reason in its):
+        table.add_column("asked", overflow="fold")
+    table.add_column("also", overflow="fold", style="dim")
+    for record, its in zip(records, why, strict=True):
+        asked, others = _answers(record, its)
+        cells = [*_where(question, record), "\n".join(asked), ", ".join(others)]
+        if len(table.columns) == 4:
+            del cells[3]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _where(question: Question, record: Mapping[str, Any]) -> tuple[str, str, str]:
+    """When by this machine's clock, the stream, how long."""
+    begin, end = record["first_s"], record["last_s"]
+    if record.get("time") is None:
+        when = f"{begin:.1f} s into it"
+    else:
+        when = f"{question.clock.local(milliseconds(record['time'])):%Y-%m-%d %H:%M:%S}"
+    return when, printable(record["stream"]), f"{end - begin:.1f} s"
+
+
+def _answers(record: Mapping[str, Any], its: Sequence[Reason]) -> tuple[list[str], list[str]]:
+    """The answers that were asked for, with p; and the others that are yes."""
+    asked = list(dict.fromkeys(reason.attribute for reason in its if reason.attribute))
+    answers = record["attributes"]
+    shown = []
+    for name in asked:
+        answer = answers.get(name)
+        said = f"{answer['answer']} {percent(answer['p'])}" if answer else "never answered"
+        shown.append(f"{printable(name)} {said}")
+    others = [
+        printable(name)
+        for name, answer in answers.items()
+        if answer["answer"] == "yes" and name not in asked
+    ]
+    return shown, others
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which only escapes can write
+        text = json.dumps(record)
+    return text
