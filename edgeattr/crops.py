@@ -44,7 +44,13 @@ def read_image(path: Path) -> Image:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error as error:
+        raise InputError(
+            f"{path}: OpenCV cannot decode it: {error.err}; expected at most 2**30 pixels, or what "
+            "OPENCV_IO_MAX_IMAGE_PIXELS says"
+        ) from error
     if image is None:
         raise InputError(f"{path}: not an image that OpenCV can decode ({content.size} bytes)")
     return image.astype(np.uint8, copy=False)

@@ -1,14 +1,17 @@
-"""A bundle's model from plain ONNX Runtime: what another language would do too.
+"""A bundle's model from plain ONNX Runtime, without edgeattr: what another language would do too.
 
-    python examples/plain_onnxruntime.py NAME.edgeattr picture.jpg
+    pip install onnxruntime opencv-python
+    python examples/plain_onnxruntime.py NAME.edgeattr person.jpg
 
-The bundle's JSON says everything: file, input size, colour order, resize rule, names, thresholds.
+The bundle is a folder or a zip, and its bundle.json says everything: file, input size, resize rule,
+names, thresholds, which attributes exclude each other.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -18,25 +21,36 @@ import onnxruntime
 
 def main() -> None:
     """Print the attributes of the person in a picture."""
-    folder, picture = Path(sys.argv[1]), sys.argv[2]
+    if len(sys.argv) != 3:
+        sys.exit("usage: plain_onnxruntime.py NAME.edgeattr PICTURE")
+    path, image = Path(sys.argv[1]), cv2.imread(sys.argv[2])
+    if image is None or not path.exists():
+        sys.exit(f"cannot be read: {sys.argv[2] if image is None else path}")
+    folder = path if path.is_dir() else zipfile.Path(path)
     bundle = json.loads((folder / "bundle.json").read_text())
+
     height, width = bundle["input"]["height"], bundle["input"]["width"]
-    image = cv2.imread(picture)
     shrinks = image.shape[0] > height and image.shape[1] > width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    crop = cv2.resize(image, (width, height), interpolation=method)
+    crop = cv2.resize(image, (width, height), interpolation=method)  # uint8, BGR
     options = onnxruntime.SessionOptions()  # exact sums on x86 without VNNI, where they overflow
     options.add_session_config_entry("session.x64quantprecision", "1")
-    model = folder / bundle["variants"]["onnx-int8"]["file"]
-    session = onnxruntime.InferenceSession(str(model), options)
+    variants = bundle["variants"]
+    file = variants.get("onnx-int8", variants["onnx-fp32"])["file"]
+    session = onnxruntime.InferenceSession((folder / file).read_bytes(), options)
     logits = session.run(["logits"], {"crops": crop[None]})[0][0]
-    calibration = bundle["probability"]
-    p = 1 / (1 + np.exp(-(logits * calibration["scale"] + np.array(calibration["offset"]))))
-    for attribute, probability, threshold in zip(
-        bundle["schema"]["attributes"], p, bundle["thresholds"], strict=True
-    ):
-        if probability > threshold and not attribute["sensitive"]:
-            print(f"{attribute['name']} {probability:.2f}")
+
+    log_odds = logits * bundle["probability"]["scale"] + bundle["probability"]["offset"]
+    thresholds = np.clip(bundle["thresholds"], 1e-9, 1 - 1e-9)
+    margins = log_odds - np.log(thresholds / (1 - thresholds))
+    attributes = bundle["schema"]["attributes"]
+    places = {attribute["name"]: index for index, attribute in enumerate(attributes)}
+    for names in bundle["schema"]["exclusive"]:  # of these, at most the likeliest
+        rivals = [places[name] for name in names]
+        margins[[place for place in rivals if margins[place] < margins[rivals].max()]] = -1.0
+    for attribute, value, margin in zip(attributes, log_odds, margins, strict=True):
+        if margin > 0 and not attribute["sensitive"]:
+            print(f"{attribute['name']} {1 / (1 + np.exp(-value)):.2f}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import pytest
 from edgeattr.crops import as_bgr, cut_boxes, fill_crops, read_image, resize_crop, stack_crops
 from edgeattr.errors import InputError
 
+from .bomb import bomb
+
 _BGR = np.arange(4 * 3 * 3, dtype=np.uint8).reshape(4, 3, 3)
 
 
@@ -86,6 +88,9 @@ def test_unreadable_images(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match="not an image"):
             read_image(path)
+    path.write_bytes(bomb(40_000))
+    with pytest.raises(InputError, match="OpenCV cannot decode it: pixels"):
+        read_image(path)
 
 
 def test_boxes_are_views_of_the_frame() -> None:

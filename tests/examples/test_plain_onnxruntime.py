@@ -1,0 +1,53 @@
+"""The example without edgeattr says what edgeattr says, of every kind of bundle."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import edgeattr
+from edgeattr.hub import default_bundle
+
+from .conftest import Run
+
+
+@pytest.fixture
+def person(tmp_path: Path, crops: npt.NDArray[np.uint8]) -> Path:
+    path = tmp_path / "person.png"
+    cv2.imwrite(str(path), crops[0])
+    return path
+
+
+def _present(bundle: Path, picture: Path) -> list[str]:
+    with edgeattr.load(bundle, runtime="onnxruntime") as model:
+        (prediction,) = model.predict([cv2.imread(str(picture))])
+    return list(prediction.present)
+
+
+def test_a_folder(person: Path, run_example: Run) -> None:
+    lines = run_example("plain_onnxruntime.py", default_bundle(), person).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == _present(default_bundle(), person)
+    assert run_example("plain_onnxruntime.py", default_bundle(), "none.png", code=1).stderr
+
+
+def test_a_zip_without_int8_whose_attributes_exclude_each_other(
+    person: Path, tmp_path: Path, run_example: Run
+) -> None:
+    rivals = _present(default_bundle(), person)[:3]
+    assert len(rivals) == 3
+    folder = tmp_path / "strict.edgeattr"
+    shutil.copytree(default_bundle(), folder)
+    index = json.loads((folder / "bundle.json").read_text())
+    index["schema"]["exclusive"] = [rivals]
+    del index["track"], index["variants"]["onnx-int8"]
+    (folder / "bundle.json").write_text(json.dumps(index))
+    zipped = tmp_path / "zipped.edgeattr"
+    edgeattr.Bundle.read(folder).zip(zipped)
+    lines = run_example("plain_onnxruntime.py", zipped, person).stdout.splitlines()
+    said = [line.split()[0] for line in lines]
+    assert said == _present(zipped, person)
+    assert len(set(said) & set(rivals)) == 1

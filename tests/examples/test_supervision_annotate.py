@@ -1,0 +1,33 @@
+"""The example with supervision draws a person and what they wear."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeattr.crops import Image
+from edgeattr.video.sources.file import VideoFileSource
+
+from .conftest import Run
+
+
+def _frames(path: Path) -> list[Image]:
+    with VideoFileSource(str(path)) as source:
+        return [frame.image for frame in source.frames()]
+
+
+def test_a_person_is_labelled(
+    one_person: Path, yolox: Path, tmp_path: Path, run_example: Run
+) -> None:
+    pytest.importorskip("supervision")
+    target = tmp_path / "annotated.mp4"
+    done = run_example("supervision_annotate.py", one_person, target, "--detector", yolox)
+    assert done.stdout == f"{target}: 1 people\n"
+    before, after = _frames(one_person), _frames(target)
+    assert len(after) == len(before)
+    assert before[0].shape == after[0].shape
+    changed = np.abs(before[-1].astype(int) - after[-1]).max(2) > 60
+    rows, columns = np.nonzero(changed)
+    assert 380 <= columns.min() <= 390  # the person stands at 383..520
+    label = changed[: rows.min() + 18]  # text of several attributes, wider than the box
+    assert label.sum() > 2000
