@@ -23,7 +23,6 @@ from edgeattr.crops import Image
 from edgeattr.video.look import Look, crop_of, look_at
 from edgeattr.video.track import TrackedBox
 from edgeattr_train.datasets import open_dataset
-from edgeattr_train.track_section import decision_of
 
 _IMAGES = 450
 _HEIGHT = 150  # pixels, at least
@@ -50,7 +49,7 @@ def main() -> None:
     print("| images | wrong, % | trust | quality: 10 %, middle, 90 % |\n|---|---|---|---|")
     whole = None
     with edgeattr.load(options.model, runtime="onnxruntime", precision="fp32") as model:
-        decision = decision_of(model.bundle)
+        decision = model.bundle.decision(include_sensitive=True)
         for name, spoil in _spoils(images).items():
             scenes = [spoil(image) for image in images]
             looks = [look_at(*scene) for scene in scenes]

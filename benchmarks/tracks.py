@@ -30,7 +30,6 @@ from edgeattr_train.datasets import AttributeDataset, open_dataset
 from edgeattr_train.risk_chart import risk_chart
 from edgeattr_train.selective import judge
 from edgeattr_train.track_fusion import BOUND, fit
-from edgeattr_train.track_section import decision_of
 from edgeattr_train.tracks import Tracks, tracks_of
 
 _Floats = npt.NDArray[np.float64]
@@ -58,7 +57,7 @@ def main() -> None:
     data = open_dataset(options.data, options.split, allow_missing=options.allow_missing)
     print(f"edgeattr {edgeattr.__version__}, {device_name()}\n")
     with edgeattr.load(options.model, runtime="onnxruntime", precision="fp32") as model:
-        crops, decision = _crops(model, data), decision_of(model.bundle)
+        crops, decision = _crops(model, data), model.bundle.decision(include_sensitive=True)
         tracks = tracks_of(
             np.stack([crop.logits for crop in crops]), data.labels, data.persons, decision,
             quality=[crop.look.quality for crop in crops], order=data.ids,

@@ -33,6 +33,7 @@ from edgeattr.bundle_format import CURRENT, BundleFormat, check_format
 from edgeattr.errors import BundleError
 from edgeattr.files import add_to_zip, atomic_path, sha256_of, write_atomically
 from edgeattr.fusion import TrackFusion
+from edgeattr.prediction import Decision
 from edgeattr.schema import AttributeSchema
 
 __all__ = ["RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
@@ -151,6 +152,20 @@ class Bundle:
     def digest(self) -> str:
         """SHA-256 of what the bundle is: its description, which has the SHA-256 of each file."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def decision(self, *, include_sensitive: bool = False) -> Decision:
+        """What turns logits into answers: calibration and thresholds.
+
+        Args:
+            include_sensitive: whether answers show age and gender.
+        """
+        return Decision(
+            schema=self.schema,
+            thresholds=self.thresholds,
+            scale=self.scale,
+            offset=self.offset,
+            include_sensitive=include_sensitive,
+        )
 
     def variant(self, name: str) -> Variant:
         """The variant called ``name``.

@@ -18,7 +18,7 @@ from edgeattr.crops import as_bgr, cut_boxes, fill_crops, is_bgr
 from edgeattr.errors import InputError, RuntimeFailure, UsageError
 from edgeattr.explanation import Explanation, explanations
 from edgeattr.hub import resolve_bundle
-from edgeattr.prediction import Decision, Prediction
+from edgeattr.prediction import Prediction
 
 if TYPE_CHECKING:
     from edgeattr_runtimes import EngineOptions, Outputs, Runtime, RuntimeInfo
@@ -124,13 +124,7 @@ class AttributeModel(Closing):
         self._explaining_lock = threading.Lock()
         self._closed = False
         self._shape = bundle.input.height, bundle.input.width, 3
-        self.decision = Decision(
-            schema=bundle.schema,
-            thresholds=bundle.thresholds,
-            scale=bundle.scale,
-            offset=bundle.offset,
-            include_sensitive=include_sensitive,
-        )
+        self.decision = bundle.decision(include_sensitive=include_sensitive)
 
     def predict(self, crops: Crops) -> list[Prediction]:
         """Read the attributes of people.

@@ -20,7 +20,7 @@ from .blocks import ROOT, blocks_of, end_groups, pages, run_block
 from .material import make_material, make_programs
 
 _LANGUAGES = {
-    "bash", "c++", "csv", "dockerfile", "ini", "json", "python", "text", "toml", "yaml",
+    "bash", "c++", "csv", "dockerfile", "ini", "json", "nginx", "python", "text", "toml", "yaml",
 }  # fmt: skip
 _ALL = {page: [block for block in blocks_of(page) if block.runs] for page in pages()}
 _QUICK = [page for page, found in _ALL.items() if any(not block.mark for block in found)]
@@ -44,6 +44,14 @@ _NOT_RUN: dict[str, list[str]] = {
     "docs/how-to/service.md": ["needs root and systemd"],
     "docs/index.md": ["installs packages"],
     "docs/jetson.md": ["needs a Jetson", "needs a Jetson", "needs a Jetson"],
+    "docs/model-card.md": ["needs edgeattr's repository"],
+    "docs/web.md": [
+        "goes on until Ctrl-C",
+        "needs a device",
+        "goes on until Ctrl-C",
+        "needs a run with a page",
+    ],
+    "examples/README.md": ["needs several machines"],
     "docs/training.md": ["installs packages", "trains for hours", "trains for hours"],
 }
 

@@ -15,7 +15,6 @@ from edgeattr.video.fuse import TrackPosterior
 from edgeattr.video.look import look_at_crop
 from edgeattr.video.schedule import Schedule, TrackHistory
 from edgeattr_train.datasets import AttributeDataset, open_dataset
-from edgeattr_train.track_section import decision_of
 from edgeattr_train.tracks import Tracks, look_qualities, tracks_of
 
 _IMAGES = 5  # of a person, at least: 67 persons, 422 images
@@ -52,7 +51,7 @@ def tracks(data: AttributeDataset, logits: Logits) -> Tracks:
     from edgeattr.bundle import Bundle
     from edgeattr.hub import default_bundle
 
-    decision = decision_of(Bundle.read(default_bundle()))
+    decision = Bundle.read(default_bundle()).decision(include_sensitive=True)
     return tracks_of(
         logits,
         data.labels,

@@ -16,7 +16,7 @@ from edgeattr_train.selective import BOUNDS, Selective, judge
 from edgeattr_train.track_fusion import BOUND, fit
 from edgeattr_train.tracks import look_qualities, tracks_of
 
-__all__ = ["decision_of", "refit", "track_section"]
+__all__ = ["refit", "track_section"]
 
 _BATCH = 64  # images in memory
 
@@ -78,17 +78,8 @@ def refit(path: Path, data: AttributeDataset, *, bound: float = BOUND) -> Select
         starts = range(0, len(data), _BATCH)
         parts = [range(start, min(start + _BATCH, len(data))) for start in starts]
         logits = np.concatenate([model.logits([data.read(i) for i in part]) for part in parts])
-    fusion, selective = track_section(logits, data, decision_of(bundle), bound=bound)
+    fusion, selective = track_section(
+        logits, data, bundle.decision(include_sensitive=True), bound=bound
+    )
     dataclasses.replace(bundle, track=fusion).write(path, {})
     return selective
-
-
-def decision_of(bundle: Bundle) -> Decision:
-    """A bundle's calibration and thresholds, of all attributes."""
-    return Decision(
-        schema=bundle.schema,
-        thresholds=bundle.thresholds,
-        scale=bundle.scale,
-        offset=bundle.offset,
-        include_sensitive=True,
-    )
