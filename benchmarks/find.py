@@ -18,7 +18,7 @@ from typing import Any
 
 from store import fill
 
-from edgeattr.store import PeopleReader, PeopleStore, Question
+from edgeattr.store import PeopleReader, Question
 from edgeattr.store.records import milliseconds
 from edgeattr_runtimes.device import device_name
 
@@ -49,7 +49,6 @@ def main() -> None:
         path = options.store or Path(folder) / "people.sqlite"
         if options.store is None:
             fill(path, options.records, milliseconds(None))
-        PeopleStore(path).close()  # of the present version
         print(device_name())
         print("| query | people | newest 100 | count | most probable 100 | whole process |")
         print("|---|---|---|---|---|---|")

@@ -53,6 +53,7 @@ _DAMAGE = (  # what reading a damaged file may raise
     AttributeError,
     OSError,
     EOFError,
+    RecursionError,
     zlib.error,
     zipfile.BadZipFile,
 )

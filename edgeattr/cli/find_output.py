@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,7 +114,7 @@ def _answers(record: Mapping[str, Any], its: Sequence[Reason]) -> tuple[list[str
 def _json(record: Mapping[str, Any]) -> str:
     text = json.dumps(record, ensure_ascii=False)
     try:
-        text.encode()
-    except UnicodeEncodeError:  # half a character, which only escapes can write
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # what only escapes can write here
         text = json.dumps(record)
     return text

@@ -157,10 +157,10 @@ class Reading(Transformer[Token, Any]):
             if first.begin >= last.end:
                 raise Misread("the second time does not come after the first", span)
             return Period(first.begin, last.end, span=span)
-        start, end = first.second, last.second
+        start, end = first.second, last.second or DAY_S  # 00:00 at the end is midnight
         if start in (end, DAY_S):
             raise Misread("no time lies between these", span)
-        return Daily(start, end, span=span)
+        return _made(lambda: Daily(start, end, span=span), span)
 
     def last(self, word: Token, length: int | Token) -> Query:
         if isinstance(length, Token):

@@ -69,7 +69,10 @@ def _shown(content: bytes, name: str) -> Picture:
     size = _jpeg_size(content)
     if size is None or not 0 < size[0] * size[1] <= _MOST_PIXELS:
         return Picture(problem=f"no JPEG picture, or too large: {name}")
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
     if image is None:
         return Picture(problem=f"the picture is damaged: {name}")
     height, width = image.shape[:2]
@@ -89,6 +92,8 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
         return None
     while place + 9 <= len(content) and content[place] == 0xFF:
         marker, length = struct.unpack_from(">BH", content, place + 1)
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # have no length, and no business here
+            return None
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", content, place + 5)
             return height, width

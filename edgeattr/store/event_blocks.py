@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgeattr.errors import OutputError
+from edgeattr.query.conditions import EARLIEST, LATEST
 from edgeattr.query.known_names import KnownNames
 from edgeattr.store.blocks import ABSENT, ANSWER_SHIFT, LONGEST_MS, NO_TIME, Block
 from edgeattr.store.records import PersonRow
 
 __all__ = ["EventNames", "block_from_rows", "checked_row"]
+
+_DAY = 86_400_000  # milliseconds: what a clock's zone can shift
 
 
 class EventNames:
@@ -38,11 +42,16 @@ class EventNames:
 
 
 def checked_row(event: Mapping[str, Any]) -> PersonRow | None:
-    """A person's record, checked; None where it is damaged."""
+    """A person's record, checked for all that it is shown with; None where it is damaged."""
     try:
-        return PersonRow.from_event(event)
+        row = PersonRow.from_event(event)
     except (OutputError, OverflowError):
         return None
+    seconds = (event["first_s"], event["last_s"])
+    sound = isinstance(event["stream"], str) and all(
+        isinstance(moment, int | float) and math.isfinite(moment) for moment in seconds
+    )
+    return row if sound and EARLIEST + _DAY <= row.time <= LATEST - _DAY else None
 
 
 def block_from_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -135,8 +136,9 @@ class Plan:
             return self._score(query.part, block, not holds)
         if not isinstance(query, And | Or):
             return self.tests[query].score(block, holds)
-        parts = [self._score(part, block, holds) for part in query.parts]
-        return np.asarray(np.min(parts, 0) if _all(query, holds) else np.max(parts, 0))
+        join = np.minimum if _all(query, holds) else np.maximum
+        scores = (self._score(part, block, holds) for part in query.parts)
+        return functools.reduce(join, scores)
 
 
 def time_span(query: Query | None) -> tuple[int, int]:

@@ -31,6 +31,10 @@ class Question:
     clock: WallClock = field(default_factory=WallClock)  # what times go by
 
     def __post_init__(self) -> None:
+        if self.query is not None and not isinstance(self.query, str | Query):
+            raise UsageError(f"query = {self.query!r}; expected a text or conditions")
+        if isinstance(self.streams, str):
+            raise UsageError(f"streams = {self.streams!r}; expected a list of names")
         if not 0 <= self.min_p <= 1:
             raise UsageError(f"min_p = {self.min_p} is not a probability; expected 0..1")
         if self.limit is not None and self.limit < 0:
@@ -74,7 +78,10 @@ class Question:
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.clock.zone)  # None is this machine's
-        return round(moment.timestamp() * 1000)
+        try:
+            return round(moment.timestamp() * 1000)
+        except (ValueError, OverflowError) as error:  # at the ends of the calendar
+            raise UsageError(f"{moment}: no time that can be told in UTC ({error})") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,8 @@ _TODAY = round(datetime(2026, 5, 5, 22, tzinfo=timezone.utc).timestamp() * 1000)
     ("between yesterday and today", Period(_TODAY - _DAY, _TODAY + _DAY)),
     ("between 22:00 and 6:30", Daily(22 * 3600, 6 * 3600 + 1800)),
     ("between 14:00:30 and 24:00", Daily(14 * 3600 + 30, 24 * 3600)),
+    ("between 22:00 and 00:00", Daily(22 * 3600, 24 * 3600)),
+    ("between 0:00 and 0:00", Daily(0, 24 * 3600)),
 ])  # fmt: skip
 def test_what_is_written_is_what_is_meant(text: str, meant: object) -> None:
     assert parse_query(text, _CLOCK) == meant

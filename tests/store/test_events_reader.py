@@ -33,11 +33,12 @@ def test_damaged_lines_are_counted_and_others_found(tmp_path: Path) -> None:
         b"[" * 100_000, {"type": "person", "stream": "door"}, {"type": "summary", "stream": "door"},
         person(2, type="update"), b'{"type": "person", "x": "' + b"y" * 2_000_000 + b'"}',
         person(3, attributes={"hat": {"p": 7, "answer": "yes"}}), person(4, box=[1]),
-        person(5, time="noon"), person(6),
+        person(5, time="noon"), person(7, first_s="1.5"), person(8, stream=5), person(6),
+        person(9, time="9999-12-31T23:59:59.999Z"), person(10, last_s=float("inf")),
     )  # fmt: skip
     found = EventsReader([path]).search(Question(query="backpack"))
     assert [record["track"] for record in found.records] == [6, 1]
-    assert found.damaged == 11
+    assert found.damaged == 15
     assert found.records[1] == person(1)
 
 
