@@ -93,7 +93,7 @@ def test_compose_file_names_what_is_there() -> None:
     assert (_ROOT / "docker" / build["context"] / build["dockerfile"]).is_file()
     site, volume = (entry.split(":") for entry in service["volumes"])
     assert (_ROOT / "docker" / site[0] / "site.toml").is_file()
-    assert site[1] == _command("docker/cpu.Dockerfile")[2]
+    assert f"{site[1]}/site.toml" == _command("docker/cpu.Dockerfile")[2]
     assert volume[0] in compose["volumes"]
     assert volume[1:] == _said("docker/cpu.Dockerfile", "VOLUME")
     assert service["ports"] == ["127.0.0.1:9464:9464"]
@@ -121,7 +121,7 @@ def test_command_line_and_health_check_work(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    text = (_ROOT / "docker" / "site" / "site.toml").read_text()
+    text = (_ROOT / "docker" / "config" / "site.toml").read_text()
     for old, new in (
         ("/var/lib/edgeattr", str(tmp_path)),
         ("9464", str(port)),

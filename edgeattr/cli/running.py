@@ -108,25 +108,38 @@ def _watch(
 ) -> bool:
     """Look after a run until it ends; gives whether it was stopped before that."""
     service = Service()
+    service.ready()
+    while True:
+        _follow(runner, config, windows, quiet, asked, service)
+        stopped = asked.stop
+        if stopped or not stay or not runner.wait(0):
+            break
+        if not _stay(runner, config, windows, quiet, asked, service):
+            break
+    service.stopping()
+    if windows:
+        windows.close()
+    return stopped
+
+
+def _follow(
+    runner: Runner,
+    config: Path | None,
+    windows: Windows | None,
+    quiet: bool,
+    asked: _Asked,
+    service: Service,
+) -> None:
+    """Until all sources have ended, or somebody stops it."""
     with _progress(runner, quiet) as bar:
-        service.ready()
         while not runner.wait(_STEP):
             if not runner.is_stuck:  # or the service manager should start it again
                 service.alive()
             _show(bar, runner.status())
             if asked.stop or (windows and not windows.show()):
                 break
-            if asked.reload and config:
-                asked.reload = False
-                _reload(runner, config)
+            _reload(runner, config, asked)
         _show(bar, runner.status())
-    stopped = asked.stop
-    if stay and runner.wait(0):
-        _stay(runner, service, asked, quiet)
-    service.stopping()
-    if windows:
-        windows.close()
-    return stopped
 
 
 def _tell_page(runner: Runner, quiet: bool) -> None:
@@ -135,13 +148,23 @@ def _tell_page(runner: Runner, quiet: bool) -> None:
         note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
 
 
-def _stay(runner: Runner, service: Service, asked: _Asked, quiet: bool) -> None:
-    """All sources have ended: show the page until somebody stops it."""
+def _stay(
+    runner: Runner,
+    config: Path | None,
+    windows: Windows | None,
+    quiet: bool,
+    asked: _Asked,
+    service: Service,
+) -> bool:
+    """All sources have ended: show the page. Gives whether there are sources again."""
     note("all sources have ended; the page stays until Ctrl-C", quiet=quiet)
-    while not asked.stop:
-        runner.wait(0)  # pictures still grow too old
+    while runner.wait(0):  # pictures still grow too old
         service.alive()
+        if asked.stop or (windows and not windows.show()):
+            return False
+        _reload(runner, config, asked)
         time.sleep(_STEP)
+    return True
 
 
 @dataclass
@@ -179,9 +202,13 @@ def _signals(config: Path | None) -> Iterator[_Asked]:
             signal.signal(number, handler)
 
 
-def _reload(runner: Runner, config: Path) -> None:
+def _reload(runner: Runner, config: Path | None, asked: _Asked) -> None:
+    """Read the site's file again, if somebody asked for it."""
     from edgeattr.video.site import load_site
 
+    if not (asked.reload and config):
+        return
+    asked.reload = False
     try:
         site = load_site(config)
         runner.reload(site)

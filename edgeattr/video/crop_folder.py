@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 import time
@@ -20,6 +21,8 @@ __all__ = ["CropFolder", "delete_old"]
 _QUALITY = 90  # of JPEG
 _DAY = 86400.0  # seconds
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of a record
+
+_log = logging.getLogger("edgeattr.video")
 
 
 class CropFolder:
@@ -86,7 +89,12 @@ def delete_old(folder: Path, days: float | None, ending: str) -> int:
     before, deleted = time.time() - days * _DAY, 0
     more, _, suffix = f".{ending}".rpartition(".")
     own = re.compile(rf"(\.)?{_ID}{re.escape(more)}(?(1)-\w+)\.{suffix}")
-    for path in folder.iterdir():
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:  # unmounted, say: the streams go on, and so does the next sweep
+        _log.error("%s: old pictures could not be deleted (%s)", folder, error.strerror)
+        return 0
+    for path in paths:
         with contextlib.suppress(OSError):  # another process may sweep as well
             if own.fullmatch(path.name) and path.stat().st_mtime < before:
                 path.unlink()

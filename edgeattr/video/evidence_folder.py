@@ -2,7 +2,8 @@
 
 The sheet of a person is made of the best crop when the person has left. A thread of its own makes
 one after the other, on one thread of the processor. At most so many wait: the streams of files
-wait for a place then, live ones go on without the sheet, which is counted.
+wait some seconds for a place then; live ones, and who finds none, go on without the sheet, which is
+counted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edgeattr.video.throttle import Throttle
 __all__ = ["EvidenceFolder"]
 
 _WAITING = 32  # people; a crop of each is held in memory
+_LONGEST_WAIT = 20.0  # seconds for a place: a stream that waits for longer would seem to hang
 _LONGEST_CLOSE = 60.0  # seconds that closing goes on with what waits
 _LONGEST_LIVE = 5.0  # the same where streams were live: a service has to end soon
 _ENDING = "explain.png"
@@ -69,7 +71,7 @@ class EvidenceFolder(Closing):
         waiting: int = _WAITING,
     ) -> None:
         self.written = 0  # sheets
-        self.dropped = 0  # sheets of live streams for which there was no time
+        self.dropped = 0  # sheets for which there was no time
         self.failed = 0  # sheets that could not be made or written
         self._folder, self._days, self._every = folder, retention_days, every
         self._model, self._explained_by = model, model.explained_by
@@ -80,7 +82,7 @@ class EvidenceFolder(Closing):
         self._most = waiting
         self._waiting: collections.deque[_Person] = collections.deque()
         self._changed = threading.Condition()
-        self._closed = self._live = False
+        self._closed = self._live = self._hurries = False
         self._throttle = Throttle()
         self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
         self._thread.start()
@@ -100,13 +102,21 @@ class EvidenceFolder(Closing):
         with self._changed:
             self._live |= live
             if not live:
-                self._changed.wait_for(lambda: len(self._waiting) < self._most or self._closed)
+                self._changed.wait_for(
+                    lambda: len(self._waiting) < self._most or self._hurries, _LONGEST_WAIT
+                )
             if self._closed or len(self._waiting) >= self._most:
                 self.dropped += 1
                 return None
             self._waiting.append(_Person(record, crop, path))
             self._changed.notify_all()
         return str(path)
+
+    def hurry(self) -> None:
+        """Streams are to end: none waits for a place any more."""
+        with self._changed:
+            self._hurries = True
+            self._changed.notify_all()
 
     def sweep(self) -> int:
         """Delete sheets of ours that are too old; gives how many. Call it now and then."""
@@ -118,7 +128,7 @@ class EvidenceFolder(Closing):
         The streams must have ended.
         """
         with self._changed:
-            self._closed = True
+            self._closed = self._hurries = True
             self._changed.notify_all()
         self._thread.join(_LONGEST_LIVE if self._live else _LONGEST_CLOSE)
         with self._changed:

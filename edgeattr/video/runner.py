@@ -160,6 +160,8 @@ class Runner(Closing):
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
         self._waiting.clear()
+        if self.evidence:
+            self.evidence.hurry()
         self._pipeline.stop()
 
     def close(self) -> None:
@@ -197,6 +199,8 @@ class Runner(Closing):
                 explain=self.evidence.keep if self.evidence else None,
             )
         )
+        if self.evidence:
+            opening.callback(self.evidence.hurry)  # before streams are told to end
         if metrics := site.metrics:
             server = MetricsServer(self.status, self.sinks, host=metrics.host, port=metrics.port)
             opening.enter_context(contextlib.closing(server))

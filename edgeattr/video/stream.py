@@ -289,8 +289,11 @@ class Stream(threading.Thread):
                 crop = keep(record, best.image)
         except Exception as error:  # the record counts for more than its picture
             self._say(f"a crop could not be kept: {error}")
-        if explain:
-            evidence = explain(record, best.image, live=self._feed.source.live)
+        try:
+            if explain:
+                evidence = explain(record, best.image, live=self._feed.source.live)
+        except Exception as error:
+            self._say(f"answers could not be explained: {error}")
         return dataclasses.replace(record, crop=crop, evidence=evidence)
 
     def _failed(self, error: Exception) -> None:

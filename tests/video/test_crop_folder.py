@@ -74,3 +74,9 @@ def test_a_folder_that_went_away_is_made_again_and_no_part_is_left(tmp_path: Pat
         folder.keep(_record(), np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "crops").unlink()
     assert Path(folder.keep(_record(), np.zeros((8, 8, 3), np.uint8))).exists()
+
+
+def test_a_folder_that_went_away_ends_no_sweep(tmp_path: Path) -> None:
+    folder = CropFolder(tmp_path / "crops", retention_days=1)
+    (tmp_path / "crops").rmdir()
+    assert folder.sweep() == 0

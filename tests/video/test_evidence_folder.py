@@ -136,3 +136,22 @@ def test_a_folder_that_went_away_is_an_error_of_the_sheet_alone(
         (tmp_path / "out").write_text("a file now")
         folder.keep(_record(model), _CROP, live=True)
         _wait(lambda: folder.failed == 1)
+
+
+def test_streams_that_are_to_end_wait_for_no_place(
+    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
+) -> None:
+    with EvidenceFolder(tmp_path, model, waiting=1) as folder:
+        assert folder.keep(_record(model), _CROP, live=False) is not None
+        waiting = threading.Thread(
+            target=folder.keep, args=(_record(model), _CROP), kwargs={"live": False}
+        )
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        folder.hurry()
+        waiting.join(10)
+        assert not waiting.is_alive()
+        assert folder.dropped == 1
+        held.set()
+    assert folder.written == 1

@@ -19,7 +19,8 @@ __all__ = ["LateVideoFile"]
 
 _HOUR = 3600.0  # seconds of one file of a live stream
 _OLD = 3600.0  # seconds since a part was last written, after which nobody will finish it
-_PART = re.compile(r"\.(?P<stem>.+)-[^-]+")  # as edgeattr.files.atomic_path names them
+_MOMENT = r"-\d{8}T\d{6}Z(-\d+)?"  # in the names of a live stream's files
+_MARK = r"-[a-z0-9_]{8}"  # of unfinished files, as edgeattr.files.atomic_path names them
 
 
 class LateVideoFile:
@@ -79,12 +80,15 @@ class LateVideoFile:
 
     def _clear_parts(self) -> None:
         """Of what killed runs left: finish a live stream's videos, remove the rest."""
-        for part in self._path.parent.glob(f".{self._path.stem}-*{self._path.suffix}"):
+        hourly = _MOMENT if self._hourly else ""
+        own = re.compile(rf"\.(?P<stem>{re.escape(self._path.stem)}{hourly}){_MARK}")
+        folder = self._path.parent
+        for part in folder.iterdir() if folder.is_dir() else ():
+            named = own.fullmatch(part.stem) if part.suffix == self._path.suffix else None
             with contextlib.suppress(OSError):  # another process may do it as well
-                if time.time() - part.stat().st_mtime <= _OLD:
+                if named is None or time.time() - part.stat().st_mtime <= _OLD:
                     continue
-                named = _PART.fullmatch(part.stem)
-                if self._hourly and named and cv2.VideoCapture(str(part)).read()[0]:
+                if self._hourly and cv2.VideoCapture(str(part)).read()[0]:
                     part.rename(self._free(named["stem"]))
                 else:
                     part.unlink()

@@ -38,7 +38,8 @@ class Access:
     def __init__(self, host: str, token: str | None = None, hosts: Sequence[str] = ()) -> None:
         self._local = is_loopback(host)
         self._names = {name.lower() for name in (*_LOCAL, host, *hosts)}
-        token = token or os.environ.get(TOKEN_VARIABLE) or None
+        if token is None:  # an empty one is a mistake, not a wish to have none
+            token = os.environ.get(TOKEN_VARIABLE)
         if token is not None and len(token) < _SHORTEST:
             raise UsageError(
                 f"the page's token has {len(token)} characters and is easily guessed; expected "

@@ -36,7 +36,8 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
 
     def picture(request: Request) -> Response:
         name = request.path_params["name"]
-        content = read_picture(crops, name) if crops else None
+        known = board.person(name) is not None  # nobody is shown for longer than their record
+        content = read_picture(crops, name) if crops and known else None
         return Response(content, media_type="image/jpeg") if content else _missing("picture", name)
 
     def how(request: Request) -> Response:

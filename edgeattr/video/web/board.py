@@ -18,6 +18,7 @@ __all__ = ["Board", "Changes"]
 
 _GONE = 2000  # removals that are remembered; who was away for longer is told everything anew
 _DAY = 86400.0  # seconds
+_OURS = ("type", "crop", "evidence")  # of events: folders of this machine are nobody's business
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +132,14 @@ class Board:
     def person(self, name: str) -> dict[str, Any] | None:
         """One person by their id; None where there is none."""
         with self._lock:
+            self._make_room(time.time())
             kept = self._people.get(name)
             return kept.person if kept else None
 
     def counts(self) -> dict[str, Any]:
         """How many are in view and were seen, and what was answered about them."""
         with self._lock:
+            self._make_room(time.time())
             seen = self._tally.to_json(time.time())
             return {"people_in_view": sum(map(len, self._in_view.values())), **seen}
 
@@ -146,7 +149,7 @@ class Board:
     def _put(self, event: Mapping[str, Any], now: float, *, in_view: bool) -> None:
         name = event["id"]
         before = self._people.get(name)
-        person = {key: value for key, value in event.items() if key not in ("type", "crop")}
+        person = {key: value for key, value in event.items() if key not in _OURS}
         person |= {
             "in_view": in_view,
             "appeared": before.person["appeared"] if before else utc_text(now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -65,12 +65,15 @@ class Guard:
                 await _error(500, "see the log")(scope, receive, send_safely)
 
     def _refusal(self, request: Request) -> Response | None:
-        """What is answered to one who may not come in, or must come again; None to others."""
+        """What is answered to one who may not come in, or must come again; None to others.
+
+        The path is the scope's: that of ``request.url`` is put together with the Host header.
+        """
         if not self._access.knows_host(request.headers.get("host", "")):
             return _error(421, "this page is for this machine alone; see [web] hosts")
         if _from_elsewhere(request):
             return _error(403, "this page is not for other sites")
-        if self._access.token is None or request.url.path in OPEN_TO_ALL:
+        if self._access.token is None or request.scope["path"] in OPEN_TO_ALL:
             return None
         given = request.query_params.get("token")
         if given is not None and self._access.knows_token(given):
@@ -86,7 +89,7 @@ class Guard:
         """Keep the visitor known, and take the token out of the address."""
         rest = [(key, value) for key, value in request.query_params.multi_items() if key != "token"]
         # of the last part alone, so that it holds under a proxy's prefix and never leads elsewhere
-        place = "./" + request.url.path.rpartition("/")[2]
+        place = "./" + quote(request.scope["path"].rpartition("/")[2])
         answer = RedirectResponse(place + (f"?{urlencode(rest)}" if rest else ""), 303)
         answer.set_cookie(
             self._cookie,

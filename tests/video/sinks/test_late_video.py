@@ -53,7 +53,7 @@ def test_without_a_frame_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_parts_that_a_kill_left_are_removed_once_they_are_old(tmp_path: Path) -> None:
-    old, new = tmp_path / ".door-abc.mp4", tmp_path / ".door-def.mp4"
+    old, new = tmp_path / ".door-abcd1234.mp4", tmp_path / ".door-defg5678.mp4"
     for part in (old, new):
         part.write_bytes(b"half")
     os.utime(old, (time.time() - 7200,) * 2)
@@ -82,3 +82,18 @@ def test_a_live_video_that_a_kill_cut_short_is_found_again(tmp_path: Path) -> No
     assert video.name.startswith("door-20")
     assert video.name.endswith("Z.mp4")
     assert _frames(video) >= 450
+
+
+def test_parts_of_other_cameras_are_left_alone(tmp_path: Path) -> None:
+    names = (".door-2-20261125T193000Z-abcd1234.mp4", ".door-2-abcd1234.mp4", ".door-abc.mp4")
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - 7200,) * 2)
+    for hourly in (True, False):
+        LateVideoFile(tmp_path / "door.mp4", lambda: 10.0, hourly=hourly)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    odd = tmp_path / ".cam[1]-abcd1234.mp4"
+    odd.write_bytes(b"half")
+    os.utime(odd, (time.time() - 7200,) * 2)
+    LateVideoFile(tmp_path / "cam[1].mp4", lambda: 10.0)
+    assert not odd.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -206,7 +207,7 @@ def test_beyond_this_machine_a_token_is_made_up(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("EDGEATTR_WEB_TOKEN", "short")
     with pytest.raises(UsageError, match="5 characters and is easily guessed"):
         Access("0.0.0.0")
-    monkeypatch.setenv("EDGEATTR_WEB_TOKEN", "")
+    monkeypatch.delenv("EDGEATTR_WEB_TOKEN")
     assert Access("127.0.0.1").token is None
     assert Access("0.0.0.0").token != Access("0.0.0.0").token
 
@@ -258,4 +259,37 @@ def test_closing_is_quick_and_frees_the_port() -> None:
     start = time.monotonic()
     again.close()
     assert time.monotonic() - start < 3.0
-    assert threading.active_count() <= before
+    while threading.active_count() > before:  # the event loop's workers end on their own
+        assert time.monotonic() - start < 10.0, threading.enumerate()
+        time.sleep(0.05)
+
+
+def test_a_host_cannot_pose_as_a_path_that_is_open_to_all(closed: WebServer) -> None:
+    """Whatever version of Starlette puts the address together."""
+    for host in ("x/static/style.css?", "127.0.0.1/static/style.css?", "127.0.0.1?/static/"):
+        answer = _Answer(closed, "/api/people", Host=host)
+        assert answer.code in (400, 401, 421)
+        assert b"people" not in answer.body
+
+
+def test_an_empty_token_is_a_mistake_and_not_a_wish_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(UsageError, match="0 characters"):
+        Access("127.0.0.1", "")
+    monkeypatch.setenv("EDGEATTR_WEB_TOKEN", "")
+    with pytest.raises(UsageError, match="0 characters"):
+        Access("127.0.0.1")
+
+
+def test_a_connection_that_says_nothing_more_is_closed(
+    closed: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeattr.video.web.protocol._PATIENCE", 0.2)
+    with socket.create_connection(("127.0.0.1", closed.port), timeout=10) as connection:
+        connection.sendall(b"GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        while b"</svg>" not in connection.recv(65536):
+            pass
+        connection.sendall(b"G")
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
