@@ -45,10 +45,16 @@ def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(target: Path, content: bytes | str) -> None:
-    """Write ``content`` (text as UTF-8) to ``target`` so that no partial file is ever seen."""
+def write_atomically(target: Path, content: bytes | str, *, private: bool = False) -> None:
+    """Write ``content`` (text as UTF-8) to ``target`` so that no partial file is ever seen.
+
+    Args:
+        target: where it belongs.
+        content: all of it.
+        private: whether its owner alone may read it.
+    """
     data = content.encode() if isinstance(content, str) else content
-    with atomic_path(target) as temporary:
+    with atomic_path(target, private=private) as temporary:
         temporary.write_bytes(data)
 
 

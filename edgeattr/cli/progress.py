@@ -15,6 +15,9 @@ from edgeattr.closing import Closing
 __all__ = ["ProgressLine", "ProgressParts", "note"]
 
 _SECONDS_BETWEEN_LINES = 10.0
+_CONTROLS = {  # of a terminal, that names of files may hold
+    code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
 
 
 def note(text: str, *, quiet: bool = False) -> None:
@@ -24,7 +27,7 @@ def note(text: str, *, quiet: bool = False) -> None:
     if for_machines():
         logging.getLogger("edgeattr.run").info("%s", text)
     else:
-        print(text, file=sys.stderr, flush=True)
+        print(text.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
 class ProgressLine(Closing):

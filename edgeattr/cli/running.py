@@ -131,6 +131,7 @@ def _follow(
     service: Service,
 ) -> None:
     """Until all sources have ended, or somebody stops it."""
+    began = time.monotonic()
     with _progress(runner, quiet) as bar:
         while not runner.wait(_STEP):
             if not runner.is_stuck:  # or the service manager should start it again
@@ -139,7 +140,7 @@ def _follow(
             if asked.stop or (windows and not windows.show()):
                 break
             _reload(runner, config, asked)
-        _show(bar, runner.status())
+        _show(bar, runner.status(), time.monotonic() - began)
 
 
 def _tell_page(runner: Runner, quiet: bool) -> None:
@@ -224,25 +225,33 @@ def _progress(runner: Runner, quiet: bool) -> ProgressLine:
     return ProgressLine(title, runner.announced_frames, quiet=quiet)
 
 
-def _show(bar: ProgressLine, streams: list[StreamStatus]) -> None:
-    rate = sum(stream.frames_per_second for stream in streams if stream.state == "running")
+def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None = None) -> None:
+    """How it goes; at the end, after so many seconds, the mean rate."""
+    frames = sum(stream.frames for stream in streams)
+    running = (stream.frames_per_second for stream in streams if stream.state == "running")
+    rate = sum(running) if whole_s is None else frames / max(whole_s, 0.001)
     people = sum(stream.people for stream in streams)
     detail = f"{rate:.1f} frames/s, {people} people"
     if dropped := sum(stream.dropped_frames for stream in streams):
         detail += f", {dropped} frames dropped"
     if away := sum(stream.live and stream.state != "running" for stream in streams):
         detail += f", {away} of {len(streams)} cameras away"
-    bar.update(sum(stream.frames for stream in streams), detail)
+    bar.update(frames, detail)
 
 
 def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
     """What came of each stream, and where it is."""
     outputs = {source.spec.shown: source.output for source in site.sources}
+    broken = {sink.name for sink in runner.sinks if sink.failures}
     events = site.events.file if site.events else None
+    if events and f"events {events}" in broken:
+        events = None
     for failure in runner.failures:
         note(f"edgeattr: {failure}")
     for summary in runner.summaries():
-        places = [str(place) for place in (events, outputs.get(summary.stream)) if place]
+        video = outputs.get(summary.stream)
+        video = video if video and video.exists() else None
+        places = [str(place) for place in (events, video) if place]
         note(
             f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
             f"{summary.crops_classified} of {summary.crops_seen} crops classified"
@@ -255,4 +264,7 @@ def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
         note(f"edgeattr: {missing} pictures that explain answers were not made")
     for sink in runner.sinks:
         if sink.failures:
-            note(f"edgeattr: {sink.name}: {sink.failures} events were lost: {sink.last_error}")
+            note(f"edgeattr: {sink.name}: {sink.failures} events were lost: {sink.last_failure}")
+        delivery = sink.status().delivery
+        if delivery and delivery.waiting:
+            note(f"edgeattr: {sink.name}: {delivery.waiting} events wait on disk for the next run")

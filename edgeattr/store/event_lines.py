@@ -14,6 +14,7 @@ from edgeattr.errors import InputError
 __all__ = ["STANDARD_INPUT", "event_lines"]
 
 STANDARD_INPUT = Path("-")
+_SQLITE = b"SQLite format 3\0"  # how a store begins
 _LONGEST = 1 << 20  # bytes of a line; a record has about two thousand
 
 
@@ -54,6 +55,10 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> list[tuple[Path, BinaryI
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    if file.seekable() and file.read(len(_SQLITE)) == _SQLITE:
+        raise InputError("is a SQLite file and no file of events; name it with --store")
+    if file.seekable():
+        file.seek(0)
     while line := file.readline(_LONGEST):
         if len(line) < _LONGEST or line.endswith(b"\n"):
             yield line
@@ -67,5 +72,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 def _input_errors(path: Path) -> Iterator[None]:
     try:
         yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error

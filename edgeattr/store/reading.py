@@ -46,15 +46,14 @@ class PeopleReader(Closing):
             raise InputError(f"{path}: no such store; `edgeattr run --store` makes one")
         self._path = path
         with self._input_errors():
-            self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S,
-                isolation_level=None, check_same_thread=False,
-            )  # fmt: skip
             try:
-                check_layout(self._connection, path, PEOPLE)
-            except BaseException:
-                self._connection.close()
-                raise
+                self._connection = _connected(path, "mode=ro")
+            except sqlite3.OperationalError:
+                # SQLite keeps notes of its readers beside the file, and may not here; where nobody
+                # has left anything unfinished beside it, the file alone is the whole store
+                if path.with_name(f"{path.name}-wal").exists():
+                    raise
+                self._connection = _connected(path, "mode=ro&immutable=1")
         self._connection.row_factory = sqlite3.Row
 
     def find(
@@ -198,3 +197,17 @@ class PeopleReader(Closing):
             raise InputError(str(error)) from error
         except sqlite3.Error as error:
             raise InputError(f"{self._path}: cannot be read ({error})") from error
+
+
+def _connected(path: Path, options: str) -> sqlite3.Connection:
+    """A connection to a store that was looked at; raises as :func:`check_layout` does."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}", uri=True, timeout=_BUSY_S,
+        isolation_level=None, check_same_thread=False,
+    )  # fmt: skip
+    try:
+        check_layout(connection, path, PEOPLE)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -62,7 +62,7 @@ class CropFolder:
         if not ok:
             raise OutputError(f"{path}: a crop of {crop.shape[1]}x{crop.shape[0]} is no picture")
         try:
-            write_atomically(path, content.tobytes())
+            write_atomically(path, content.tobytes(), private=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
         return str(path)

@@ -173,7 +173,7 @@ class EvidenceFolder(Closing):
             every=self._every,
         )
         try:
-            write_atomically(person.path, png_of(sheet))
+            write_atomically(person.path, png_of(sheet), private=True)
         except OSError as error:
             raise OutputError(f"{person.path}: cannot be written ({error.strerror})") from error
         self.written += 1

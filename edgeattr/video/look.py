@@ -28,6 +28,8 @@ _Floats = npt.NDArray[np.float32]
 
 _MARGIN = 0.04  # of the box's sides, added around it: data sets crop people a little wide
 _FULL_HEIGHT = 40.0  # pixels of a person that is trusted by 1 - 1/e
+_SHOWN_HEIGHT = 128.0  # pixels at which a picture shows 1 - 1/e of what people look for
+_CUT = 4  # a picture that the border cuts is worth showing less than it is worth asking
 _ROWS = 96  # at most, at which sharpness is measured
 _BLUR = (0.28, 0.62)  # second to first differences: none is left below, nothing is missing above
 _LEAST_SHARPNESS = 0.05
@@ -60,6 +62,14 @@ class Look:
     def quality(self) -> float:
         """How far the crop can be trusted, 0..1."""
         return self.at_most * self.sharpness
+
+    @property
+    def worth_showing(self) -> float:
+        """How well the crop shows the person to people, 0..1: from head to foot, and large."""
+        height, width = self.crop.shape[:2]
+        upright = min(1.0, height / (width * _ASPECT)) * math.pow(self.whole, _CUT)
+        large = 1.0 - math.exp(-height / _SHOWN_HEIGHT)
+        return float(self.quality * upright * large)
 
     @functools.cached_property
     def sharpness(self) -> float:

@@ -38,7 +38,7 @@ class BestCrop:
     """The crop of a person that showed them best."""
 
     image: Image
-    quality: float  # 0..1
+    worth: float  # showing, 0..1
 
 
 @dataclass
@@ -136,8 +136,9 @@ class People:
                 continue
             self.crops_classified += 1
             person.posterior.add(row, entry.look.quality)
-            if self._keep_best and (not person.best or entry.look.quality > person.best.quality):
-                person.best = BestCrop(entry.crop.copy(), entry.look.quality)
+            worth = entry.look.worth_showing if self._keep_best else 0.0
+            if self._keep_best and (not person.best or worth > person.best.worth):
+                person.best = BestCrop(entry.crop.copy(), worth)
 
     def answers(self, track: int) -> Mapping[str, AttributeAnswer]:
         """What is known of a person so far."""

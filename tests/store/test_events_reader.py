@@ -100,3 +100,10 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="cannot be read"):
             _tracks(path, None)
     assert _tracks(_write(tmp_path / "empty"), None) == []
+
+
+def test_a_store_is_no_file_of_events(tmp_path: Path) -> None:
+    path = tmp_path / "people.sqlite"
+    path.write_bytes(b"SQLite format 3\0" + b"\0" * 4000)
+    with pytest.raises(InputError, match=r"people\.sqlite: is a SQLite file .* --store"):
+        EventsReader([path]).search(Question())

@@ -1,5 +1,6 @@
 import os
 import sqlite3
+import tempfile
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -175,3 +176,25 @@ def test_asking_for_what_the_store_does_not_know(path: Path) -> None:
             reader.count("hat", min_p=80)
         with pytest.raises(UsageError, match="limit = -1"):
             reader.find(limit=-1)
+
+
+def test_a_store_is_read_where_nothing_may_be_written() -> None:
+    """As from a backup, or by another user: SQLite would like to write beside the file."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are closed to other users
+        path = Path(folder) / "people.sqlite"
+        with PeopleStore(path) as store:
+            store.add(person(1))
+        path.chmod(0o644)
+        Path(folder).chmod(0o555)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                if os.getuid() == 0:
+                    os.setuid(65534)
+                with PeopleReader(path) as reader:
+                    code = 0 if reader.count() == 1 else 2
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        Path(folder).chmod(0o755)

@@ -32,6 +32,7 @@ class Guarded:
         self.written = 0  # events taken
         self.failures = 0  # events that could not be taken
         self.last_error: str | None = None  # of the latest write, None if it succeeded
+        self.last_failure: str | None = None  # of the latest write that failed
         self._lock = threading.Lock()
         self._throttle = Throttle()
 
@@ -88,7 +89,7 @@ class Guarded:
         said = _in_words(error)
         with self._lock:
             self.failures += 1
-            self.last_error = said
+            self.last_error = self.last_failure = said
             count = self.failures
         if self._throttle.allows():
             expected = isinstance(error, EdgeAttrError)
