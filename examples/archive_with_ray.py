@@ -9,6 +9,7 @@ gets its name only once it is whole, so after a crash, a kill or a power cut the
 on: videos that have a result are passed over, unless they have changed. A worker that dies is
 replaced and its video tried again; a video that fails stands in OUT/failed.jsonl with the reason,
 and the rest goes on. OUT/manifest.jsonl lists all results. Exit code 0: every video has its result.
+Hidden files and folders, whose names begin with a dot, are no part of the archive.
 
 On a cluster, VIDEOS and OUT are paths that every node sees (NFS or the like), and every node has
 the same Python, Ray and edgeattr. Files given as --model and --detector are sent to the workers;
@@ -25,6 +26,7 @@ import json
 import logging
 import os
 import platform
+import re
 import signal
 import sys
 import tempfile
@@ -54,6 +56,7 @@ except ImportError as error:
     sys.exit(f'{error}; this example needs Ray: pip install "edgeattr[ray]"')
 
 _SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".ts", ".264", ".h264"}
+_TORN = re.compile(r"\..+-[a-z0-9_]{8}\.(jsonl|partial)", re.DOTALL)  # not yet in its place
 _TAIL = 1 << 16  # bytes in which a summary, the last line of a result, has room
 _PATIENCE = 30.0  # seconds without a sign of any worker, after which that is said
 
@@ -65,7 +68,7 @@ Summary = dict[str, Any]
 class Video:
     """One file of the archive."""
 
-    name: str  # its path within the archive
+    name: str  # its path within the archive, as it is shown
     path: Path  # where every node finds it
     result: Path  # where its people go
     version: tuple[int, int]  # bytes, time of change in ns: another one has to be read again
@@ -131,7 +134,7 @@ class Worker:
             return self._read(video)
         except Exception as error:  # of this video: the next one may be sound
             said = str(error) if isinstance(error, edgeattr.EdgeAttrError) else repr(error)
-            return {"type": "summary", "stream": video.name, "error": said}
+            return {"type": "summary", "stream": video.name, "error": readable(said)}
 
     def _read(self, video: Video) -> Summary:
         events = Collected()
@@ -175,7 +178,7 @@ def spread(
 
     for _ in range(min(workers, len(waiting))):
         launch()
-    while busy:
+    while busy and (waiting or any(video for _, video, _ in busy.values())):
         done, _ = ray.wait(list(busy), timeout=_PATIENCE)
         if not done and not any(video for _, video, _ in busy.values()):
             room: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -215,18 +218,24 @@ def spread(
 
 def last_line(error: Exception) -> str:
     """What Ray says went wrong, without its traceback."""
-    return str(error).strip().splitlines()[-1].strip()
+    return readable(str(error).strip().splitlines()[-1].strip())
+
+
+def readable(text: str) -> str:
+    r"""Text in which a file name's bytes that are no UTF-8 stand as \xNN: JSON has none of them."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def find_videos(archive: Path, out: Path) -> list[Video]:
-    """All videos under a folder."""
+    """All videos under a folder, but for hidden ones: macOS puts ._a.mp4 beside a.mp4."""
     videos = []
     for path in sorted(archive.rglob("*")):
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
-            name, about = path.relative_to(archive).as_posix(), path.stat()
-            result = out / f"{name}.jsonl"
+        name = path.relative_to(archive).as_posix()
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if path.suffix.lower() in _SUFFIXES and not hidden and path.is_file():
+            about, result = path.stat(), out / f"{name}.jsonl"
             version = about.st_size, about.st_mtime_ns
-            videos.append(Video(name=name, path=path, result=result, version=version))
+            videos.append(Video(name=readable(name), path=path, result=result, version=version))
     return videos
 
 
@@ -251,8 +260,9 @@ def only_one(out: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(f"{out} is being written by another run; wait for its end or stop it")
-        for torn in out.rglob(".*.jsonl"):  # of a run that was killed while it wrote
-            torn.unlink(missing_ok=True)
+        for path in out.rglob(".*"):
+            if _TORN.fullmatch(path.name):  # of a run that was killed while it wrote
+                path.unlink(missing_ok=True)
         yield
 
 
@@ -308,12 +318,21 @@ def note(text: str) -> None:
 
 
 def process(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Read what has no result yet, and sum up."""
+    """See to it that every video has its result, and sum up."""
     videos = find_videos(arguments.archive, arguments.out)
     if not videos:
         sys.exit(f"no video under {arguments.archive}; looked for {', '.join(sorted(_SUFFIXES))}")
-    manifest = EventsFile(arguments.out / "manifest.jsonl")
-    failed = EventsFile(arguments.out / "failed.jsonl")
+    with (
+        contextlib.closing(EventsFile(arguments.out / "manifest.jsonl")) as manifest,
+        contextlib.closing(EventsFile(arguments.out / "failed.jsonl")) as failed,
+    ):
+        return read_missing(arguments, videos, manifest, failed)
+
+
+def read_missing(
+    arguments: argparse.Namespace, videos: list[Video], manifest: EventsFile, failed: EventsFile
+) -> dict[str, Any]:
+    """Read what has no result yet, write down what came of it, and sum up."""
     earlier = [(video, earlier_summary(video)) for video in videos]
     finished = [summary for _, summary in earlier if summary]
     for summary in finished:

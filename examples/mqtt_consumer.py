@@ -35,6 +35,7 @@ class Consumer:
 
     def __init__(self, client: Client, seen: str, topic: str, limit: int | None) -> None:
         self.events = self.repeated = self.strange = 0
+        self.refused = ""  # why the broker does not let this client in
         self._client, self._topic, self._limit = client, topic, limit
         self._seen = sqlite3.connect(seen, isolation_level=None)
         self._seen.execute("CREATE TABLE IF NOT EXISTS seen (n INTEGER PRIMARY KEY, id UNIQUE)")
@@ -42,7 +43,7 @@ class Consumer:
 
     def _connected(self, client: Client, data: Any, flags: Any, reason: Any, more: Any) -> None:
         if reason.is_failure:
-            print(f"mqtt_consumer: the broker says: {reason}", file=sys.stderr)
+            self.refused = str(reason)
             client.disconnect()
             return
         client.subscribe([(self._topic, 1), ("edgeattr/+/status", 1)])
@@ -115,6 +116,8 @@ def main() -> None:
         sys.exit(f"mqtt_consumer: {arguments.seen}: {error}")
     counts = {name: getattr(consumer, name) for name in ("events", "repeated", "strange")}
     print(json.dumps(counts), file=sys.stderr)
+    if consumer.refused:
+        sys.exit(f"mqtt_consumer: {address.hostname}: the broker refuses: {consumer.refused}")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,20 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime
+
+
+def open_bundle(path: Path) -> tuple[Path | zipfile.Path, dict[str, Any]]:
+    """The folder, or the zip as one, and what its bundle.json says."""
+    try:
+        folder = path if path.is_dir() else zipfile.Path(path)
+        return folder, json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        sys.exit(f"{path} is no bundle: {error}")
 
 
 def main() -> None:
@@ -26,8 +36,11 @@ def main() -> None:
     path, image = Path(sys.argv[1]), cv2.imread(sys.argv[2])
     if image is None or not path.exists():
         sys.exit(f"cannot be read: {sys.argv[2] if image is None else path}")
-    folder = path if path.is_dir() else zipfile.Path(path)
-    bundle = json.loads((folder / "bundle.json").read_text())
+    folder, bundle = open_bundle(path)
+    variants = bundle["variants"]
+    variant = variants.get("onnx-int8") or variants.get("onnx-fp32")
+    if not variant:
+        sys.exit(f"{path} has no model in ONNX, only {', '.join(variants)}")
 
     height, width = bundle["input"]["height"], bundle["input"]["width"]
     shrinks = image.shape[0] > height and image.shape[1] > width
@@ -35,9 +48,7 @@ def main() -> None:
     crop = cv2.resize(image, (width, height), interpolation=method)  # uint8, BGR
     options = onnxruntime.SessionOptions()  # exact sums on x86 without VNNI, where they overflow
     options.add_session_config_entry("session.x64quantprecision", "1")
-    variants = bundle["variants"]
-    file = variants.get("onnx-int8", variants["onnx-fp32"])["file"]
-    session = onnxruntime.InferenceSession((folder / file).read_bytes(), options)
+    session = onnxruntime.InferenceSession((folder / variant["file"]).read_bytes(), options)
     logits = session.run(["logits"], {"crops": crop[None]})[0][0]
 
     log_odds = logits * bundle["probability"]["scale"] + bundle["probability"]["offset"]

@@ -11,13 +11,16 @@ and what these say is put together, so labels settle instead of flickering.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 import edgeattr
+from edgeattr.errors import OutputError
 from edgeattr.video.detectors import Detector, open_detector
 from edgeattr.video.fuse import TrackPosterior
 
@@ -74,7 +77,14 @@ def annotate(source: Path, target: Path, model: edgeattr.AttributeModel, finder:
         color_lookup=sv.ColorLookup.TRACK, text_scale=0.4, text_padding=4, smart_position=True
     )
     numbers: set[int] = set()
-    with sv.VideoSink(str(target), info) as sink:
+    with contextlib.ExitStack() as opened:
+        try:
+            sink = opened.enter_context(sv.VideoSink(str(target), info))
+        except RuntimeError as error:  # it does not tell why
+            raise OutputError(
+                f"{target}: no video can be written there; expected a folder that exists and may "
+                "be written to, and a name that ends in .mp4"
+            ) from error
         for index, frame in enumerate(sv.get_video_frames_generator(str(source))):
             people = tracker.update(find_people(finder, frame))
             if people.tracker_id is None:  # there is nobody
@@ -98,6 +108,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.source.is_file():
         parser.error(f"{arguments.source} is no file")
+    if arguments.target.exists() and arguments.target.samefile(arguments.source):
+        parser.error(f"{arguments.target} is the video itself; choose another target")
+    if not cv2.VideoCapture(str(arguments.source)).isOpened():
+        parser.error(f"{arguments.source} is no video that OpenCV can decode")
     try:
         with edgeattr.load() as model:
             finder = open_detector(arguments.detector)

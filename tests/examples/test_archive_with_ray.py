@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import pytest
 
+from edgeattr.files import atomic_path
 from edgeattr.hub import default_bundle
 
 from ..video.sinks.mqtt_broker import free_port
@@ -173,17 +174,54 @@ def test_a_ray_of_its_own_a_bundle_that_is_sent_and_damaged_videos(
         next(archive.rglob(f"{number} a.mp4")).unlink()
     bundle, out = tmp_path / "mine.edgeattr", tmp_path / "out"
     shutil.copytree(default_bundle(), bundle)
+    shutil.copy(archive / "0 a.mp4", os.fsdecode(bytes(archive / "caf") + b"\xe9.mp4"))
     done = run_example(
         "archive_with_ray.py", archive, "--out", out, "--workers", 1, "--model", bundle,
         *_DETECTOR, code=1,
     )  # fmt: skip
     total = json.loads(done.stdout)
-    assert (total["videos"], total["read"], total["failed"]) == (3, 1, 2)
+    assert (total["videos"], total["read"], total["failed"]) == (4, 1, 3)
     assert _check_results(out) == {"0 a.mp4"}
     reasons = {entry["stream"]: entry["error"] for entry in _lines(out / "failed.jsonl")}
     assert "only" in reasons["cut.mp4"]
     assert "not a video" in reasons["junk.MP4"]
+    assert "rename the file" in reasons["caf\\xe9.mp4"]  # no UTF-8: the rest goes on
     assert _lines(out / "cut.mp4.partial")[-1]["frames"] > 5  # what was in it is kept
+
+
+def test_no_worker_is_loaded_once_nothing_is_left_for_it(
+    tmp_path: Path, walking_video: Path, cluster: tuple[str, str], run_example: Run
+) -> None:
+    (tmp_path / "archive").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(walking_video, tmp_path / "archive" / name)
+    done = run_example(
+        "archive_with_ray.py", tmp_path / "archive", "--out", tmp_path / "out", "--workers", 2,
+        "--threads", 2, "--address", cluster[0], *_DETECTOR,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["read"] == 2
+    assert done.stderr.count("worker: process") == 1, "there is room for one at a time"
+
+
+def test_hidden_files_are_no_videos_and_only_torn_results_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = importlib.import_module("archive_with_ray")
+    archive, out = tmp_path / "archive", tmp_path / ".out"
+    for name in ("a.mp4", "._a.mp4", ".trash/b.mp4", "c/d.MKV"):
+        (archive / name).parent.mkdir(parents=True, exist_ok=True)
+        (archive / name).touch()
+    videos = example.find_videos(archive, out)
+    assert [video.name for video in videos] == ["a.mp4", "c/d.MKV"]
+    kept = [video.result for video in videos] + [out / ".clip.mp4.jsonl", out / "a.mp4.partial"]
+    for path in kept:
+        with atomic_path(path) as temporary:
+            pass
+        temporary.touch()  # as a run leaves it that is killed while it writes
+    with example.only_one(out):
+        left = {path for path in out.rglob("*") if path.is_file()}
+    assert left == {*kept, out / ".lock"}
 
 
 def test_what_is_wrong_is_said_before_anything_starts(

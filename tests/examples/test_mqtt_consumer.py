@@ -23,15 +23,21 @@ pytest.importorskip("paho.mqtt.client")
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[str]:
-    """The address of a mosquitto."""
+def mosquitto(tmp_path: Path) -> Iterator[Broker]:
+    """A mosquitto that was not started yet."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
         pytest.skip("mosquitto is not installed")
     broker = Broker(program, tmp_path / "mosquitto.conf")
-    broker.start()
-    yield f"mqtt://127.0.0.1:{broker.port}"
+    yield broker
     broker.kill()
+
+
+@pytest.fixture
+def broker(mosquitto: Broker) -> str:
+    """The address of one that lets everybody in."""
+    mosquitto.start()
+    return f"mqtt://127.0.0.1:{mosquitto.port}"
 
 
 class _Consumer:
@@ -125,3 +131,11 @@ def test_what_is_wrong_is_said(run_example: Run) -> None:
     assert "expected mqtt://HOST" in run_example("mqtt_consumer.py", "localhost", code=2).stderr
     done = run_example("mqtt_consumer.py", "mqtt://127.0.0.1:1", code=1)
     assert "127.0.0.1: Connection refused" in done.stderr
+
+
+def test_a_login_that_is_refused_ends_it_with_the_reason(
+    mosquitto: Broker, run_example: Run
+) -> None:
+    mosquitto.start("allow_anonymous false")
+    done = run_example("mqtt_consumer.py", f"mqtt://127.0.0.1:{mosquitto.port}", code=1)
+    assert done.stderr.endswith("127.0.0.1: the broker refuses: Not authorized\n")

@@ -51,3 +51,26 @@ def test_a_zip_without_int8_whose_attributes_exclude_each_other(
     said = [line.split()[0] for line in lines]
     assert said == _present(zipped, person)
     assert len(set(said) & set(rivals)) == 1
+
+
+def test_int8_alone_is_enough_and_what_is_no_bundle_is_said(
+    person: Path, tmp_path: Path, run_example: Run
+) -> None:
+    folder = tmp_path / "int8.edgeattr"
+    shutil.copytree(default_bundle(), folder)
+    index = json.loads((folder / "bundle.json").read_text())
+    int8 = index["variants"]["onnx-int8"]
+    index["variants"] = {"onnx-int8": int8}
+    (folder / "bundle.json").write_text(json.dumps(index))
+    lines = run_example("plain_onnxruntime.py", folder, person).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == _present(default_bundle(), person)
+
+    def refused(path: Path) -> str:
+        return run_example("plain_onnxruntime.py", path, person, code=1).stderr
+
+    index["variants"] = {"other": int8}
+    (folder / "bundle.json").write_text(json.dumps(index))
+    assert "has no model in ONNX, only other" in refused(folder)
+    (folder / "bundle.json").unlink()
+    assert "is no bundle" in refused(folder)
+    assert "is no bundle: File is not a zip file" in refused(person)

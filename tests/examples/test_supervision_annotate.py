@@ -31,3 +31,20 @@ def test_a_person_is_labelled(
     assert 380 <= columns.min() <= 390  # the person stands at 383..520
     label = changed[: rows.min() + 18]  # text of several attributes, wider than the box
     assert label.sum() > 2000
+
+
+def test_what_is_wrong_is_said(
+    one_person: Path, yolox: Path, tmp_path: Path, run_example: Run
+) -> None:
+    pytest.importorskip("supervision")
+    before, junk = one_person.read_bytes(), tmp_path / "junk.mp4"
+    junk.write_bytes(b"junk" * 100)
+
+    def said(source: Path, target: Path, code: int) -> str:
+        words = (source, target, "--detector", yolox)
+        return run_example("supervision_annotate.py", *words, code=code).stderr
+
+    assert "no video can be written there" in said(one_person, tmp_path / "no" / "a.mp4", 1)
+    assert "no video that OpenCV can decode" in said(junk, tmp_path / "a.mp4", 2)
+    assert "is the video itself" in said(one_person, one_person, 2)
+    assert one_person.read_bytes() == before

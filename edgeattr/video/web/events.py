@@ -21,6 +21,7 @@ _STATE = 1.0  # seconds between two tellings of how the site is doing
 _BEAT = 10.0  # seconds without a word after which one is sent
 _SLOW = 10.0  # seconds that a visitor may take for one message
 _MOST = 100  # visitors at once
+_DIGITS = 18  # of a moment in an id; more are of no board
 _BATCH = 40  # people in one message, so that little waits in memory for a slow visitor
 
 
@@ -45,7 +46,8 @@ class Events:
     def known_by(self, last: str | None) -> int | None:
         """Up to where a visitor knows the board, by the id of the last event that it got."""
         run, _, at = (last or "").partition("-")
-        return int(at) if run == self._run and at.isascii() and at.isdigit() else None
+        whole = at.isascii() and at.isdigit() and len(at) <= _DIGITS
+        return int(at) if whole and run == self._run else None
 
 
 class EventStream:

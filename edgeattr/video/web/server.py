@@ -123,7 +123,8 @@ class WebServer(Closing):
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        opened = socket.create_server(address[:2], family=family, backlog=128)
+        both = address[0] == "::" and socket.has_dualstack_ipv6()  # IPv4 too: the link is of it
+        opened = socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
     except (OSError, UnicodeError) as error:
         raise OutputError(
             f"the page cannot be served on {host} port {port}: "

@@ -12,6 +12,7 @@ __all__ = ["Wanted"]
 
 _ANSWERS = ("yes", "no", "unknown")
 _MOST = 10_000  # people in one answer
+_DIGITS = 5  # of such a number; int() refuses thousands of them
 _FLAGS = {"true": True, "false": False}
 
 
@@ -22,7 +23,7 @@ class Wanted:
     stream: str | None = None  # where they were seen
     attribute: str | None = None  # that was answered
     answer: str = "yes"  # with that
-    text: str = ""  # in the stream's name, or in the name of an attribute that they have
+    text: str = ""  # in the stream's or an attribute's name that they have; "_" is like " "
     in_view: bool | None = None
     limit: int = 100  # people at most
 
@@ -37,8 +38,9 @@ class Wanted:
         if unknown := sorted(set(query) - set(known)):
             raise UsageError(f"unknown key {unknown[0]!r}; expected {', '.join(known)}")
         limit, answer, flag = query.get("limit", "100"), query.get("answer"), query.get("in_view")
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MOST):
-            raise UsageError(f"limit is {limit!r}; expected 1 to {_MOST}")
+        whole = limit.isascii() and limit.isdigit() and len(limit) <= _DIGITS
+        if not (whole and 1 <= int(limit) <= _MOST):
+            raise UsageError(f"limit is {limit[:20]!r}; expected 1 to {_MOST}")
         if answer is not None and (answer not in _ANSWERS or "attribute" not in query):
             raise UsageError("answer is yes, no or unknown, and goes with attribute")
         if flag is not None and flag not in _FLAGS:
@@ -64,4 +66,5 @@ class Wanted:
 
     def _mentions(self, stream: str, answers: Mapping[str, str]) -> bool:
         names = (name for name, answer in answers.items() if answer == "yes")
-        return any(self.text in name.lower().replace("_", " ") for name in (stream, *names))
+        text = self.text.replace("_", " ")
+        return any(text in name.lower().replace("_", " ") for name in (stream, *names))

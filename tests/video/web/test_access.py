@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -85,6 +86,8 @@ def test_what_is_served(server: WebServer) -> None:
     assert (bad.code, json.loads(bad.body)["error"]) == (
         400, "limit is 'x'; expected 1 to 10000",
     )  # fmt: skip
+    for limit in ("0000000019999999", "9" * 5000, "0", "10001"):
+        assert _Answer(server, f"/api/people?limit={limit}").code == 400, limit
     assert _Answer(server, "/nothing").code == 404
     for method, path, code in (
         ("HEAD", "/", 200), ("HEAD", "/api/events", 200), ("POST", "/api/events", 405),
@@ -210,6 +213,20 @@ def test_beyond_this_machine_a_token_is_made_up(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("EDGEATTR_WEB_TOKEN")
     assert Access("127.0.0.1").token is None
     assert Access("0.0.0.0").token != Access("0.0.0.0").token
+
+
+def test_all_addresses_of_ipv6_are_those_of_ipv4_too() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with WebServer(Board(), lambda: [], host="::", port=0, token=_TOKEN) as server:
+        host = urlsplit(server.link).hostname
+        for address in (host, "127.0.0.1", "::1"):
+            connection = http.client.HTTPConnection(address or "", server.port, timeout=20)
+            connection.request("GET", "/api/health")
+            assert connection.getresponse().status == 401, address
+            connection.close()
 
 
 def test_a_port_in_use_and_one_that_is_none(server: WebServer) -> None:

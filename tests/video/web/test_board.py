@@ -173,12 +173,15 @@ def _apply(known: dict[str, Any], changes: Changes) -> Changes:
     ("query", "tracks"),
     [
         ({}, [1, 2, 3]),
-        ({"stream": "yard"}, [3]),
+        ({"stream": "back_yard"}, [3]),
         ({"attribute": "hat"}, [1]),
         ({"attribute": "hat", "answer": "unknown"}, [2]),
         ({"attribute": "hat", "answer": "no"}, [3]),
         ({"attribute": "wings", "answer": "no"}, []),
         ({"text": "LONG hair"}, [3]),
+        ({"text": "long_hair"}, [3]),
+        ({"text": "back_yard"}, [3]),
+        ({"text": "back yard"}, [3]),
         ({"text": "door"}, [1, 2]),
         ({"in_view": "true"}, [2]),
         ({"in_view": "false", "stream": "door"}, [1]),
@@ -188,7 +191,7 @@ def test_questions_about_people(query: dict[str, str], tracks: list[int]) -> Non
     people = [
         record(1, "door", "yes").to_json() | {"in_view": False},
         record(2, "door", "unknown").to_json() | {"in_view": True},
-        record(3, "yard", "no", "no", "yes").to_json() | {"in_view": False},
+        record(3, "back_yard", "no", "no", "yes").to_json() | {"in_view": False},
     ]
     wanted = Wanted.from_query(query)
     assert [person["track"] for person in people if wanted.matches(person)] == tracks
@@ -200,7 +203,8 @@ def test_questions_about_people(query: dict[str, str], tracks: list[int]) -> Non
         ({"colour": "red"}, "unknown key 'colour'; expected stream, attribute"),
         ({"limit": "0"}, "limit is '0'"),
         ({"limit": "²"}, "limit is"),
-        ({"limit": "9" * 5000}, "limit is"),
+        ({"limit": "9" * 5000}, "limit is '9{20}'"),
+        ({"limit": "0000000019999999"}, "expected 1 to 10000"),
         ({"answer": "yes"}, "goes with attribute"),
         ({"attribute": "hat", "answer": "maybe"}, "yes, no or unknown"),
         ({"in_view": "1"}, "expected true or false"),

@@ -74,7 +74,8 @@ def test_a_stream_goes_on_where_it_broke_off(board: Board, page: WebServer) -> N
         assert [kind for kind, _, _ in kinds] == ["state", "people"]
         assert [person["track"] for person in kinds[1][1]] == [2]
         again.close()
-    for unknown in ("other-1", f"{last}0", last.partition("-")[0] + "-²", "", "-"):
+    run = last.partition("-")[0]
+    for unknown in ("other-1", f"{last}0", f"{run}-²", f"{run}-{'1' * 5000}", "", "-"):
         other = _stream(page, Last_Event_ID=unknown.encode().decode("latin-1"))
         events = other.events()
         assert [next(events)[0] for _ in range(2)] == ["state", "clear"], unknown

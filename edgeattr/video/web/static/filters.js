@@ -47,11 +47,16 @@ export class Filters {
     if (stream && person.stream !== stream) return false;
     const attribute = this.get("attribute");
     if (attribute && person.attributes[attribute]?.answer !== this.get("answer")) return false;
-    const text = this.get("text").trim().toLowerCase();
+    const text = plain(this.get("text").trim());
     if (!text) return true;
     const yes = Object.keys(person.attributes).filter((name) => person.attributes[name].answer === "yes");
-    return [person.stream, ...yes.map(attributeName)].some((name) => name.toLowerCase().includes(text));
+    return [person.stream, ...yes].some((name) => plain(name).includes(text));
   }
+}
+
+// Names as they are compared: "long_hair" and "Long hair" are the same.
+function plain(text) {
+  return attributeName(text).toLowerCase();
 }
 
 // The options of a list, the first left alone; what is chosen stays on offer.

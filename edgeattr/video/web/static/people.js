@@ -12,16 +12,16 @@ export class People {
     this.known = new Map(); // by id, the latest change last
     this.cards = new Map();
     this.limit = FIRST;
-    this.paused = false;
+    this.held = null; // while paused: the people of that moment
     byId("more").addEventListener("click", () => {
       this.limit += FIRST;
       this.show();
     });
-    byId("pause").addEventListener("click", () => this.pause(!this.paused));
+    byId("pause").addEventListener("click", () => this.pause(!this.held));
   }
 
   pause(paused) {
-    this.paused = paused;
+    this.held = paused ? [...this.known.values()] : null;
     byId("pause").setAttribute("aria-pressed", String(paused));
     setText(byId("pause"), paused ? "Resume" : "Pause");
     this.soon();
@@ -53,7 +53,7 @@ export class People {
 
   // Once for all that comes together.
   soon() {
-    if (this.paused) return;
+    if (this.held) return;
     this.asked ??= requestAnimationFrame(() => this.show());
     // a page in the background draws nothing; it shall be right when it is looked at
     if (document.hidden) setTimeout(() => this.asked && this.show(), 500);
@@ -62,7 +62,7 @@ export class People {
   show() {
     cancelAnimationFrame(this.asked);
     this.asked = undefined;
-    const all = [...this.known.values()].reverse();
+    const all = [...(this.held ?? this.known.values())].reverse();
     const matching = all.filter((person) => this.filters.matches(person));
     const present = matching.filter((person) => person.in_view).sort(laterFirst);
     const past = matching.filter((person) => !person.in_view);
