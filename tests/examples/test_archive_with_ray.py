@@ -132,6 +132,7 @@ def _until(output: IO[str] | None, pattern: str) -> tuple[str, list[int]]:
     raise AssertionError(said)
 
 
+@pytest.mark.slow  # Ray gives itself little time to start on a busy machine
 def test_every_video_once_although_workers_and_the_driver_are_killed(
     archive: Path, tmp_path: Path, cluster: tuple[str, str], run_example: Run
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_ray_of_its_own_a_bundle_that_is_sent_and_damaged_videos(
     assert _lines(out / "cut.mp4.partial")[-1]["frames"] > 5  # what was in it is kept
 
 
+@pytest.mark.slow  # Ray gives itself little time to start on a busy machine
 def test_no_worker_is_loaded_once_nothing_is_left_for_it(
     tmp_path: Path, walking_video: Path, cluster: tuple[str, str], run_example: Run
 ) -> None:
