@@ -10,7 +10,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["add_to_zip", "atomic_path", "sha256_of", "write_atomically"]
+from edgeattr.errors import OutputError
+
+__all__ = ["add_to_zip", "atomic_path", "make_folder", "sha256_of", "write_atomically"]
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 _BLOCK = 1 << 20  # bytes read at a time while hashing
@@ -63,6 +65,18 @@ def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     info = zipfile.ZipInfo(name, _ZIP_TIME)
     info.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(info, content)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is not there, with those above it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def sha256_of(path: Path) -> str:

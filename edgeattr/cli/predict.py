@@ -23,6 +23,20 @@ __all__ = ["predict"]
 _EXPLAINED_AT_ONCE = 8  # images whose masks are held in memory
 
 
+Explain = Annotated[
+    Path | None,
+    typer.Option(
+        "--explain",
+        metavar="DIR",
+        help="Show there where the model looked: for each image NAME.explain.png and the masks "
+        "in NAME.explain.json. The picture shows the person.",
+    ),
+]
+ExplainAll = Annotated[
+    bool, typer.Option("--explain-all", help="Also for attributes that are answered no.")
+]
+
+
 def predict(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGE...", help="Crops: one person each.")
@@ -32,18 +46,8 @@ def predict(
     precision: Precision = "auto",
     device: Device = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image.")] = False,
-    explain: Annotated[
-        Path | None,
-        typer.Option(
-            "--explain",
-            metavar="DIR",
-            help="Show there where the model looked: for each image NAME.explain.png and the masks "
-            "in NAME.explain.json. The picture shows the person.",
-        ),
-    ] = None,
-    explain_all: Annotated[
-        bool, typer.Option("--explain-all", help="Also for attributes that are answered no.")
-    ] = False,
+    explain: Explain = None,
+    explain_all: ExplainAll = False,
     include_sensitive: Sensitive = False,
 ) -> None:
     """Say what the person in each image wears and carries.

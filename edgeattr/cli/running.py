@@ -241,11 +241,11 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
 
 def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
     """What came of each stream, and where it is."""
+    from edgeattr.video.sinks import EventsFile
+
     outputs = {source.spec.shown: source.output for source in site.sources}
-    broken = {sink.name for sink in runner.sinks if sink.failures}
-    events = site.events.file if site.events else None
-    if events and f"events {events}" in broken:
-        events = None
+    torn = any(sink.failures and isinstance(sink.sink, EventsFile) for sink in runner.sinks)
+    events = site.events.file if site.events and not torn else None
     for failure in runner.failures:
         note(f"edgeattr: {failure}")
     for summary in runner.summaries():

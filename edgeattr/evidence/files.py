@@ -12,7 +12,7 @@ from edgeattr.crops import Image
 from edgeattr.errors import OutputError
 from edgeattr.evidence.sheet import draw_sheet
 from edgeattr.explanation import Explanation
-from edgeattr.files import write_atomically
+from edgeattr.files import make_folder, write_atomically
 
 __all__ = ["EvidenceFiles", "png_of"]
 
@@ -38,10 +38,7 @@ class EvidenceFiles:
 
     def __init__(self, folder: Path, model: str) -> None:
         self._folder, self._model = folder, model
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+        make_folder(folder)
 
     def write(self, image: Path, explanation: Explanation, *, every: bool = False) -> Path:
         """Write both files of an image.

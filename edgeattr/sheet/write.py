@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeattr.errors import OutputError
-from edgeattr.files import atomic_path
+from edgeattr.files import write_atomically
 from edgeattr.sheet.page import card, foot, head
 from edgeattr.sheet.picture import Crops, picture_of
 from edgeattr.store.question import Found, Question
@@ -63,8 +63,7 @@ def write_contact_sheet(
         pictures += picture.uri is not None
     page = "".join((head(question, found, len(cards)), *cards, foot()))
     try:
-        with atomic_path(target, private=True) as temporary:
-            temporary.write_bytes(page.encode())
+        write_atomically(target, page, private=True)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
     return Written(cards=len(cards), pictures=pictures, limit_mib=limit_mib)

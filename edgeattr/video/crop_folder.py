@@ -13,7 +13,7 @@ import cv2
 
 from edgeattr.crops import Image
 from edgeattr.errors import OutputError
-from edgeattr.files import write_atomically
+from edgeattr.files import make_folder, write_atomically
 from edgeattr.prediction import TrackRecord
 
 __all__ = ["CropFolder", "delete_old"]
@@ -39,10 +39,7 @@ class CropFolder:
     def __init__(self, folder: Path, retention_days: float | None = None) -> None:
         self._folder, self._days = folder, retention_days
         self._lock = threading.Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+        make_folder(folder)
 
     def keep(self, record: TrackRecord, crop: Image) -> str:
         """Store a person's picture.

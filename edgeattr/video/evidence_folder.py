@@ -19,7 +19,7 @@ from edgeattr.closing import Closing
 from edgeattr.crops import Image
 from edgeattr.errors import EdgeAttrError, OutputError
 from edgeattr.evidence import draw_sheet, png_of
-from edgeattr.files import write_atomically
+from edgeattr.files import make_folder, write_atomically
 from edgeattr.model import AttributeModel
 from edgeattr.prediction import TrackRecord
 from edgeattr.video.crop_folder import delete_old
@@ -75,10 +75,7 @@ class EvidenceFolder(Closing):
         self.failed = 0  # sheets that could not be made or written
         self._folder, self._days, self._every = folder, retention_days, every
         self._model, self._explained_by = model, model.explained_by
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+        make_folder(folder)
         self._most = waiting
         self._waiting: collections.deque[_Person] = collections.deque()
         self._changed = threading.Condition()

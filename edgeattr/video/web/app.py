@@ -28,9 +28,6 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
     """
     board, state = events.board, events.state
 
-    def page(request: Request) -> Response:
-        return _asset("index.html")
-
     def file(request: Request) -> Response:
         return _asset(request.path_params["name"])
 
@@ -62,7 +59,7 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
 
     return Starlette(
         routes=[
-            Route("/", page),
+            Route("/", lambda request: _asset("index.html")),
             Route("/static/{name}", file),
             Route("/crops/{name}.jpg", picture),
             Route("/api/state", how),
