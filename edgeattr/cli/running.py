@@ -69,7 +69,15 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         with contextlib.closing(runner):
             _tell_page(runner, quiet)
             stay = bool(site.web and site.web.stay)
-            stopped = _watch(runner, config, windows, quiet, asked, stay=stay)
+            run = _Run(
+                runner=runner,
+                config=config,
+                windows=windows,
+                asked=asked,
+                service=Service(),
+                quiet=quiet,
+            )
+            stopped = _watch(run, stay=stay)
         _conclude(runner, site, quiet)
         if runner.unfinished:  # their threads would keep the program from ending
             sys.stderr.flush()
@@ -97,49 +105,50 @@ def _no_sinks(name: str) -> tuple[()]:
     return ()
 
 
-def _watch(
-    runner: Runner,
-    config: Path | None,
-    windows: Windows | None,
-    quiet: bool,
-    asked: _Asked,
-    *,
-    stay: bool,
-) -> bool:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Run:
+    """A run, and all that has a say in how long it goes on."""
+
+    runner: Runner
+    config: Path | None  # of the site, read again when asked for
+    windows: Windows | None
+    asked: _Asked
+    service: Service
+    quiet: bool
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody does not want it any more."""
+        return self.asked.stop or bool(self.windows and not self.windows.show())
+
+
+def _watch(run: _Run, *, stay: bool) -> bool:
     """Look after a run until it ends; gives whether it was stopped before that."""
-    service = Service()
-    service.ready()
+    run.service.ready()
     while True:
-        _follow(runner, config, windows, quiet, asked, service)
-        stopped = asked.stop
-        if stopped or not stay or not runner.wait(0):
+        _follow(run)
+        stopped = run.asked.stop
+        if stopped or not stay or not run.runner.wait(0):
             break
-        if not _stay(runner, config, windows, quiet, asked, service):
+        if not _stay(run):
             break
-    service.stopping()
-    if windows:
-        windows.close()
+    run.service.stopping()
+    if run.windows:
+        run.windows.close()
     return stopped
 
 
-def _follow(
-    runner: Runner,
-    config: Path | None,
-    windows: Windows | None,
-    quiet: bool,
-    asked: _Asked,
-    service: Service,
-) -> None:
+def _follow(run: _Run) -> None:
     """Until all sources have ended, or somebody stops it."""
-    began = time.monotonic()
-    with _progress(runner, quiet) as bar:
+    began, runner = time.monotonic(), run.runner
+    with _progress(runner, run.quiet) as bar:
         while not runner.wait(_STEP):
             if not runner.is_stuck:  # or the service manager should start it again
-                service.alive()
+                run.service.alive()
             _show(bar, runner.status())
-            if asked.stop or (windows and not windows.show()):
+            if run.is_stopped:
                 break
-            _reload(runner, config, asked)
+            _reload(run)
         _show(bar, runner.status(), time.monotonic() - began)
 
 
@@ -149,21 +158,14 @@ def _tell_page(runner: Runner, quiet: bool) -> None:
         note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
 
 
-def _stay(
-    runner: Runner,
-    config: Path | None,
-    windows: Windows | None,
-    quiet: bool,
-    asked: _Asked,
-    service: Service,
-) -> bool:
+def _stay(run: _Run) -> bool:
     """All sources have ended: show the page. Gives whether there are sources again."""
-    note("all sources have ended; the page stays until Ctrl-C", quiet=quiet)
-    while runner.wait(0):  # pictures still grow too old
-        service.alive()
-        if asked.stop or (windows and not windows.show()):
+    note("all sources have ended; the page stays until Ctrl-C", quiet=run.quiet)
+    while run.runner.wait(0):  # pictures still grow too old
+        run.service.alive()
+        if run.is_stopped:
             return False
-        _reload(runner, config, asked)
+        _reload(run)
         time.sleep(_STEP)
     return True
 
@@ -203,16 +205,16 @@ def _signals(config: Path | None) -> Iterator[_Asked]:
             signal.signal(number, handler)
 
 
-def _reload(runner: Runner, config: Path | None, asked: _Asked) -> None:
+def _reload(run: _Run) -> None:
     """Read the site's file again, if somebody asked for it."""
     from edgeattr.video.site import load_site
 
+    config, asked = run.config, run.asked
     if not (asked.reload and config):
         return
     asked.reload = False
     try:
-        site = load_site(config)
-        runner.reload(site)
+        run.runner.reload(load_site(config))
     except (EdgeAttrError, OSError, RuntimeError) as error:
         _log.error("%s was not read again, all goes on as before: %s", config, error)
     else:
