@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 
 import edgeattr
+from edgeattr.outputs import LateVideoFile
 from edgeattr.video.detectors import Detections, Detector, open_detector
 from edgeattr.video.draw import draw_people
 from edgeattr.video.options import PipelineOptions
-from edgeattr.video.people import People, Wanted
 from edgeattr.video.pipeline import Pipeline
-from edgeattr.video.sinks import LateVideoFile
 from edgeattr.video.sources import Frame, SourceSpec, open_source
-from edgeattr.video.track import PersonTracker, TrackedBox
+from edgeattr.video.track_manager import People, Wanted
+from edgeattr.video.tracker import PersonTracker, TrackedBox
 from edgeattr_runtimes.device import device_name
 
 _FRAMES = 300  # of each video

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import cv2
 import numpy as np
 
-from edgeattr.crops import Image
-from edgeattr.prediction import AttributeAnswer
-from edgeattr.video.track import TrackedBox
+from edgeattr.core.crops import Image
+from edgeattr.core.prediction import AttributeAnswer
+from edgeattr.video.tracker import TrackedBox
 
 __all__ = ["Box", "draw_people"]
 

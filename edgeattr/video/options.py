@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr.video.schedule import Schedule
 
 __all__ = ["PipelineOptions"]

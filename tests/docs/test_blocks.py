@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr import settings
+from edgeattr.core import config as settings
 
+from ..outputs.mqtt_broker import Broker
 from ..video.cameras import Camera, skip_without_gstreamer
-from ..video.sinks.mqtt_broker import Broker
 from .blocks import ROOT, blocks_of, end_groups, pages, run_block
 from .material import make_material, make_programs
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from edgeattr.prediction import AttributeAnswer
+from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.video.draw import draw_people
-from edgeattr.video.track import TrackedBox
+from edgeattr.video.tracker import TrackedBox
 
 _ANSWERS = {"hat": AttributeAnswer(0.9, "yes"), "bag": AttributeAnswer(0.1, "no")}
 

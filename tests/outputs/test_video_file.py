@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
+from edgeattr.core.prediction import AttributeAnswer
+from edgeattr.outputs import VideoFile, Window
+from edgeattr.video.draw import draw_people
+from edgeattr.video.tracker import TrackedBox
+
+
+def test_unwritable_places(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        VideoFile(tmp_path / "file" / "out.mp4", (64, 48), 10)
+    with pytest.raises(UsageError, match=r"only \.mp4"):
+        VideoFile(tmp_path / "out.avi", (64, 48), 10)
+
+
+def test_video_takes_its_name_when_complete_and_keeps_rate_and_odd_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("old")
+    sink = VideoFile(path, (65, 49), 29.97)
+    for shade in range(12):
+        sink.write(np.full((49, 65, 3), shade * 20, np.uint8))
+    sink.write(np.full((100, 80, 3), 7, np.uint8))  # the stream changed its size
+    assert path.read_text() == "old"
+    sink.close()
+    sink.close()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (64, 48)
+        assert float(stream.average_rate) == pytest.approx(29.97, abs=0.01)
+        shades = [frame.to_ndarray(format="gray").mean() for frame in container.decode(stream)]
+    assert len(shades) == 13
+    assert np.abs(np.array(shades[:12]) - np.arange(12) * 20).max() < 12
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_drawing_marks_the_person_and_leaves_the_frame_alone() -> None:
+    frame = np.full((240, 320, 3), 200, np.uint8)
+    answers = {
+        "hat": AttributeAnswer(0.97, "yes"),
+        "jeans": AttributeAnswer(0.02, "no"),
+        "bag": AttributeAnswer(0.5, "unknown"),
+    }
+    person = TrackedBox(3, (250.0, 30.0, 318.0, 220.0), 0.9)
+    drawn = draw_people(frame, [(person, answers)])
+    assert (frame == 200).all()
+    changed = cv2.absdiff(drawn, frame).max(2) > 0
+    assert changed[30, 280]
+    assert changed[:, :250].any(), "no room on the right: the label goes to the left"
+    assert not changed[:, :100].any()
+    assert np.array_equal(draw_people(frame, []), frame)
+
+
+def test_a_full_disk_keeps_the_old_video(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("old")
+    sink = VideoFile(path, (64, 48), 10)
+    with pytest.raises(OutputError, match="nothing was replaced"):
+        sink.write(np.zeros((48, 64, 7), np.uint8))  # what the encoder refuses
+    sink.close()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(RuntimeFailure, match="needs a desktop"):
+        Window("camera")
