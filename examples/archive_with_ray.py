@@ -43,7 +43,7 @@ from edgeattr.core import hub
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.files import write_atomically
 from edgeattr.outputs import EventsFile
-from edgeattr.outputs.sink import encode_event
+from edgeattr.outputs.jsonl import encode_event
 from edgeattr.video.detectors import open_detector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
@@ -103,7 +103,9 @@ class Shipped:
 
 
 class Collected(list[Mapping[str, Any]]):
-    """A sink that keeps events: a video's people are few enough for that."""
+    """An output that keeps events: a video's people are few enough for that."""
+
+    name, promise = "events", "kept in memory"
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Keep one."""
@@ -138,7 +140,7 @@ class Worker:
 
     def _read(self, video: Video) -> Summary:
         events = Collected()
-        with Pipeline(self._model, self._detector, events=[events], options=self._options) as run:
+        with Pipeline(self._model, self._detector, outputs=[events], options=self._options) as run:
             run.add(SourceSpec(address=str(video.path), name=video.name))
             run.wait()
         people, summary = events[:-1], {**events[-1], "source": list(video.version)}

@@ -7,7 +7,7 @@ import pytest
 
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.core.prediction import AttributeAnswer
-from edgeattr.outputs import VideoFile, Window
+from edgeattr.outputs import VideoFile, Windows
 from edgeattr.video.draw import draw_people
 from edgeattr.video.tracker import TrackedBox
 
@@ -72,4 +72,4 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(RuntimeFailure, match="needs a desktop"):
-        Window("camera")
+        Windows()
