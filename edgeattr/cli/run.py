@@ -48,9 +48,12 @@ DetectorName = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output",
+    Path | None,
+    typer.Option(
+        "--output",
         metavar="OUT.mp4",
-        help="Write an annotated video; of a camera one an hour.",)
+        help="Write an annotated video; of a camera one an hour.",
+    ),
 ]
 Events = Annotated[
     Path | None,
@@ -219,9 +222,7 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
     privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
     return parts.Site(
         sources=tuple(
-            parts.SourceSection.parse(
-                source, max_frames=said["max_frames"], output=said["output"]
-            )
+            parts.SourceSection.parse(source, max_frames=said["max_frames"], output=said["output"])
             for source in sources
         ),
         model=parts.ModelSection(path=said["model"], **model),

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from edgeattr.core.errors import OutputError
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.video.detectors import Detections
-from edgeattr.video.draw import Box, draw_people
+from edgeattr.video.draw import Box, PersonDrawing
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.sources import Frame
 from edgeattr.video.track_manager import People
@@ -27,6 +28,7 @@ class Annotator:
         stream: its name, for the log.
         outputs: of all streams; those that take frames get them.
         own: of this stream alone; closed with the annotator.
+        ranking: which attributes are shown, the most telling first.
         blur_faces: whether to make heads unrecognisable.
         patient: whether to go on without an output that failed, as live streams do.
     """
@@ -37,6 +39,7 @@ class Annotator:
         outputs: Sequence[FailsafeOutput],
         own: Sequence[FailsafeOutput],
         *,
+        ranking: LabelRanking,
         blur_faces: bool,
         patient: bool,
     ) -> None:
@@ -44,6 +47,7 @@ class Annotator:
         self._stream, self._own = stream, own
         self._outputs = [output for output in (*outputs, *own) if output.takes("write_frame")]
         self._blur_faces, self._patient = blur_faces, patient
+        self._drawing = PersonDrawing(ranking)
         self._found: list[Box] = []  # by the last detection
         self._seen: dict[int, tuple[float, Box]] = {}  # when each person was last seen, and where
 
@@ -69,7 +73,7 @@ class Annotator:
             return
         known = [(seen, people.answers(seen.track)) for seen in tracked]
         heads = self._heads(frame, tracked, detections) if self._blur_faces else ()
-        image = draw_people(frame.image, known, blurred=heads)
+        image = self._drawing.draw(frame.image, known, blurred=heads)
         for output in list(self._outputs):
             if error := output.write_frame(self._stream, image, frame.seconds):
                 if not self._patient:

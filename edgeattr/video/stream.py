@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import Throttle
 from edgeattr.model import AttributeModel
@@ -80,10 +81,12 @@ class Stream(threading.Thread):
         self.summary = Summary(stream=feed.source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._feed, self._detector, self._shared = feed, detector, shared
+        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = Annotator(
             feed.source.name,
             shared.outputs,
             own,
+            ranking=ranking,
             blur_faces=options.blur_faces,
             patient=feed.source.live,
         )
@@ -92,6 +95,7 @@ class Stream(threading.Thread):
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
+            ranking=ranking,
             budget=options.crops_per_second,
             keep_best=any(output.field for output in shared.outputs),
         )
