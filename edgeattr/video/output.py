@@ -33,7 +33,7 @@ class Output(Protocol):
         Takes one event: a person, an update, a stream's summary. Returns once the promise holds
         for it, or raises OutputError.
     ``begin(source: Source) -> None``
-        Called before the first frame of a stream.
+        Called before the first frame of a stream; raises OutputError where it cannot be taken.
     ``write_frame(stream: str, image: Image, seconds: float) -> None``
         Takes one annotated frame, uint8 [H, W, 3] BGR, and its time in the stream.
     ``keep(record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None``
@@ -111,9 +111,9 @@ class FailsafeOutput:
         """Whether the output has one of the optional methods."""
         return hasattr(self._output, method)
 
-    def begin(self, source: Source) -> None:
-        """Say that a stream begins."""
-        self._attempt("begin", source, counts=False)
+    def begin(self, source: Source) -> str | None:
+        """Say that a stream begins. Returns why the output does not take it, or None."""
+        return self._attempt("begin", source, counts=False)
 
     def write(self, event: Mapping[str, Any]) -> str | None:
         """Hand one event on. Returns why it was lost, or None; None without a promise, too."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from edgeattr.core.closing import Closing
-from edgeattr.core.errors import RuntimeFailure, UsageError
+from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
@@ -101,6 +101,7 @@ class Pipeline(Closing):
         Raises:
             InputError: a file that is missing or cannot be decoded.
             UsageError: a stream of that name is there already.
+            OutputError: an output does not take the stream.
             RuntimeFailure: the pipeline was closed.
         """
         opened = open_source(source) if isinstance(source, str | SourceSpec) else source
@@ -111,7 +112,8 @@ class Pipeline(Closing):
                 unless_added.callback(output.close)
             feed = Feed(opened, size=self._options.frames_waiting, limit=max_frames)
             for output in (*self.outputs, *own):
-                output.begin(opened)
+                if error := output.begin(opened):
+                    raise OutputError(error)
             stream = Stream(feed, self._detector.for_stream(), self._shared, own)
             with self._lock:
                 self._check_name(opened.name)

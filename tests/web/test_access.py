@@ -312,3 +312,12 @@ def test_a_connection_that_says_nothing_more_is_closed(
         connection.sendall(b"G")
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(1) == b""
+
+
+def test_silent_connections_keep_nobody_out(server: WebServer) -> None:
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(400)]
+    begun = time.monotonic()
+    assert _Answer(server, "/api/state").code == 200
+    assert time.monotonic() - begun < 5, "the silent ones are sent away after 10 s"
+    for connection in silent:
+        connection.close()
