@@ -32,7 +32,8 @@ from edgeattr_convert.report import write_report
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
 from edgeattr_convert.validation_result import Speed, ValidationResult
-from edgeattr_runtimes import Runtime, available, open_variant
+from edgeattr_runtimes import EngineOptions, Runtime, available, open_variant
+from edgeattr_runtimes.engines import has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.data.datasets import AttributeDataset
@@ -163,18 +164,31 @@ class _Conversion:
             engine = _engine(step.family)
             if engine == "tensorrt":
                 self.built.add(variant.sha256)
-            with open_variant(trial, variant, engine) as runtime:
-                result = self._accuracy(step, draft, job, runtime)
+            for half in _halves(step, engine):
+                with open_variant(trial, variant, engine, EngineOptions(half=half)) as runtime:
+                    result = self._validated(step, draft, job, trial, runtime)
                 if accuracy_holds(result, self._contract):
-                    result = judged(self._speed(step, trial, runtime, result), self._contract)
-                    if result.met:
-                        self._take(variant, draft.file, result)
                     break
-            result = judged(result, self._contract)
+                if half is not False and len(_halves(step, engine)) > 1:
+                    self._tell(f"{step.makes} in half precision: {result.verdict}; now in float32")
+            assert result is not None
+            if result.met:
+                self._take(variant, draft.file, result)
+            if accuracy_holds(result, self._contract):
+                break
             self._tell(f"{step.makes}: not yet: {result.verdict}")
         assert result is not None
         self._tell(f"{step.makes}: {'met' if result.met else 'NOT MET'}: {result.verdict}")
         self.results.append(result)
+
+    def _validated(
+        self, step: Step, draft: Draft, job: Job, trial: Bundle, runtime: Runtime
+    ) -> ValidationResult:
+        """What the draft's accuracy is, its speed where the accuracy holds, and the verdict."""
+        result = self._accuracy(step, draft, job, runtime)
+        if accuracy_holds(result, self._contract):
+            result = self._speed(step, trial, runtime, result)
+        return judged(result, self._contract)
 
     def _job(self, step: Step) -> Job:
         source = self._folder / "source.onnx"
@@ -302,6 +316,13 @@ class _Conversion:
         )
         self.bundle = self.bundle.with_variant(proven)
         self.files[variant.file] = kept
+
+
+def _halves(step: Step, engine: str) -> tuple[bool | None, ...]:
+    """Values of :attr:`EngineOptions.half` to prove: the device's half precision, then float32."""
+    if step.precision == "fp16" and has_half_precision(engine):
+        return None, False
+    return (None,)
 
 
 def _engine(family: str) -> str:
