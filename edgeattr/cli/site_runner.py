@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
+from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.outputs import AuditLog, MetricsServer, SegmentedVideo, Windows
 from edgeattr.video.detectors import Detector
@@ -205,7 +205,7 @@ class SiteRunner(Closing):
 
     def _open_sources(self) -> Iterator[tuple[SourceSection, Source]]:
         """Open what waits: all live sources, and files while there is a core for them."""
-        cores = self._site.pipeline.workers or os.cpu_count() or 1
+        cores = self._site.pipeline.workers or available_cores()
         files = sum(
             not status.live and status.state not in ("ended", "failed")
             for status in self.pipeline.status()

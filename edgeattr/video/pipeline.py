@@ -5,13 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
 
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
+from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
@@ -67,7 +67,7 @@ class Pipeline(Closing):
         self._closed = False
         self._batcher = Batcher(model)
         self._workers = concurrent.futures.ThreadPoolExecutor(
-            options.workers or os.cpu_count() or 1, thread_name_prefix="detect"
+            options.workers or available_cores(), thread_name_prefix="detect"
         )
         self._shared = Shared(
             model=model,

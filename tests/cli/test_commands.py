@@ -100,7 +100,7 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     person, summary = _events(events)
     assert set(person) == {
         "type", "id", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
-        "attributes",
+        "attributes", "labels",
     }  # fmt: skip
     assert set(summary) == {
         "type", "stream", "frames", "seconds", "people", "detections", "crops_classified",
@@ -273,6 +273,12 @@ def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> N
     assert "no NVIDIA GPU" in _edgeattr(
         "predict", __file__, "--model", out, "--runtime", "tensorrt", code=1
     ).stderr.replace('install it: pip install "edgeattr[tensorrt]"', "no NVIDIA GPU")
+
+
+def test_convert_looks_at_its_place_before_it_works() -> None:
+    done = _edgeattr("convert", "--fp16", "--out", "/proc/x.edgeattr", code=1)
+    assert "/proc/x.edgeattr cannot be written" in done.stderr
+    assert "onnx-fp16" not in done.stderr, "no variant was begun"
 
 
 def test_convert_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
