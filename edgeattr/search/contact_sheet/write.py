@@ -8,7 +8,7 @@ from pathlib import Path
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import write_atomically
 from edgeattr.search.contact_sheet.page import card, foot, head
-from edgeattr.search.contact_sheet.picture import Crops, picture_of
+from edgeattr.search.contact_sheet.picture import picture_of
 from edgeattr.search.store.question import Found, Question
 from edgeattr.search.store.reasons import reasons
 
@@ -28,7 +28,6 @@ class Written:
 
 def write_contact_sheet(
     target: Path,
-    crops: Crops,
     question: Question,
     found: Found,
     *,
@@ -41,7 +40,6 @@ def write_contact_sheet(
 
     Args:
         target: the page's file; an old one is replaced.
-        crops: where pictures are kept, if not in files.
         question: what was asked.
         found: what was found.
         beside: a folder where pictures with a relative name may lie too.
@@ -54,7 +52,7 @@ def write_contact_sheet(
     cards: list[str] = []
     pictures = 0
     for record, its in zip(found.records, reasons(question, found.records), strict=True):
-        picture = picture_of(record, crops, beside)
+        picture = picture_of(record, beside)
         text = card(record, its, picture, question.clock)
         room -= len(text.encode())
         if room < 0:
