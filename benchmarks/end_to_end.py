@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -22,15 +21,16 @@ from typing import Any
 import numpy as np
 
 import edgeattr
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.outputs import LateVideoFile
 from edgeattr.video.detectors import Detections, Detector, open_detector
-from edgeattr.video.draw import draw_people
+from edgeattr.video.draw import PersonDrawing
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Frame, SourceSpec, open_source
 from edgeattr.video.track_manager import People, Wanted
 from edgeattr.video.tracker import PersonTracker, TrackedBox
-from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.device import available_cores, device_name
 
 _FRAMES = 300  # of each video
 _BATCH = 8  # crops a call of the model, as they come together in a run
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     results: list[dict[str, Any]] = []
     print(f"{device_name()}, {cores} cores")
     with edgeattr.load() as model:
@@ -135,8 +135,9 @@ class _Parts:
     def draw(self) -> None:
         """Draw boxes and answers."""
         answers = self._model.decision.answers(np.zeros(len(self._model.bundle.schema)))
+        drawing = PersonDrawing(LabelRanking.of_bundle(self._model.bundle))
         self._drawn = [
-            draw_people(frame.image, [(person, answers) for person in tracked])
+            drawing.draw(frame.image, [(person, answers) for person in tracked])
             for frame, tracked in zip(self.frames, self._tracked, strict=True)
         ]
 

@@ -35,7 +35,7 @@ class Prediction:
     """What the model says of one crop."""
 
     attributes: Mapping[str, AttributeAnswer]  # by name; sensitive ones only if asked for
-    logits: npt.NDArray[np.float32]  # [C], raw scores of every attribute, in schema order
+    logits: npt.NDArray[np.float32]  # [C], raw scores in schema order; NaN: not to be reported
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -59,6 +59,7 @@ class TrackRecord:
     crops_classified: int  # of these, how many went through the model
     box: tuple[float, float, float, float]  # x, y, width, height in pixels, where seen last
     attributes: Mapping[str, AttributeAnswer]
+    labels: tuple[str, ...] = ()  # what tells this person from others, in words, best first
     id: str = ""  # of this record, the same in all sinks; a UUID
     time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
     crop: str | None = None  # the file of the person's best crop, where crops are kept
@@ -86,6 +87,7 @@ class TrackRecord:
             "frames": self.frames,
             "crops_classified": self.crops_classified,
             "box": [round(value, 1) for value in self.box],
+            "labels": list(self.labels),
             "attributes": {name: value.to_json() for name, value in self.attributes.items()},
         }
 
@@ -151,6 +153,18 @@ class Decision:
             )
             for index, name in shown
         }
+
+    def predictions(self, logits: npt.NDArray[np.float32]) -> list[Prediction]:
+        """Predictions for crops; sensitive scores are left out with their answers.
+
+        Args:
+            logits: [N, C].
+        """
+        shown = np.full_like(logits, np.nan)
+        shown[:, self.reported] = logits[:, self.reported]
+        return [
+            Prediction(self.answers(row), kept) for row, kept in zip(logits, shown, strict=True)
+        ]
 
     def answers_at(
         self, log_odds: Sequence[float], yes_margin: Sequence[float], no_margin: Sequence[float]

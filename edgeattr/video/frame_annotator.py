@@ -9,8 +9,9 @@ from typing import Protocol
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.video.detectors import Detections
-from edgeattr.video.draw import Box, draw_people
+from edgeattr.video.draw import Box, PersonDrawing
 from edgeattr.video.sources import Frame
 from edgeattr.video.track_manager import People
 from edgeattr.video.tracker import TrackedBox
@@ -38,16 +39,24 @@ class Annotator:
     Args:
         stream: its name, for the log.
         sinks: take the frames; closed with the annotator.
+        ranking: which attributes are shown, the most telling first.
         blur_faces: whether to make heads unrecognisable.
         patient: whether to go on without a sink that failed, as live streams do.
     """
 
     def __init__(
-        self, stream: str, sinks: Sequence[FrameSink], *, blur_faces: bool, patient: bool
+        self,
+        stream: str,
+        sinks: Sequence[FrameSink],
+        *,
+        ranking: LabelRanking,
+        blur_faces: bool,
+        patient: bool,
     ) -> None:
         self.failure: EdgeAttrError | None = None  # of the first sink that was given up
         self._stream, self._sinks = stream, [*sinks]
         self._blur_faces, self._patient = blur_faces, patient
+        self._drawing = PersonDrawing(ranking)
         self._found: list[Box] = []  # by the last detection
         self._seen: dict[int, tuple[float, Box]] = {}  # when each person was last seen, and where
 
@@ -73,7 +82,7 @@ class Annotator:
             return
         known = [(seen, people.answers(seen.track)) for seen in tracked]
         heads = self._heads(frame, tracked, detections) if self._blur_faces else ()
-        image = draw_people(frame.image, known, blurred=heads)
+        image = self._drawing.draw(frame.image, known, blurred=heads)
         for sink in list(self._sinks):
             try:
                 sink.write(image, frame.seconds)

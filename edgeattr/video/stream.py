@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgeattr.core.crops import Image
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import Throttle
 from edgeattr.model import AttributeModel
@@ -86,14 +87,20 @@ class Stream(threading.Thread):
         self.summary = Summary(stream=feed.source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._feed, self._detector, self._shared = feed, detector, shared
+        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = Annotator(
-            feed.source.name, frames, blur_faces=options.blur_faces, patient=feed.source.live
+            feed.source.name,
+            frames,
+            ranking=ranking,
+            blur_faces=options.blur_faces,
+            patient=feed.source.live,
         )
         self._people = People(
             feed.source.name,
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
+            ranking=ranking,
             budget=options.crops_per_second,
             keep_best=bool(shared.keep or shared.explain),
         )

@@ -1,15 +1,11 @@
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
-from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.outputs import VideoFile, Window
-from edgeattr.video.draw import draw_people
-from edgeattr.video.tracker import TrackedBox
 
 
 def test_unwritable_places(tmp_path: Path) -> None:
@@ -38,23 +34,6 @@ def test_video_takes_its_name_when_complete_and_keeps_rate_and_odd_sizes(tmp_pat
     assert len(shades) == 13
     assert np.abs(np.array(shades[:12]) - np.arange(12) * 20).max() < 12
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_drawing_marks_the_person_and_leaves_the_frame_alone() -> None:
-    frame = np.full((240, 320, 3), 200, np.uint8)
-    answers = {
-        "hat": AttributeAnswer(0.97, "yes"),
-        "jeans": AttributeAnswer(0.02, "no"),
-        "bag": AttributeAnswer(0.5, "unknown"),
-    }
-    person = TrackedBox(3, (250.0, 30.0, 318.0, 220.0), 0.9)
-    drawn = draw_people(frame, [(person, answers)])
-    assert (frame == 200).all()
-    changed = cv2.absdiff(drawn, frame).max(2) > 0
-    assert changed[30, 280]
-    assert changed[:, :250].any(), "no room on the right: the label goes to the left"
-    assert not changed[:, :100].any()
-    assert np.array_equal(draw_people(frame, []), frame)
 
 
 def test_a_full_disk_keeps_the_old_video(tmp_path: Path) -> None:

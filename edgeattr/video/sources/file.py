@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from edgeattr.core.closing import Closing
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError
+from edgeattr.core.limits import available_cores
 from edgeattr.video.sources.address import (
     AS_USUAL,
     SourceOptions,
@@ -22,7 +23,6 @@ from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.decoder import Decoder
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState
-from edgeattr_runtimes.device import available_cores
 
 __all__ = ["VideoFileSource", "steady_times"]
 
