@@ -21,7 +21,7 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.core.prediction import TrackRecord
-from edgeattr.explain import draw_sheet, png_of
+from edgeattr.explain import draw_explanation, png_from_image
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.thumbnails import delete_old
 
@@ -158,7 +158,7 @@ class ExplanationWriter(Closing):
             f"{width}x{height} pixels, is shown",
             f"record {record.id}; {self._explained_by}",
         ]
-        sheet = draw_sheet(
+        sheet = draw_explanation(
             explanation,
             f"person {record.track}",
             notes,
@@ -166,7 +166,7 @@ class ExplanationWriter(Closing):
             every=self._every,
         )
         try:
-            write_atomically(path, png_of(sheet), private=True)
+            write_atomically(path, png_from_image(sheet), private=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
         return path

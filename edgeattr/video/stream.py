@@ -124,6 +124,12 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         """Process the stream to its end."""
+        rate = self._feed.source.rate
+        if not PersonTracker.can_follow(rate):
+            _log.warning(
+                "%s: %.3g frames/s are too few to follow people who walk: they may be missed, or "
+                "counted more than once", self.summary.stream, rate,
+            )  # fmt: skip
         try:
             self._process_all()
             self.failure = self._feed.failure
@@ -233,8 +239,7 @@ class Stream(threading.Thread):
             self._times.append(self._finished)
 
     def _follow(self, frame: Frame, found: _Found | None) -> None:
-        if self._feed.source.live:  # told by the clock of now: it may have been set since
-            self._people.began = time.time() - frame.seconds
+        self._people.began = frame.began
         size = frame.image.shape[1], frame.image.shape[0]
         self._tracker.size = size
         if self._scene.is_cut(frame.image):
