@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
-from edgeattr.video.text_style import FONT, TextStyle
+from edgeattr.video.text_style import FONT, TextStyle, text_width
 from edgeattr.video.zone_monitor import ZoneMonitor
 
 __all__ = ["draw_zones"]
@@ -52,10 +52,12 @@ def _draw_way_in(canvas: Image, start: object, end: object, style: TextStyle) ->
 
 
 def _write(canvas: Image, text: str, at: object, style: TextStyle) -> None:
-    """Text at a point, moved into the picture."""
+    """Text on a darkened ground at a point, moved into the picture."""
     x, y = np.asarray(at)
-    (width, height), _ = cv2.getTextSize(text, FONT, style.scale, style.stroke)
-    left = int(np.clip(x + 4, 0, max(0, canvas.shape[1] - width - 4)))
-    base = int(np.clip(y + style.line, height + 4, canvas.shape[0] - 4))
-    for colour, stroke in ((_EDGE, style.stroke + 2), (_COLOUR, style.stroke)):
-        cv2.putText(canvas, text, (left, base), FONT, style.scale, colour, stroke, cv2.LINE_AA)
+    width, height = text_width(text, style) + 8, style.line + 4
+    left = int(np.clip(x + 4, 0, max(0, canvas.shape[1] - width)))
+    top = int(np.clip(y + 4, 0, max(0, canvas.shape[0] - height)))
+    ground = canvas[top : top + height, left : left + width]
+    ground[...] = ground // 4
+    place = (left + 4, top + round(0.82 * style.line))
+    cv2.putText(canvas, text, place, FONT, style.scale, _COLOUR, style.stroke, cv2.LINE_AA)
