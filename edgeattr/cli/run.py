@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,6 +60,32 @@ Events = Annotated[
         help="Write one JSON object per person; `-` is standard output, as is no result at all. "
         "A file that is there is replaced by a run over files; a run that goes on until it is "
         "stopped (cameras) adds to it.",
+    ),
+]
+Tracks = Annotated[
+    Path | None,
+    typer.Option(
+        "--tracks",
+        metavar="OUT.csv",
+        help="Write who is where in each frame, in MOTChallenge's text format.",
+    ),
+]
+Zones = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zone",
+        metavar="NAME=x,y,x,y,x,y,...",
+        help="Count people in a zone, and how long they stay; corners in fractions of the "
+        "picture. May be repeated; counts for every source.",
+    ),
+]
+Lines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--line",
+        metavar="NAME=x,y,x,y",
+        help="Count who crosses a line which way (in: from its left to its right, seen from "
+        "start to end). May be repeated.",
     ),
 ]
 Store = Annotated[
@@ -157,6 +184,9 @@ def run(
     detector: DetectorName = "auto",
     sources__output: Output = None,
     events__file: Events = None,
+    sources__tracks: Tracks = None,
+    sources__zones: Zones = None,
+    sources__lines: Lines = None,
     store__path: Store = None,
     mqtt__url: Mqtt = None,
     webhook__url: Webhook = None,
@@ -211,6 +241,7 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
         UsageError: no source, or options that do not go together.
     """
     from edgeattr.cli.site_config import named_source
+    from edgeattr.video.zones import parse_line, parse_zone
 
     sources = given.pop("sources", None)
     if not sources:
@@ -223,14 +254,20 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
         else:
             values[name] = value
     each = values.pop("sources", {})
-    if "output" in each and len(sources) > 1:
-        raise UsageError(
-            "--output takes one source; run once per video, use --events alone, or give each "
-            "source of --config an output"
-        )
+    for key in each.keys() & {"output", "tracks"}:
+        if len(sources) > 1:
+            raise UsageError(
+                f"--{key} takes one source; run once per video, use --events alone, or give each "
+                f"source of --config its own {key}"
+            )
+    for key, parse in (("zones", parse_zone), ("lines", parse_line)):
+        if key in each:
+            each[key] = [dataclasses.asdict(parse(text)) for text in each[key]]
     if "web" in values and "port" not in values["web"]:
         raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
-    if not ("output" in each or values.keys() & {"store", "mqtt", "webhook", "web"}):
+    if not (
+        each.keys() & {"output", "tracks"} or values.keys() & {"store", "mqtt", "webhook", "web"}
+    ):
         values.setdefault("events", {})  # to standard output if nothing else is asked for
     return {**values, "sources": [{**named_source(source), **each} for source in sources]}
 
