@@ -25,13 +25,13 @@ from common import load_crops
 from markers import replace_marked, table
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.explanation import MaskGrid, mask_grids
-from edgeattr.files import write_atomically
-from edgeattr.hub import resolve_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.files import write_atomically
+from edgeattr.core.hub import resolve_bundle
+from edgeattr.explain.attention_maps import MaskGrid, mask_grids
 from edgeattr_runtimes import EngineOptions, open_runtime
 from edgeattr_runtimes.device import device_name
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 _Floats = npt.NDArray[np.float64]
 

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.crops import Image, evenly
-from edgeattr.explanation import MaskGrid, mask_grids
-from edgeattr.prediction import Decision
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.crops import Image, evenly
+from edgeattr.core.prediction import Decision
+from edgeattr.explain.attention_maps import MaskGrid, mask_grids
 from edgeattr_runtimes import Outputs, Runtime
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Deletions", "blurred", "delete"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from bootstrap import Estimate, estimate, image_weights
 
-from edgeattr.bundle import Bundle
-from edgeattr.metrics import Scores, evaluate, expected_calibration_error
-from edgeattr.prediction import Decision
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.metrics import Scores, evaluate, expected_calibration_error
+from edgeattr.core.prediction import Decision
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Figures", "Group", "Judged"]
 

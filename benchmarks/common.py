@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import stack_crops
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr.core.crops import stack_crops
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["interleaved", "load_crops", "rate"]
 

@@ -5,8 +5,8 @@
 Validation images of 150 pixels and more are made small, blurred, cut off by the border or covered
 by another person. Trust is the factor by which the calibrated log-odds' distance from the base rate
 has to be shrunk for the labels to be likeliest, beside the same for the images as they are: what
-fusion weighs a crop by. The shapes in edgeattr/video/look.py follow this table. FP32 on ONNX
-Runtime. Needs the extra train.
+fusion weighs a crop by. The shapes in edgeattr/video/crop_quality.py follow this table. FP32 on
+ONNX Runtime. Needs the extra train.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeattr
-from edgeattr.crops import Image
-from edgeattr.video.look import Look, crop_of, look_at
-from edgeattr.video.track import TrackedBox
-from edgeattr_train.datasets import open_dataset
+from edgeattr.core.crops import Image
+from edgeattr.video.crop_quality import Look, crop_of, look_at
+from edgeattr.video.tracker import TrackedBox
+from edgeattr_train.data.datasets import open_dataset
 
 _IMAGES = 450
 _HEIGHT = 150  # pixels, at least

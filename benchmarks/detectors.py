@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from common import interleaved
 
-from edgeattr.crops import Image, evenly
+from edgeattr.core.crops import Image, evenly
 from edgeattr.video.detectors import Detections, Detector, open_detector
 from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_runtimes.device import available_cores, device_name

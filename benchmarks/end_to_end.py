@@ -22,14 +22,15 @@ from typing import Any
 import numpy as np
 
 import edgeattr
+from edgeattr.core.label_ranking import LabelRanking
+from edgeattr.outputs import LateVideoFile
 from edgeattr.video.detectors import Detections, Detector, open_detector
-from edgeattr.video.draw import draw_people
+from edgeattr.video.draw import PersonDrawing
 from edgeattr.video.options import PipelineOptions
-from edgeattr.video.people import People, Wanted
 from edgeattr.video.pipeline import Pipeline
-from edgeattr.video.sinks import LateVideoFile
 from edgeattr.video.sources import Frame, SourceSpec, open_source
-from edgeattr.video.track import PersonTracker, TrackedBox
+from edgeattr.video.track_manager import People, Wanted
+from edgeattr.video.tracker import PersonTracker, TrackedBox
 from edgeattr_runtimes.device import device_name
 
 _FRAMES = 300  # of each video
@@ -135,8 +136,9 @@ class _Parts:
     def draw(self) -> None:
         """Draw boxes and answers."""
         answers = self._model.decision.answers(np.zeros(len(self._model.bundle.schema)))
+        drawing = PersonDrawing(LabelRanking.of_bundle(self._model.bundle))
         self._drawn = [
-            draw_people(frame.image, [(person, answers) for person in tracked])
+            drawing.draw(frame.image, [(person, answers) for person in tracked])
             for frame, tracked in zip(self.frames, self._tracked, strict=True)
         ]
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from store import fill
 
-from edgeattr.store import PeopleReader, Question
-from edgeattr.store.records import milliseconds
+from edgeattr.search.store import PeopleReader, Question
+from edgeattr.search.store.records import milliseconds
 from edgeattr_runtimes.device import device_name
 
 _QUERIES = (

@@ -21,16 +21,16 @@ import numpy as np
 import numpy.typing as npt
 from common import interleaved, load_crops, rate
 
-from edgeattr.bundle import Bundle
-from edgeattr.hub import resolve_bundle
-from edgeattr.metrics import evaluate
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import resolve_bundle
+from edgeattr.core.metrics import evaluate
 from edgeattr_convert.calibration import calibration_crops, sample, sampled_crops
 from edgeattr_convert.openvino_from_onnx import import_nncf, quiet_nncf, write_network
 from edgeattr_convert.steps import STEPS, Job
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.onnx_engine import open_session
 from edgeattr_runtimes.openvino_engine import compile_network, read_network
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 _BATCH = 8
 _CALIBRATED = 512  # crops

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-from edgeattr.bundle import Bundle
-from edgeattr.hub import resolve_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import resolve_bundle
 from edgeattr_runtimes import choose
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.engines import automatic

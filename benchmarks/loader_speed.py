@@ -19,7 +19,7 @@ from common import interleaved, rate
 import edgeattr
 from edgeattr_runtimes.device import device_name
 from edgeattr_train.crop_cache import CropCache
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.loader import batches
 from edgeattr_train.recipe import Recipe, load_recipe
 

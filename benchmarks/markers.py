@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgeattr.errors import InputError
-from edgeattr.files import write_atomically
+from edgeattr.core.errors import InputError
+from edgeattr.core.files import write_atomically
 
 __all__ = ["replace_marked", "table"]
 

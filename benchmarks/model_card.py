@@ -24,14 +24,14 @@ from common import load_crops
 from markers import replace_marked, table
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.errors import UsageError
-from edgeattr.files import write_atomically
-from edgeattr.hub import default_bundle, resolve_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import UsageError
+from edgeattr.core.files import write_atomically
+from edgeattr.core.hub import default_bundle, resolve_bundle
 from edgeattr_runtimes import open_runtime
 from edgeattr_runtimes.device import device_name
-from edgeattr_train.datasets import AttributeDataset, open_dataset
-from edgeattr_train.peta import source_sets
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.peta import source_sets
 from edgeattr_train.reliability import reliability
 
 _Mask = npt.NDArray[np.bool_]

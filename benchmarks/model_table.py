@@ -22,12 +22,12 @@ import numpy.typing as npt
 from common import interleaved, load_crops, rate
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.hub import resolve_bundle
-from edgeattr.metrics import evaluate, mean_accuracy_per_attribute
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import resolve_bundle
+from edgeattr.core.metrics import evaluate, mean_accuracy_per_attribute
 from edgeattr_runtimes import open_runtime
 from edgeattr_runtimes.device import available_cores, device_name
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 _CALL = 64  # crops
 _BATCH = 8  # of the peer

@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.crops import Image, stack_crops
-from edgeattr.hub import resolve_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.crops import Image, stack_crops
+from edgeattr.core.hub import resolve_bundle
 from edgeattr_runtimes import open_variant
 from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.engine_baseline import raw_call
 from edgeattr_runtimes.engines import FAMILIES, automatic
-from edgeattr_runtimes.raw import raw_call
 from edgeattr_runtimes.timing import median_interval
-from edgeattr_train.datasets import open_dataset
+from edgeattr_train.data.datasets import open_dataset
 
 _SINGLE = 20  # calls of one crop for each round
 _PAUSE = 0.005  # seconds before each of these: crops come from a camera, not back to back

@@ -22,8 +22,8 @@ import onnx
 from model_table import size_of
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeattr.bundle import Bundle
-from edgeattr.hub import resolve_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import resolve_bundle
 from edgeattr_runtimes import open_variant
 from edgeattr_runtimes.device import device_name, has_int8_instructions
 from edgeattr_runtimes.openvino_engine import read_network

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from common import interleaved
 
-from edgeattr.bundle import Bundle
-from edgeattr.hub import resolve_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import resolve_bundle
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.openvino_engine import compile_network, read_network
 from edgeattr_runtimes.timing import median_interval

@@ -16,15 +16,15 @@ import time
 from pathlib import Path
 
 import edgeattr
-from edgeattr.video.detectors import open_detector
-from edgeattr.video.runner import Runner
-from edgeattr.video.site import (
+from edgeattr.cli.site_config import (
     EventsSection,
     MetricsSection,
     Site,
     SourceSection,
     StoreSection,
 )
+from edgeattr.cli.site_runner import Runner
+from edgeattr.video.detectors import open_detector
 from edgeattr_runtimes.device import device_name, memory_of_process
 
 _BETWEEN = 10.0  # seconds between two readings

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeattr.bundle import Bundle
-from edgeattr.hub import default_bundle
-from edgeattr.store import PeopleReader, PeopleStore
-from edgeattr.store.records import iso_time, milliseconds
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import default_bundle
+from edgeattr.search.store import PeopleReader, PeopleStore
+from edgeattr.search.store.records import iso_time, milliseconds
 from edgeattr_runtimes.device import device_name
 
 _CAMERAS = 8

@@ -22,11 +22,11 @@ import numpy.typing as npt
 from tracks_run import Crop, Played, play
 
 import edgeattr
-from edgeattr.files import write_atomically
+from edgeattr.core.files import write_atomically
 from edgeattr.video.schedule import Schedule, look_at_crop
 from edgeattr_runtimes.device import device_name
 from edgeattr_train.calibrate import fit_decision
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.risk_chart import risk_chart
 from edgeattr_train.selective import judge
 from edgeattr_train.track_fusion import BOUND, fit

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.fusion import TrackFusion
-from edgeattr.prediction import Decision
-from edgeattr.video.fuse import TrackPosterior
+from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.prediction import Decision
 from edgeattr.video.schedule import Look, Schedule, TrackHistory
+from edgeattr.video.track_posterior import TrackPosterior
 
 __all__ = ["Crop", "Played", "follow", "play"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from tracks_run import Crop, follow
 
 import edgeattr
-from edgeattr.fusion import TrackFusion
+from edgeattr.core.posterior import TrackFusion
 from edgeattr.video.schedule import Schedule, crop_of, look_at
-from edgeattr.video.track import PersonTracker
+from edgeattr.video.tracker import PersonTracker
 
 __all__ = ["print_videos"]
 

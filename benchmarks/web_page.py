@@ -18,10 +18,10 @@ import uuid
 from multiprocessing.synchronize import Event
 
 import edgeattr
-from edgeattr.prediction import TrackRecord
-from edgeattr.video.fuse import TrackPosterior
+from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.web import Board, WebServer
+from edgeattr.video.track_posterior import TrackPosterior
+from edgeattr.web import Board, WebServer
 
 _CAMERAS, _EACH = 8, 3  # of them, with so many people in view
 _REQUEST = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 import edgeattr
-from edgeattr.crops import Image
-from edgeattr.moments import utc_text
-from edgeattr.prediction import TrackRecord
-from edgeattr.video.fuse import TrackPosterior
+from edgeattr.core.crops import Image
+from edgeattr.core.prediction import TrackRecord
+from edgeattr.core.timestamps import utc_text
 from edgeattr.video.status import StreamStatus
+from edgeattr.video.track_posterior import TrackPosterior
 
 __all__ = ["CAMERAS", "Scene", "camera", "troubled", "without_time"]
 

@@ -16,9 +16,9 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from web_scene import CAMERAS, Scene, camera, troubled, without_time
 
-from edgeattr.video.sinks import EventsFile, Guarded
+from edgeattr.outputs import EventsFile, Guarded
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.web import Board, WebServer
+from edgeattr.web import Board, WebServer
 
 _SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")

@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeattr.aio import AsyncModel as AsyncModel
-    from edgeattr.bundle import Bundle as Bundle
-    from edgeattr.errors import EdgeAttrError as EdgeAttrError
-    from edgeattr.explanation import Explanation as Explanation
+    from edgeattr.core.bundle import Bundle as Bundle
+    from edgeattr.core.errors import EdgeAttrError as EdgeAttrError
+    from edgeattr.core.prediction import AttributeAnswer as AttributeAnswer
+    from edgeattr.core.prediction import Prediction as Prediction
+    from edgeattr.core.prediction import TrackRecord as TrackRecord
+    from edgeattr.core.schema import Attribute as Attribute
+    from edgeattr.core.schema import AttributeSchema as AttributeSchema
+    from edgeattr.explain.attention_maps import Explanation as Explanation
     from edgeattr.model import AttributeModel as AttributeModel
     from edgeattr.model import load as load
-    from edgeattr.prediction import AttributeAnswer as AttributeAnswer
-    from edgeattr.prediction import Prediction as Prediction
-    from edgeattr.prediction import TrackRecord as TrackRecord
-    from edgeattr.schema import Attribute as Attribute
-    from edgeattr.schema import AttributeSchema as AttributeSchema
 
 __version__ = "0.1.0"
 
 _EXPORTS = {  # public name -> module it is defined in, imported on first use
     "AsyncModel": "edgeattr.aio",
-    "Attribute": "edgeattr.schema",
-    "AttributeAnswer": "edgeattr.prediction",
+    "Attribute": "edgeattr.core.schema",
+    "AttributeAnswer": "edgeattr.core.prediction",
     "AttributeModel": "edgeattr.model",
-    "AttributeSchema": "edgeattr.schema",
-    "Bundle": "edgeattr.bundle",
-    "EdgeAttrError": "edgeattr.errors",
-    "Explanation": "edgeattr.explanation",
-    "Prediction": "edgeattr.prediction",
-    "TrackRecord": "edgeattr.prediction",
+    "AttributeSchema": "edgeattr.core.schema",
+    "Bundle": "edgeattr.core.bundle",
+    "EdgeAttrError": "edgeattr.core.errors",
+    "Explanation": "edgeattr.explain.attention_maps",
+    "Prediction": "edgeattr.core.prediction",
+    "TrackRecord": "edgeattr.core.prediction",
     "load": "edgeattr.model",
 }
 

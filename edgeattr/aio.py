@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
-from edgeattr.errors import RuntimeFailure
-from edgeattr.explanation import Explanation
+from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.prediction import Prediction
+from edgeattr.explain.attention_maps import Explanation
 from edgeattr.model import AttributeModel, Boxes, Crops, ImageLike
-from edgeattr.prediction import Prediction
 
 __all__ = ["AsyncModel"]
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.closing import Closing
-from edgeattr.crops import as_bgr, cut_boxes, fill_crops, is_bgr
-from edgeattr.errors import InputError, RuntimeFailure, UsageError
-from edgeattr.explanation import Explanation, explanations
-from edgeattr.hub import resolve_bundle
-from edgeattr.prediction import Prediction
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import as_bgr, cut_boxes, fill_crops, is_bgr
+from edgeattr.core.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.core.hub import resolve_bundle
+from edgeattr.core.prediction import Prediction
+from edgeattr.explain.attention_maps import Explanation, explanations
 
 if TYPE_CHECKING:
     from edgeattr_runtimes import EngineOptions, Outputs, Runtime, RuntimeInfo
@@ -30,7 +30,7 @@ _Before = TypeVar("_Before")
 _After = TypeVar("_After")
 
 ImageLike = npt.ArrayLike
-"""One picture: see :func:`edgeattr.crops.as_bgr`."""
+"""One picture: see :func:`edgeattr.core.crops.as_bgr`."""
 
 Boxes = Sequence[Sequence[float]] | npt.NDArray[Any]
 """Left, top, right, bottom of each, pixels: [N, 4]."""

@@ -39,14 +39,14 @@ from typing import Any
 import cv2
 
 import edgeattr
-from edgeattr import hub
-from edgeattr.errors import RuntimeFailure
-from edgeattr.files import write_atomically
+from edgeattr.core import hub
+from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.files import write_atomically
+from edgeattr.outputs import EventsFile
+from edgeattr.outputs.sink import encode_event
 from edgeattr.video.detectors import open_detector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
-from edgeattr.video.sinks import EventsFile
-from edgeattr.video.sinks.sink import encode_event
 from edgeattr.video.sources import SourceSpec
 
 try:

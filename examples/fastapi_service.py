@@ -30,7 +30,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import edgeattr
-from edgeattr.crops import resize_crop
+from edgeattr.core.crops import resize_crop
 
 _MAX_BYTES = 16 << 20  # of a request
 _MAX_IMAGES = 64  # in a request

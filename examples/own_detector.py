@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import edgeattr
-from edgeattr.crops import read_image
+from edgeattr.core.crops import read_image
 
 
 def main() -> None:

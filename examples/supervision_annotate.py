@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeattr
-from edgeattr.errors import OutputError
+from edgeattr.core.errors import OutputError
 from edgeattr.video.detectors import Detector, open_detector
-from edgeattr.video.fuse import TrackPosterior
+from edgeattr.video.track_posterior import TrackPosterior
 
 try:
     import supervision as sv

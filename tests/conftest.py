@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.crops import Image
-from edgeattr.schema import AttributeSchema
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.crops import Image
+from edgeattr.core.schema import AttributeSchema
 
 from .make_believe_gpu.fake_driver import FakeDriver
 from .make_believe_gpu.fake_pycuda import fake_pycuda
@@ -51,7 +51,7 @@ def shared() -> Path:
 @pytest.fixture
 def crops() -> npt.NDArray[np.uint8]:
     """Five drawn figures, uint8 [5, 96, 40, 3]."""
-    from edgeattr_convert.golden import golden_crops
+    from edgeattr_train.golden import golden_crops
 
     return golden_crops(96, 40, seed=3)[:5]
 
@@ -61,7 +61,7 @@ def tiny_peta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set in PETA's layout: 260 drawn images whose brightness tells the attributes."""
     import scipy.io
 
-    from edgeattr_train.peta import PETA_SCHEMA
+    from edgeattr_train.data.peta import PETA_SCHEMA
 
     folder = tmp_path_factory.mktemp("peta")
     (folder / "images").mkdir()
@@ -168,10 +168,10 @@ def small_checkpoint(schema: AttributeSchema | None = None) -> Checkpoint:
     """An untrained model for crops of 64x32 whose batch norms have seen data."""
     import torch
 
-    from edgeattr_convert.golden import golden_crops
     from edgeattr_train.checkpoint import Checkpoint
+    from edgeattr_train.data.peta import PETA_SCHEMA
+    from edgeattr_train.golden import golden_crops
     from edgeattr_train.model import build_model
-    from edgeattr_train.peta import PETA_SCHEMA
     from edgeattr_train.recipe import load_recipe
 
     schema = schema or PETA_SCHEMA
@@ -196,7 +196,7 @@ def make_checkpoint() -> Callable[..., Checkpoint]:
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The small model's bundle, with ``onnx-fp32`` alone."""
-    from edgeattr_convert.export import bundle_from_checkpoint
+    from edgeattr_train.export import bundle_from_checkpoint
 
     path = tmp_path_factory.mktemp("made") / "made.edgeattr"
     return bundle_from_checkpoint(small_checkpoint(), path, "made")

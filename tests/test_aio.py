@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.crops import Image
-from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError, RuntimeFailure
 
 
 def _crops() -> list[Image]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import edgeattr
-from edgeattr import settings
+from edgeattr.core import config as settings
 
 from .video.cameras import Camera, skip_without_gstreamer
 

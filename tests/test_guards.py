@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import edgeattr
-import edgeattr.errors
+import edgeattr.core.errors
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,10 +30,10 @@ def test_exported_names() -> None:
 
 
 def test_every_error_is_drawn_at_the_top_of_its_module() -> None:
-    drawn = edgeattr.errors.__doc__ or ""
-    for name in edgeattr.errors.__all__:
+    drawn = edgeattr.core.errors.__doc__ or ""
+    for name in edgeattr.core.errors.__all__:
         assert name in drawn
-        assert issubclass(getattr(edgeattr.errors, name), edgeattr.EdgeAttrError)
+        assert issubclass(getattr(edgeattr.core.errors, name), edgeattr.EdgeAttrError)
 
 
 def test_import_is_fast_and_light() -> None:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
-from edgeattr.errors import BundleError, InputError, RuntimeFailure, UsageError
+from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 
 
 @pytest.fixture(scope="module", params=["fp32", "int8"])

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.hub import default_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import default_bundle
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 _AGAIN = "make it again: python benchmarks/model_card.py --data peta:DIR --write docs/model-card.md"

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.crops import read_image, stack_crops
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.crops import read_image, stack_crops
 from edgeattr_runtimes import Outputs, available, open_runtime
 from edgeattr_runtimes.protocol import Fill
-from edgeattr_train.datasets import open_dataset
+from edgeattr_train.data.datasets import open_dataset
 
 
 def test_to_the_pixel(tiny_peta: Path, small_bundle: Bundle) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.hub import default_bundle
-from edgeattr.video.web.assets import ASSETS
+from edgeattr.core.hub import default_bundle
+from edgeattr.web.assets import ASSETS
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("edgeattr", "edgeattr_train", "edgeattr_convert", "edgeattr_runtimes")
@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_four_packages_the_recipes_and_the_default_bundle(
 ) -> None:
     names = release.wheel_names()
     for wanted in (
-        *(f"edgeattr/video/web/static/{name}" for name in ASSETS),
+        *(f"edgeattr/web/static/{name}" for name in ASSETS),
         *(f"{package}/py.typed" for package in _PACKAGES),
         "edgeattr/data/default.edgeattr/bundle.json",
         "edgeattr_train/recipes/default.toml",

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError
-from edgeattr.metrics import Scores, evaluate, expected_calibration_error
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError
+from edgeattr.core.metrics import Scores, evaluate, expected_calibration_error
 from edgeattr.model import AttributeModel
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Evaluation", "check_attributes", "evaluate_model", "metrics_json", "number"]
 

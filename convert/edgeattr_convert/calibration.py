@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image, read_image, resize_crop
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.crops import Image, read_image, resize_crop
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.progress import Tick, no_tick
 from edgeattr.video.detectors import Detector
-from edgeattr_convert.telling import Tick, no_tick
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = [
     "Calibration",

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.crops import evenly
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.crops import evenly
 from edgeattr_convert.calibration import Calibration
 from edgeattr_runtimes import open_variant
-from edgeattr_train.pixels import pixel_statistics
+from edgeattr_train.data.pixels import pixel_statistics
 
 __all__ = ["checked", "warnings_for"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeattr.schema import AttributeSchema
+from edgeattr.core.schema import AttributeSchema
 from edgeattr_convert.accuracy import Evaluation, number
 from edgeattr_convert.proof import AttributeChange, Proof
 from edgeattr_runtimes.device import has_int8_instructions

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle, Variant, variant_file
-from edgeattr.errors import ContractNotMet, UsageError
-from edgeattr.files import sha256_of
+from edgeattr.core.bundle import Bundle, Variant, variant_file
+from edgeattr.core.errors import ContractNotMet, UsageError
+from edgeattr.core.files import sha256_of
+from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import Evaluation, check_attributes, evaluate_model, metrics_json
 from edgeattr_convert.calibration import Calibration, sample, sampled_crops
@@ -31,11 +32,10 @@ from edgeattr_convert.proof import Proof, Speed
 from edgeattr_convert.report import write_report
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
-from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 from edgeattr_runtimes import Runtime, available, open_variant
-from edgeattr_runtimes.opening import check_golden
+from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Material", "convert"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from edgeattr.errors import MissingDependency
-from edgeattr.files import write_atomically
+from edgeattr.core.errors import MissingDependency
+from edgeattr.core.files import write_atomically
 
 __all__ = ["fp16_from_onnx"]
 

@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import evenly
-from edgeattr.errors import InputError, MissingDependency
-from edgeattr.files import write_atomically
+from edgeattr.core.crops import evenly
+from edgeattr.core.errors import InputError, MissingDependency
+from edgeattr.core.files import write_atomically
+from edgeattr.core.progress import Tell, Tick, no_tick, silent
+from edgeattr_convert.bias_correction import bias_corrected, quantized_alone
 from edgeattr_convert.proof import LayerError
 from edgeattr_convert.qdq import CPU, Layout, activations, convolutions, head, quantized
 from edgeattr_convert.ranges import METHODS, Histograms, Range, channel_means, collect_histograms
-from edgeattr_convert.rounding import bias_corrected, quantized_alone
-from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 
 if TYPE_CHECKING:
     import onnx

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import MissingDependency, RuntimeFailure
-from edgeattr.files import add_to_zip, atomic_path
+from edgeattr.core.errors import MissingDependency, RuntimeFailure
+from edgeattr.core.files import add_to_zip, atomic_path
 from edgeattr_runtimes.openvino_engine import IR_MEMBERS, read_network
 
 __all__ = [

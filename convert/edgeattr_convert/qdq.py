@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 
 if TYPE_CHECKING:
     import onnx

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError, OutputError
-from edgeattr.files import write_atomically
+from edgeattr.core.errors import InputError, OutputError
+from edgeattr.core.files import write_atomically
 from edgeattr_convert.proof import ConversionRecord
 from edgeattr_convert.report_page import page
 from edgeattr_convert.report_sheet import contact_sheet

@@ -17,8 +17,9 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import MissingDependency, UsageError
-from edgeattr.metrics import evaluate
+from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.metrics import evaluate
+from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.int8 import Quantizer
 from edgeattr_convert.openvino_from_onnx import (
@@ -30,7 +31,6 @@ from edgeattr_convert.openvino_from_onnx import (
 )
 from edgeattr_convert.proof import LayerError
 from edgeattr_convert.qdq import CPU, TENSORRT, Layout, float_layers
-from edgeattr_convert.telling import Tell, Tick, no_tick, silent
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
 
 __all__ = ["STEPS", "Draft", "Job", "Step", "check_packages", "steps_for"]
@@ -203,7 +203,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         )
     }
 )  # fmt: skip
-"""Every variant but the first, which edgeattr_convert.export makes of a checkpoint."""
+"""Every variant but the first, which edgeattr_train.export makes of a checkpoint."""
 
 
 def _quantized(job: Job, layout: Layout, file: Path) -> Iterator[Draft]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeattr.errors import MissingDependency, RuntimeFailure
-from edgeattr.files import write_atomically
+from edgeattr.core.errors import MissingDependency, RuntimeFailure
+from edgeattr.core.files import write_atomically
 from edgeattr_runtimes.tensorrt_plan import OUTPUT
 
 if TYPE_CHECKING:

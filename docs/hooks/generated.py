@@ -18,6 +18,7 @@ from edgeattr.cli.app import app
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _INCLUDED = {  # page -> file of the project
+    "architecture.md": "ARCHITECTURE.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
     "examples.md": "examples/README.md",

@@ -12,7 +12,7 @@ import typer
 
 import edgeattr
 from edgeattr.cli import bench, convert, doctor, evaluate, find, info, models, predict, run, train
-from edgeattr.errors import EdgeAttrError
+from edgeattr.core.errors import EdgeAttrError
 
 __all__ = ["app", "main"]
 

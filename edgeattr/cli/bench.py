@@ -11,10 +11,10 @@ import typer
 
 from edgeattr.cli.options import Device, ModelArgument, Quiet
 from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.errors import BundleError, UsageError
+from edgeattr.core.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.bundle import Bundle
+    from edgeattr.core.bundle import Bundle
     from edgeattr_runtimes.bench import Setting, Timing
 
 __all__ = ["bench"]
@@ -85,9 +85,9 @@ def bench(
 
     Example: `edgeattr bench --precision int8 --batch 1 --batch 16 --json figures.json`
     """
-    from edgeattr.bundle import Bundle
     from edgeattr.cli import bench_output
-    from edgeattr.hub import resolve_bundle
+    from edgeattr.core.bundle import Bundle
+    from edgeattr.core.hub import resolve_bundle
 
     if against not in (None, "raw", "benchmark_app"):
         raise UsageError(f"--against {against}: there are raw and benchmark_app")

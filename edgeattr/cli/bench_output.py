@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeattr.errors import MissingDependency, OutputError, UsageError
+from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 
 if TYPE_CHECKING:
     from edgeattr_runtimes.bench import Timing
@@ -42,7 +42,7 @@ def give(
     quiet: bool,
 ) -> None:
     """Print the table, and write the files that were asked for."""
-    from edgeattr.files import write_atomically
+    from edgeattr.core.files import write_atomically
 
     record = json.dumps(to_json(model, timings), indent=1) + "\n"
     if json_file and str(json_file) == "-":
@@ -129,7 +129,7 @@ def plot(model: str, timings: Sequence[Timing], file: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    from edgeattr.files import atomic_path
+    from edgeattr.core.files import atomic_path
     from edgeattr_runtimes.device import device_name
 
     lines: dict[str, list[Timing]] = {}

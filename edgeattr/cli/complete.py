@@ -49,7 +49,7 @@ def detector_names(incomplete: str) -> list[str]:
 
 def known_names(incomplete: str) -> list[str]:
     """What can be downloaded."""
-    from edgeattr.published import KNOWN
+    from edgeattr.core.model_zoo import KNOWN
 
     return _fitting(KNOWN, incomplete)
 

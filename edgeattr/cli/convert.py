@@ -13,15 +13,15 @@ import typer
 
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
 from edgeattr.cli.progress import ProgressParts, note
-from edgeattr.errors import MissingDependency, UsageError
+from edgeattr.core.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.bundle import Bundle
+    from edgeattr.core.bundle import Bundle
     from edgeattr_convert.calibration import Calibration
     from edgeattr_convert.contract import Contract
     from edgeattr_convert.conversion import Material
     from edgeattr_convert.steps import Step
-    from edgeattr_train.datasets import AttributeDataset
+    from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["convert"]
 
@@ -170,7 +170,7 @@ def _check(model: str, precisions: list[str], to: list[str] | None, data: _Data)
             "NAME:DIR beside it; --fp16 needs none"
         )
     if data.calib and not data.evaluation:
-        from edgeattr_train.datasets import is_spec
+        from edgeattr_train.data.datasets import is_spec
 
         if not is_spec(data.calib):
             raise UsageError(
@@ -187,7 +187,7 @@ def _families() -> list[str]:
 
 
 def _target(model: str, out: Path | None) -> Path:
-    from edgeattr import hub
+    from edgeattr.core import hub
 
     target = out
     if target is None and model == "default":
@@ -205,8 +205,8 @@ def _target(model: str, out: Path | None) -> Path:
 @contextlib.contextmanager
 def _source(model: str, target: Path) -> Iterator[Bundle]:
     """The bundle to convert; a checkpoint is first made one, in a folder for the time being."""
-    from edgeattr import hub
-    from edgeattr.bundle import Bundle
+    from edgeattr.core import hub
+    from edgeattr.core.bundle import Bundle
 
     if not model.endswith(".pt"):
         yield Bundle.read(hub.resolve_bundle(model))
@@ -217,7 +217,7 @@ def _source(model: str, target: Path) -> Iterator[Bundle]:
         raise MissingDependency(
             error.name or "torch", extra="train", purpose="read a checkpoint"
         ) from error
-    from edgeattr_convert.export import bundle_from_checkpoint
+    from edgeattr_train.export import bundle_from_checkpoint
 
     checkpoint = load_checkpoint(Path(model))
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
@@ -238,7 +238,7 @@ def _material(bundle: Bundle, data: _Data, calibrate: bool, parts: ProgressParts
 
 
 def _held(data: _Data) -> AttributeDataset | None:
-    from edgeattr_train.datasets import open_dataset
+    from edgeattr_train.data.datasets import open_dataset
 
     spec = data.evaluation or data.calib
     if spec is None:
@@ -253,7 +253,7 @@ def _calibration(bundle: Bundle, calib: str, data: _Data, parts: ProgressParts) 
         calibration_from_video,
     )
     from edgeattr_convert.calibration_checks import checked
-    from edgeattr_train.datasets import is_spec, open_dataset
+    from edgeattr_train.data.datasets import is_spec, open_dataset
 
     size = bundle.input.height, bundle.input.width
     if is_spec(calib):

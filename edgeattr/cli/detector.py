@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeattr.cli.progress import ProgressParts, note
-from edgeattr.errors import DownloadError
+from edgeattr.core.errors import DownloadError
 
 if TYPE_CHECKING:
     from edgeattr.video.detectors import Detector

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgeattr.errors import EdgeAttrError
+from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
-    from edgeattr.bundle import Bundle
+    from edgeattr.core.bundle import Bundle
 
 __all__ = ["doctor"]
 
@@ -39,8 +39,8 @@ def doctor() -> None:
     Example: `edgeattr doctor`
     """
     import edgeattr
-    from edgeattr import hub
-    from edgeattr.bundle import Bundle
+    from edgeattr.core import hub
+    from edgeattr.core.bundle import Bundle
     from edgeattr_runtimes.device import device_name
     from edgeattr_runtimes.tensorrt_installed import jetson_release
 

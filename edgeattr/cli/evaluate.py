@@ -21,7 +21,7 @@ from edgeattr.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
-    from edgeattr_train.datasets import AttributeDataset
+    from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["evaluate"]
 
@@ -54,9 +54,9 @@ def evaluate(
     Example: `edgeattr eval default --data peta:/data/PETA --split val --precision int8`
     """
     import edgeattr
-    from edgeattr.bundle import Bundle
-    from edgeattr.hub import resolve_bundle
-    from edgeattr_train.datasets import open_dataset
+    from edgeattr.core.bundle import Bundle
+    from edgeattr.core.hub import resolve_bundle
+    from edgeattr_train.data.datasets import open_dataset
 
     dataset = open_dataset(data, split, allow_missing=allow_missing)
     names = [model, against] if against else [model]
@@ -73,7 +73,7 @@ def evaluate(
 
 def _give(results: list[dict[str, Any]], json_file: Path | None, quiet: bool) -> None:
     """Print the table, or write JSON."""
-    from edgeattr.files import write_atomically
+    from edgeattr.core.files import write_atomically
 
     if json_file is None:
         typer.echo(_table(results))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeattr.cli.progress import note
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.store import EventsReader, Found, PeopleReader, Question
+    from edgeattr.search.store import EventsReader, Found, PeopleReader, Question
 
 __all__ = ["find"]
 
@@ -107,7 +107,7 @@ def find(
     Example: `edgeattr find "backpack and not hat and last 2h" --store people.sqlite`
     """
     from edgeattr.cli.find_output import listed, show, tell
-    from edgeattr.store import Question
+    from edgeattr.search.store import Question
 
     if contact_sheet and (count or contact_sheet.suffix.lower() not in (".html", ".htm")):
         raise UsageError("--contact-sheet writes a page: name it OUT.html, and leave out --count")
@@ -133,7 +133,7 @@ def find(
 
 
 def _open(store: Path | None, events: list[Path] | None) -> PeopleReader | EventsReader:
-    from edgeattr.store import EventsReader, PeopleReader
+    from edgeattr.search.store import EventsReader, PeopleReader
 
     if store and events:
         raise UsageError("--store and --events are two places to look in; name one")
@@ -151,7 +151,7 @@ def _sheet(
     found: Found,
     beside: Path,
 ) -> None:
-    from edgeattr.sheet import write_contact_sheet
+    from edgeattr.search.contact_sheet import write_contact_sheet
 
     written = write_contact_sheet(target, reader, question, found, beside=beside)
     note(

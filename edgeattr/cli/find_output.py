@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeattr.cli.progress import note
-from edgeattr.query.known_names import KnownNames
-from edgeattr.query.pointing import printable
-from edgeattr.store import Found, Question
-from edgeattr.store.reasons import Reason, percent, reasons
-from edgeattr.store.records import milliseconds
+from edgeattr.search.query.known_names import KnownNames
+from edgeattr.search.query.pointing import printable
+from edgeattr.search.store import Found, Question
+from edgeattr.search.store.reasons import Reason, percent, reasons
+from edgeattr.search.store.records import milliseconds
 
 __all__ = ["listed", "show", "tell"]
 

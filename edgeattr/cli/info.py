@@ -12,8 +12,8 @@ import typer
 from edgeattr.cli.options import ModelArgument
 
 if TYPE_CHECKING:
-    from edgeattr.bundle import Bundle, Variant
-    from edgeattr.schema import AttributeSchema
+    from edgeattr.core.bundle import Bundle, Variant
+    from edgeattr.core.schema import AttributeSchema
 
 __all__ = ["info"]
 
@@ -28,8 +28,8 @@ def info(
 
     Example: `edgeattr info`
     """
-    from edgeattr.bundle import Bundle
-    from edgeattr.hub import resolve_bundle
+    from edgeattr.core.bundle import Bundle
+    from edgeattr.core.hub import resolve_bundle
 
     path = resolve_bundle(model)
     bundle = _described(path) if path.suffix == ".pt" else Bundle.read(path)

@@ -6,8 +6,8 @@ import json
 import logging
 import sys
 
-from edgeattr.errors import UsageError
-from edgeattr.moments import utc_text
+from edgeattr.core.errors import UsageError
+from edgeattr.core.timestamps import utc_text
 
 __all__ = ["for_machines", "set_up_logs"]
 

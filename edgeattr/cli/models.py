@@ -8,7 +8,7 @@ import typer
 
 from edgeattr.cli.complete import known_names
 from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.errors import BundleError
+from edgeattr.core.errors import BundleError
 
 __all__ = ["app"]
 
@@ -25,7 +25,7 @@ def models(context: typer.Context) -> None:
 @app.command("list")
 def show() -> None:
     """List the default model and the known detectors. Example: `edgeattr models list`"""
-    from edgeattr import hub
+    from edgeattr.core import hub
 
     width = max(map(len, hub.KNOWN))
     typer.echo(f"{'default':<{width}}  {hub.resolve_bundle(None)}")
@@ -48,7 +48,7 @@ def pull(
 
     Example: `edgeattr models pull pedestrian-detection-adas-0002`
     """
-    from edgeattr import hub
+    from edgeattr.core import hub
 
     with ProgressLine(f"downloading {name}") as bar:
         path = hub.fetch(name, progress=lambda done, total: bar.update(done, total=total))
@@ -58,8 +58,8 @@ def pull(
 @app.command("verify")
 def verify() -> None:
     """Check the checksums of all that is here. Example: `edgeattr models verify`"""
-    from edgeattr import hub
-    from edgeattr.bundle import Bundle
+    from edgeattr.core import hub
+    from edgeattr.core.bundle import Bundle
 
     broken = False
     try:

@@ -11,12 +11,12 @@ import typer
 
 from edgeattr.cli.options import Device, Model, Precision, Runtime, Sensitive
 from edgeattr.cli.progress import note
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.crops import Image
+    from edgeattr.core.crops import Image
+    from edgeattr.core.prediction import Prediction
     from edgeattr.model import AttributeModel
-    from edgeattr.prediction import Prediction
 
 __all__ = ["predict"]
 
@@ -83,7 +83,7 @@ def predict(
 
 def _read(images: list[Path]) -> tuple[list[Path], list[Image]]:
     """The images that can be read; a word about each that cannot."""
-    from edgeattr.crops import read_image
+    from edgeattr.core.crops import read_image
 
     good, crops = [], []
     for path in images:
@@ -99,7 +99,7 @@ def _explained(
     model: AttributeModel, paths: list[Path], crops: list[Image], folder: Path, every: bool
 ) -> Iterator[Prediction]:
     """Answers, each once the evidence for it is in the folder."""
-    from edgeattr.evidence import EvidenceFiles
+    from edgeattr.explain import EvidenceFiles
 
     files = EvidenceFiles(folder, model.explained_by)
     for start in range(0, len(crops), _EXPLAINED_AT_ONCE):

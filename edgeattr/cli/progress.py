@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from edgeattr.cli.logs import for_machines
-from edgeattr.closing import Closing
+from edgeattr.core.closing import Closing
 
 __all__ = ["ProgressLine", "ProgressParts", "note"]
 

@@ -10,10 +10,10 @@ import typer
 
 from edgeattr.cli.complete import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.video.site import Site, WebSection
+    from edgeattr.cli.site_config import Site, WebSection
 
 __all__ = ["run"]
 
@@ -182,7 +182,7 @@ def run(
 
     set_up_logs(log_format, quiet=quiet)
     if config:
-        from edgeattr.video.site import load_site
+        from edgeattr.cli.site_config import load_site
 
         _refuse_others(context)
         run_site(load_site(config), config=config, show=show, quiet=quiet)
@@ -194,7 +194,7 @@ def run(
 
 def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
     """What the command line says, by the names of its options."""
-    from edgeattr.video import site as parts
+    from edgeattr.cli import site_config as parts
     from edgeattr.video.options import PipelineOptions
 
     if not sources:
@@ -231,7 +231,7 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
 
 def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """Where results go; to standard output if nothing else is asked for."""
-    from edgeattr.video import site as parts
+    from edgeattr.cli import site_config as parts
 
     store, mqtt, webhook, port = (said[name] for name in ("store", "mqtt", "webhook", "metrics"))
     events, days = said["events"], said["retention_days"]
@@ -248,7 +248,7 @@ def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _page_of(said: Mapping[str, Any]) -> WebSection | None:
-    from edgeattr.video.site import WebSection
+    from edgeattr.cli.site_config import WebSection
 
     port, host, stay = (said[name] for name in ("web", "web_host", "web_stay"))
     if port is None:

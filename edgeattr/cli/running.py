@@ -19,13 +19,13 @@ import typer
 from edgeattr.cli.detector import open_detector
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.cli.service import Service
-from edgeattr.errors import EdgeAttrError
+from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
+    from edgeattr.cli.site_config import Site
+    from edgeattr.cli.site_runner import Runner
     from edgeattr.model import AttributeModel
-    from edgeattr.video.runner import Runner
-    from edgeattr.video.sinks import Windows
-    from edgeattr.video.site import Site
+    from edgeattr.outputs import Windows
     from edgeattr.video.status import StreamStatus
 
 __all__ = ["run_site"]
@@ -47,8 +47,8 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         typer.Exit: 1 where a source or a sink failed.
         KeyboardInterrupt: a run of files was stopped before its end.
     """
-    from edgeattr.video.runner import Runner
-    from edgeattr.video.sinks import Windows
+    from edgeattr.cli.site_runner import Runner
+    from edgeattr.outputs import Windows
 
     windows = Windows() if show else None
     with contextlib.ExitStack() as opened:
@@ -207,7 +207,7 @@ def _signals(config: Path | None) -> Iterator[_Asked]:
 
 def _reload(run: _Run) -> None:
     """Read the site's file again, if somebody asked for it."""
-    from edgeattr.video.site import load_site
+    from edgeattr.cli.site_config import load_site
 
     config, asked = run.config, run.asked
     if not (asked.reload and config):
@@ -243,7 +243,7 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
 
 def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
     """What came of each stream, and where it is."""
-    from edgeattr.video.sinks import EventsFile
+    from edgeattr.outputs import EventsFile
 
     outputs = {source.spec.shown: source.output for source in site.sources}
     torn = any(sink.failures and isinstance(sink.sink, EventsFile) for sink in runner.sinks)

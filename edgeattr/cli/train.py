@@ -11,7 +11,7 @@ import typer
 from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.errors import MissingDependency, UsageError
+from edgeattr.core.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -56,9 +56,9 @@ def train(
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
     try:
-        from edgeattr_convert.finish import finish_training
-        from edgeattr_train.datasets import open_dataset
+        from edgeattr_train.data.datasets import open_dataset
         from edgeattr_train.engine import Trainer
+        from edgeattr_train.finish import finish_training
         from edgeattr_train.processes import open_fabric
         from edgeattr_train.recipe import load_recipe
     except ImportError as error:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.closing import Closing
-from edgeattr.crops import Image
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr.model import AttributeModel
 
 __all__ = ["Batcher", "Logits"]

@@ -1,22 +1,29 @@
-"""Boxes and attributes on a frame."""
+"""People on a frame: boxes, and labels that cover nobody else where there is room."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from edgeattr.crops import Image
-from edgeattr.prediction import AttributeAnswer
-from edgeattr.video.track import TrackedBox
+from edgeattr.core.crops import Image
+from edgeattr.core.label_ranking import LabelRanking
+from edgeattr.core.prediction import AttributeAnswer
+from edgeattr.video.tracker import TrackedBox
 
-__all__ = ["Box", "draw_people"]
+__all__ = ["Box", "PersonDrawing"]
 
 Box = tuple[float, ...]
 """Left, top, right, bottom, pixels."""
 
-_MOST_LINES = 7  # attributes shown beside a person
+_MOST_LABELS = 4  # attributes shown beside a person who has room
+_CROWDED = 2  # attributes in the small form
+_CELL = 4  # pixels, of the map of what is taken
+_PAD = 0.35  # of a line's height, around text
 _HEAD = 0.25  # of a box's height: a person is seven to eight heads tall, detectors err, people bend
 _ABOVE = 0.05  # of the height, above the box
 _BESIDE = 0.05  # of the width, on each side
@@ -32,35 +39,208 @@ _COLOURS = (  # blue-green-red, told apart by colour-blind eyes too (Okabe and I
 )
 
 
-def draw_people(
-    image: Image,
-    people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
-    *,
-    blurred: Iterable[Box] = (),
-) -> Image:
-    """Draw on a copy.
+@dataclass(frozen=True)
+class _Style:
+    """Sizes for one size of picture, pixels."""
+
+    scale: float  # of the font
+    stroke: int  # of text
+    line: int  # height of a line of text
+    border: int  # of a box
+
+    @classmethod
+    def of(cls, image: Image) -> _Style:
+        """Text of 1/42 of the picture's shorter side, 13 pixels at least."""
+        height = max(13, round(min(image.shape[:2]) / 42))
+        stroke = max(1, round(height / 14))
+        scale = cv2.getFontScaleFromHeight(_FONT, round(height * 0.72), stroke)
+        return cls(scale, stroke, round(height * 1.35), max(2, round(height / 8)))
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A label with its place."""
+
+    lines: tuple[str, ...]
+    box: tuple[int, int, int, int]  # left, top, right, bottom, pixels
+    track: int
+
+
+class PersonDrawing:
+    """Draws people on the frames of one stream; labels keep their side while it is free.
 
     Args:
-        image: uint8 [H, W, 3], BGR.
-        people: each with what is known of them so far.
-        blurred: boxes of people whose heads are made unrecognisable: the top of each box, whether
-            or not a face is seen in it.
-
-    Returns:
-        uint8 [H, W, 3].
+        ranking: which attributes are shown, the most telling first.
     """
-    canvas = image.copy()
-    for box in blurred:
-        _blur_head(canvas, box)
-    scale = max(0.4, image.shape[0] / 1100)
-    for person, _ in people:
-        left, top, right, bottom = map(round, person.box)
-        colour = _COLOURS[person.track % len(_COLOURS)]
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, max(2, round(2 * scale)))
-    for person, answers in people:
-        lines = [f"person {person.track}", *_lines(answers)]
-        _label(canvas, person, lines, scale)
-    return canvas
+
+    def __init__(self, ranking: LabelRanking) -> None:
+        self._ranking = ranking
+        self._sides: dict[int, int] = {}  # by track: which place beside the box the label had
+
+    def draw(
+        self,
+        image: Image,
+        people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
+        *,
+        blurred: Iterable[Box] = (),
+    ) -> Image:
+        """Draw on a copy.
+
+        Args:
+            image: uint8 [H, W, 3], BGR.
+            people: each with what is known of them so far.
+            blurred: boxes of people whose heads are made unrecognisable: the top of each box,
+                whether or not a face is seen in it.
+
+        Returns:
+            uint8 [H, W, 3].
+        """
+        canvas = image.copy()
+        for box in blurred:
+            _blur_head(canvas, box)
+        style = _Style.of(image)
+        for person, _ in people:
+            left, top, right, bottom = map(round, person.box)
+            cv2.rectangle(canvas, (left, top), (right, bottom), _colour(person), style.border)
+        for label in self._place(people, style, _Space(canvas, [seen.box for seen, _ in people])):
+            _draw_label(canvas, label, style)
+        return canvas
+
+    def _place(
+        self,
+        people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
+        style: _Style,
+        space: _Space,
+    ) -> list[_Placed]:
+        """The largest label that has room for each person, the nearest people first."""
+        placed, sides = [], {}
+        for person, answers in sorted(people, key=lambda entry: -_area(entry[0].box)):
+            texts = [label.text for label in self._ranking.labels(answers)]
+            found = self._largest(person, texts, style, space)
+            if found:
+                sides[person.track], label = found
+                space.take(label.box)
+                placed.append(label)
+        self._sides = sides
+        return placed
+
+    def _largest(
+        self, person: TrackedBox, texts: Sequence[str], style: _Style, space: _Space
+    ) -> tuple[int, _Placed] | None:
+        """The side and the label; None where not even the number has room."""
+        number = str(person.track)
+        small = f"{number} {', '.join(texts[:_CROWDED])}"
+        full = (number, *texts[:_MOST_LABELS])
+        before = self._sides.get(person.track, 0)
+        for lines in dict.fromkeys((full, (small,), (number,))):
+            width, height = _size(lines, style)
+            places = list(_beside(person.box, width, height))
+            for side in sorted(range(len(places)), key=lambda side: side != before):
+                if space.is_free(places[side]):
+                    return side, _Placed(lines, places[side], person.track)
+        for corner in _corners(person.box, width, height):  # of the number alone, in the own box
+            if space.is_own(corner):
+                return before, _Placed(lines, corner, person.track)
+        return None
+
+
+class _Space:
+    """What of a picture is taken by people and by labels, in cells of a few pixels.
+
+    Args:
+        image: the picture.
+        boxes: of people.
+    """
+
+    def __init__(self, image: Image, boxes: Iterable[Box]) -> None:
+        self._height, self._width = image.shape[:2]
+        cells = (self._height // _CELL + 1, self._width // _CELL + 1)
+        self._people = np.zeros(cells, np.uint8)  # how many boxes lie over each cell
+        self._labels = np.zeros(cells, bool)
+        for box in boxes:
+            self._people[_cells(box)] += 1
+
+    def take(self, box: Box) -> None:
+        """Put a label there."""
+        self._labels[_cells(box)] = True
+
+    def is_free(self, box: Box) -> bool:
+        """Whether a label fits there without covering a person or another label."""
+        return self._is_inside(box) and not (
+            self._people[_cells(box)].any() or self._labels[_cells(box)].any()
+        )
+
+    def is_own(self, box: Box) -> bool:
+        """Whether a label inside a person's own box covers nobody else and no other label."""
+        return self._is_inside(box) and not (
+            (self._people[_cells(box)] > 1).any() or self._labels[_cells(box)].any()
+        )
+
+    def _is_inside(self, box: Box) -> bool:
+        left, top, right, bottom = box
+        return left >= 0 and top >= 0 and right <= self._width and bottom <= self._height
+
+
+def _cells(box: Box) -> tuple[slice, slice]:
+    left, top, right, bottom = (max(0, round(value)) for value in box)
+    return slice(top // _CELL, -(-bottom // _CELL)), slice(left // _CELL, -(-right // _CELL))
+
+
+def _beside(box: Box, width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    """Places for a label of a size: right, left, above, below, and at the feet on both sides."""
+    left, top, right, bottom = map(round, box)
+    gap = _CELL  # keeps clear of the cells of the person's own box
+    for x, y in (
+        (right + gap, top),
+        (left - gap - width, top),
+        (left, top - gap - height),
+        (left, bottom + gap),
+        (right + gap, bottom - height),
+        (left - gap - width, bottom - height),
+    ):
+        yield x, y, x + width, y + height
+
+
+def _corners(box: Box, width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    """Places for a label of a size inside a person's box, the upper ones first."""
+    left, top, right, bottom = map(round, box)
+    for y, x in itertools.product((top, bottom - height), (left, right - width)):
+        yield x, y, x + width, y + height
+
+
+def _area(box: Box) -> float:
+    left, top, right, bottom = box
+    return (right - left) * (bottom - top)
+
+
+def _colour(person: TrackedBox) -> tuple[int, int, int]:
+    return _COLOURS[person.track % len(_COLOURS)]
+
+
+@functools.lru_cache(maxsize=4096)
+def _text_width(text: str, scale: float, stroke: int) -> int:
+    return int(cv2.getTextSize(text, _FONT, scale, stroke)[0][0])
+
+
+def _size(lines: Sequence[str], style: _Style) -> tuple[int, int]:
+    """Width and height of a label, pixels."""
+    pad = 2 * round(_PAD * style.line)
+    width = max(_text_width(line, style.scale, style.stroke) for line in lines)
+    return width + pad, style.line * len(lines) + pad // 2
+
+
+def _draw_label(canvas: Image, label: _Placed, style: _Style) -> None:
+    """White text on a darkened ground, with a stripe in the person's colour on its left."""
+    left, top, right, bottom = label.box
+    ground = canvas[top:bottom, left:right]
+    ground[...] = ground // 4
+    ground[:, : style.border] = _COLOURS[label.track % len(_COLOURS)]
+    pad = round(_PAD * style.line)
+    for number, line in enumerate(label.lines):
+        place = (left + pad, top + pad // 2 + round(style.line * (number + 0.78)))
+        cv2.putText(
+            canvas, line, place, _FONT, style.scale, (255, 255, 255), style.stroke, cv2.LINE_AA
+        )
 
 
 def _blur_head(canvas: Image, box: Box) -> None:
@@ -73,28 +253,3 @@ def _blur_head(canvas: Image, box: Box) -> None:
     if head.size:
         few = cv2.resize(head, (_SQUARES, _SQUARES), interpolation=cv2.INTER_AREA)
         cv2.resize(few, head.shape[1::-1], dst=head, interpolation=cv2.INTER_NEAREST)
-
-
-def _lines(answers: Mapping[str, AttributeAnswer]) -> list[str]:
-    """The surest attributes that are answered yes."""
-    present = [(value.p, name) for name, value in answers.items() if value.answer == "yes"]
-    shown = sorted(present, reverse=True)[:_MOST_LINES]
-    return [f"{name.replace('_', ' ')} {round(100 * p)}%" for p, name in shown]
-
-
-def _label(canvas: Image, person: TrackedBox, lines: Sequence[str], scale: float) -> None:
-    """Text beside the box, inside the picture, on a darkened ground."""
-    sizes = [cv2.getTextSize(line, _FONT, scale, 1)[0] for line in lines]
-    step = max(height for _, height in sizes) + round(10 * scale)
-    width = max(width for width, _ in sizes) + round(12 * scale)
-    height = step * len(lines) + round(14 * scale)
-    left, top, right, _ = map(round, person.box)
-    x = right + 2 if right + 2 + width <= canvas.shape[1] else left - 2 - width
-    x = int(np.clip(x, 0, max(0, canvas.shape[1] - width)))
-    y = int(np.clip(top, 0, max(0, canvas.shape[0] - height)))
-    ground = canvas[y : y + height, x : x + width]
-    ground[...] = ground // 3
-    ground[: max(2, round(4 * scale))] = _COLOURS[person.track % len(_COLOURS)]
-    for number, line in enumerate(lines):
-        place = (x + round(6 * scale), y + step * (number + 1))
-        cv2.putText(canvas, line, place, _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)

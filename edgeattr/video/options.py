@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
+from edgeattr.core.label_ranking import LabelOptions
 from edgeattr.video.schedule import Schedule
 
 __all__ = ["PipelineOptions"]
@@ -19,6 +20,7 @@ class PipelineOptions:
     crops_per_second: float | None = None  # of video, that one stream may have classified
     updates_every: float | None = None  # seconds between records of people who are still there
     blur_faces: bool = False  # in annotated frames
+    labels: LabelOptions = field(default_factory=LabelOptions)  # of people, in annotated frames
     frames_waiting: int = 4  # of one stream, before its source waits or drops the oldest
     frames_ahead: int = 4  # of one stream, in which people are looked for at the same time
     frames_late: int = 4  # after which a crop's answer counts: fixed, so that runs repeat

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from edgeattr.closing import Closing
-from edgeattr.crops import Image
-from edgeattr.errors import RuntimeFailure, UsageError
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import RuntimeFailure, UsageError
+from edgeattr.core.prediction import TrackRecord
 from edgeattr.model import AttributeModel
-from edgeattr.prediction import TrackRecord
-from edgeattr.video.annotate import FrameSink
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
-from edgeattr.video.feed import Feed
+from edgeattr.video.frame_annotator import FrameSink
+from edgeattr.video.frame_reader import Feed
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.sources import Source, SourceSpec, open_source
 from edgeattr.video.status import StreamStatus

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.video.look import Look, crop_of, look_at, look_at_crop
+from edgeattr.video.crop_quality import Look, crop_of, look_at, look_at_crop
 
 __all__ = [
     "Budget",

@@ -12,21 +12,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
+from edgeattr.core.label_ranking import LabelRanking
+from edgeattr.core.prediction import TrackRecord
+from edgeattr.core.rate_limit import Throttle
 from edgeattr.model import AttributeModel
-from edgeattr.prediction import TrackRecord
-from edgeattr.video.annotate import Annotator, FrameSink
 from edgeattr.video.batcher import Batcher, Logits
+from edgeattr.video.detection_interval import Rhythm
 from edgeattr.video.detectors import Detections, Detector
-from edgeattr.video.feed import Feed
+from edgeattr.video.frame_annotator import Annotator, FrameSink
+from edgeattr.video.frame_reader import Feed
 from edgeattr.video.options import PipelineOptions
-from edgeattr.video.people import BestCrop, People, Wanted
-from edgeattr.video.rhythm import Rhythm
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus
 from edgeattr.video.summary import Summary
-from edgeattr.video.throttle import Throttle
-from edgeattr.video.track import PersonTracker
+from edgeattr.video.track_manager import BestCrop, People, Wanted
+from edgeattr.video.tracker import PersonTracker
 
 __all__ = ["Explain", "Shared", "Stream"]
 
@@ -87,7 +88,11 @@ class Stream(threading.Thread):
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._feed, self._detector, self._shared = feed, detector, shared
         self._annotator = Annotator(
-            feed.source.name, frames, blur_faces=options.blur_faces, patient=feed.source.live
+            feed.source.name,
+            frames,
+            ranking=LabelRanking.of_bundle(model.bundle, options.labels),
+            blur_faces=options.blur_faces,
+            patient=feed.source.live,
         )
         self._people = People(
             feed.source.name,

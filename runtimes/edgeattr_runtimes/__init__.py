@@ -1,9 +1,9 @@
 """Engines that run a bundle's variants, one module each, behind one Protocol."""
 
-from edgeattr_runtimes.choose import Choice, choose, decide
 from edgeattr_runtimes.engines import ENGINES, available, devices_of, remedy
-from edgeattr_runtimes.opening import open_best, open_checkpoint, open_runtime, open_variant
+from edgeattr_runtimes.load import open_best, open_checkpoint, open_runtime, open_variant
 from edgeattr_runtimes.protocol import AsyncRuntime, EngineOptions, Outputs, Runtime, RuntimeInfo
+from edgeattr_runtimes.select import Choice, choose, decide
 
 __all__ = [
     "ENGINES",

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from edgeattr.errors import EdgeAttrError
+from edgeattr.core.errors import EdgeAttrError
 from edgeattr_runtimes.bench_process import BenchProcess, Setting, Timing, started
 from edgeattr_runtimes.device import available_memory
 

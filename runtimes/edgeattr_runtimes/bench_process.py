@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import EdgeAttrError, RuntimeFailure
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.device import memory_of_process
-from edgeattr_runtimes.opening import check_golden, open_variant
+from edgeattr_runtimes.engine_baseline import raw_call
+from edgeattr_runtimes.load import check_golden, open_variant
 from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
-from edgeattr_runtimes.raw import raw_call
 from edgeattr_runtimes.timing import median_interval
 
 __all__ = ["BenchProcess", "Setting", "Timing", "started"]

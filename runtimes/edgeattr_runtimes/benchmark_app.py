@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import RuntimeFailure, UsageError
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.openvino_engine import read_network
 from edgeattr_runtimes.protocol import RuntimeInfo, batch_size
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 
 __all__ = ["CudaGraph"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_installed import import_installed
 
 __all__ = ["BatchMemory", "Gpu", "first_gpu"]

@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.closing import Closing
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.closing import Closing
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.protocol import (
     Fill,
     Outputs,

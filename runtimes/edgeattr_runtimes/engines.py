@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from edgeattr.errors import EdgeAttrError, UsageError
+from edgeattr.core.errors import EdgeAttrError, UsageError
 from edgeattr_runtimes.tensorrt_installed import gpu_present, tensorrt_remedy
 
 __all__ = [

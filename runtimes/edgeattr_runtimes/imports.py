@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr.core.errors import MissingDependency, RuntimeFailure
 
 __all__ = ["import_package"]
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, UsageError
 
 __all__ = ["Network", "Operation", "Picture", "Port", "Prepared", "Slot", "Spares", "open_network"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
 from edgeattr_runtimes.imports import import_package

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.network import Array, Operation, Picture, Port, Shape, Spares
 from edgeattr_runtimes.openvino_engine import _openvino

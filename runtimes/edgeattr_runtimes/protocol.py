@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError, UsageError
 
 __all__ = [
     "AsyncRuntime",
@@ -129,8 +129,8 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Release everything once the batches that run have ended. May be called twice.
 
-        A call that has more batches to run raises :class:`edgeattr.errors.RuntimeFailure`; what
-        was submitted (:class:`AsyncRuntime`) comes to its end.
+        A call that has more batches to run raises :class:`edgeattr.core.errors.RuntimeFailure`;
+        what was submitted (:class:`AsyncRuntime`) comes to its end.
         """
         ...
 

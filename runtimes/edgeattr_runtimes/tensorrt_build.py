@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import OutputError, RuntimeFailure
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr_runtimes.cuda_memory import Gpu
 from edgeattr_runtimes.tensorrt_cache import beside, entry_path, locked, read_entry, write_entry
 from edgeattr_runtimes.tensorrt_installed import import_installed

@@ -20,9 +20,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeattr.errors import OutputError
-from edgeattr.files import write_atomically
-from edgeattr.hub import home
+from edgeattr.core.errors import OutputError
+from edgeattr.core.files import write_atomically
+from edgeattr.core.hub import home
 
 __all__ = ["beside", "entry_path", "forget", "locked", "read_entry", "write_entry"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import RuntimeFailure, UsageError
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.cuda_memory import first_gpu
 from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.protocol import EngineOptions

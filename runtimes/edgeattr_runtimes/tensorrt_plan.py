@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 

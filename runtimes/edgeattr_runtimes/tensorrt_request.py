@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.cuda_graph import CudaGraph
 from edgeattr_runtimes.cuda_memory import BatchMemory, Gpu
 from edgeattr_runtimes.engine import Arrays

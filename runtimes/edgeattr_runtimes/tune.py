@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import EdgeAttrError, RuntimeFailure
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.bench import Setting, Timing, measure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engines import FAMILIES, automatic
 from edgeattr_runtimes.protocol import EngineOptions
-from edgeattr_runtimes.tuning import Tuned, write_tuning
+from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
 
 __all__ = ["tune"]
 

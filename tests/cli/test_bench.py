@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgeattr.bundle import Bundle
+from edgeattr.core.bundle import Bundle
 
 
 def _bench(*arguments: str | Path | None, code: int = 0) -> subprocess.CompletedProcess[str]:

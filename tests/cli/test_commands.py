@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.hub import default_bundle
+from edgeattr.core.hub import default_bundle
 
 
 def _edgeattr(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgeattr.cli import complete
-from edgeattr.published import KNOWN
+from edgeattr.core.model_zoo import KNOWN
 
 _PROGRAM = """#!{python}
 import sys

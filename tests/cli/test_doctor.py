@@ -6,12 +6,12 @@ import importlib.metadata
 
 import pytest
 
-from edgeattr.bundle import Bundle
 from edgeattr.cli import doctor as module
-from edgeattr.errors import RuntimeFailure
-from edgeattr.hub import default_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, engines, onnx_engine, openvino_engine
-from edgeattr_runtimes.tuning import Tuned, write_tuning
+from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
 
 _real_version = importlib.metadata.version
 

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 import edgeattr
 from edgeattr.cli.app import app
-from edgeattr.errors import InputError, UsageError
-from edgeattr.metrics import evaluate, expected_calibration_error
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.metrics import evaluate, expected_calibration_error
 from edgeattr_convert.accuracy import evaluate_model
-from edgeattr_train.datasets import open_dataset
+from edgeattr_train.data.datasets import open_dataset
 
 _KEYS = [
     "dataset", "split", "images", "model", "runtime", "precision", "mA", "accuracy",

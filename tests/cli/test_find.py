@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from edgeattr.cli import main
-from edgeattr.store import PeopleStore
+from edgeattr.search.store import PeopleStore
 
-from ..store.people import person
+from ..search.store.people import person
 
 Find = Callable[..., tuple[int, str, str]]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeattr.cli.info import info
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from edgeattr.cli.logs import set_up_logs
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import pytest
 
-from edgeattr.store import PeopleReader
+from edgeattr.search.store import PeopleReader
 
 _SITE = """
 detector = "motion"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.bundle import Bundle
+from edgeattr.core.bundle import Bundle
 from edgeattr_convert.calibration import calibration_from_dataset
 from edgeattr_convert.conversion import Material
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 
 @pytest.fixture(scope="session")

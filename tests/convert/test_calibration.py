@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.detectors import MotionDetector
 from edgeattr_convert.calibration import (
     calibration_crops,
@@ -18,9 +18,9 @@ from edgeattr_convert.calibration import (
     sample,
 )
 from edgeattr_convert.calibration_checks import checked, warnings_for
-from edgeattr_convert.golden import golden_crops
-from edgeattr_train.datasets import AttributeDataset
-from edgeattr_train.pixels import pixel_statistics
+from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.pixels import pixel_statistics
+from edgeattr_train.golden import golden_crops
 
 
 def test_calibration_sample_shows_rare_attributes_and_repeats() -> None:
@@ -109,8 +109,8 @@ def test_exchanged_channels_are_noticed() -> None:
 
 
 def test_exchanged_channels_are_noticed_by_the_default_model(shared: Path) -> None:
-    from edgeattr.hub import default_bundle
-    from edgeattr_train.datasets import open_dataset
+    from edgeattr.core.hub import default_bundle
+    from edgeattr_train.data.datasets import open_dataset
 
     data = open_dataset(f"peta:{shared / 'peta'}", "val")
     found = calibration_from_dataset(data, 288, 160, count=100)

@@ -14,14 +14,14 @@ import onnx
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.errors import ContractNotMet, UsageError
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import ContractNotMet, UsageError
 from edgeattr_convert.contract import Contract
 from edgeattr_convert.conversion import Material, convert
 from edgeattr_convert.proof import LayerError
 from edgeattr_convert.report import report_paths
 from edgeattr_convert.steps import STEPS, Draft, Job, Step, steps_for
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 
 pytestmark = pytest.mark.usefixtures("short_looks")
 

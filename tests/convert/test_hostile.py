@@ -13,11 +13,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgeattr.bundle import Bundle, variant_file
-from edgeattr.files import sha256_of
-from edgeattr.hub import default_bundle
-from edgeattr_convert.golden import golden_crops
+from edgeattr.core.bundle import Bundle, variant_file
+from edgeattr.core.files import sha256_of
+from edgeattr.core.hub import default_bundle
 from edgeattr_convert.int8 import Quantizer
+from edgeattr_train.golden import golden_crops
 
 
 def _made_hostile(model: onnx.ModelProto, factor: float = 1000.0) -> tuple[onnx.ModelProto, str]:

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle
+from edgeattr.core.bundle import Bundle
 
 _REPLACES = """
 import os, signal, sys
 from pathlib import Path
-from edgeattr.bundle import Bundle
-import edgeattr.files
+from edgeattr.core.bundle import Bundle
+import edgeattr.core.files
 from edgeattr_convert.conversion import Material, convert
 from edgeattr_convert.steps import steps_for
 left = int(sys.argv[2])

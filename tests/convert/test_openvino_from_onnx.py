@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import MissingDependency, RuntimeFailure
 from edgeattr_convert import steps as steps_module
-from edgeattr_convert.golden import golden_crops
 from edgeattr_convert.openvino_from_onnx import (
     harmful_layers,
     int8_from_onnx,
@@ -21,6 +20,7 @@ from edgeattr_convert.openvino_from_onnx import (
 from edgeattr_convert.qdq import float_layers
 from edgeattr_convert.steps import STEPS, Job, check_packages
 from edgeattr_runtimes.onnx_engine import open_session
+from edgeattr_train.golden import golden_crops
 
 
 @pytest.fixture

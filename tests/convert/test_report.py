@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr_convert.report
-from edgeattr.errors import InputError, OutputError
+from edgeattr.core.errors import InputError, OutputError
 from edgeattr_convert.proof import AttributeChange, ConversionRecord, LayerError, Proof, Speed
 from edgeattr_convert.report import report_paths, write_report
 from edgeattr_convert.report_style import STYLE

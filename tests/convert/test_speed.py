@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.closing import Closing
+from edgeattr.core.closing import Closing
 from edgeattr_convert.speed import compare_speed
 from edgeattr_runtimes import Outputs, RuntimeInfo
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import onnx
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import ContractNotMet
-from edgeattr.hub import home
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import ContractNotMet
+from edgeattr.core.hub import home
 from edgeattr_convert.contract import Contract
 from edgeattr_convert.conversion import Material, convert
 from edgeattr_convert.report import report_paths

@@ -72,12 +72,13 @@ def test_every_command_and_option_is_shown(site: Path) -> None:
 
 def test_public_names_are_documented(site: Path) -> None:
     import edgeattr
-    import edgeattr.errors
-    import edgeattr.store
+    import edgeattr.core.errors
+    import edgeattr.search.store
     import edgeattr_runtimes
 
     for page, module in (
-        ("edgeattr", edgeattr), ("edgeattr", edgeattr.errors), ("store", edgeattr.store),
+        ("edgeattr", edgeattr), ("edgeattr", edgeattr.core.errors),
+        ("store", edgeattr.search.store),
         ("runtimes", edgeattr_runtimes),
     ):  # fmt: skip
         shown = (site / "api" / page / "index.html").read_text()

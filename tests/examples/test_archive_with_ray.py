@@ -20,10 +20,10 @@ from typing import IO, Any
 
 import pytest
 
-from edgeattr.files import atomic_path
-from edgeattr.hub import default_bundle
+from edgeattr.core.files import atomic_path
+from edgeattr.core.hub import default_bundle
 
-from ..video.sinks.mqtt_broker import free_port
+from ..outputs.mqtt_broker import free_port
 from .conftest import EXAMPLES, Run
 
 pytest.importorskip("ray")

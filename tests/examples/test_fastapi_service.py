@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 
 from ..bomb import bomb
-from ..video.sinks.mqtt_broker import free_port
+from ..outputs.mqtt_broker import free_port
 from .conftest import EXAMPLES
 
 httpx = pytest.importorskip("httpx")

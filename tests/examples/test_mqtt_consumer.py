@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from edgeattr.video.sinks import MqttSink
+from edgeattr.outputs import MqttSink
 
-from ..video.sinks.mqtt_broker import Broker
+from ..outputs.mqtt_broker import Broker
 from .conftest import EXAMPLES, Run
 
 pytest.importorskip("paho.mqtt.client")

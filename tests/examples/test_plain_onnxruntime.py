@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
-from edgeattr.hub import default_bundle
+from edgeattr.core.hub import default_bundle
 
 from .conftest import Run
 

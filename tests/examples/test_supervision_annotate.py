@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 from edgeattr.video.sources.file import VideoFileSource
 
 from .conftest import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgeattr.errors import MissingDependency, RuntimeFailure
+from edgeattr.core.errors import MissingDependency, RuntimeFailure
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import RuntimeFailure
-from edgeattr.hub import default_bundle
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, Runtime, open_runtime, tensorrt_request
 from edgeattr_runtimes.cuda_graph import CudaGraph
 from edgeattr_runtimes.cuda_memory import first_gpu

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle, Variant, variant_file
-from edgeattr.errors import InputError, RuntimeFailure, UsageError
-from edgeattr.files import sha256_of
-from edgeattr.hub import default_bundle
+from edgeattr.core.bundle import Bundle, Variant, variant_file
+from edgeattr.core.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.core.files import sha256_of
+from edgeattr.core.hub import default_bundle
 from edgeattr_convert.steps import Job, steps_for
 from edgeattr_runtimes import (
     ENGINES,
@@ -26,8 +26,8 @@ from edgeattr_runtimes import (
     open_variant,
     remedy,
 )
+from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.onnx_engine import _int8_overflows
-from edgeattr_runtimes.opening import check_golden
 
 _CASES = {  # what runs -> engine and variant
     f"{engine}:{variant}": (engine, variant)

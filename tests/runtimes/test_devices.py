@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.errors import UsageError
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import UsageError
 from edgeattr_runtimes import EngineOptions, available, devices_of, open_variant, remedy
 
 _ENGINES = ("onnxruntime", "openvino", "torch")

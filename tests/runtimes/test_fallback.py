@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
-from edgeattr.hub import default_bundle
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
+from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import (
     EngineOptions,
     available,
@@ -28,7 +28,7 @@ from edgeattr_runtimes import (
     openvino_engine,
     remedy,
 )
-from edgeattr_runtimes.tuning import Tuned, write_tuning
+from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
 
 _CPU_ONLY = ("openvino", "onnxruntime")
 

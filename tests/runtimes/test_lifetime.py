@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError, RuntimeFailure
 from edgeattr_runtimes import EngineOptions, Runtime, available, open_runtime, remedy
 from edgeattr_runtimes.device import memory_of_process
 
@@ -51,8 +51,8 @@ _START = """
 import os, signal, sys, threading, time
 import numpy as np
 from pathlib import Path
-from edgeattr.bundle import Bundle
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes import EngineOptions, open_runtime
 engine = sys.argv[1]
 def right(runtime):

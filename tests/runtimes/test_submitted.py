@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import InputError, RuntimeFailure, UsageError
 from edgeattr_runtimes import EngineOptions, Outputs, available, open_variant, remedy
 from edgeattr_runtimes.engine import Engine, InferRequest
 from edgeattr_runtimes.submitted import Arrays

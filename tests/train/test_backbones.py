@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.backbones import Backbone, ImageNetBackbone, build_backbone
 from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.model import ModelOptions, build_model

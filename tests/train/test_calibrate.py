@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.errors import InputError
-from edgeattr.metrics import evaluate
+from edgeattr.core.errors import InputError
+from edgeattr.core.metrics import evaluate
 from edgeattr_train.calibrate import DecisionFit, fit_decision
 from edgeattr_train.platt import platt_scaling, sigmoid
 from edgeattr_train.reliability import BINS, calibration_error, reliability

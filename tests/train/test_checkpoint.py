@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from edgeattr.errors import InputError
-from edgeattr.schema import Attribute, AttributeSchema
+from edgeattr.core.errors import InputError
+from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.checkpoint import (
     Checkpoint,
     load_checkpoint,

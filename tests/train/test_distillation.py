@@ -10,9 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgeattr.errors import InputError, UsageError
-from edgeattr.schema import Attribute, AttributeSchema
-from edgeattr_convert.export import bundle_from_checkpoint
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.distillation import (
     DistillationOptions,
@@ -21,6 +20,7 @@ from edgeattr_train.distillation import (
     mask_loss,
     soft_labels,
 )
+from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.model import ModelOptions, build_model
 from edgeattr_train.recipe import Recipe
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from openvino import opset13 as ops
 
-from edgeattr.errors import InputError, UsageError
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.embedding import EmbeddingBranch, embed_persons, embedding_loss
 from edgeattr_train.engine import Trainer
 from edgeattr_train.model import ModelOptions, build_model

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgeattr.errors import EdgeAttrError, InputError, UsageError
+from edgeattr.core.errors import EdgeAttrError, InputError, UsageError
 from edgeattr_train.checkpoint import load_checkpoint, read_state
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.engine import Progress, Trainer
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
@@ -123,7 +123,7 @@ import json, sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(int(sys.argv[4]))
-from edgeattr_train.datasets import open_dataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.engine import Trainer
 from edgeattr_train.recipe import recipe_from_dict
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
@@ -326,7 +326,7 @@ def test_teachers_change_the_targets(data: _Data, tmp_path: Path) -> None:
 
 
 def test_a_teacher_of_other_attributes_is_refused(data: _Data, tmp_path: Path) -> None:
-    from edgeattr.schema import AttributeSchema
+    from edgeattr.core.schema import AttributeSchema
 
     few = data.train.take(np.arange(26))
     schema = AttributeSchema(few.schema.attributes[:3])

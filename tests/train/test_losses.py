@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.losses import (
     LossOptions,
     attention_loss,

@@ -2,7 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.fusion import NEVER
+from edgeattr.core.posterior import NEVER
 from edgeattr_train.margins import fit_margins
 from edgeattr_train.platt import sigmoid
 

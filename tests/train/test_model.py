@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeattr.errors import UsageError
-from edgeattr_convert.onnx_from_torch import fold_batch_norms
+from edgeattr.core.errors import UsageError
 from edgeattr_train.backbones import Backbone
 from edgeattr_train.model import (
     AttributeNet,
@@ -18,6 +17,7 @@ from edgeattr_train.model import (
     NetOutput,
     build_model,
 )
+from edgeattr_train.onnx_from_torch import fold_batch_norms
 
 _SIZE = (64, 32)
 _OPTIONS: list[dict[str, Any]] = [

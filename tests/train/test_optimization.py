@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.backbones import Backbone
 from edgeattr_train.model import AttributeNet, ModelOptions
 from edgeattr_train.optimization import MovingAverage, Optimization, ScheduleOptions, freeze

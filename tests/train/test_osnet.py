@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from edgeattr.crops import resize_crop
-from edgeattr.errors import InputError
+from edgeattr.core.crops import resize_crop
+from edgeattr.core.errors import InputError
 from edgeattr_train.backbones import build_backbone
-from edgeattr_train.datasets import open_dataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 
 _LAST_MAP = "1126"  # the node that both IRs pool

@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from edgeattr.errors import UsageError
-from edgeattr_train.datasets import open_dataset
+from edgeattr.core.errors import UsageError
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.engine import Progress, Trainer
 from edgeattr_train.recipe import Recipe, recipe_from_dict
 from edgeattr_train.sync_norms import synchronize_batch_norms

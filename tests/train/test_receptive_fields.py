@@ -1,4 +1,4 @@
-"""Cells of the feature maps are centred where edgeattr.explanation says."""
+"""Cells of the feature maps are centred where edgeattr.explain.attention_maps says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeattr.explanation import _first_centre
+from edgeattr.explain.attention_maps import _first_centre
 from edgeattr_train.backbones import build_backbone
 
 _SIZE = 640, 32  # pixels: what changes a cell of MobileNetV2 is 491 high

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.recipe import load_recipe, recipe_from_dict
 from edgeattr_train.recipe_files import named_recipes
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeattr_convert.export import bundle_from_checkpoint
 from edgeattr_train.checkpoint import Checkpoint
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.learner import Learner
 from edgeattr_train.loader import batches
 from edgeattr_train.processes import open_fabric

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError, MissingDependency, OutputError
-from edgeattr.schema import Attribute, AttributeSchema
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError, MissingDependency, OutputError
+from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.plots import label, training_curves
 from edgeattr_train.report import ReportData, write_report
 from edgeattr_train.risk_chart import risk_chart

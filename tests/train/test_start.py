@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgeattr import hub
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError
+from edgeattr.core import hub
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError
 from edgeattr_train.folded import set_batch_norms_from_data
 from edgeattr_train.model import AttributeNet, ModelOptions, build_model
 from edgeattr_train.start import start_facts, take_bundle

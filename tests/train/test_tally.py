@@ -1,11 +1,11 @@
-"""The training crops' mA against the one of edgeattr.metrics."""
+"""The training crops' mA against the one of edgeattr.core.metrics."""
 
 import math
 
 import numpy as np
 import pytest
 
-from edgeattr.metrics import evaluate
+from edgeattr.core.metrics import evaluate
 from edgeattr_train.tally import Tally
 
 

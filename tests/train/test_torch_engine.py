@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.bundle import Bundle
-from edgeattr.errors import BundleError, InputError, UsageError
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import BundleError, InputError, UsageError
 from edgeattr_runtimes import EngineOptions
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.torch_engine import TorchEngine

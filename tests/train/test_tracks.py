@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edgeattr.errors import InputError
-from edgeattr.fusion import TrackFusion
-from edgeattr.prediction import Decision
-from edgeattr.schema import Attribute, AttributeSchema
-from edgeattr.video.fuse import TrackPosterior
+from edgeattr.core.errors import InputError
+from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.prediction import Decision
+from edgeattr.core.schema import Attribute, AttributeSchema
+from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr_train.platt import sigmoid
 from edgeattr_train.selective import ALL, CROPS, TRACKS, judge
 from edgeattr_train.track_fusion import fit

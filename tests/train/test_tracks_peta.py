@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
-from edgeattr.fusion import TrackFusion
-from edgeattr.metrics import mean_accuracy_per_attribute
-from edgeattr.video.fuse import TrackPosterior
-from edgeattr.video.look import look_at_crop
+from edgeattr.core.metrics import mean_accuracy_per_attribute
+from edgeattr.core.posterior import TrackFusion
+from edgeattr.video.crop_quality import look_at_crop
 from edgeattr.video.schedule import Schedule, TrackHistory
-from edgeattr_train.datasets import AttributeDataset, open_dataset
+from edgeattr.video.track_posterior import TrackPosterior
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.tracks import Tracks, look_qualities, tracks_of
 
 _IMAGES = 5  # of a person, at least: 67 persons, 422 images
@@ -38,8 +38,8 @@ def logits(data: AttributeDataset) -> Logits:
 
 @pytest.fixture(scope="module")
 def fusion() -> TrackFusion:
-    from edgeattr.bundle import Bundle
-    from edgeattr.hub import default_bundle
+    from edgeattr.core.bundle import Bundle
+    from edgeattr.core.hub import default_bundle
 
     found = Bundle.read(default_bundle()).track
     assert found is not None
@@ -48,8 +48,8 @@ def fusion() -> TrackFusion:
 
 @pytest.fixture(scope="module")
 def tracks(data: AttributeDataset, logits: Logits) -> Tracks:
-    from edgeattr.bundle import Bundle
-    from edgeattr.hub import default_bundle
+    from edgeattr.core.bundle import Bundle
+    from edgeattr.core.hub import default_bundle
 
     decision = Bundle.read(default_bundle()).decision(include_sensitive=True)
     return tracks_of(

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.transforms import Augmentation, augment, draw_blend
 
 _STILL = {"flip": 0, "shift": 0, "scale": 0, "brightness": 0, "colour": 0, "degrade": 0, "erase": 0}

@@ -5,8 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.crops import Image
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr.video.batcher import Batcher
 
 

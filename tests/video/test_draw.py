@@ -1,30 +1,120 @@
+"""Boxes and labels on frames: where labels lie, what they say, which heads are blurred."""
+
+import itertools
+
+import cv2
 import numpy as np
 import pytest
 
-from edgeattr.prediction import AttributeAnswer
-from edgeattr.video.draw import draw_people
-from edgeattr.video.track import TrackedBox
+from edgeattr.core.label_ranking import LabelRanking
+from edgeattr.core.prediction import AttributeAnswer
+from edgeattr.core.schema import Attribute, AttributeSchema
+from edgeattr.video.draw import PersonDrawing, _Space, _Style
+from edgeattr.video.tracker import TrackedBox
 
-_ANSWERS = {"hat": AttributeAnswer(0.9, "yes"), "bag": AttributeAnswer(0.1, "no")}
+_NAMES = ("hat", "bag", "long_hair", "jeans", "trousers", "skirt")
+_RANKING = LabelRanking(
+    schema=AttributeSchema(tuple(Attribute(name=name, group="any") for name in _NAMES)),
+    base_rates=dict.fromkeys(_NAMES, 0.1),
+)
+_ANSWERS = {name: AttributeAnswer(0.9, "yes") for name in _NAMES}
 
 
-def _noise() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+def _noise(height: int = 200, width: int = 300) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _person(track: int, *box: float) -> TrackedBox:
+    return TrackedBox(track, box, 0.9)
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return (
+        min(one[2], other[2]) > max(one[0], other[0])
+        and min(one[3], other[3]) > max(one[1], other[1])
+    )  # fmt: skip
+
+
+def _placed(people: list[TrackedBox], height: int, width: int) -> list:
+    image = np.zeros((height, width, 3), np.uint8)
+    space = _Space(image, [person.box for person in people])
+    drawing = PersonDrawing(_RANKING)
+    return drawing._place([(person, _ANSWERS) for person in people], _Style.of(image), space)
 
 
 def test_the_frame_itself_stays_as_it_is() -> None:
     image = _noise()
     before = image.copy()
-    drawn = draw_people(image, [(TrackedBox(1, (50, 40, 100, 180), 0.9), _ANSWERS)])
+    drawing = PersonDrawing(_RANKING)
+    drawn = drawing.draw(image, [(_person(1, 50, 40, 100, 180), _ANSWERS)])
     assert np.array_equal(image, before)
     assert (drawn != image).any()
+    assert np.array_equal(drawing.draw(image, []), image)
+
+
+def test_a_label_goes_to_the_side_where_there_is_room() -> None:
+    frame = np.full((480, 640, 3), 200, np.uint8)
+    person = _person(3, 560.0, 30.0, 638.0, 220.0)
+    changed = cv2.absdiff(PersonDrawing(_RANKING).draw(frame, [(person, _ANSWERS)]), frame).max(2)
+    assert changed[:, :550].any(), "no room on the right: the label goes to the left"
+    assert not changed[:, :300].any()
+
+
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (720, 1280), (1280, 720), (2160, 3840)])
+def test_no_label_covers_another_person_or_label_in_a_crowd(height: int, width: int) -> None:
+    draw = np.random.default_rng(height)
+    people = []
+    for track in range(20):
+        tall = min(height, width) * draw.uniform(0.1, 0.35)
+        left, top = draw.uniform(0, width - tall / 2), draw.uniform(0, height - tall)
+        people.append(_person(track, left, top, left + tall / 2, top + tall))
+    placed = _placed(people, height, width)
+    assert len(placed) >= 15, "most people have at least their number"
+    for one, other in itertools.combinations(placed, 2):
+        assert not _overlap(one.box, other.box)
+    for label, person in itertools.product(placed, people):
+        assert label.track == person.track or not _overlap(label.box, person.box)
+    for label in placed:
+        left, top, right, bottom = label.box
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+
+
+def test_labels_shrink_where_people_stand_close() -> None:
+    alone = _placed([_person(1, 400, 100, 480, 300)], 480, 1280)
+    assert len(alone[0].lines) == 5, "a number and four attributes"
+    grid = [
+        _person(8 * row + column, 160 * column, 120 * row, 160 * column + 150, 120 * row + 116)
+        for row, column in itertools.product(range(4), range(8))
+    ]
+    close = _placed(grid, 480, 1280)
+    assert len(close) == 32
+    assert all(len(label.lines) == 1 for label in close)
+
+
+def test_a_label_stays_on_its_side_while_it_is_free() -> None:
+    drawing = PersonDrawing(_RANKING)
+    frame = np.zeros((480, 640, 3), np.uint8)
+    near_edge = _person(1, 550, 100, 630, 300)
+    drawing.draw(frame, [(near_edge, _ANSWERS)])
+    side = drawing._sides[1]
+    assert side == 1, "left: the right has no room"
+    drawing.draw(frame, [(_person(1, 300, 100, 380, 300), _ANSWERS)])
+    assert drawing._sides[1] == side
+
+
+@pytest.mark.parametrize(("height", "text"), [(480, 13), (2160, 51)])
+def test_text_is_legible_at_any_size(height: int, text: int) -> None:
+    style = _Style.of(np.zeros((height, height * 16 // 9, 3), np.uint8))
+    (_, tall), _ = cv2.getTextSize("Xg", cv2.FONT_HERSHEY_SIMPLEX, style.scale, style.stroke)
+    assert tall == pytest.approx(text * 0.72, rel=0.3)
 
 
 def test_heads_are_averaged_away_and_the_rest_stays() -> None:
     image = _noise()
-    person = TrackedBox(1, (50, 40, 100, 180), 0.9)
-    plain = draw_people(image, [(person, {})])
-    blurred = draw_people(image, [(person, {})], blurred=[person.box])
+    person = _person(1, 50, 40, 100, 180)
+    plain = PersonDrawing(_RANKING).draw(image, [(person, {})])
+    blurred = PersonDrawing(_RANKING).draw(image, [(person, {})], blurred=[person.box])
     head, body = (slice(44, 70), slice(55, 95)), (slice(85, 175), slice(55, 95))
     assert np.array_equal(plain[body], blurred[body])
     colours = np.unique(blurred[head].reshape(-1, 3), axis=0)
@@ -37,5 +127,5 @@ def test_heads_are_averaged_away_and_the_rest_stays() -> None:
 )
 def test_people_at_the_edge_of_the_picture(box: tuple[float, float, float, float]) -> None:
     image = _noise()
-    drawn = draw_people(image, [(TrackedBox(3, box, 0.9), _ANSWERS)], blurred=[box])
+    drawn = PersonDrawing(_RANKING).draw(image, [(_person(3, *box), _ANSWERS)], blurred=[box])
     assert drawn.shape == image.shape

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 import edgeattr
-from edgeattr.crops import Image
-from edgeattr.errors import InputError, OutputError, RuntimeFailure, UsageError
-from edgeattr.prediction import TrackRecord
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError, OutputError, RuntimeFailure, UsageError
+from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.detectors import Detections, MotionDetector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceOptions, SourceSpec
 
-from .test_feed import DrawnSource
+from .test_frame_reader import DrawnSource
 
 
 class _Lines:

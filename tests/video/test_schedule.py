@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from edgeattr.video.look import Look
+from edgeattr.video.crop_quality import Look
 from edgeattr.video.schedule import Budget, Schedule, TrackHistory
 
 _SCHEDULE = Schedule(min_quality=0.2, every=0.5, new_view=0.1, waited=3.0, better=1.5, stop_after=4)

@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, UsageError
 
 __all__ = ["Backbone", "ImageNetBackbone", "build_backbone", "take_bgr"]
 

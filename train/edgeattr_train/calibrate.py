@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 from edgeattr_train.platt import platt_scaling, sigmoid
 from edgeattr_train.reliability import calibration_error
 from edgeattr_train.thresholds import F1_WEIGHT, fit_thresholds, mean_accuracy_and_f1
@@ -38,7 +38,7 @@ _AMOUNTS = np.linspace(0, 1, 11)  # from the raw decision (0) to the fitted thre
 class DecisionFit:
     """Calibration and thresholds, ready for a bundle's fields, and what they are worth.
 
-    The figures are percentages: ``mA`` and ``f1`` as ``edgeattr.metrics.evaluate`` has them,
+    The figures are percentages: ``mA`` and ``f1`` as ``edgeattr.core.metrics.evaluate`` has them,
     ``ece`` the expected calibration error over all known (image, attribute) pairs together,
     ``ece_per_attribute`` the mean over attributes of each one's own, where errors of opposite
     sign cannot cancel.

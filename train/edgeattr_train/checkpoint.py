@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from edgeattr.errors import BundleError, InputError, UsageError
-from edgeattr.files import atomic_path
-from edgeattr.schema import AttributeSchema
+from edgeattr.core.errors import BundleError, InputError, UsageError
+from edgeattr.core.files import atomic_path
+from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.model import AttributeNet, build_model
 from edgeattr_train.recipe import Recipe, recipe_from_dict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 
 __all__ = ["CropCache"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeattr.bundle import Bundle, Golden, InputSpec, Variant
-from edgeattr.fusion import TrackFusion
+from edgeattr.core.bundle import Bundle, Golden, InputSpec, Variant
+from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.calibrate import DecisionFit
 from edgeattr_train.checkpoint import Checkpoint
 from edgeattr_train.recipe import Recipe

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgeattr.errors import InputError, UsageError
-from edgeattr.schema import AttributeSchema
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.schema import AttributeSchema
 
 if TYPE_CHECKING:
     from edgeattr_train.model import AttributeNet

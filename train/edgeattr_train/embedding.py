@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from edgeattr.errors import InputError, MissingDependency
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr.core.errors import InputError, MissingDependency
+from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.layers import at_least_float32
 from edgeattr_train.loader import batches
 

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from edgeattr.errors import InputError, UsageError
-from edgeattr.files import write_atomically
-from edgeattr.metrics import Scores, evaluate
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.files import write_atomically
+from edgeattr.core.metrics import Scores, evaluate
 from edgeattr_train.checkpoint import Checkpoint, load_checkpoint, read_state, write_state
 from edgeattr_train.crop_cache import CropCache
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.pixels import statistics_of
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.learner import Learner
 from edgeattr_train.loader import Batch, batches, training_order
-from edgeattr_train.pixels import statistics_of
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import Recipe

@@ -14,9 +14,9 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from edgeattr.errors import EdgeAttrError, UsageError
+from edgeattr.core.errors import EdgeAttrError, UsageError
 from edgeattr_train.checkpoint import take_matching
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.distillation import Teachers, mask_loss, soft_labels
 from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data

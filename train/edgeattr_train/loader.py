@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from edgeattr.crops import Image, resize_crop
+from edgeattr.core.crops import Image, resize_crop
 from edgeattr_train.crop_cache import CropCache
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
 
 __all__ = ["Batch", "batches", "training_order"]

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.model import NetOutput
 
 __all__ = [

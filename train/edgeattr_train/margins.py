@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.fusion import NEVER
+from edgeattr.core.posterior import NEVER
 
 __all__ = ["fit_margins"]
 
@@ -43,8 +43,8 @@ def fit_margins(
         bound: the error rate, above 0 and below 1.
 
     Returns:
-        For yes and for no, [C] each, 0 or more; :data:`edgeattr.fusion.NEVER` where the bound
-        cannot be held at all.
+        For yes and for no, [C] each, 0 or more; :data:`edgeattr.core.posterior.NEVER` where the
+        bound cannot be held at all.
     """
     yes = _side(log_odds, limits, labels > 0, labels >= 0, bound)
     no = _side(-log_odds, -limits, labels == 0, labels >= 0, bound)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 from edgeattr_train.backbones import ImageNetBackbone, take_bgr
 
 __all__ = ["MobileNetV2", "MobileNetV3Large"]

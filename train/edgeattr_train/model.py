@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.attention import (
     AttentionBranch,
     EdgeBranch,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.model import AttributeNet
 
 __all__ = ["MovingAverage", "Optimization", "ScheduleOptions", "freeze"]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgeattr.errors import InputError, MissingDependency
+from edgeattr.core.errors import InputError, MissingDependency
 from edgeattr_train.backbones import Backbone
 from edgeattr_train.layers import convolution
 

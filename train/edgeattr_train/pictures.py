@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 from edgeattr_train.plots import BEFORE, MUTED, label, new_figure, png
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import MissingDependency
+from edgeattr.core.errors import MissingDependency
 from edgeattr_train.reliability import BINS, Reliability
 
 if TYPE_CHECKING:

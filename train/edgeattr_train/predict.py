@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from edgeattr_train.crop_cache import CropCache
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.loader import batches
 from edgeattr_train.model import AttributeNet
 

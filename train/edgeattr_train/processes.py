@@ -8,7 +8,7 @@ import os
 import torch
 from lightning_fabric import Fabric
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr_train.recipe import Recipe
 
 __all__ = ["open_fabric"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeattr.errors import UsageError
-from edgeattr.settings import build, parse_value, read_toml
+from edgeattr.core.config import build, parse_value, read_toml
+from edgeattr.core.errors import UsageError
 from edgeattr_train.distillation import DistillationOptions
 from edgeattr_train.losses import LossOptions
 from edgeattr_train.model import ModelOptions

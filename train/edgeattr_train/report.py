@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError, OutputError
-from edgeattr.files import write_atomically
-from edgeattr.metrics import average_precision, mean_accuracy_per_attribute
-from edgeattr.schema import AttributeSchema
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError, OutputError
+from edgeattr.core.files import write_atomically
+from edgeattr.core.metrics import average_precision, mean_accuracy_per_attribute
+from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.pictures import AttentionSample, Mistake, attention_maps, mistake_sheet
 from edgeattr_train.plots import attribute_bars, reliability_chart, training_curves
 from edgeattr_train.reliability import calibration_error, reliability

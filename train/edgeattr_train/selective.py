@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.fusion import TrackFusion
+from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.margins import fit_margins
 from edgeattr_train.platt import sigmoid
 from edgeattr_train.track_fusion import fit

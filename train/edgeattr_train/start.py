@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeattr import hub
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError
+from edgeattr.core import hub
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError
 from edgeattr_train.checkpoint import read_state
 from edgeattr_train.model import AttributeNet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeattr.closing import Closing
+from edgeattr.core.closing import Closing
 from edgeattr_train.engine import Progress
 
 __all__ = ["TensorBoardLog"]

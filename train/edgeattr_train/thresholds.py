@@ -2,7 +2,7 @@
 
 One attribute's threshold moves at a time over a grid of log-odds, and takes the place where the
 objective is highest with all others held. Only what that attribute adds is counted anew, so the
-whole grid costs one product of matrices instead of a call of ``edgeattr.metrics.evaluate`` each.
+whole grid costs one product of matrices, not a call of ``edgeattr.core.metrics.evaluate`` each.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def fit_thresholds(
 def mean_accuracy_and_f1(
     yes: npt.NDArray[np.bool_], labels: npt.NDArray[np.int8]
 ) -> tuple[float, float]:
-    """MA and example-based F1 of answers, 0..100, as ``edgeattr.metrics.evaluate`` has them.
+    """MA and example-based F1 of answers, 0..100, as ``edgeattr.core.metrics.evaluate`` has them.
 
     Args:
         yes: [N, C].

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeattr.bundle import Bundle, Golden, Variant
-from edgeattr.errors import BundleError, RuntimeFailure, UsageError
+from edgeattr.core.bundle import Bundle, Golden, Variant
+from edgeattr.core.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
 from edgeattr_runtimes.protocol import EngineOptions, checked_device

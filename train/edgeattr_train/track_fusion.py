@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError
-from edgeattr.fusion import TrackFusion
+from edgeattr.core.errors import InputError
+from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.margins import fit_margins
 from edgeattr_train.tracks import Tracks
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.bundle import Bundle
-from edgeattr.fusion import TrackFusion
-from edgeattr.prediction import Decision
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.prediction import Decision
+from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.selective import BOUNDS, Selective, judge
 from edgeattr_train.track_fusion import BOUND, fit
 from edgeattr_train.tracks import look_qualities, tracks_of

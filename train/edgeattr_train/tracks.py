@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.errors import InputError
-from edgeattr.fusion import TrackFusion, normalise_exclusive
-from edgeattr.prediction import Decision
-from edgeattr_train.datasets import AttributeDataset
+from edgeattr.core.errors import InputError
+from edgeattr.core.posterior import TrackFusion, normalise_exclusive
+from edgeattr.core.prediction import Decision
+from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Tracks", "look_qualities", "tracks_of"]
 
@@ -123,7 +123,7 @@ def tracks_of(
 
 def look_qualities(data: AttributeDataset) -> _Floats:
     """Quality of each image of a data set, [N], as the schedule of a video judges crops."""
-    from edgeattr.video.look import look_at_crop
+    from edgeattr.video.crop_quality import look_at_crop
 
     return np.array([look_at_crop(data.read(index)).quality for index in range(len(data))])
 

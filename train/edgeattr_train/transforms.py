@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image
-from edgeattr.errors import UsageError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import UsageError
 
 __all__ = ["Augmentation", "Blend", "augment", "draw_blend"]
 

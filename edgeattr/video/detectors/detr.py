@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image, resize_crop
-from edgeattr.errors import InputError
+from edgeattr.core.crops import Image, resize_crop
+from edgeattr.core.errors import InputError
 from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, picture_of
 from edgeattr.video.detectors.nms import in_pixels, inside
 from edgeattr.video.detectors.protocol import Detections

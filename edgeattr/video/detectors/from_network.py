@@ -9,9 +9,9 @@ from typing import Any, ClassVar, TypeVar
 import cv2
 import numpy.typing as npt
 
-from edgeattr.closing import Closing
-from edgeattr.crops import Image
-from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError, RuntimeFailure
 from edgeattr.video.detectors.protocol import Detections
 from edgeattr_runtimes.network import Network, Picture, Port, Prepared
 

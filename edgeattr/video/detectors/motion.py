@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edgeattr.closing import Closing
-from edgeattr.crops import Image
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
 from edgeattr.video.detectors.protocol import Detections
 
 __all__ = ["MotionDetector"]

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeattr import hub
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core import hub
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.detectors.detr import DetrDetector, DetrLogitsDetector
 from edgeattr.video.detectors.motion import MotionDetector
 from edgeattr.video.detectors.protocol import Detector
@@ -35,7 +35,7 @@ def open_detector(
     """Open a detector; what a file holds is told by its inputs and outputs, not by its name.
 
     Args:
-        name_or_path: ``auto`` (yolox_nano), ``motion``, a name of :data:`edgeattr.hub.KNOWN`,
+        name_or_path: ``auto`` (yolox_nano), ``motion``, a name of :data:`edgeattr.core.hub.KNOWN`,
             which is downloaded where it is not here yet, an ONNX file, an OpenVINO IR's XML, or a
             folder that holds one of these.
         engine: ``onnxruntime``, ``openvino``, or ``auto``: ONNX Runtime for ONNX files and

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 
 __all__ = ["Detections", "Detector"]
 

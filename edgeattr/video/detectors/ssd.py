@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, picture_of
 from edgeattr.video.detectors.nms import in_pixels, inside
 from edgeattr.video.detectors.protocol import Detections

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError
 from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, picture_of
 from edgeattr.video.detectors.nms import suppress
 from edgeattr.video.detectors.protocol import Detections

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError
 
 __all__ = ["Connection", "StreamLost"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from edgeattr.crops import Image
-from edgeattr.errors import UsageError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import UsageError
 from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.file import believed_rate
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from edgeattr.closing import Closing
-from edgeattr.crops import Image
-from edgeattr.errors import InputError
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError
 from edgeattr.video.sources.address import (
     AS_USUAL,
     SourceOptions,

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeattr.closing import Closing
-from edgeattr.crops import read_image
-from edgeattr.errors import InputError
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import read_image
+from edgeattr.core.errors import InputError
 from edgeattr.video.sources.address import AS_USUAL, SourceOptions
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 from edgeattr.video.status import StreamState
 
 __all__ = ["Frame", "Source"]

@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from edgeattr.closing import Closing
-from edgeattr.crops import Image
-from edgeattr.errors import MissingDependency, UsageError
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.rate_limit import Throttle
 from edgeattr.video.sources.connection import Connection, StreamLost
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState
-from edgeattr.video.throttle import Throttle
 
 __all__ = ["LiveSource"]
 

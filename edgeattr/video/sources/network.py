@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeattr.crops import Image
-from edgeattr.errors import MissingDependency, UsageError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.sources.address import SourceOptions, without_password
 from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.file import believed_rate

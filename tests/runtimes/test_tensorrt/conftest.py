@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.bundle import Bundle, Variant
-from edgeattr.hub import default_bundle
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.hub import default_bundle
 
 from ...make_believe_gpu.fake_tensorrt import fake_tensorrt
 from ...make_believe_gpu.listing import VERSIONS, Listing, parse_listing

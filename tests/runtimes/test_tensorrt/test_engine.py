@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import InputError, MissingDependency, RuntimeFailure, UsageError
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import InputError, MissingDependency, RuntimeFailure, UsageError
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
 

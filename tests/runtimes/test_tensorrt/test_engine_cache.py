@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import OutputError, RuntimeFailure
-from edgeattr.hub import home
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import OutputError, RuntimeFailure
+from edgeattr.core.hub import home
 from edgeattr_runtimes import tensorrt_cache
 from edgeattr_runtimes.cuda_memory import Gpu
 from edgeattr_runtimes.tensorrt_build import engine_facts, engine_from_variant
@@ -196,7 +196,9 @@ def test_a_killed_write_leaves_nothing_that_is_used(
 ) -> None:
     path = tmp_path / "a.engine"
     write_entry(path, b"old", {"a": 1})
-    monkeypatch.setattr("edgeattr.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError()))
+    monkeypatch.setattr(
+        "edgeattr.core.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError())
+    )
     with pytest.raises(OutputError, match="EDGEATTR_HOME"):
         write_entry(path, b"new", {"a": 1})
     assert read_entry(path, {"a": 1}) == b"old"

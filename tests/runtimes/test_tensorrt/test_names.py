@@ -129,7 +129,7 @@ import json, os, sys
 from pathlib import Path
 sys.setdlopenflags(os.RTLD_LAZY | os.RTLD_GLOBAL)  # what TensorRT is linked to is a stand-in
 import tensorrt as trt
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 from edgeattr_runtimes.tensorrt_plan import BuildOptions, _network_flags, plan_from_onnx
 absent = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.cuda_memory import Gpu
 from edgeattr_runtimes.tensorrt_plan import BuildOptions, Plan, plan_from_onnx, shares_profiles
 

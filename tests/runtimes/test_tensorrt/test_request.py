@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.bundle import Bundle
-from edgeattr.errors import RuntimeFailure
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes import cuda_graph
 from edgeattr_runtimes.cuda_graph import CudaGraph
 from edgeattr_runtimes.cuda_memory import BatchMemory, Gpu

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 from edgeattr.video.sources.file import VideoFileSource
 
 _FRAMES = {

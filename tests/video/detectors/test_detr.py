@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 from edgeattr.video.detectors import DetrDetector, DetrLogitsDetector, open_detector
 from edgeattr_runtimes.network import open_network
 

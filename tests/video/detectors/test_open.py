@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeattr import hub
-from edgeattr.crops import Image
-from edgeattr.errors import DownloadError, InputError, RuntimeFailure, UsageError
+from edgeattr.core import hub
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import DownloadError, InputError, RuntimeFailure, UsageError
 from edgeattr.video.detectors import MotionDetector, YoloxDetector, open_detector
 
 from .networks import fixed_yolox, same

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError
 from edgeattr.video.detectors import SsdDetector, open_detector
 
 from .networks import found_by

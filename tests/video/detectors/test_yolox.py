@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError, RuntimeFailure
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError, RuntimeFailure
 from edgeattr.video.detectors import YoloxDetector, open_detector
 
 from .networks import fixed_yolox, same

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.sources import SourceOptions, SourceSpec, check_source
 from edgeattr.video.sources.address import kind_of, without_password
 

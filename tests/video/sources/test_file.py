@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeattr.crops import Image
-from edgeattr.errors import InputError
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError
 from edgeattr.video.sources import SourceOptions, open_source
 from edgeattr.video.sources.file import VideoFileSource
 

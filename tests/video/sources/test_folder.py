@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.errors import InputError
+from edgeattr.core.errors import InputError
 from edgeattr.video.sources import SourceOptions, open_source
 
 

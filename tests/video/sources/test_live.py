@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from edgeattr.crops import Image
+from edgeattr.core.crops import Image
 from edgeattr.video.sources import live
 from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.live import LiveSource

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.errors import UsageError
+from edgeattr.core.errors import UsageError
 from edgeattr.video.sources import SourceOptions, SourceSpec, open_source
 from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.network import NetworkConnection

@@ -1,0 +1,282 @@
+"""A site as data: its cameras, its model, and where results go; from one TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeattr.core.config import build, read_toml, with_environment
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.outputs.video_file import check_video_name
+from edgeattr.video.options import PipelineOptions
+from edgeattr.video.sources import SourceOptions, SourceSpec, check_source
+from edgeattr.video.sources.address import kind_of, local_path
+
+__all__ = [
+    "CropsSection",
+    "EventsSection",
+    "EvidenceSection",
+    "MetricsSection",
+    "ModelSection",
+    "MqttSection",
+    "PrivacySection",
+    "Site",
+    "SourceSection",
+    "StoreSection",
+    "WebSection",
+    "WebhookSection",
+    "load_site",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection:
+    """Which model runs, on what."""
+
+    path: str = "default"  # a bundle, or the one that ships
+    runtime: str = "auto"
+    precision: str = "auto"
+    device: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsSection:
+    """Records as JSON Lines."""
+
+    file: Path | None = None  # standard output where absent
+    append: bool = True  # go on with a file that is there
+    rotate_mb: float | None = None  # begin a new file beyond this size, MiB
+    keep: int = 5  # old files that are kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSection:
+    """Records in SQLite."""
+
+    path: Path
+    retention_days: float | None = None  # after which records are deleted
+
+    def __post_init__(self) -> None:
+        _check_days(self.retention_days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttSection:
+    """Records to an MQTT broker."""
+
+    url: str  # mqtt://host:1883 or mqtts://host:8883
+    topic: str = "edgeattr/{stream}/{type}"
+    client_id: str | None = None
+    ca: Path | None = None  # certificates
+    cert: Path | None = None
+    key: Path | None = None
+    spool: Path | None = None  # where records wait while the broker is away
+    spool_mb: float = 64.0  # that may wait, MiB
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSection:
+    """Records to a web server."""
+
+    url: str
+    batch: int = 1  # records a request, at most
+    token: str | None = None  # sent as "Authorization: Bearer"
+    secret: str | None = None  # signs each request
+    ca: Path | None = None  # certificates that are trusted
+    spool: Path | None = None  # where records wait while the server is away
+    spool_mb: float = 64.0  # that may wait, MiB
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsSection:
+    """Prometheus metrics and health, over HTTP."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSection:
+    """The live page, over HTTP."""
+
+    port: int = 8080  # 0 takes a free one
+    host: str = "127.0.0.1"  # on any but this machine's own address a token is asked for
+    token: str | None = None  # EDGEATTR_WEB_TOKEN, or one that is made up, where absent
+    hosts: tuple[str, ...] = ()  # further names under which a proxy on this machine asks for it
+    people: int = 500  # that the page remembers, the latest
+    stay: bool = False  # show it until stopped, also when all files have ended
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.people <= 10_000:
+            raise UsageError(f"the page's people are {self.people}; expected 1 to 10000")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropsSection:
+    """One picture of each person."""
+
+    folder: Path
+    retention_days: float | None = None  # after which pictures are deleted
+
+    def __post_init__(self) -> None:
+        _check_days(self.retention_days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceSection:
+    """One sheet of each person that shows where the model looked."""
+
+    folder: Path
+    retention_days: float | None = None  # after which sheets are deleted
+    all_attributes: bool = False  # also of what is answered no or unknown
+
+    def __post_init__(self) -> None:
+        _check_days(self.retention_days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacySection:
+    """What is told and kept of people."""
+
+    include_sensitive: bool = False  # age and gender
+    blur_faces: bool = False  # in annotated videos
+    audit: Path | None = None  # one line for each act that touches privacy
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSection(SourceOptions):
+    """One camera or file, and how it is read."""
+
+    address: str
+    name: str = ""  # in events; the address without credentials where absent
+    max_frames: int | None = None  # stop after so many
+    output: Path | None = None  # an annotated MP4; of a live source one an hour, by its time
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UsageError(f"max_frames is {self.max_frames}; expected 1 or more")
+        if self.output:
+            check_video_name(self.output)
+
+    @property
+    def spec(self) -> SourceSpec:
+        """What :func:`edgeattr.video.sources.open_source` takes."""
+        names = [entry.name for entry in dataclasses.fields(SourceOptions)]
+        options = SourceOptions(**{name: getattr(self, name) for name in names})
+        return SourceSpec(address=self.address, name=self.name, options=options)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a camera or a stream, not a file."""
+        try:
+            return kind_of(self.address) not in ("file", "folder")
+        except InputError:  # a path that cannot be looked at; opening it says why
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """All that `edgeattr run` is told."""
+
+    sources: tuple[SourceSection, ...]
+    model: ModelSection = ModelSection()
+    detector: str = "auto"  # a known name, or a file
+    pipeline: PipelineOptions = field(default_factory=PipelineOptions)
+    events: EventsSection | None = None
+    store: StoreSection | None = None
+    mqtt: MqttSection | None = None
+    webhook: WebhookSection | None = None
+    metrics: MetricsSection | None = None
+    web: WebSection | None = None
+    crops: CropsSection | None = None
+    evidence: EvidenceSection | None = None
+    privacy: PrivacySection = PrivacySection()
+
+    def __post_init__(self) -> None:
+        names = [source.spec.shown for source in self.sources]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(
+                f"there are two streams called {repeated[0]!r}; give one of them another name"
+            )
+        self._check_files()
+
+    def _check_files(self) -> None:
+        """Refuse results that would replace each other, or what the run reads."""
+        written = [source.output for source in self.sources]
+        written += [self.events.file if self.events else None, self.privacy.audit]
+        written += [part.path for part in (self.store,) if part]
+        written += [part.spool for part in (self.mqtt, self.webhook) if part]
+        read = [*(source.address for source in self.sources), self.detector, self.model.path]
+        places = [place for place in written if place]
+        for number, place in enumerate(places):
+            if any(_same_file(place, other) for other in places[:number]):
+                raise UsageError(f"two results would be written to {place}")
+            if any(_same_file(place, Path(local_path(name) or name)) for name in read):
+                raise UsageError(f"{place} is an input of this run; write the result elsewhere")
+
+    def check_sources(self) -> None:
+        """Refuse sources that cannot be meant, without opening them.
+
+        Raises:
+            UsageError, InputError: see :func:`edgeattr.video.sources.check_source`.
+        """
+        for source in self.sources:
+            check_source(source.address)
+
+
+def load_site(path: Path) -> Site:
+    """Read a site's TOML file.
+
+    ``${NAME}`` stands for an environment variable, so that passwords need not be in the file.
+    Paths are taken from the folder of the file.
+
+    Raises:
+        InputError: missing, or not TOML.
+        UsageError: an unknown key, a value of the wrong type, a variable that is not set, two
+            streams of one name.
+    """
+    values = read_toml(path, what="site")
+    values = with_environment(values, where=str(path))
+    if not values.get("sources"):
+        raise UsageError(f"{path} names no source; write [[sources]] and address = ... for each")
+    try:
+        site: Site = _beside(build(Site, values, what="site"), path.parent)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return site
+
+
+def _beside(value: Any, folder: Path) -> Any:
+    """Paths of a dataclass, and of those inside it, taken from a folder."""
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if isinstance(value, tuple):
+        return tuple(_beside(entry, folder) for entry in value)
+    if isinstance(value, SourceSection) and not value.is_live and "://" not in value.address:
+        value = dataclasses.replace(value, address=str(folder / value.address))
+    if isinstance(value, ModelSection) and (folder / value.path).exists():
+        value = dataclasses.replace(value, path=str(folder / value.path))
+    if isinstance(value, Site) and (folder / value.detector).is_file():
+        value = dataclasses.replace(value, detector=str(folder / value.detector))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changed = {
+            entry.name: _beside(getattr(value, entry.name), folder)
+            for entry in dataclasses.fields(value)
+        }
+        return dataclasses.replace(value, **changed)
+    return value
+
+
+def _check_days(days: float | None) -> None:
+    if days is not None and not days > 0:
+        raise UsageError(f"retention_days is {days:g}; expected a number above 0")
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    try:
+        return first.absolute() == second.absolute() or first.samefile(second)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""The floor: schema, bundle, decision, crops, metrics, errors, files, hub; no framework."""

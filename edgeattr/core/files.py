@@ -1,0 +1,98 @@
+"""Files that are either complete or absent: atomic writes and checksums."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeattr.core.errors import OutputError
+
+__all__ = ["add_to_zip", "atomic_path", "make_folder", "sha256_of", "write_atomically"]
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
+_BLOCK = 1 << 20  # bytes read at a time while hashing
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside ``target`` and move it into place on success.
+
+    A killed process leaves the old file or none; an exception removes the temporary file.
+
+    Args:
+        target: where the finished file belongs. Its parent is created if need be.
+        private: for its owner alone, whatever the umask says.
+
+    Yields:
+        A path in the same directory, with the same suffix, to write to.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o600 if private else 0o666 & ~_UMASK)
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(target: Path, content: bytes | str, *, private: bool = False) -> None:
+    """Write ``content`` (text as UTF-8) to ``target`` so that no partial file is ever seen.
+
+    Args:
+        target: where it belongs.
+        content: all of it.
+        private: whether its owner alone may read it.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with atomic_path(target, private=private) as temporary:
+        temporary.write_bytes(data)
+
+
+def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Add a compressed member that depends on nothing but its name and content."""
+    info = zipfile.ZipInfo(name, _ZIP_TIME)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(info, content)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where it is not there, with those above it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, as lower-case hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    """The process's; it can only be read by setting it, so never beside other threads."""
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+_UMASK = _umask()

@@ -1,0 +1,205 @@
+"""Named models and detectors: where they are kept, and how they get there.
+
+Files live under ``EDGEATTR_HOME`` (``~/.cache/edgeattr`` by default). A download goes to a
+temporary name, resumes where an earlier one stopped, and takes its place only when its size and
+checksum are those that its publisher's file has; of several files, those that are whole stay.
+``EDGEATTR_OFFLINE=1`` forbids all downloads.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.client
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from edgeattr.core.errors import DownloadError, UsageError
+from edgeattr.core.model_zoo import KNOWN, RemoteFile, RemoteModel
+
+__all__ = [
+    "KNOWN",
+    "RemoteFile",
+    "RemoteModel",
+    "cached",
+    "default_bundle",
+    "fetch",
+    "home",
+    "paths_of",
+    "resolve_bundle",
+]
+
+_TIMEOUT = 15.0  # seconds without an answer
+_BLOCK = 1 << 16  # bytes
+_DIGESTS = {64: "sha256", 96: "sha384"}  # hexadecimal digits -> algorithm
+
+
+def home() -> Path:
+    """Where downloads and converted bundles are kept."""
+    configured = os.environ.get("EDGEATTR_HOME")
+    try:
+        return Path(configured).expanduser() if configured else Path.home() / ".cache" / "edgeattr"
+    except RuntimeError as error:
+        raise UsageError(f"there is no home directory ({error}); set EDGEATTR_HOME") from error
+
+
+def default_bundle() -> Path:
+    """The bundle that comes inside the package."""
+    return Path(__file__).parent.parent / "data" / "default.edgeattr"
+
+
+def resolve_bundle(model: str | os.PathLike[str] | None) -> Path:
+    """Where a model is.
+
+    Args:
+        model: ``default`` or nothing: what `edgeattr convert` made of the shipped bundle on this
+            machine, or else the shipped bundle itself. Anything else is a path.
+    """
+    if model is None or os.fspath(model) == "default":
+        converted = home() / "bundles" / "default.edgeattr"
+        return converted if _derives_from_default(converted) else default_bundle()
+    return Path(model)
+
+
+def paths_of(model: RemoteModel) -> tuple[Path, ...]:
+    """Where a model's files are kept, whether or not they are there; the first is to be opened."""
+    return tuple(_place(file) for file in model.files)
+
+
+def cached(name: str) -> Path | None:
+    """The local copy of a known model, if all of it is there and is what was published.
+
+    Returns:
+        The file to open.
+    """
+    model = _known(name)
+    return _place(model.files[0]) if all(map(_is_whole, model.files)) else None
+
+
+def fetch(
+    name: str,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    remote: RemoteModel | None = None,
+) -> Path:
+    """The local copy of a known model; files that are not there yet are downloaded.
+
+    Args:
+        name: a key of :data:`KNOWN`.
+        progress: called with bytes done and bytes in all.
+        remote: what to fetch instead of ``KNOWN[name]``.
+
+    Returns:
+        The file to open; others that belong to it lie beside it.
+
+    Raises:
+        UsageError: no such name.
+        DownloadError: offline, unreachable, or not the file that was published. An incomplete
+            file is kept under a temporary name, and the next call goes on from there.
+    """
+    model = remote or _known(name)
+    missing = [file for file in model.files if not _is_whole(file)]
+    if missing and os.environ.get("EDGEATTR_OFFLINE", "") not in ("", "0"):
+        raise DownloadError(
+            f"{name} is not in {_place(missing[0]).parent} and EDGEATTR_OFFLINE forbids "
+            f"downloading it; download {' and '.join(file.url for file in missing)} elsewhere "
+            "and put it there"
+        )
+    ready = model.bytes - sum(file.bytes for file in missing)
+    for file in missing:
+        _fetch_file(name, file, functools.partial(_add, progress, ready, model.bytes))
+        ready += file.bytes
+    return _place(model.files[0])
+
+
+def _add(progress: Callable[[int, int], None], ready: int, total: int, done: int) -> None:
+    """Tell of one file's bytes together with those of the files before."""
+    progress(ready + done, total)
+
+
+def _fetch_file(name: str, wanted: RemoteFile, progress: Callable[[int], None]) -> None:
+    path = _place(wanted)
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _download(wanted, partial, progress)
+    except (OSError, http.client.HTTPException) as error:
+        raise DownloadError(
+            f"{name} could not be downloaded from {wanted.url}: {error}. "
+            "Whatever came is kept and the next try goes on from there; "
+            f"or put the file at {path} by hand"
+        ) from error
+    found = _digest_of(partial, wanted)
+    if found != wanted.digest:
+        partial.unlink()
+        raise DownloadError(
+            f"{wanted.url} gave another file than was published: its "
+            f"{_DIGESTS[len(wanted.digest)].upper()} is {found[:12]}..., expected "
+            f"{wanted.digest[:12]}...; it was removed"
+        )
+    os.replace(partial, path)
+
+
+def _place(file: RemoteFile) -> Path:
+    return home() / "files" / file.name
+
+
+def _is_whole(file: RemoteFile) -> bool:
+    path = _place(file)
+    right_size = path.is_file() and path.stat().st_size == file.bytes
+    return right_size and _digest_of(path, file) == file.digest
+
+
+def _digest_of(path: Path, published: RemoteFile) -> str:
+    """A file's checksum by the algorithm that its publisher used."""
+    digest = hashlib.new(_DIGESTS[len(published.digest)])
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _download(wanted: RemoteFile, partial: Path, progress: Callable[[int], None]) -> None:
+    have = partial.stat().st_size if partial.is_file() else 0
+    if have > wanted.bytes:
+        partial.unlink()
+        have = 0
+    if have == wanted.bytes:
+        return
+    request = urllib.request.Request(wanted.url)
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+        resumed = have > 0 and answer.status == 206
+        have = have if resumed else 0
+        with open(partial, "ab" if resumed else "wb") as target:
+            while block := answer.read(_BLOCK):
+                target.write(block)
+                have += len(block)
+                if have > wanted.bytes:
+                    break
+                progress(have)
+    if have < wanted.bytes:
+        raise ConnectionError(f"the connection closed after {have} of {wanted.bytes} bytes")
+
+
+def _known(name: str) -> RemoteModel:
+    try:
+        return KNOWN[name]
+    except KeyError as error:
+        raise UsageError(f"no model called {name!r}; known: {', '.join(KNOWN)}") from error
+
+
+def _derives_from_default(converted: Path) -> bool:
+    """Whether a converted bundle was made from the very default that this version ships."""
+    try:
+        ours, theirs = (
+            json.loads((folder / "bundle.json").read_text())["golden"]["sha256"]
+            for folder in (default_bundle(), converted)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(ours == theirs)

@@ -1,0 +1,50 @@
+"""A line for each act that touches privacy."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from edgeattr.core.closing import Closing
+from edgeattr.core.timestamps import utc_text
+from edgeattr.outputs.jsonl import EventsFile
+
+__all__ = ["AuditLog"]
+
+
+class AuditLog(Closing):
+    """Says what was done with people's data, and when: in a file, or else in the log.
+
+    Args:
+        path: lines are added to its end; None sends them to the logger ``edgeattr.audit``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = None if path is None else EventsFile(path, append=True)
+
+    def write(self, act: str, detail: Any = None) -> None:
+        """Note one act.
+
+        Args:
+            act: such as "sensitive attributes asked for", "crops stored", "annotated video
+                stored", "retention applied".
+            detail: anything that JSON can hold.
+
+        Raises:
+            OutputError: the line cannot be written.
+        """
+        line = {"time": utc_text(time.time()), "act": act, "detail": detail}
+        if self._file is None:
+            logging.getLogger("edgeattr.audit").info("%s: %s", act, detail)
+        else:
+            self._file.write(line)
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        if self._file is not None:
+            self._file.close()

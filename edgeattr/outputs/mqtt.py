@@ -1,0 +1,139 @@
+"""Events to an MQTT broker, by way of the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.outputs.mqtt_transport import MqttCarrier, MqttOptions
+from edgeattr.outputs.spool import Spool, spool_path
+from edgeattr.outputs.spooled_sink import SpooledSink
+from edgeattr.outputs.tls import client_tls
+from edgeattr.outputs.url_credentials import Address
+
+__all__ = ["MqttSink"]
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PROMISE = (
+    "an event is on disk once write returns, is sent to the broker at least once and in order, "
+    "and is removed when the broker has acknowledged it (QoS 1); while the broker is away up to "
+    "{events:,} events or {mib:,} MiB wait, and beyond that the oldest are dropped and counted"
+)
+
+
+class MqttSink(SpooledSink):
+    """Publishes events with QoS 1.
+
+    ``edgeattr/CLIENT/status`` holds, retained, ``online`` while it is connected and ``offline``
+    otherwise, by the broker's own hand after a crash. Credentials are taken from the URL, or else
+    from ``MQTT_USERNAME`` and ``MQTT_PASSWORD``, and are shown nowhere.
+
+    Args:
+        url: ``mqtt://[USER[:PASSWORD]@]HOST[:PORT]``, or ``mqtts://`` for TLS.
+        topic: of an event; ``{stream}``, ``{type}`` (person, summary, stream) and ``{client}``
+            are put in, with ``/ + #`` and the like replaced by ``_``.
+        client_id: unique at the broker; ``edgeattr-HOSTNAME`` if not given.
+        protocol: version of MQTT.
+        ca: certificates of the authorities to trust, PEM; those of the system if not given.
+        cert: our own certificate, PEM, where the broker asks for one.
+        key: its key, PEM, if it is not in the same file.
+        spool: where events wait; by default a file of this broker and client under
+            ``EDGEATTR_HOME``.
+        max_events: how many may wait.
+        max_bytes: how many bytes they may have together.
+
+    Raises:
+        UsageError: a bad URL, topic, client id or protocol.
+        InputError: a certificate or key cannot be read.
+        OutputError: the spool cannot be opened, or another process has it.
+        MissingDependency: paho-mqtt is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        topic: str = "edgeattr/{stream}/{type}",
+        client_id: str | None = None,
+        protocol: Literal["3.1.1", "5"] = "3.1.1",
+        ca: Path | None = None,
+        cert: Path | None = None,
+        key: Path | None = None,
+        spool: Path | None = None,
+        max_events: int = 100_000,
+        max_bytes: int = 256 << 20,
+    ) -> None:
+        try:
+            import paho.mqtt.client  # noqa: F401 - so that it is missed now and not while sending
+        except ImportError as error:
+            raise MissingDependency("paho-mqtt", extra="mqtt", purpose="send to MQTT") from error
+        address = Address.parse(url, _PORTS)
+        if address.path not in ("", "/"):
+            raise UsageError("an MQTT address has no path; topics are set by the topic option")
+        if protocol not in ("3.1.1", "5"):
+            raise UsageError(f"MQTT {protocol!r} is not known; expected 3.1.1 or 5")
+        if address.scheme == "mqtt" and (ca or cert or key):
+            raise UsageError("certificates are for mqtts:// addresses")
+        client = client_id or f"edgeattr-{socket.gethostname()}"
+        status = f"edgeattr/{_level(client)}/status"
+        options = MqttOptions(
+            host=address.host,
+            port=address.port,
+            username=address.username or os.environ.get("MQTT_USERNAME"),
+            password=address.password or os.environ.get("MQTT_PASSWORD"),
+            client_id=client,
+            version5=protocol == "5",
+            tls=client_tls(ca, cert, key) if address.scheme == "mqtts" else None,
+            status_topic=status,
+            topic_of=_topics(topic, client),
+        )
+        super().__init__(
+            name=address.shown,
+            promise=_PROMISE.format(events=max_events, mib=max_bytes >> 20),
+            carrier=MqttCarrier(options),
+            spool=Spool(
+                spool or spool_path(f"{address.shown} {client}"),
+                max_events=max_events, max_bytes=max_bytes,
+            ),
+        )  # fmt: skip
+
+
+def _topics(template: str, client: str) -> Callable[[bytes], str]:
+    """The topic of an event's JSON.
+
+    Raises:
+        UsageError: the template has a wildcard, an unknown field, or is empty.
+    """
+    known = {"stream", "type", "client"}
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise UsageError(f"topic {template!r}: {error}") from error
+    if not template or set(template) & set("+#\0") or not fields <= known:
+        raise UsageError(
+            f"topic {template!r} cannot be used; expected levels without + and #, "
+            "and of fields only {stream}, {type} and {client}"
+        )
+
+    def topic_of(payload: bytes) -> str:
+        event = json.loads(payload)
+        return template.format(
+            stream=_level(str(event.get("stream", ""))),
+            type=_level(str(event.get("type", ""))),
+            client=_level(client),
+        )
+
+    return topic_of
+
+
+def _level(name: str) -> str:
+    """A name as one level of a topic: no separator, wildcard, space or control character."""
+    safe = re.sub(r"[/+#\s\x00-\x1f\x7f]+", "_", name).lstrip("$")[:200]
+    return safe or "_"

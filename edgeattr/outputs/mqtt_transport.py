@@ -1,0 +1,193 @@
+"""One connection to an MQTT broker after the other, in the thread of the sink."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeattr.outputs.spool import Entry
+from edgeattr.outputs.transport import Brought, NotBrought
+
+__all__ = ["MqttCarrier", "MqttOptions"]
+
+_CONNECT_S = 5.0  # for the connection, and again for the broker's word of welcome
+_ANSWER_S = 10.0  # without any acknowledgement
+_LEAVE_S = 0.5
+_KEEPALIVE_S = 30
+_LOOP_S = 0.1  # how long one look at the socket may wait
+_NEVER = (0x90, 0x99)  # MQTT 5: topic name invalid, payload format invalid
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttOptions:
+    """What a connection needs."""
+
+    host: str
+    port: int
+    username: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    client_id: str
+    version5: bool  # MQTT 5 and not 3.1.1
+    tls: ssl.SSLContext | None
+    status_topic: str  # holds "online" or "offline"
+    topic_of: Callable[[bytes], str]  # of an event's JSON
+
+
+class MqttCarrier:
+    """Publishes, and counts as delivered what the broker has acknowledged.
+
+    A lost connection is given up together with all that paho knows of it: what was not
+    acknowledged is still in the spool, and goes out again on a new one, in order.
+
+    Args:
+        options: of the connection.
+    """
+
+    batch = 50
+
+    def __init__(self, options: MqttOptions) -> None:
+        self._options = options
+        self._client: Any = None  # paho's, while connected
+        self._welcome: Any = None  # reason code of the broker's answer to our greeting
+        self._answers: dict[int, Any] = {}  # reason codes by message number
+
+    def prepare(self) -> None:
+        """Connect and say that we are online, if that was not done."""
+        if self._client is not None:
+            return
+        self._welcome = None
+        client = self._new_client()
+        try:
+            client.connect(self._options.host, self._options.port, _KEEPALIVE_S)
+            self._client = client
+            self._until(lambda: self._welcome is not None, _CONNECT_S)
+            if self._welcome.is_failure:
+                raise NotBrought(f"the broker says: {self._welcome}")
+            self._say("online", _CONNECT_S)
+        except (OSError, ValueError) as error:
+            self._give_up(client)
+            raise NotBrought(getattr(error, "strerror", None) or str(error)) from error
+        except NotBrought:
+            self._give_up(client)
+            raise
+
+    def bring(self, entries: Sequence[Entry]) -> Brought:
+        """Publish some events and wait for all acknowledgements."""
+        numbers: dict[int, int] = {}  # of the spool, by number of the message
+        self._answers.clear()
+        try:
+            for entry in entries:
+                topic = self._options.topic_of(entry.payload)
+                sent = self._client.publish(topic, entry.payload, qos=1)
+                numbers[sent.mid] = entry.number
+            count = 0
+            while len(self._answers) < len(numbers):  # each answer gives the others more time
+                count = len(self._answers)
+                self._until(lambda: len(self._answers) > count, _ANSWER_S)  # noqa: B023
+        except NotBrought as error:
+            error.so_far = self._so_far(numbers)
+            self._give_up(self._client)
+            raise
+        brought = self._so_far(numbers)
+        if len(brought.delivered) + len(brought.refused) < len(entries):
+            reason = next(str(code) for code in self._answers.values() if code.is_failure)
+            raise NotBrought(f"the broker says: {reason}", so_far=brought)
+        return brought
+
+    def idle(self, wake: threading.Event) -> None:
+        """Answer the broker's signs of life until there is something to do."""
+        try:
+            while not wake.is_set():
+                self._look()
+        except NotBrought:
+            self._give_up(self._client)
+            raise
+
+    def close(self) -> None:
+        """Say that we are offline, and leave."""
+        if self._client is None:
+            return
+        client = self._client
+        with contextlib.suppress(NotBrought, OSError, ValueError):
+            self._say("offline", _LEAVE_S)
+            client.disconnect()
+            client.loop(_LOOP_S)
+        self._give_up(client)
+
+    def _new_client(self) -> Any:
+        from paho.mqtt.client import Client, MQTTv5, MQTTv311
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        options = self._options
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=options.client_id,
+            protocol=MQTTv5 if options.version5 else MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = _CONNECT_S
+        client.max_inflight_messages_set(self.batch + 1)
+        client.will_set(options.status_topic, "offline", qos=1, retain=True)
+        if options.username is not None:
+            client.username_pw_set(options.username, options.password)
+        if options.tls is not None:
+            client.tls_set_context(options.tls)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+        return client
+
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        self._welcome = reason
+
+    def _on_publish(
+        self, client: Any, userdata: Any, number: int, reason: Any, properties: Any
+    ) -> None:
+        self._answers[number] = reason
+
+    def _say(self, status: str, seconds: float) -> None:
+        sent = self._client.publish(self._options.status_topic, status, qos=1, retain=True)
+        self._until(lambda: sent.mid in self._answers, seconds)
+
+    def _until(self, done: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            self._look()
+            if time.monotonic() > deadline and not done():
+                raise NotBrought(f"the broker did not answer within {seconds:.0f} s")
+
+    def _look(self) -> None:
+        """Send what is waiting and take what has come."""
+        from paho.mqtt.client import error_string
+        from paho.mqtt.enums import MQTTErrorCode
+
+        code = self._client.loop(_LOOP_S)
+        refused = self._welcome is not None and self._welcome.is_failure
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not refused:
+            raise NotBrought(error_string(code).rstrip("."))
+
+    def _so_far(self, numbers: dict[int, int]) -> Brought:
+        delivered, refused, why = [], [], ""
+        for message, number in numbers.items():
+            code = self._answers.get(message)
+            if code is None:
+                continue
+            if not code.is_failure:
+                delivered.append(number)
+            elif code.value in _NEVER:
+                refused.append(number)
+                why = str(code)
+        return Brought(tuple(delivered), tuple(refused), why)
+
+    def _give_up(self, client: Any) -> None:
+        self._client = None
+        socket = client.socket()
+        if socket is not None:
+            with contextlib.suppress(OSError):
+                socket.close()

@@ -1,0 +1,130 @@
+"""What Prometheus is told; imported once prometheus-client is known to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar, get_args
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from edgeattr.outputs.failsafe_sink import Guarded
+from edgeattr.outputs.sink import SinkStatus
+from edgeattr.video.status import StreamState, StreamStatus
+
+__all__ = ["Collector"]
+
+_Status = TypeVar("_Status", StreamStatus, SinkStatus)
+
+_STREAM_COUNTERS: dict[str, tuple[str, Callable[[StreamStatus], float]]] = {
+    "edgeattr_frames_in": ("Frames decoded.", lambda s: s.frames_in),
+    "edgeattr_frames": ("Frames processed.", lambda s: s.frames),
+    "edgeattr_frames_dropped": ("Frames left out for newer ones.", lambda s: s.dropped_frames),
+    "edgeattr_frames_damaged": ("Packets that could not be decoded.", lambda s: s.frames_damaged),
+    "edgeattr_reconnects": ("Times that a lost stream came back.", lambda s: s.reconnects),
+    "edgeattr_detections": ("Boxes of people in all frames.", lambda s: s.detections),
+    "edgeattr_people": ("Records of people written.", lambda s: s.people),
+    "edgeattr_crops_seen": ("Crops of tracked people.", lambda s: s.crops_seen),
+    "edgeattr_crops_classified": ("Crops that the model saw.", lambda s: s.crops_classified),
+    "edgeattr_video_seconds": ("Seconds of video processed.", lambda s: s.seconds),
+}
+_STREAM_GAUGES: dict[str, tuple[str, Callable[[StreamStatus], float | None]]] = {
+    "edgeattr_frames_waiting": ("Frames in a queue or in work.", lambda s: s.frames_waiting),
+    "edgeattr_frames_per_second": (
+        "Frames processed per second, of late.",
+        lambda s: s.frames_per_second,
+    ),
+    "edgeattr_last_frame_age_seconds": (
+        "Seconds since a frame came; absent before the first.",
+        lambda s: s.last_frame_s,
+    ),
+}
+_SINK_COUNTERS: dict[str, tuple[str, Callable[[SinkStatus], float | None]]] = {
+    "edgeattr_sink_written": ("Events taken.", lambda s: s.written),
+    "edgeattr_sink_failed": ("Events that could not be taken.", lambda s: s.failed),
+    "edgeattr_sink_delivered": (
+        "Events that the other side acknowledged.",
+        lambda s: s.delivery.delivered if s.delivery else None,
+    ),
+    "edgeattr_sink_refused": (
+        "Events that the other side refused.",
+        lambda s: s.delivery.refused if s.delivery else None,
+    ),
+    "edgeattr_sink_dropped": (
+        "Events dropped because the spool was full.",
+        lambda s: s.delivery.dropped if s.delivery else None,
+    ),
+}
+_SINK_GAUGES: dict[str, tuple[str, Callable[[SinkStatus], float | None]]] = {
+    "edgeattr_sink_spooled": (
+        "Events on disk that were not acknowledged yet.",
+        lambda s: s.delivery.waiting if s.delivery else None,
+    ),
+    "edgeattr_sink_well": ("1 unless something is wrong.", lambda s: float(s.trouble is None)),
+}
+
+
+class Collector:
+    """Asks streams and sinks how they are doing at each scrape.
+
+    Args:
+        status: gives how each stream is doing.
+        sinks: those to report on.
+    """
+
+    def __init__(
+        self, status: Callable[[], Sequence[StreamStatus]], sinks: Sequence[Guarded]
+    ) -> None:
+        self._status, self._sinks = status, sinks
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that registering asks nobody."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, at this moment."""
+        streams = _distinct([(status.stream, status) for status in self._status()])
+        sinks = _distinct([(sink.name, sink.status()) for sink in self._sinks])
+        for name, (text, value) in _STREAM_COUNTERS.items():
+            yield _family(CounterMetricFamily(name, text, labels=["stream"]), streams, value)
+        for name, (text, gauge) in _STREAM_GAUGES.items():
+            yield _family(GaugeMetricFamily(name, text, labels=["stream"]), streams, gauge)
+        yield _states(streams)
+        for name, (text, count) in _SINK_COUNTERS.items():
+            yield _family(CounterMetricFamily(name, text, labels=["sink"]), sinks, count)
+        for name, (text, level) in _SINK_GAUGES.items():
+            yield _family(GaugeMetricFamily(name, text, labels=["sink"]), sinks, level)
+
+
+def _states(streams: dict[str, StreamStatus]) -> Metric:
+    """One series a state: 1 for the one that a stream is in."""
+    text = "1 for the state that the stream is in, 0 for the others."
+    family = GaugeMetricFamily("edgeattr_stream_state", text, labels=["stream", "state"])
+    for name, status in streams.items():
+        for state in get_args(StreamState):
+            family.add_metric([name, state], float(status.state == state))
+    return family
+
+
+def _family(
+    family: CounterMetricFamily | GaugeMetricFamily,
+    named: Mapping[str, _Status],
+    value: Callable[[_Status], float | None],
+) -> Metric:
+    for name, status in named.items():
+        found = value(status)
+        if found is not None:
+            family.add_metric([name], found)
+    return family
+
+
+def _distinct(named: Sequence[tuple[str, _Status]]) -> dict[str, _Status]:
+    """By name; a name that comes again gets a number, or Prometheus would refuse everything."""
+    found: dict[str, _Status] = {}
+    for name, status in named:
+        number = 2
+        chosen = name
+        while chosen in found:
+            chosen, number = f"{name} #{number}", number + 1
+        found[chosen] = status
+    return found

@@ -1,0 +1,161 @@
+"""A sink that keeps events on disk until the other side of a network has acknowledged them."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from edgeattr.core.closing import Closing
+from edgeattr.core.errors import OutputError
+from edgeattr.core.rate_limit import Throttle
+from edgeattr.outputs.sink import Delivery, encode_event
+from edgeattr.outputs.spool import Spool
+from edgeattr.outputs.transport import Brought, Carrier, NotBrought
+
+__all__ = ["SpooledSink"]
+
+_LOG = logging.getLogger("edgeattr.sinks")
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # between two tries; doubles from one to the other
+_PATIENCE_S = 60.0  # failures that last no longer are no trouble yet
+_LAST_MINUTE_S = 1.5  # at the end, for what still waits
+_JOIN_S = 2.0
+
+
+class SpooledSink(Closing):
+    """Writes to the spool; a thread of its own sends, in order, and waits longer and longer
+    while the other side is away.
+
+    Args:
+        name: for logs and metrics; without credentials.
+        promise: one sentence: what is kept, and when.
+        carrier: brings events to the other side; belongs to this object from now on.
+        spool: likewise.
+    """
+
+    def __init__(self, *, name: str, promise: str, carrier: Carrier, spool: Spool) -> None:
+        self.name, self.promise = name, promise
+        self._carrier, self._spool = carrier, spool
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._finish_by = float("inf")  # set when closing
+        self._delivered = self._refused = 0
+        self._reason = ""  # of the latest failure
+        self._failing_since: float | None = None
+        self._wait_s = _FIRST_WAIT_S
+        self._told = False  # whether the log knows of the failure
+        self._settled: list[int] = []  # answered by the other side, and still in the spool
+        self._failures, self._refusals = Throttle(), Throttle()
+        self._thread = threading.Thread(target=self._run, name=f"edgeattr {name}", daemon=True)
+        self._thread.start()
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Take one event, and return once it is on disk.
+
+        Raises:
+            OutputError: the disk is full or failed, or the sink is closed.
+        """
+        self._spool.put(encode_event(event))
+        self._wake.set()
+
+    def delivery(self) -> Delivery:
+        """How sending goes.
+
+        Raises:
+            OutputError: the spool cannot be read.
+        """
+        totals = self._spool.totals()
+        since = self._failing_since
+        lasting = 0.0 if since is None else time.monotonic() - since
+        return Delivery(
+            waiting=totals.events,
+            delivered=self._delivered,
+            refused=self._refused,
+            dropped=totals.dropped,
+            trouble=(
+                f"nothing could be sent for {lasting:.0f} s: {self._reason}"
+                if lasting > _PATIENCE_S
+                else None
+            ),
+        )
+
+    def close(self) -> None:
+        """Send what can be sent in a moment, and stop; the rest waits on disk for the next time.
+
+        May be called twice.
+        """
+        self._finish_by = min(self._finish_by, time.monotonic() + _LAST_MINUTE_S)
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(_JOIN_S)  # one that hangs in the network ends by itself, later
+        self._spool.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set() or self._may_still_send():
+            try:
+                self._turn()
+            except NotBrought as error:
+                self._settle(error.so_far)
+                self._failed(str(error), error.wait_s)
+            except OutputError as error:  # the spool
+                self._failed(str(error), None)
+            except Exception as error:  # whatever it is, sending goes on
+                _LOG.exception("%s: sending failed", self.name)
+                self._failed(repr(error), None)
+        self._carrier.close()
+
+    def _turn(self) -> None:
+        """Send some events, or wait until there are any."""
+        self._wake.clear()
+        self._remove_settled()  # first: what was taken is not sent again, even if the disk is full
+        self._carrier.prepare()
+        entries = self._spool.peek(self._carrier.batch)
+        if entries:
+            self._settle(self._carrier.bring(entries))
+            self._remove_settled()
+        self._recovered()
+        if not entries:
+            if self._stop.is_set():
+                self._finish_by = 0.0
+            else:
+                self._carrier.idle(self._wake)
+
+    def _may_still_send(self) -> bool:
+        return self._failing_since is None and time.monotonic() < self._finish_by
+
+    def _settle(self, brought: Brought) -> None:
+        """Note what the other side has taken, or will never take."""
+        self._settled += [*brought.delivered, *brought.refused]
+        self._delivered += len(brought.delivered)
+        self._refused += len(brought.refused)
+        if brought.refused and self._refusals.allows():
+            _LOG.error(
+                "%s: refused (%s) and dropped; %d so far", self.name, brought.why, self._refused
+            )
+
+    def _remove_settled(self) -> None:
+        if self._settled:
+            self._spool.remove(self._settled)
+            self._settled = []
+
+    def _failed(self, reason: str, wait_s: float | None) -> None:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+        self._reason = reason
+        if self._stop.is_set():
+            return
+        if self._failures.allows():
+            self._told = True
+            _LOG.warning("%s: cannot send (%s); events wait on disk", self.name, reason)
+        pause = self._wait_s * random.uniform(0.5, 1.0)  # many senders must not come as one
+        self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+        self._stop.wait(max(pause, wait_s or 0.0))
+
+    def _recovered(self) -> None:
+        if self._failing_since is not None and self._told:
+            lasted = time.monotonic() - self._failing_since
+            _LOG.warning("%s: sends again, after %.0f s", self.name, lasted)
+            self._told = False
+        self._failing_since, self._wait_s = None, _FIRST_WAIT_S

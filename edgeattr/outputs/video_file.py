@@ -1,0 +1,132 @@
+"""An annotated video."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import MissingDependency, OutputError, UsageError
+from edgeattr.core.files import atomic_path
+
+__all__ = ["VideoFile", "check_video_name"]
+
+_TICKS = 90_000  # a second: what MP4 and MPEG count in
+_H264_OPTIONS = {"preset": "veryfast", "crf": "23"}
+_KEY_S = 5.0  # seconds between two key frames at most; what a kill can cost
+_MP4_OPTIONS = {"movflags": "hybrid_fragmented"}  # can be played up to a kill; plain once closed
+
+
+class VideoFile:
+    """An H.264 MP4 that plays in browsers; it takes its name when it is closed.
+
+    What was written before an interruption is kept: closing makes it a whole, shorter video. If
+    the encoder or the disk fails, nothing takes the place of what was there before.
+
+    Args:
+        path: ends in ``.mp4``.
+        size: width and height of the frames.
+        rate: frames per second.
+
+    Raises:
+        UsageError: the name does not end in .mp4.
+        OutputError: the file cannot be written.
+        MissingDependency: PyAV is not installed.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: float) -> None:
+        check_video_name(path)
+        try:
+            import av
+        except ImportError as error:
+            raise MissingDependency("av", extra=None, purpose="write MP4 files") from error
+        self._av, self._path = av, path
+        self._size = size[0] // 2 * 2, size[1] // 2 * 2  # 4:2:0 wants even sides
+        self._whole = contextlib.ExitStack()
+        self._open = True
+        try:
+            temporary = self._whole.enter_context(atomic_path(path))
+            self._container = av.open(str(temporary), "w", options=_MP4_OPTIONS)
+            exact = Fraction(rate).limit_denominator(1001)
+            self._stream: Any = self._container.add_stream(
+                "libx264", rate=exact, options={**_H264_OPTIONS, "g": str(math.ceil(_KEY_S * rate))}
+            )
+        except (OSError, ValueError, av.error.FFmpegError) as error:
+            raise self._fail(error) from error
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._step = round(_TICKS / rate)
+        self._first: float | None = None  # seconds of the first frame
+        self._last = -self._step  # ticks of the last frame
+
+    def write(self, image: Image, seconds: float | None = None) -> None:
+        """Append one frame, resized if the stream changed its size.
+
+        Args:
+            image: uint8 [H, W, 3], BGR.
+            seconds: of the stream: when the frame is shown, counted from the first frame; one
+                step of the rate after the last where absent.
+
+        Raises:
+            OutputError: the encoder failed or the disk is full.
+        """
+        width, height = self._size
+        if image.shape[1] // 2 * 2 != width or image.shape[0] // 2 * 2 != height:
+            image = cv2.resize(image, self._size).astype(np.uint8, copy=False)
+        try:
+            frame = self._av.VideoFrame.from_ndarray(image[:height, :width], format="bgr24")
+            frame.pts, frame.time_base = self._ticks(seconds), Fraction(1, _TICKS)
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, ValueError, self._av.error.FFmpegError) as error:
+            raise self._fail(error) from error
+
+    def _ticks(self, seconds: float | None) -> int:
+        """The time of the next frame; always later than the last one's."""
+        if seconds is None:
+            self._last += self._step
+        else:
+            self._first = seconds if self._first is None else self._first
+            self._last = max(self._last + 1, round((seconds - self._first) * _TICKS))
+        return self._last
+
+    def close(self) -> None:
+        """Finish the file and put it in place. May be called twice.
+
+        Raises:
+            OutputError: the encoder failed or the disk is full.
+        """
+        if not self._open:
+            return
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._open = False
+            self._whole.close()
+        except (OSError, ValueError, self._av.error.FFmpegError) as error:
+            raise self._fail(error) from error
+
+    def _fail(self, error: BaseException) -> OutputError:
+        """Drop the unfinished file."""
+        self._open = False
+        with contextlib.suppress(Exception):  # or the file keeps its place on the disk
+            self._container.close()
+        with contextlib.suppress(Exception):
+            self._whole.__exit__(type(error), error, None)
+        return OutputError(f"{self._path}: cannot be written ({error}); nothing was replaced")
+
+
+def check_video_name(path: Path) -> None:
+    """Refuse what cannot be written as MP4.
+
+    Raises:
+        UsageError: the name does not end in .mp4.
+    """
+    if path.suffix.lower() != ".mp4":
+        raise UsageError(f"--output {path}: only .mp4 files can be written")

@@ -1,0 +1,89 @@
+"""Events to a web server, by way of the disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgeattr.core.errors import UsageError
+from edgeattr.outputs.http_transport import HttpCarrier
+from edgeattr.outputs.spool import Spool, spool_path
+from edgeattr.outputs.spooled_sink import SpooledSink
+from edgeattr.outputs.tls import client_tls
+from edgeattr.outputs.url_credentials import Address
+
+__all__ = ["WebhookSink"]
+
+_PORTS = {"http": 80, "https": 443}
+_PROMISE = (
+    "an event is on disk once write returns, is posted at least once and in order, and is removed "
+    "when the server has answered 2xx; answers 408, 425, 429, 5xx and redirects, and no answer, "
+    "are tried again, any other 4xx is a refusal, logged, counted and dropped; meanwhile up to "
+    "{events:,} events or {mib:,} MiB wait, and beyond that the oldest are dropped and counted"
+)
+
+
+class WebhookSink(SpooledSink):
+    """Posts events as JSON.
+
+    User and password in the URL become basic authentication, ``WEBHOOK_TOKEN`` a bearer token.
+    With ``WEBHOOK_SECRET`` each request carries ``X-Edgeattr-Timestamp``, in seconds since 1970,
+    and ``X-Edgeattr-Signature: sha256=HEX``, the HMAC-SHA256 of the timestamp, a full stop and
+    the body. Nothing of the URL but scheme, host and port is shown anywhere.
+
+    Args:
+        url: ``http://`` or ``https://``. Redirects are not followed.
+        batch: events per request: a JSON object if 1, else arrays of up to so many.
+        token: bearer token, instead of ``WEBHOOK_TOKEN``.
+        secret: for signatures, instead of ``WEBHOOK_SECRET``.
+        timeout_s: how long a connection and an answer may take, seconds.
+        ca: certificates of the authorities to trust, PEM; those of the system if not given.
+        spool: where events wait; by default a file of this URL under ``EDGEATTR_HOME``.
+        max_events: how many may wait.
+        max_bytes: how many bytes they may have together.
+
+    Raises:
+        UsageError: a bad URL, batch or timeout, or two kinds of authentication at once.
+        InputError: a certificate cannot be read.
+        OutputError: the spool cannot be opened, or another process has it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        batch: int = 1,
+        token: str | None = None,
+        secret: str | None = None,
+        timeout_s: float = 10.0,
+        ca: Path | None = None,
+        spool: Path | None = None,
+        max_events: int = 100_000,
+        max_bytes: int = 256 << 20,
+    ) -> None:
+        address = Address.parse(url, _PORTS)
+        if batch < 1 or not timeout_s > 0:
+            raise UsageError("a web hook's batch is at least 1 event, and its timeout above 0 s")
+        token = token or os.environ.get("WEBHOOK_TOKEN")
+        if token and address.username is not None:
+            raise UsageError(
+                f"{address.shown}: there is a password in the URL and a bearer token as well; "
+                "give one of them"
+            )
+        carrier = HttpCarrier(
+            address,
+            batch=batch,
+            token=token,
+            secret=secret or os.environ.get("WEBHOOK_SECRET"),
+            timeout_s=timeout_s,
+            tls=client_tls(ca) if address.scheme == "https" else None,
+        )
+        super().__init__(
+            name=address.shown,
+            promise=_PROMISE.format(events=max_events, mib=max_bytes >> 20),
+            carrier=carrier,
+            spool=Spool(
+                spool or spool_path(address.shown, secret=address.path),
+                max_events=max_events, max_bytes=max_bytes,
+            ),
+        )  # fmt: skip

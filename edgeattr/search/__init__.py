@@ -1,0 +1,1 @@
+"""Searching recorded people: the query language, the store and contact sheets."""

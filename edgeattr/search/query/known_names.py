@@ -1,0 +1,105 @@
+"""Which attributes and streams there are, and which of them a query means."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edgeattr.core.errors import QueryError
+from edgeattr.search.query.conditions import Span
+from edgeattr.search.query.pointing import printable, query_error
+from edgeattr.search.query.words import bare_or_quoted, loose, quoted
+
+__all__ = ["KnownNames"]
+
+_LISTED = 40  # names in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownNames:
+    """The names that records have, and their numbers."""
+
+    attributes: Mapping[str, int]
+    streams: Mapping[str, int]
+    place: str = "store"  # where they come from, for messages
+    text: str | None = None  # the query, for messages that point into it
+    _loose: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in self.attributes:
+            self._loose.setdefault(loose(name), []).append(name)
+
+    def attribute(self, name: str, span: Span | None) -> int | None:
+        """The number of the attribute that is meant; None where there is none.
+
+        Raises:
+            QueryError: several could be meant.
+        """
+        if name in self.attributes:
+            return self.attributes[name]
+        close = self._loose.get(loose(name), [])
+        if len(close) > 1:
+            listed = " or ".join(map(quoted, close))
+            raise self.error(f"`{name}` could be {listed}; write it so", span)
+        return self.attributes[close[0]] if close else None
+
+    def streams_like(self, pattern: str) -> list[int]:
+        """The numbers of streams whose names fit a shell pattern, in any case."""
+        fits = re.compile(fnmatch.translate(pattern.casefold())).match
+        return [number for name, number in self.streams.items() if fits(name.casefold())]
+
+    def no_attribute(self, name: str, span: Span | None) -> QueryError:
+        """What to say where no record has such an attribute."""
+        words = self._split(loose(name).split("_"))
+        if len(words) > 1:
+            hint = f"did you mean `{' and '.join(words)}`?"
+        else:
+            wanted = loose(name)
+            near = difflib.get_close_matches(wanted[:100], self._loose, n=3, cutoff=0.6)
+            near += [known for known in self._loose if wanted in known.split("_")]
+            keys = list(dict.fromkeys(near))[:3]
+            hint = self._hint([self._written(key) for key in keys], self.attributes)
+        return self.error(f"no attribute `{_short(name)}` in this {self.place}; {hint}", span)
+
+    def no_stream(self, name: str, span: Span | None) -> QueryError:
+        """What to say where no record has such a stream."""
+        near = difflib.get_close_matches(name[:200], self.streams, n=3, cutoff=0.5)
+        hint = self._hint([quoted(found) for found in near], self.streams)
+        return self.error(f"no stream {quoted(_short(name))} in this {self.place}; {hint}", span)
+
+    def error(self, problem: str, span: Span | None) -> QueryError:
+        """An error that points into the query, where it was read from text."""
+        if self.text is None or span is None:
+            return QueryError(problem, span=(0, 0))
+        return query_error(problem, self.text, span)
+
+    def _hint(self, near: list[str], known: Iterable[str]) -> str:
+        if near:
+            return f"did you mean {' or '.join(f'`{name}`' for name in near)}?"
+        listed = list(known)
+        more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+        return f"it has: {', '.join(map(_short, listed[:_LISTED])) or 'none yet'}{more}"
+
+    def _split(self, words: list[str]) -> list[str]:
+        """The attributes that follow each other in words, or nothing."""
+        if not words or len(words) > 12:
+            return []
+        for size in range(len(words), 0, -1):
+            first = self._loose.get("_".join(words[:size]))
+            rest = self._split(words[size:]) if first else []
+            if first and (rest or size == len(words)):
+                return [self._written("_".join(words[:size])), *rest]
+        return []
+
+    def _written(self, key: str) -> str:
+        """How a query names an attribute, without quotes where that will do."""
+        names = self._loose[key]
+        return bare_or_quoted(key if len(names) == 1 else names[0])
+
+
+def _short(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -1,5 +1,0 @@
-"""A page that shows the people who were found, with the pictures that were kept of them."""
-
-from edgeattr.sheet.write import Written, write_contact_sheet
-
-__all__ = ["Written", "write_contact_sheet"]

@@ -1,0 +1,208 @@
+"""Who is in the picture of one stream, and what is known of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.crops import Image
+from edgeattr.core.prediction import AttributeAnswer, Decision, TrackRecord
+from edgeattr.core.timestamps import utc_text
+from edgeattr.video.schedule import Budget, Look, Schedule, TrackHistory, crop_of, look_at
+from edgeattr.video.sources import Frame
+from edgeattr.video.track_posterior import TrackFusion, TrackPosterior
+from edgeattr.video.tracker import TrackedBox
+
+__all__ = ["BestCrop", "People", "Wanted"]
+
+_MIN_SECONDS = 0.2  # a track seen for less is taken for a false alarm
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """A crop that is worth classifying."""
+
+    track: int
+    crop: Image  # a view of the frame
+    look: Look
+    seconds: float  # of the frame
+    worth: float  # how much is learnt from it
+
+
+@dataclass(frozen=True, eq=False)
+class BestCrop:
+    """The crop of a person that showed them best."""
+
+    image: Image
+    worth: float  # showing, 0..1
+
+
+@dataclass
+class _Person:
+    """What is known of a track that may still go on."""
+
+    posterior: TrackPosterior
+    first_s: float
+    last_s: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    history: TrackHistory = field(default_factory=TrackHistory)
+    frames: int = 0
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
+    told: float = 0.0  # when an update was written, seconds
+    best: BestCrop | None = None
+
+
+class People:
+    """Follows one stream's people from entering the picture to leaving it.
+
+    Args:
+        stream: its name.
+        decision: turns log-odds into answers.
+        fusion: how the crops of a track are put together; the plain way where absent.
+        schedule: which crops are worth classifying.
+        budget: crops per second of video that may be classified; all where absent.
+        keep_best: whether to keep each person's best crop.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        decision: Decision,
+        *,
+        fusion: TrackFusion | None,
+        schedule: Schedule,
+        budget: float | None = None,
+        keep_best: bool = False,
+    ) -> None:
+        self.began: float | None = None  # second 0 of a live stream, seconds since the epoch
+        self.crops_seen = 0  # crops of tracked people
+        self.crops_classified = 0  # of these
+        self._stream, self._decision, self._fusion = stream, decision, fusion
+        self._schedule, self._budget = schedule, Budget(budget)
+        self._keep_best = keep_best
+        self._people: dict[int, _Person] = {}
+
+    def see(self, frame: Frame, tracked: Sequence[TrackedBox]) -> list[Wanted]:
+        """Take in where people are.
+
+        Args:
+            frame: the picture.
+            tracked: the people that were found in it.
+
+        Returns:
+            The crops to classify, the most worthwhile first.
+        """
+        self.crops_seen += len(tracked)
+        candidates = []
+        for seen in tracked:
+            person = self._person(seen.track, frame.seconds)
+            person.frames += 1
+            person.last_s, person.box = frame.seconds, seen.box
+            look = look_at(frame.image, seen, tracked)
+            worth = self._schedule.worth(
+                look,
+                person.history,
+                seconds=frame.seconds,
+                settled=person.posterior.settled,
+            )
+            if worth > 0:
+                crop = crop_of(frame.image, seen.box)
+                candidates.append(Wanted(seen.track, crop, look, frame.seconds, worth))
+        chosen = self._budget.take([entry.worth for entry in candidates], frame.seconds)
+        wanted = [candidates[index] for index in chosen]
+        for entry in wanted:  # now, so that the next frame knows that this one is on its way
+            self._people[entry.track].history.add(entry.look, entry.seconds)
+        return wanted
+
+    def learn(
+        self, wanted: Sequence[Wanted], rows: Sequence[npt.NDArray[np.float32] | None]
+    ) -> None:
+        """Take in the model's answers.
+
+        Args:
+            wanted: what was asked.
+            rows: logits of each, float32 [C]; None where the crop was declined.
+        """
+        for entry, row in zip(wanted, rows, strict=True):
+            person = self._people.get(entry.track)
+            if person is None:
+                continue
+            if row is None:
+                person.history.take_back(entry.look)
+                continue
+            self.crops_classified += 1
+            person.posterior.add(row, entry.look.quality)
+            worth = entry.look.worth_showing if self._keep_best else 0.0
+            if self._keep_best and (not person.best or worth > person.best.worth):
+                person.best = BestCrop(entry.crop.copy(), worth)
+
+    def answers(self, track: int) -> Mapping[str, AttributeAnswer]:
+        """What is known of a person so far."""
+        person = self._people.get(track)
+        return person.posterior.answers() if person else {}
+
+    def updates(self, seconds: float, every: float) -> list[TrackRecord]:
+        """Records so far of those of whom nothing was told for so many seconds."""
+        due = [
+            (number, person)
+            for number, person in self._people.items()
+            if person.posterior.crops and seconds - max(person.told, person.first_s) >= every
+        ]
+        for _, person in due:
+            person.told = seconds
+        return [self._record(number, person) for number, person in due]
+
+    def present(self) -> list[TrackRecord]:
+        """Records so far of those who are in the picture and of whom anything is known."""
+        return [
+            self._record(number, person)
+            for number, person in self._people.items()
+            if person.posterior.crops
+        ]
+
+    def take_gone(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
+        """Records of people last seen before a moment, who are forgotten; false alarms have none.
+
+        Args:
+            before: seconds of the stream; None takes everybody.
+        """
+        gone = [
+            number
+            for number, person in self._people.items()
+            if before is None or person.last_s < before
+        ]
+        ended = [(number, self._people.pop(number)) for number in sorted(gone)]
+        return [
+            (self._record(number, person), person.best)
+            for number, person in ended
+            if person.posterior.crops and person.last_s - person.first_s >= _MIN_SECONDS
+        ]
+
+    def any_gone(self, before: float) -> bool:
+        """Whether anybody was last seen before a moment."""
+        return any(person.last_s < before for person in self._people.values())
+
+    def _person(self, track: int, seconds: float) -> _Person:
+        if track not in self._people:
+            posterior = TrackPosterior(self._decision, self._fusion)
+            self._people[track] = _Person(posterior, seconds, seconds, told=seconds)
+        return self._people[track]
+
+    def _record(self, number: int, person: _Person) -> TrackRecord:
+        left, top, right, bottom = person.box
+        return TrackRecord(
+            stream=self._stream,
+            track=number,
+            first_s=person.first_s,
+            last_s=person.last_s,
+            frames=person.frames,
+            crops_classified=person.posterior.crops,
+            box=(left, top, right - left, bottom - top),
+            attributes=person.posterior.answers(),
+            id=person.id,
+            time=None if self.began is None else utc_text(self.began + person.last_s),
+        )

@@ -1,0 +1,142 @@
+"""Changes as server-sent events: resumed where they broke off, never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from edgeattr.web.recent_people import Board
+from edgeattr.web.state import State
+
+__all__ = ["EventStream", "Events"]
+
+_STEP = 0.25  # seconds between two looks for changes
+_STATE = 1.0  # seconds between two tellings of how the site is doing
+_BEAT = 10.0  # seconds without a word after which one is sent
+_SLOW = 10.0  # seconds that a visitor may take for one message
+_MOST = 100  # visitors at once
+_DIGITS = 18  # of a moment in an id; more are of no board
+_BATCH = 40  # people in one message, so that little waits in memory for a slow visitor
+
+
+class Events:
+    """What all visitors have in common.
+
+    Args:
+        board: knows the people.
+        state: tells how the site is doing.
+    """
+
+    def __init__(self, board: Board, state: State) -> None:
+        self.board, self.state = board, state
+        self.closing = False  # ends all streams within moments
+        self.visitors = 0
+        self._run = secrets.token_hex(4)  # ids of an earlier run mean nothing
+
+    def id_of(self, at: int) -> str:
+        """The id of an event after which the board is known up to a moment."""
+        return f"{self._run}-{at}"
+
+    def known_by(self, last: str | None) -> int | None:
+        """Up to where a visitor knows the board, by the id of the last event that it got."""
+        run, _, at = (last or "").partition("-")
+        whole = at.isascii() and at.isdigit() and len(at) <= _DIGITS
+        return int(at) if whole and run == self._run else None
+
+
+class EventStream:
+    """One visitor's stream, as an ASGI application.
+
+    Events are ``clear`` (forget everybody), ``people`` (a list of new and changed ones), ``gone``
+    (a list of ids), ``state``, and ``end`` when edgeattr ends.
+
+    Args:
+        events: what visitors have in common.
+        last: the id of the last event that this one got before, if any.
+    """
+
+    def __init__(self, events: Events, last: str | None) -> None:
+        self._events = events
+        self._known = events.known_by(last)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the visitor leaves, is too slow, or edgeattr ends."""
+        if self._events.visitors >= _MOST or self._events.closing:
+            answer = JSONResponse({"error": f"{_MOST} visitors are here already"}, 503)
+            answer.headers["Retry-After"] = "5"
+            await answer(scope, receive, send)
+            return
+        self._events.visitors += 1
+        left = asyncio.ensure_future(_until_left(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            async for part in self._parts(left):
+                body = {"type": "http.response.body", "body": part, "more_body": True}
+                await asyncio.wait_for(send(body), _SLOW)
+            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), _SLOW)
+        except asyncio.TimeoutError:  # the server hangs up where an answer has no end
+            pass
+        finally:
+            self._events.visitors -= 1
+            left.cancel()
+
+    async def _parts(self, left: asyncio.Future[None]) -> AsyncIterator[bytes]:
+        yield b"retry: 1000\n\n"
+        told = said = float("-inf")  # when the state, and when anything was sent
+        while not left.done():
+            now = time.monotonic()
+            if now - told >= _STATE:
+                told = now
+                yield _message("state", self._events.state.text())
+            for part in self._news():
+                said = now
+                yield part
+            if self._events.closing:
+                yield _message("end", b"{}")
+                return
+            if now - max(said, told) >= _BEAT:
+                said = now
+                yield b": beat\n\n"
+            await asyncio.wait([left], timeout=_STEP)
+
+    def _news(self) -> list[bytes]:
+        """What has changed on the board; the last message says up to where it is known then."""
+        changes = self._events.board.changes(self._known)
+        parts = [("clear", b"{}")] if changes.whole else []
+        if changes.gone:
+            parts.append(("gone", json.dumps(changes.gone).encode()))
+        parts += [("people", people) for people in _batches(changes.people)]
+        self._known = changes.at
+        last = len(parts) - 1
+        return [
+            _message(kind, data, self._events.id_of(changes.at) if number == last else None)
+            for number, (kind, data) in enumerate(parts)
+        ]
+
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),  # a proxy shall not wait for more
+]
+
+
+def _batches(people: Sequence[bytes]) -> list[bytes]:
+    starts = range(0, len(people), _BATCH)
+    return [b"[" + b",".join(people[start : start + _BATCH]) + b"]" for start in starts]
+
+
+def _message(kind: str, data: bytes, name: str | None = None) -> bytes:
+    """JSON holds no line breaks of its own, so one line of data is enough."""
+    head = f"id: {name}\n" if name else ""
+    return f"{head}event: {kind}\ndata: ".encode() + data + b"\n\n"
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,180 @@
+"""Who is in view and who was, for the page: a bounded memory that tells what has changed."""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgeattr.core.prediction import TrackRecord
+from edgeattr.core.timestamps import utc_text
+from edgeattr.outputs.sink import encode_event
+from edgeattr.web.people_counts import Tally
+
+__all__ = ["Board", "Changes"]
+
+_GONE = 2000  # removals that are remembered; who was away for longer is told everything anew
+_DAY = 86400.0  # seconds
+_OURS = ("type", "crop", "evidence")  # of events: folders of this machine are nobody's business
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What has changed on a board since some moment."""
+
+    at: int  # the moment that they lead up to
+    whole: bool  # these are all people there are: whatever was known before is void
+    people: Sequence[bytes]  # new or changed, as JSON, the latest last
+    gone: Sequence[str]  # ids of people who are to be forgotten
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Kept:
+    """One person on the board."""
+
+    person: dict[str, Any]  # as the interface tells it
+    text: bytes  # the same as JSON
+    changed: int  # when, in changes of the board
+    told: float  # when, seconds since 1970
+
+
+class Board:
+    """An event sink that remembers the latest people, and forgets the oldest.
+
+    Several threads may write and ask at once. Nothing waits for those who ask: each says up to
+    where it knows the board, and gets what is new.
+
+    Args:
+        attributes: names that will be answered, in the order in which they are shown.
+        most: people that are remembered.
+        keep_days: after which people are forgotten; never where absent.
+        pictures: whether a picture of each is kept somewhere.
+    """
+
+    name = "page"
+    promise = "a person is on the page once write returns; the latest few hundred, in memory alone"
+
+    def __init__(
+        self,
+        attributes: Sequence[str] = (),
+        *,
+        most: int = 500,
+        keep_days: float | None = None,
+        pictures: bool = False,
+    ) -> None:
+        self.pictures = pictures
+        self._most, self._keep = most, None if keep_days is None else keep_days * _DAY
+        self._tally = Tally(attributes)
+        self._people: collections.OrderedDict[str, _Kept] = collections.OrderedDict()
+        self._in_view: dict[str, set[str]] = {}  # ids, by stream
+        self._gone: collections.deque[tuple[int, str]] = collections.deque()
+        self._forgotten = 0  # the latest removal that is no longer remembered
+        self._at = 0
+        self._lock = threading.Lock()
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Take one event: a person who has left, or the end of a stream; others pass.
+
+        Raises:
+            OutputError: it holds what JSON has no word for.
+        """
+        kind, stream = event.get("type"), event.get("stream", "")
+        with self._lock:
+            if kind == "person":
+                now = time.time()
+                self._in_view.get(stream, set()).discard(event["id"])
+                self._put(event, now, in_view=False)
+                self._tally.add(event, now)
+                self._make_room(now)
+            elif kind == "summary":
+                for name in self._in_view.pop(stream, set()):
+                    self._remove(name)
+
+    def see(self, stream: str, records: Sequence[TrackRecord]) -> None:
+        """Take in who is in view of a stream now: all of them, as far as anything is known."""
+        now, ids = time.time(), {record.id for record in records}
+        with self._lock:
+            for name in self._in_view.get(stream, set()) - ids:  # it was nobody after all
+                self._remove(name)
+            self._in_view[stream] = ids
+            for record in records:
+                self._put(record.to_json(), now, in_view=True)
+            self._make_room(now)
+
+    def changes(self, since: int | None = None) -> Changes:
+        """What is new.
+
+        Args:
+            since: ``at`` of the changes that were asked for last; None for everything there is.
+        """
+        with self._lock:
+            self._make_room(time.time())
+            if since is None or not self._forgotten <= since <= self._at:
+                people = [kept.text for kept in self._people.values()]
+                return Changes(at=self._at, whole=True, people=people, gone=())
+            new = []
+            for kept in reversed(self._people.values()):
+                if kept.changed <= since:
+                    break
+                new.append(kept.text)
+            gone = [name for at, name in self._gone if at > since and name not in self._people]
+            return Changes(at=self._at, whole=False, people=new[::-1], gone=gone)
+
+    def people(self) -> list[dict[str, Any]]:
+        """Everybody, the latest change first."""
+        with self._lock:
+            self._make_room(time.time())
+            return [kept.person for kept in reversed(self._people.values())]
+
+    def person(self, name: str) -> dict[str, Any] | None:
+        """One person by their id; None where there is none."""
+        with self._lock:
+            self._make_room(time.time())
+            kept = self._people.get(name)
+            return kept.person if kept else None
+
+    def counts(self) -> dict[str, Any]:
+        """How many are in view and were seen, and what was answered about them."""
+        with self._lock:
+            self._make_room(time.time())
+            seen = self._tally.to_json(time.time())
+            return {"people_in_view": sum(map(len, self._in_view.values())), **seen}
+
+    def close(self) -> None:
+        """Nothing to do: nothing is kept."""
+
+    def _put(self, event: Mapping[str, Any], now: float, *, in_view: bool) -> None:
+        name = event["id"]
+        before = self._people.get(name)
+        person = {key: value for key, value in event.items() if key not in _OURS}
+        person |= {
+            "in_view": in_view,
+            "appeared": before.person["appeared"] if before else utc_text(now),
+            "picture": f"crops/{name}.jpg" if self.pictures and event.get("crop") else None,
+        }
+        text = encode_event(person)
+        self._at += 1
+        self._people[name] = _Kept(person=person, text=text, changed=self._at, told=now)
+        self._people.move_to_end(name)
+
+    def _make_room(self, now: float) -> None:
+        """Forget those who left the longest ago, beyond the number and the days."""
+        while len(self._people) > self._most:
+            left = (name for name, kept in self._people.items() if not kept.person["in_view"])
+            self._remove(next(left, next(iter(self._people))))
+        while self._keep is not None and self._people:
+            name, oldest = next(iter(self._people.items()))
+            if oldest.told >= now - self._keep:
+                break
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        if self._people.pop(name, None) is None:
+            return
+        self._at += 1
+        self._gone.append((self._at, name))
+        if len(self._gone) > _GONE:
+            self._forgotten, _ = self._gone.popleft()

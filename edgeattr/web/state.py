@@ -1,0 +1,86 @@
+"""How the site is doing, as the page and the interface tell it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.timestamps import utc_text
+from edgeattr.outputs.failsafe_sink import Guarded
+from edgeattr.outputs.health import health
+from edgeattr.video.status import StreamStatus
+from edgeattr.web.recent_people import Board
+
+__all__ = ["State"]
+
+_LOG = logging.getLogger("edgeattr.web")
+_FRESH = 0.9  # seconds for which all visitors get the same
+
+
+class State:
+    """Tells how streams, sinks and people are doing; once a second for all who ask.
+
+    Args:
+        board: knows the people.
+        status: gives how each stream is doing.
+        sinks: those to report on.
+        unopened: gives the streams that could not be opened, and why.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        status: Callable[[], Sequence[StreamStatus]],
+        sinks: Sequence[Guarded] = (),
+        unopened: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._board, self._status, self._sinks, self._unopened = board, status, sinks, unopened
+        self._started, self._version = utc_text(time.time()), _version()
+        self._text, self._made = b"", float("-inf")
+        self._throttle = Throttle()
+
+    def text(self) -> bytes:
+        """All of it as JSON, at most a second old."""
+        if time.monotonic() - self._made >= _FRESH:
+            self._text = json.dumps(self._current(), ensure_ascii=False).encode()
+            self._made = time.monotonic()
+        return self._text
+
+    def health(self) -> dict[str, Any]:
+        """What ``/health`` of the metrics says, too; not well where it cannot be told."""
+        try:
+            return health(self._status(), [sink.status() for sink in self._sinks])
+        except Exception as error:
+            if self._throttle.allows():
+                _LOG.exception("the state could not be told")
+            reasons = [f"the state cannot be told: {error!r}"]
+            return {"healthy": False, "reasons": reasons, "streams": [], "sinks": []}
+
+    def _current(self) -> dict[str, Any]:
+        found, counts = self.health(), self._board.counts()
+        names = {stream["stream"] for stream in found["streams"]}
+        missing = {name: why for name, why in self._unopened().items() if name not in names}
+        for key in ("crops_seen", "crops_classified"):
+            counts[key] = sum(stream[key] for stream in found["streams"])
+        return {
+            "version": self._version,
+            "time": utc_text(time.time()),
+            "started": self._started,
+            "pictures": self._board.pictures,
+            **found,
+            "unopened": [{"stream": name, "error": why} for name, why in missing.items()],
+            "counts": counts,
+        }
+
+
+def _version() -> str:
+    """Of edgeattr as it is installed; of a bare folder of its files nobody knows it."""
+    try:
+        return importlib.metadata.version("edgeattr")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,136 @@
+"""Opening a model on an engine, and refusing what answers wrongly."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import (
+    BundleError,
+    EdgeAttrError,
+    MissingDependency,
+    OutputError,
+    RuntimeFailure,
+)
+from edgeattr_runtimes.engines import ENGINES, REFERENCE, engine_module, missing_packages
+from edgeattr_runtimes.protocol import EngineOptions, Runtime
+from edgeattr_runtimes.select import Choice, candidates
+
+__all__ = ["check_golden", "open_best", "open_checkpoint", "open_runtime", "open_variant"]
+
+_DEFAULTS = EngineOptions()
+_log = logging.getLogger("edgeattr")
+
+
+def open_runtime(
+    bundle: Bundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    options: EngineOptions = _DEFAULTS,
+) -> Runtime:
+    """Open a bundle on the best engine, and refuse to serve wrong answers.
+
+    The variant's answers on the bundle's golden crops must agree with the reference within the
+    tolerance that its conversion measured. Where engine, precision and device are left open, what
+    is best but cannot be opened, or answers wrongly, makes room for the next that is proven; the
+    logger ``edgeattr`` warns of it.
+
+    Args:
+        bundle: the model.
+        runtime: see :func:`edgeattr_runtimes.decide`.
+        precision: see :func:`edgeattr_runtimes.decide`.
+        options: how the engine is to run.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: as :func:`edgeattr_runtimes.select`, or the file
+            is damaged, or the answers differ; UsageError also where the engine has no such
+            device, or attention was asked of what has none.
+    """
+    choice, opened = open_best(bundle, runtime, precision, options)
+    if choice.instead_of:
+        _log.warning("%s runs, because %s", choice, "; ".join(choice.instead_of))
+    return opened
+
+
+def open_best(
+    bundle: Bundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    options: EngineOptions = _DEFAULTS,
+) -> tuple[Choice, Runtime]:
+    """The same as :func:`open_runtime`, with what was chosen, and without a warning."""
+    failures: list[tuple[Choice, EdgeAttrError]] = []
+    for choice in candidates(bundle, runtime, precision, options):
+        opened = _tried(bundle, choice)
+        if not isinstance(opened, EdgeAttrError):
+            told = tuple(f"{other} cannot be used: {error}" for other, error in failures)
+            return dataclasses.replace(choice, instead_of=told), opened
+        failures.append((choice, opened))
+    if len(failures) == 1:
+        raise failures[0][1]
+    kind: type[EdgeAttrError] = RuntimeFailure
+    if all(isinstance(error, BundleError) for _, error in failures):
+        kind = BundleError
+    raise kind(
+        f"nothing can run {bundle.path or bundle.name} here; tried were "
+        + "; ".join(f"{choice}: {error}" for choice, error in failures)
+    ) from failures[0][1]
+
+
+def _tried(bundle: Bundle, choice: Choice) -> Runtime | EdgeAttrError:
+    """What was opened, or why it cannot serve. Damaged files and wrong options are raised."""
+    try:
+        opened = open_variant(bundle, choice.variant, choice.engine, choice.options)
+    except (MissingDependency, OutputError, RuntimeFailure) as error:
+        return error
+    try:
+        check_golden(bundle, choice.variant, opened)
+    except (BundleError, RuntimeFailure) as error:
+        opened.close()
+        return error
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def open_variant(
+    bundle: Bundle, variant: Variant, engine: str, options: EngineOptions = _DEFAULTS
+) -> Runtime:
+    """Open one variant on one engine, as it is: :func:`open_runtime` without the comparison."""
+    build = getattr(engine_module(engine), ENGINES[engine].partition(":")[2])
+    opened: Runtime = build(bundle, variant, options)
+    return opened
+
+
+def open_checkpoint(path: Path, options: EngineOptions = _DEFAULTS) -> tuple[Bundle, Runtime]:
+    """Open a checkpoint of training that was not exported, in PyTorch.
+
+    Raises:
+        MissingDependency: PyTorch is not installed.
+        InputError: not a checkpoint of edgeattr.
+    """
+    if missing := missing_packages(REFERENCE):
+        raise MissingDependency(missing[0], extra="train", purpose="run a checkpoint")
+    opened: tuple[Bundle, Runtime] = engine_module(REFERENCE).open_checkpoint(path, options)
+    return opened
+
+
+def check_golden(bundle: Bundle, variant: Variant, runtime: Runtime) -> None:
+    """Compare a runtime's answers on the golden crops with the reference.
+
+    Raises:
+        BundleError: they differ by more than the variant's tolerance.
+    """
+    logits = runtime.infer(bundle.golden.crops).logits
+    worst = float(np.abs(logits - bundle.golden.logits).max(initial=0.0))
+    if not worst <= variant.tolerance:  # NaN is refused too
+        raise BundleError(
+            f"{variant.name} of {bundle.name} answers wrongly on this device: its logits on the "
+            f"golden crops are off by {worst:.3g}, at most {variant.tolerance:.3g} is allowed "
+            f"({runtime.describe()}). Use another --precision, or convert again on this device"
+        )

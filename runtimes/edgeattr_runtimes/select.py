@@ -1,0 +1,222 @@
+"""Which engine runs which variant on this device, and what comes next where it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
+from edgeattr_runtimes import engines
+from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.engines import ENGINES, FAMILIES, NO_ATTENTION, REFERENCE
+from edgeattr_runtimes.protocol import EngineOptions
+from edgeattr_runtimes.tuning_cache import read_tuning
+
+__all__ = ["Choice", "candidates", "choose", "decide"]
+
+_PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs, which lack fp16 arithmetic
+_DEFAULTS = EngineOptions()
+_NEXT = "the next that is proven"
+_ON_A_CPU = ("cpu", "auto")  # first in the list of devices of an engine that begins with the CPU
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is going to run."""
+
+    engine: str
+    variant: Variant
+    options: EngineOptions
+    why: str  # for people
+    instead_of: tuple[str, ...] = ()  # what was tried before it, and why that cannot be used
+
+    def __str__(self) -> str:
+        device = f" {self.options.device}" if self.options.device else ""
+        return f"{self.variant.name} on {self.engine}{device}"
+
+
+def choose(
+    bundle: Bundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    *,
+    attention: bool = False,
+    device: str | None = None,
+) -> tuple[str, Variant]:
+    """Pick the engine and the variant.
+
+    By itself (``auto``) an engine takes only variants that were made, and proven, for it. Of these
+    TensorRT's come first, then INT8 unless it was measured to be slower on this very device, then
+    FP32 before FP16, for which CPUs have no arithmetic; of several of one precision, the one that
+    was measured to be the fastest here. Where a device is asked for, an engine that has it takes
+    another's variants too, if there are none of its own.
+
+    Args:
+        bundle: the model.
+        runtime: ``auto`` or a key of :data:`edgeattr_runtimes.ENGINES`.
+        precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
+        attention: whether only engines that give attention masks will do.
+        device: that the engine must have; looked at where the engine is not named.
+
+    Raises:
+        UsageError: no such engine or precision; or no engine has such a device.
+        RuntimeFailure: the engine cannot run here.
+        BundleError: the bundle has no such variant.
+    """
+    return _ranked(bundle, runtime, precision, attention, device)[0]
+
+
+def decide(
+    bundle: Bundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    options: EngineOptions = _DEFAULTS,
+) -> Choice:
+    """What `edgeattr bench --tune` found to be the fastest here, or else :func:`choose`.
+
+    What was measured counts where the options leave the engine free; it may be of an engine that
+    runs another's float32 variant.
+
+    Args:
+        bundle: the model.
+        runtime: see :func:`choose`.
+        precision: see :func:`choose`.
+        options: how the engine is to run.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: as :func:`choose`.
+    """
+    return next(candidates(bundle, runtime, precision, options))
+
+
+def candidates(
+    bundle: Bundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    options: EngineOptions = _DEFAULTS,
+) -> Iterator[Choice]:
+    """What :func:`decide` gives, and after it what may run where that cannot, best first.
+
+    There is nothing after it where engine, precision or device were named: another would not be
+    what was asked for. Otherwise other engines and variants follow, and at last the CPU for
+    engines that had been about to use something else.
+
+    Args:
+        bundle, runtime, precision, options: as :func:`decide` takes them.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: as :func:`choose`.
+    """
+    ranked = _ranked(bundle, runtime, precision, options.attention, options.device)
+    free = dataclasses.replace(options, attention=False) == _DEFAULTS
+    why = "by what is installed and proven; edgeattr bench --tune measures"
+    proven = [
+        Choice(engine=engine, variant=variant, options=options, why=why if free else "as asked for")
+        for engine, variant in ranked
+    ]
+    measured = _measured(bundle, runtime, precision, options.attention) if free else []
+    first, *others = [*measured, *proven]
+    yield first
+    if runtime != "auto" or precision != "auto" or options.device:
+        return
+    seen = {str(first)}
+    for choice in others:
+        if str(choice) not in seen:  # other streams or batches mend no engine
+            seen.add(str(choice))
+            yield dataclasses.replace(choice, why=_NEXT)
+    yield from (choice for choice in map(_on_the_cpu, proven) if choice)
+
+
+def _ranked(
+    bundle: Bundle, runtime: str, precision: str, attention: bool, device: str | None
+) -> list[tuple[str, Variant]]:
+    """All that may run, best first, at least one; see :func:`choose`."""
+    _check_known(runtime, precision)
+    wanted = list(_PRECISIONS) if precision == "auto" else [precision]
+    if runtime == REFERENCE:
+        wanted = [level for level in wanted if level == "fp32"]
+    if runtime != "auto":
+        pairs = [(runtime, family) for family in FAMILIES[runtime]]
+    else:
+        able = engines.automatic() if device is None else engines.with_device(device)
+        pairs = [
+            (engine, family)
+            for engine in able
+            if not attention or engine not in NO_ATTENTION
+            for family in (FAMILIES[engine] if device else FAMILIES[engine][:1])
+        ]
+    found = [
+        (engine, bundle.variants[name])
+        for level in wanted
+        for engine, family in pairs
+        if (name := f"{family}-{level}") in bundle.variants
+    ]
+    if not found:
+        names = ", ".join(engines.available()) if runtime == "auto" else runtime
+        raise BundleError(
+            f"{bundle.path or bundle.name} has no {precision} variant for {names}; it "
+            f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
+        )
+    here = device_name()
+    return sorted(found, key=lambda pair: _rank(pair[0], pair[1], here))
+
+
+def _check_known(runtime: str, precision: str) -> None:
+    if runtime != "auto" and runtime not in ENGINES:
+        raise UsageError(
+            f"no runtime {runtime!r} in this version; there are: auto, {', '.join(ENGINES)}"
+        )
+    if precision != "auto" and precision not in _PRECISIONS:
+        raise UsageError(f"no precision {precision!r}; there are: auto, {', '.join(_PRECISIONS)}")
+    if runtime != "auto" and runtime not in engines.available():
+        raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {engines.remedy(runtime)}")
+
+
+def _rank(engine: str, variant: Variant, device: str) -> tuple[float, ...]:
+    """The smaller the better; see :func:`choose`."""
+    own = variant.engine == FAMILIES[engine][0]
+    here = variant.speed if own and variant.speed.get("device") == device else {}
+    return (
+        engine != "tensorrt",
+        not own,
+        here.get("speedup", 1.0) < 1.0,
+        _PRECISIONS.index(variant.precision),
+        -here.get("crops_per_second", 0.0),
+    )
+
+
+def _measured(bundle: Bundle, runtime: str, precision: str, attention: bool) -> list[Choice]:
+    """What was tuned of what is asked for, the fastest first."""
+    usable = [name for name in engines.available() if not attention or name not in NO_ATTENTION]
+    found = [
+        entry
+        for entry in read_tuning(bundle)
+        if entry.engine in usable
+        and runtime in ("auto", entry.engine)
+        and precision in ("auto", bundle.variants[entry.variant].precision)
+    ]
+    return [
+        Choice(
+            engine=entry.engine,
+            variant=bundle.variants[entry.variant],
+            options=dataclasses.replace(entry.options, attention=attention),
+            why=f"the fastest of {len(found)} settings measured here, "
+            f"{entry.crops_per_second:.0f} crops/s",
+        )
+        for entry in found
+    ]
+
+
+def _on_the_cpu(choice: Choice) -> Choice | None:
+    """The same on the processor, if its engine would have used something else."""
+    try:
+        devices = engines.devices_of(choice.engine)
+    except EdgeAttrError:
+        return None
+    if devices[0] in _ON_A_CPU or "cpu" not in devices:
+        return None
+    return dataclasses.replace(
+        choice, options=dataclasses.replace(choice.options, device="cpu"), why=_NEXT
+    )

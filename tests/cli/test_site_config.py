@@ -1,0 +1,97 @@
+import dataclasses
+import typing
+from pathlib import Path
+
+import pytest
+
+from edgeattr.cli.site_config import Site, SourceSection, load_site
+from edgeattr.core.config import read_toml
+from edgeattr.core.errors import UsageError
+
+_EXAMPLE = Path(__file__).parents[2] / "docs" / "systemd" / "site.toml"
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "site.toml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_are_of_the_file_s_folder_and_addresses_stay(tmp_path: Path) -> None:
+    site = load_site(
+        _write(
+            tmp_path,
+            """
+            [store]
+            path = "people.sqlite"
+            retention_days = 3
+            [privacy]
+            audit = "/var/log/audit.jsonl"
+            [[sources]]
+            address = "clip.mp4"
+            output = "out/clip.mp4"
+            [[sources]]
+            name = "door"
+            address = "rtsp://camera/1"
+            """,
+        )
+    )
+    assert site.store is not None
+    assert site.store.path == tmp_path / "people.sqlite"
+    assert site.store.retention_days == 3.0
+    assert site.privacy.audit == Path("/var/log/audit.jsonl")
+    clip, door = site.sources
+    assert clip.address == str(tmp_path / "clip.mp4")
+    assert clip.output == tmp_path / "out" / "clip.mp4"
+    assert (door.address, door.is_live, clip.is_live) == ("rtsp://camera/1", True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("detector = 'motion'", r"site\.toml names no source; write \[\[sources\]\]"),
+        ("[[sources]]\nname = 'x'", r"site key sources\[0\]\.address is missing"),
+        ("[[sources]]\naddress = '0'\nadress = '1'", r"unknown site key sources\[0\]\.adress"),
+        ("[[sources]]\naddress = '0'\n[[sources]]\naddress = '0'", "two streams called '0'"),
+        ("[[sources]]\naddress = '0'\n[pipeline]\ndetect_every = 0", "detect_every is 0"),
+        ("[[sources]]\naddress = '0'\n[mqtt]\ntopic = 'a'", "site key mqtt.url is missing"),
+        ("[[sources]]\naddress = '${NONE_SUCH}'", "environment variable NONE_SUCH"),
+        ("[[sources]]\naddress = '0'\ntransport = 'icmp'", "wants one of tcp, udp"),
+        (
+            "[events]\nfile = 'a.mp4'\n[[sources]]\naddress = '0'\noutput = 'a.mp4'",
+            "two results would be written to",
+        ),
+        ("[[sources]]\naddress = 'a.mp4'\noutput = 'a.mp4'", "is an input of this run"),
+        ("[events]\nfile = 'a'\n[[sources]]\naddress = 'a'", "is an input of this run"),
+        ("[store]\npath = 'a'\n[events]\nfile = 'a'\n[[sources]]\naddress = '0'", "two results"),
+        ("[[sources]]\naddress = '0'\noutput = 'x.avi'", "only .mp4 files can be written"),
+        ("[[sources]]\naddress = '0'\nmax_frames = 0", "max_frames is 0"),
+        ("[store]\npath = 'a'\nretention_days = -1\n[[sources]]\naddress = '0'", "above 0"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, error: str) -> None:
+    with pytest.raises(UsageError, match=error):
+        load_site(_write(tmp_path, text))
+
+
+def test_the_example_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    site = load_site(_EXAMPLE)
+    assert [source.name for source in site.sources] == ["door", "yard"]
+    assert "secret" in site.sources[0].address
+    assert "secret" not in site.sources[0].spec.shown
+    assert set(read_toml(_EXAMPLE, what="site")) <= set(typing.get_type_hints(Site))
+
+
+def test_every_option_of_a_source_reaches_it() -> None:
+    section = SourceSection(
+        address="rtsp://c/1", name="a", transport="udp", hwaccel="cuda", stall_seconds=9, loop=True
+    )
+    options = section.spec.options
+    assert dataclasses.asdict(options) == {
+        "transport": "udp",
+        "hwaccel": "cuda",
+        "stall_seconds": 9,
+        "image_rate": 25.0,
+        "loop": True,
+    }

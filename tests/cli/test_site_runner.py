@@ -1,0 +1,155 @@
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import edgeattr
+from edgeattr.cli.site_config import (
+    CropsSection,
+    EventsSection,
+    EvidenceSection,
+    MetricsSection,
+    PrivacySection,
+    Site,
+    SourceSection,
+    StoreSection,
+)
+from edgeattr.cli.site_runner import Runner
+from edgeattr.core.errors import OutputError
+from edgeattr.search.store import PeopleReader
+from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.options import PipelineOptions
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[edgeattr.AttributeModel]:
+    with edgeattr.load() as loaded:
+        yield loaded
+
+
+def _finish(runner: Runner) -> None:
+    for _ in range(600):
+        if runner.wait(0.1):
+            return
+    raise AssertionError("not in time")
+
+
+def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    names = [f"file {number}" for number in range(5)]
+    site = Site(
+        sources=(
+            *(SourceSection(address=str(walking_video), name=name) for name in names),
+            SourceSection(address=str(bad)),
+        ),
+        pipeline=PipelineOptions(workers=2),
+        events=EventsSection(file=tmp_path / "people.jsonl"),
+        store=StoreSection(path=tmp_path / "people.sqlite"),
+    )
+    runner = Runner(site, model, MotionDetector())
+    running = [status for status in runner.status() if status.state not in ("ended", "failed")]
+    assert len(running) <= 2
+    _finish(runner)
+    runner.close()
+    assert [failure.partition(":")[0] for failure in runner.failures] == [str(bad)]
+    events = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
+    summaries = {event["stream"]: event for event in events if event["type"] == "summary"}
+    assert set(summaries) == {*names, str(bad)}
+    assert "not a video" in summaries[str(bad)]["error"]
+    people = [event for event in events if event["type"] == "person"]
+    assert sorted(person["stream"] for person in people) == names
+    with PeopleReader(tmp_path / "people.sqlite") as reader:
+        assert {event["id"] for event in reader.find()} == {person["id"] for person in people}
+
+
+def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+) -> None:
+    good = SourceSection(address=str(walking_video), name="good", loop=True)
+    site = Site(sources=(good,), events=EventsSection(file=tmp_path / "people.jsonl"))
+    runner = Runner(site, model, MotionDetector())
+    try:
+        for address in ("x" * 300, str(tmp_path), str(tmp_path / "none.mp4")):
+            bad = SourceSection(address=address, name="bad")
+            runner.reload(replace(site, sources=(good, bad)))
+            assert [status.stream for status in runner.status()] == ["good"]
+            assert runner.status()[0].state == "running"
+        assert len(runner.failures) == 3
+    finally:
+        runner.close()
+
+
+def test_what_touches_privacy_leaves_a_line(
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+) -> None:
+    site = Site(
+        sources=(SourceSection(address=str(walking_video), output=tmp_path / "walk.mp4"),),
+        events=EventsSection(file=tmp_path / "people.jsonl"),
+        crops=CropsSection(folder=tmp_path / "crops", retention_days=1),
+        evidence=EvidenceSection(folder=tmp_path / "evidence", retention_days=1),
+        privacy=PrivacySection(audit=tmp_path / "audit.jsonl", include_sensitive=True),
+    )
+    (tmp_path / "evidence").mkdir()
+    old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.png"
+    old.write_bytes(b"of long ago")
+    os.utime(old, (1e9, 1e9))
+    runner = Runner(site, model, MotionDetector())
+    _finish(runner)
+    runner.close()
+    assert runner.evidence is not None
+    assert (runner.evidence.written, runner.evidence.dropped, runner.evidence.failed) == (1, 0, 0)
+    acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert acts == [
+        "sensitive attributes are reported",
+        "crops of people are stored",
+        "pictures that explain answers are stored",
+        "annotated video is stored",
+        "evidence past its retention is deleted",
+    ]
+    person = json.loads((tmp_path / "people.jsonl").read_text().splitlines()[0])
+    assert Path(person["crop"]).parent == tmp_path / "crops"
+    assert Path(person["crop"]).exists()
+    assert [Path(person["evidence"])] == list((tmp_path / "evidence").iterdir())
+    assert Path(person["evidence"]).name == f"{person['id']}.explain.png"
+    assert (tmp_path / "walk.mp4").exists()
+
+
+def test_metrics_and_health_of_a_run(walking_video: Path, model: edgeattr.AttributeModel) -> None:
+    site = Site(
+        sources=(SourceSection(address=str(walking_video), name="walk", loop=True),),
+        metrics=MetricsSection(port=0),
+    )
+    runner = Runner(site, model, MotionDetector())
+    try:
+        address = runner.metrics_address
+        with urllib.request.urlopen(f"{address}/health", timeout=10) as answer:
+            assert answer.status == 200
+        with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+            assert 'stream="walk"' in answer.read().decode()
+    finally:
+        runner.close()
+
+
+def test_nothing_is_left_open_where_one_result_cannot_be_written(
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    site = Site(
+        sources=(SourceSection(address=str(walking_video)),),
+        store=StoreSection(path=tmp_path / "people.sqlite"),
+        events=EventsSection(file=tmp_path / "file" / "people.jsonl"),
+    )
+    with pytest.raises(OutputError, match="cannot be written"):
+        Runner(site, model, MotionDetector())
+    other = replace(site, events=None)
+    runner = Runner(other, model, MotionDetector())  # the store was closed, and opens again
+    _finish(runner)
+    runner.close()
+    runner.close()

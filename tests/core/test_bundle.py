@@ -1,0 +1,295 @@
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeattr
+from edgeattr.core.bundle import Bundle, Golden, variant_file
+from edgeattr.core.errors import BundleError
+from edgeattr.core.hub import default_bundle
+from edgeattr.core.posterior import TrackFusion
+from edgeattr.video.track_posterior import TrackPosterior
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the shipped bundle that a test may spoil."""
+    return Path(shutil.copytree(default_bundle(), tmp_path / "copy.edgeattr"))
+
+
+def _edit(path: Path, key: str, value: object) -> None:
+    index = json.loads((path / "bundle.json").read_text())
+    index[key] = value
+    (path / "bundle.json").write_text(json.dumps(index))
+
+
+def test_shipped_bundle_is_whole_small_and_states_its_licence() -> None:
+    bundle = Bundle.read(default_bundle())
+    bundle.verify()
+    assert set(bundle.variants) == {"onnx-fp32", "onnx-int8"}
+    assert sum(path.stat().st_size for path in default_bundle().iterdir()) <= 15 * 10**6
+    assert "research use only" in bundle.training["licence"]
+    assert bundle.training["split"] == "train"
+    assert bundle.training["selected_on"] == "val"
+
+
+def test_write_and_read_back(copy: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(copy)
+    again = bundle.write(tmp_path / "again.edgeattr", {})
+    assert again.to_json() == bundle.to_json()
+    again.verify()
+
+
+def test_the_digest_is_of_the_content_wherever_it_lies(copy: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(copy)
+    assert len(bundle.digest) == 64
+    bundle.zip(tmp_path / "packed.edgeattr")
+    assert Bundle.read(tmp_path / "packed.edgeattr").digest == bundle.digest
+    thresholds = (0.5, *bundle.thresholds[1:])
+    assert dataclasses.replace(bundle, thresholds=thresholds).digest != bundle.digest
+    other = dataclasses.replace(bundle.variant("onnx-int8"), sha256="0" * 64)
+    assert bundle.with_variant(other).digest != bundle.digest
+
+
+def test_the_section_of_tracks_is_kept_and_a_bundle_without_one_still_loads(
+    copy: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.read(copy)
+    count = len(bundle.schema)
+    fusion = TrackFusion(
+        correlation=0.3,
+        none_of=(-2.0,),
+        yes_margin=(0.5,) * count,
+        bound=0.02,
+        facts={"split": "a"},
+    )
+    changed = dataclasses.replace(bundle, track=fusion).write(tmp_path / "new.edgeattr", {})
+    assert changed.track == fusion
+    changed.zip(tmp_path / "zipped.edgeattr")
+    assert Bundle.read(tmp_path / "zipped.edgeattr").track == fusion
+    old = dataclasses.replace(changed, track=None).write(tmp_path / "new.edgeattr", {})
+    assert old.track is None
+    assert "track" not in json.loads((tmp_path / "new.edgeattr" / "bundle.json").read_text())
+    with edgeattr.load(tmp_path / "new.edgeattr") as model:
+        posterior = TrackPosterior(model.decision, model.bundle.track)
+        posterior.add(bundle.golden.logits[0], 0.5)
+        assert {answer.answer for answer in posterior.answers().values()} > {"yes", "no"}
+
+
+def test_the_shipped_bundle_says_how_tracks_are_fused_and_how_that_was_found() -> None:
+    bundle = Bundle.read(default_bundle())
+    assert bundle.track is not None
+    assert bundle.track.bound == 0.05
+    assert 0 < bundle.track.correlation < 1
+    facts = bundle.track.facts
+    assert (facts["dataset"], facts["split"], facts["persons"]) == ("peta", "val", 1264)
+    held = facts["held_out"]
+    assert held["error"] <= held["bound"] == 5
+    assert held["yes_error"] <= 5
+    assert held["no_error"] <= 5
+    assert held["coverage"] > 75
+
+
+def test_zip_loads_and_is_repeatable(copy: Path, tmp_path: Path) -> None:
+    bundle = Bundle.read(copy)
+    first, second = tmp_path / "a.edgeattr", tmp_path / "b.edgeattr"
+    bundle.zip(first)
+    bundle.zip(second)
+    assert first.read_bytes() == second.read_bytes()
+    with edgeattr.load(first) as model:
+        assert len(model.predict(list(bundle.golden.crops))) == len(bundle.golden.crops)
+
+
+def test_changed_model_file_is_refused(copy: Path) -> None:
+    file = copy / Bundle.read(copy).variants["onnx-int8"].file
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BundleError, match="is damaged: its SHA-256"):
+        edgeattr.load(copy, precision="int8")
+    with edgeattr.load(copy, precision="fp32") as model:
+        assert model.describe().precision == "fp32"
+
+
+def test_missing_model_file_is_named(copy: Path) -> None:
+    (copy / Bundle.read(copy).variants["onnx-fp32"].file).unlink()
+    with pytest.raises(BundleError, match=r"model-onnx-fp32-\w+\.onnx is missing"):
+        edgeattr.load(copy, precision="fp32")
+
+
+def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
+    bundle = Bundle.read(copy)
+    variants = json.loads((copy / "bundle.json").read_text())["variants"]
+    variants["onnx-fp32"]["file"] = bundle.variants["onnx-int8"].file
+    variants["onnx-fp32"]["sha256"] = bundle.variants["onnx-int8"].sha256
+    _edit(copy, "variants", variants)
+    with pytest.raises(BundleError, match="answers wrongly on this device"):
+        edgeattr.load(copy, precision="fp32")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("thresholds", [0.5], "1 thresholds for 35 attributes"),
+        ("track", {"correlation": 2}, "track.correlation is 2; expected 0 to 1"),
+        ("track", {"prior": [0.5]}, "track.prior is not a list of 35 numbers"),
+        ("track", 7, "damaged"),
+        ("input", {"height": 3}, "damaged"),
+        ("variants", {"onnx-fp32": {}}, "damaged"),
+        ("variants", [], "damaged"),
+        ("thresholds", [2.0] * 35, "outside 0..1"),
+        ("thresholds", [float("nan")] * 35, "no numbers"),
+        ("training", 3, "damaged"),
+        ("golden", {"file": "../golden.npz"}, "not a plain file name"),
+        ("golden", {"file": Bundle.read(default_bundle()).golden.file}, "damaged.*sha256"),
+    ],
+)
+def test_damaged_index(copy: Path, key: str, value: object, message: str) -> None:
+    _edit(copy, key, value)
+    with pytest.raises(BundleError, match=message):
+        Bundle.read(copy)
+
+
+def test_changed_golden_crops_are_refused(copy: Path) -> None:
+    bundle = Bundle.read(copy)
+    np.savez(copy / bundle.golden.file, crops=bundle.golden.crops, logits=bundle.golden.logits + 1)
+    with pytest.raises(BundleError, match=r"golden-\w+\.npz is damaged"):
+        Bundle.read(copy)
+
+
+def test_truncated_index_zip_and_absence(copy: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.edgeattr"
+    Bundle.read(copy).zip(packed)
+    packed.write_bytes(packed.read_bytes()[:5000])
+    with pytest.raises(BundleError, match="cannot be read"):
+        Bundle.read(packed)
+    (copy / "bundle.json").write_text('{"format": 1')
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.read(copy)
+    with pytest.raises(BundleError, match="no bundle at"):
+        Bundle.read(tmp_path / "absent")
+
+
+def test_unknown_variant_lists_the_known_ones() -> None:
+    with pytest.raises(BundleError, match=r"no variant 'x'.*onnx-fp32, onnx-int8"):
+        Bundle.read(default_bundle()).variant("x")
+
+
+def test_zip_holds_only_what_the_index_names(copy: Path, tmp_path: Path) -> None:
+    (copy / "notes.txt").write_text("mine")
+    bundle = Bundle.read(copy)
+    bundle.zip(tmp_path / "p.edgeattr")
+    with zipfile.ZipFile(tmp_path / "p.edgeattr") as archive:
+        assert set(archive.namelist()) == {
+            "bundle.json",
+            bundle.golden.file,
+            *(variant.file for variant in bundle.variants.values()),
+        }
+
+
+@pytest.mark.parametrize("keep", [0, 4, 3000])
+def test_cut_off_golden_crops_are_a_bundle_error(copy: Path, keep: int) -> None:
+    golden = copy / Bundle.read(copy).golden.file
+    golden.write_bytes(golden.read_bytes()[:keep])
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.read(copy)
+
+
+def test_files_stay_inside_the_bundle(copy: Path) -> None:
+    variants = json.loads((copy / "bundle.json").read_text())["variants"]
+    variants["onnx-fp32"]["file"] = "../outside.onnx"
+    _edit(copy, "variants", variants)
+    with pytest.raises(BundleError, match="not a plain file name"):
+        Bundle.read(copy)
+
+
+@pytest.mark.parametrize(("field", "value"), [("colour", "RGB"), ("resize", "letterbox")])
+def test_an_input_that_this_version_does_not_do_is_refused(
+    copy: Path, field: str, value: str
+) -> None:
+    spec = json.loads((copy / "bundle.json").read_text())["input"]
+    _edit(copy, "input", {**spec, field: value})
+    with pytest.raises(BundleError, match=f"asks for input {field} '{value}'"):
+        Bundle.read(copy)
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_an_interrupt_leaves_a_whole_bundle_and_no_litter(
+    after: int, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it comes just after the new index is in place: then the new files stay."""
+    old = Bundle.read(copy)
+    content = old.read_file(old.variants["onnx-int8"])
+    digest = hashlib.sha256(content).hexdigest()
+    added = dataclasses.replace(
+        old.variants["onnx-int8"], precision="fp16", sha256=digest,
+        file=variant_file("onnx-fp16", digest),
+    )  # fmt: skip
+    (tmp_path / "new.onnx").write_bytes(content)
+    names = {path.name for path in copy.iterdir()}
+    replace, done = os.replace, 0
+
+    def interrupted(source: str, target: str) -> None:
+        nonlocal done
+        replace(source, target)
+        done += 1
+        if done > after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with contextlib.suppress(KeyboardInterrupt):
+        old.with_variant(added).write(copy, {added.file: tmp_path / "new.onnx"})
+    monkeypatch.setattr(os, "replace", replace)
+    Bundle.read(copy).verify()
+    found = {path.name for path in copy.iterdir()}
+    assert found == (names if "onnx-fp16" not in Bundle.read(copy).variants else found)
+    assert ("onnx-fp16" in Bundle.read(copy).variants) is (after >= 2)
+
+
+def test_a_write_killed_at_any_file_leaves_the_old_bundle(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model of the same name over it: the index comes last."""
+    old = Bundle.read(copy)
+    other = dataclasses.replace(
+        old, golden=Golden(old.golden.crops[:3].copy(), old.golden.logits[:3].copy())
+    )
+    content = old.read_file(old.variants["onnx-int8"])
+    digest = hashlib.sha256(content).hexdigest()
+    swapped = dataclasses.replace(
+        old.variants["onnx-fp32"], file=variant_file("onnx-fp32", digest), sha256=digest
+    )
+    (tmp_path / "new.onnx").write_bytes(content)
+    replace, done = os.replace, 0
+    for kill_at in range(3):
+        done = 0
+
+        def kill(source: str, target: str, last: int = kill_at) -> None:
+            nonlocal done
+            if done == last:
+                raise KeyboardInterrupt
+            done += 1
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", kill)
+        with pytest.raises(KeyboardInterrupt):
+            other.with_variant(swapped).write(copy, {swapped.file: tmp_path / "new.onnx"})
+        monkeypatch.setattr(os, "replace", replace)
+        Bundle.read(copy).verify()
+        assert Bundle.read(copy).to_json() == old.to_json()
+
+
+def test_writing_removes_only_what_the_old_bundle_named(copy: Path) -> None:
+    (copy / "model-notes.txt").write_text("mine")
+    old = Bundle.read(copy)
+    fewer = dataclasses.replace(old, variants={"onnx-int8": old.variants["onnx-int8"]})
+    fewer.write(copy, {})
+    assert not (copy / old.variants["onnx-fp32"].file).exists()
+    assert (copy / "model-notes.txt").read_text() == "mine"

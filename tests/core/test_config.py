@@ -1,0 +1,100 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from edgeattr.core.config import build, read_toml, with_environment
+from edgeattr.core.errors import InputError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inner:
+    name: str
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outer:
+    kind: Literal["a", "b"] = "a"
+    place: Path | None = None
+    many: tuple[_Inner, ...] = ()
+    words: tuple[str, ...] = ()
+    inner: _Inner | None = None
+    count: int | None = None
+    whole: bool = False
+
+
+def test_every_kind_of_field() -> None:
+    value = build(
+        _Outer,
+        {
+            "kind": "b",
+            "place": "x/y",
+            "many": [{"name": "one", "ratio": 2}, {"name": "two"}],
+            "words": ["p", "q"],
+            "inner": {"name": "three"},
+            "count": 3,
+            "whole": True,
+        },
+        what="test",
+    )
+    assert value == _Outer(
+        kind="b",
+        place=Path("x/y"),
+        many=(_Inner(name="one", ratio=2.0), _Inner(name="two")),
+        words=("p", "q"),
+        inner=_Inner(name="three"),
+        count=3,
+        whole=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"knid": "a"}, "unknown test key knid; expected one of kind, place"),
+        ({"kind": "c"}, "test key kind wants one of a, b; got 'c'"),
+        ({"place": 3}, "test key place wants a path, got int"),
+        ({"many": {"name": "one"}}, "test key many wants a list of tables"),
+        ({"many": [{"name": "one"}, {"ratio": 2.0}]}, r"test key many\[1\]\.name is missing"),
+        ({"many": [{"name": "one", "size": 1}]}, r"unknown test key many\[0\]\.size"),
+        ({"words": "p"}, "test key words wants a list of strings"),
+        ({"inner": 5}, "test key inner is a table, not int"),
+        ({"count": True}, "test key count wants int, got bool"),
+        ({"whole": 1}, "test key whole wants bool, got int"),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, Any], error: str) -> None:
+    with pytest.raises(UsageError, match=error):
+        build(_Outer, values, what="test")
+
+
+def test_values_that_may_be_secrets_are_not_repeated() -> None:
+    with pytest.raises(UsageError) as caught:
+        build(_Outer, {"many": ["rtsp://user:secret@camera"]}, what="test")
+    assert "secret" not in str(caught.value)
+
+
+def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    values = {"list": [{"address": "rtsp://u:${CAMERA_PASSWORD}@h"}], "n": 1, "cost": "5$"}
+    assert with_environment(values, where="site") == {
+        "list": [{"address": "rtsp://u:secret@h"}],
+        "n": 1,
+        "cost": "5$",
+    }
+    with pytest.raises(UsageError, match="list names the environment variable NONE_SUCH"):
+        with_environment({"list": ["${NONE_SUCH}"]}, where="site")
+
+
+def test_files_that_are_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a valid site: No such file"):
+        read_toml(tmp_path / "none.toml", what="site")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("a = = 1")
+    with pytest.raises(InputError, match=r"broken\.toml: not a valid site: .*line 1"):
+        read_toml(broken, what="site")
+    broken.write_bytes(b"a = '\xff'")
+    with pytest.raises(InputError, match="not a valid site"):
+        read_toml(broken, what="site")

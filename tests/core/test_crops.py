@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeattr.core.crops import as_bgr, cut_boxes, fill_crops, read_image, resize_crop, stack_crops
+from edgeattr.core.errors import InputError
+
+from ..bomb import bomb
+
+_BGR = np.arange(4 * 3 * 3, dtype=np.uint8).reshape(4, 3, 3)
+
+
+def test_uint8_bgr_passes_untouched() -> None:
+    assert as_bgr(_BGR) is not None
+    assert np.shares_memory(as_bgr(_BGR), _BGR)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [_BGR[:, :, 0], _BGR[:, :, :1], np.dstack([_BGR, _BGR[:, :, 0]]), _BGR / 255.0,
+     _BGR.astype(np.float32), _BGR.astype(np.int64), _BGR > 9],
+    ids=["grey", "grey with channel", "bgra", "0..1", "0..255 float", "int64", "bool"],
+)  # fmt: skip
+def test_other_kinds_of_image_become_uint8_bgr(image: np.ndarray) -> None:
+    result = as_bgr(image)
+    assert result.dtype == np.uint8
+    assert result.shape == (4, 3, 3)
+
+
+def test_floats_up_to_one_are_scaled() -> None:
+    assert np.array_equal(as_bgr(_BGR / 255.0), _BGR)
+    assert np.array_equal(as_bgr(_BGR.astype(np.float64)), _BGR)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((3, 4, 2), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((2, 3, 4, 3), np.uint8), r"shape \(2, 3, 4, 3\)"),
+        (np.zeros((0, 4, 3), np.uint8), "no pixels"),
+        (np.array([["a"]]), "dtype"),
+        (np.full((2, 2, 3), -1.5), "from -1.5"),
+        (np.full((2, 2, 3), np.nan), "nan"),
+        (np.full((2, 2, 3), 70000, np.int32), "70000"),
+        (None, "shape"),
+    ],
+)
+def test_what_is_no_image_is_named(image: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_bgr(image)
+
+
+def test_error_names_the_crop() -> None:
+    with pytest.raises(InputError, match="crop 1 has no pixels"):
+        stack_crops([_BGR, np.zeros((0, 1, 3))], 8, 4)
+
+
+def test_stack_of_nothing_and_of_one_pixel() -> None:
+    assert stack_crops([], 8, 4).shape == (0, 8, 4, 3)
+    batch = stack_crops([np.full((1, 1, 3), 9, np.uint8)], 8, 4)
+    assert (batch == 9).all()
+
+
+def test_resize_rule_averages_when_shrinking_and_interpolates_otherwise() -> None:
+    rng = np.random.default_rng(0)
+    large = rng.integers(0, 256, (600, 300, 3), dtype=np.uint8)
+    tall = rng.integers(0, 256, (600, 20, 3), dtype=np.uint8)
+    area = cv2.resize(large, (128, 256), interpolation=cv2.INTER_AREA)
+    linear = cv2.resize(tall, (128, 256), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(resize_crop(large, 256, 128), area)
+    assert np.array_equal(resize_crop(tall, 256, 128), linear)
+
+
+def test_views_that_are_not_contiguous_give_the_same_pixels() -> None:
+    frame = np.random.default_rng(1).integers(0, 256, (90, 80, 3), dtype=np.uint8)
+    view = frame[10:70:2, 60:20:-1]
+    direct = resize_crop(np.ascontiguousarray(view), 64, 32)
+    assert np.array_equal(stack_crops([view], 64, 32)[0], direct)
+
+
+def test_unreadable_images(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_image(tmp_path / "absent.png")
+    for name, content in (("empty.jpg", b""), ("text.jpg", b"hello")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="not an image"):
+            read_image(path)
+    path.write_bytes(bomb(40_000))
+    with pytest.raises(InputError, match="OpenCV cannot decode it: pixels"):
+        read_image(path)
+
+
+def test_boxes_are_views_of_the_frame() -> None:
+    frame = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+    inside, outside = cut_boxes(frame, [(2, 3, 8, 15), (-4.2, 10.4, 99, 99)])
+    assert np.array_equal(inside, frame[3:15, 2:8])
+    assert np.array_equal(outside, frame[10:, :])
+    assert np.shares_memory(inside, frame)
+    assert cut_boxes(frame, np.empty((0, 4))) == []
+    for bad, message in (
+        ((8, 3, 2, 15), "box 1 .* has no pixels inside the frame of 30x20"),
+        ((40, 3, 50, 15), "no pixels inside"),
+        ((1, 2, 3), "expected left, top, right, bottom"),
+        ((1, 2, float("nan"), 4), "expected left, top, right, bottom"),
+    ):
+        with pytest.raises(InputError, match=message):
+            cut_boxes(frame, [(0, 0, 3, 3), bad])
+
+
+@pytest.mark.parametrize("boxes", [None, 7, np.array(7), 1.5])
+def test_what_is_no_list_of_boxes_is_named(boxes: object) -> None:
+    with pytest.raises(InputError, match=r"boxes are .*; expected a list of \[left, top"):
+        cut_boxes(_BGR, boxes)  # type: ignore[arg-type]
+    for text in ([1, 2, 3, 4], ["1234567"], [None]):
+        with pytest.raises(InputError, match=r"box 0 is .*; expected left, top, right, bottom"):
+            cut_boxes(_BGR, text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("image", [[[1, 2], [3]], [[[1, 2, 3]], [[1, 2]]], [_BGR, _BGR[:2]]])
+def test_rows_of_different_lengths_are_no_picture(image: object) -> None:
+    with pytest.raises(InputError, match=r"crop 1, a list, is no array of pixels.*Pass a NumPy"):
+        stack_crops([_BGR, image], 8, 8)  # type: ignore[list-item]
+
+
+def test_a_batch_is_filled_in_place_from_any_crop_on() -> None:
+    crops = [np.full((7, 5, 3), value, np.uint8) for value in range(6)]
+    batch = np.zeros((4, 8, 6, 3), np.uint8)
+    fill_crops(crops, batch[1:3], first=2)
+    assert [int(each.max()) for each in batch] == [0, 2, 3, 0]
+    with pytest.raises(InputError, match="crop 5"):
+        fill_crops([*crops[:5], np.zeros(3)], batch[:2], first=4)

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from edgeattr.core.files import atomic_path, sha256_of, write_atomically
+
+
+def test_content_and_checksum(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b.txt"
+    write_atomically(target, "héllo")
+    assert target.read_text(encoding="utf-8") == "héllo"
+    write_atomically(target, b"abc")
+    assert sha256_of(target) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "model.onnx"
+    target.write_text("old")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]

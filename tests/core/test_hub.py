@@ -1,0 +1,237 @@
+import hashlib
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeattr.core import hub
+from edgeattr.core.errors import DownloadError, UsageError
+
+_CONTENT = bytes(range(256)) * 1000
+_WEIGHTS = bytes(reversed(range(256))) * 500
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """Serves _CONTENT, and _WEIGHTS to those who ask for .bin, with ranges; cuts them short."""
+
+    cut_after: int | None = None
+    ranges: list[str | None]
+    paths: list[str]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.ranges.append(asked)
+        self.server.paths.append(self.path)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        body = (_WEIGHTS if self.path.endswith(".bin") else _CONTENT)[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.cut_after])
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
+    monkeypatch.delenv("EDGEATTR_OFFLINE")
+    with _Server(("127.0.0.1", 0), _Handler) as running:
+        running.ranges, running.paths = [], []
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def _remote(server: _Server, **changes: object) -> hub.RemoteModel:
+    values = {
+        "name": "net.onnx",
+        "url": f"http://127.0.0.1:{server.server_address[1]}/net.onnx",
+        "bytes": len(_CONTENT),
+        "digest": hashlib.sha256(_CONTENT).hexdigest(),
+        **changes,
+    }
+    return _model(hub.RemoteFile(**values))  # type: ignore[arg-type]
+
+
+def _model(*files: hub.RemoteFile) -> hub.RemoteModel:
+    return hub.RemoteModel(files=files, licence="none", summary="a test")
+
+
+def _pair(server: _Server) -> hub.RemoteModel:
+    """An IR as Open Model Zoo publishes it: two files in a folder, SHA-384."""
+    return _model(
+        *(
+            hub.RemoteFile(
+                name=f"net/FP16/net.{suffix}",
+                url=f"http://127.0.0.1:{server.server_address[1]}/net.{suffix}",
+                bytes=len(content),
+                digest=hashlib.sha384(content).hexdigest(),
+            )
+            for suffix, content in (("xml", _CONTENT), ("bin", _WEIGHTS))
+        )
+    )
+
+
+def test_download_then_cache(server: _Server) -> None:
+    seen: list[int] = []
+    path = hub.fetch("net", remote=_remote(server), progress=lambda done, total: seen.append(done))
+    assert path.read_bytes() == _CONTENT
+    assert seen[-1] == len(_CONTENT)
+    assert hub.fetch("net", remote=_remote(server)) == path
+    assert server.ranges == [None]
+
+
+def test_a_cut_download_is_resumed(server: _Server) -> None:
+    server.cut_after = 100_000
+    with pytest.raises(DownloadError, match="next try goes on from there"):
+        hub.fetch("net", remote=_remote(server))
+    assert not (hub.home() / "files" / "net.onnx").exists()
+    server.cut_after = None
+    assert hub.fetch("net", remote=_remote(server)).read_bytes() == _CONTENT
+    assert server.ranges == [None, "bytes=100000-"]
+
+
+def test_another_file_than_published_is_removed(server: _Server) -> None:
+    with pytest.raises(DownloadError, match="another file than was published"):
+        hub.fetch("net", remote=_remote(server, digest="0" * 64))
+    assert list((hub.home() / "files").iterdir()) == []
+
+
+def test_two_files_come_together_and_progress_counts_both(server: _Server) -> None:
+    seen: list[tuple[int, int]] = []
+    model = _pair(server)
+    path = hub.fetch("net", remote=model, progress=lambda *done: seen.append(done))
+    assert path == hub.home() / "files" / "net" / "FP16" / "net.xml"
+    assert path.read_bytes() == _CONTENT
+    assert path.with_suffix(".bin").read_bytes() == _WEIGHTS
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (model.bytes, model.bytes) == (len(_CONTENT) + len(_WEIGHTS),) * 2
+    assert hub.fetch("net", remote=model) == path
+    assert server.paths == ["/net.xml", "/net.bin"]
+
+
+def test_of_two_files_the_whole_one_stays_and_the_other_goes_on(server: _Server) -> None:
+    server.cut_after = 100_000
+    with pytest.raises(DownloadError, match=r"net\.xml"):
+        hub.fetch("net", remote=_pair(server))
+    server.cut_after = 200_000  # enough for what is left of the first, and for the second
+    hub.fetch("net", remote=_pair(server))
+    server.cut_after = 50_000
+    weights = hub.paths_of(_pair(server))[1]
+    weights.write_bytes(b"spoilt")
+    with pytest.raises(DownloadError, match=r"net\.bin"):
+        hub.fetch("net", remote=_pair(server))
+    assert weights.read_bytes() == b"spoilt"  # until there is a better one
+    server.cut_after = None
+    seen: list[int] = []
+    hub.fetch("net", remote=_pair(server), progress=lambda done, total: seen.append(done))
+    assert weights.read_bytes() == _WEIGHTS
+    assert seen[0] > len(_CONTENT) + 50_000
+    assert server.ranges == [None, "bytes=100000-", None, None, "bytes=50000-"]
+
+
+def test_another_sha384_than_published_is_removed(server: _Server) -> None:
+    with pytest.raises(DownloadError, match=r"its SHA384 is .*expected 000000000000"):
+        hub.fetch("net", remote=_remote(server, digest="0" * 96))
+    assert list((hub.home() / "files").iterdir()) == []
+
+
+def test_a_spoilt_cache_is_not_trusted(server: _Server) -> None:
+    path = hub.fetch("net", remote=_remote(server))
+    path.write_bytes(bytes(len(_CONTENT)))
+    assert hub.fetch("net", remote=_remote(server)).read_bytes() == _CONTENT
+
+
+def test_an_unusable_home_is_a_download_error(
+    server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "file"))
+    with pytest.raises(DownloadError, match="could not be downloaded"):
+        hub.fetch("net", remote=_remote(server))
+
+
+def test_unreachable(server: _Server) -> None:
+    with pytest.raises(DownloadError, match="could not be downloaded"):
+        hub.fetch("net", remote=_remote(server, url="http://127.0.0.1:9/none"))
+
+
+def test_offline_says_how_to_go_on() -> None:
+    with pytest.raises(DownloadError, match="EDGEATTR_OFFLINE forbids"):
+        hub.fetch("yolox_nano")
+    with pytest.raises(
+        DownloadError, match=r"\.xml and https://.*\.bin elsewhere and put it there"
+    ):
+        hub.fetch("person-detection-retail-0013")
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(UsageError, match="known: yolox_nano, yolox_tiny, yolox_s"):
+        hub.fetch("yolo99")
+
+
+def test_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "elsewhere"))
+    assert hub.home() == tmp_path / "elsewhere"
+    monkeypatch.delenv("EDGEATTR_HOME")
+    assert hub.home() == Path.home() / ".cache" / "edgeattr"
+
+
+def test_default_bundle_is_the_shipped_one_until_it_is_converted() -> None:
+    assert hub.resolve_bundle(None) == hub.default_bundle()
+    assert hub.resolve_bundle("other.edgeattr") == Path("other.edgeattr")
+
+
+def test_published_checksums_agree_with_the_shared_list(shared: Path) -> None:
+    listed = json.loads((shared / "models" / "detectors" / "known.json").read_text())
+    assert {name.removesuffix("-int8") for name in hub.KNOWN} == set(listed)
+    for name, model in hub.KNOWN.items():
+        published = {entry["url"]: entry for entry in listed[name.removesuffix("-int8")]["files"]}
+        assert model.licence == listed[name.removesuffix("-int8")]["licence"]
+        assert ("/FP16-INT8/" in model.files[0].url) == name.endswith("-int8")
+        for file in model.files:
+            entry = published[file.url]
+            digest = entry.get("sha256") or entry["sha384"]
+            assert (file.bytes, file.digest) == (entry["bytes"], digest)
+            assert file.name.endswith(entry["name"])
+
+
+def _models(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeattr", "models", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_models_verifies_real_files_of_two(shared: Path) -> None:
+    name = "pedestrian-detection-adas-0002"
+    source = shared / "models" / "detectors" / name
+    for key, folder in ((name, "FP16"), (f"{name}-int8", "FP16-INT8")):
+        for path in hub.paths_of(hub.KNOWN[key]):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((source / folder / path.name).read_bytes())
+    weights = hub.paths_of(hub.KNOWN[f"{name}-int8"])[1]
+    assert _models("pull", name).stdout.strip() == str(hub.paths_of(hub.KNOWN[name])[0])
+    weights.unlink()
+    done = _models("verify", code=1)
+    assert f"ok       {name}: " in done.stdout
+    assert f"PARTIAL  {name}-int8: " in done.stderr
+    weights.write_bytes(b"spoilt")
+    assert f"DAMAGED  {name}-int8: " in _models("verify", code=1).stderr
+    lines = {line.split()[0]: line for line in _models("list").stdout.splitlines()}
+    assert set(lines) == {"default", *hub.KNOWN}
+    assert lines[name].endswith(f"{name}.xml")
+    assert lines[f"{name}-int8"].endswith("not downloaded")

@@ -1,0 +1,89 @@
+"""Files of evidence: whole, one pair an image, nobody's overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import edgeattr
+from edgeattr.core.errors import OutputError
+from edgeattr.explain import EvidenceFiles
+from edgeattr.explain.attention_maps import Explanation
+
+
+@pytest.fixture(scope="module")
+def explanation() -> Iterator[Explanation]:
+    from edgeattr_train.golden import golden_crops
+
+    with edgeattr.load() as model:
+        yield model.explain([golden_crops(96, 40, seed=3)[0]])[0]
+
+
+def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:
+    sheet = EvidenceFiles(tmp_path / "new" / "folder", "model m").write(
+        tmp_path / "person.jpg", explanation
+    )
+    assert sheet == tmp_path / "new" / "folder" / "person.explain.png"
+    picture = cv2.imread(str(sheet))
+    assert picture is not None
+    record = json.loads((sheet.parent / "person.explain.json").read_text())
+    assert record["format"] == 1
+    assert record["image"] == str(tmp_path / "person.jpg")
+    assert record["model"] == "model m"
+    assert record["input"] == {"height": 288, "width": 160}
+    assert record["scales"][1] == {"stride": 32, "first_centre": 0.5, "rows": 9, "columns": 5}
+    assert set(record["attributes"]) == set(explanation.masks)
+    for name, entry in record["attributes"].items():
+        assert entry["answer"] in ("yes", "no")
+        for read, mask in zip(entry["masks"], explanation.masks[name], strict=True):
+            assert np.abs(np.array(read) - mask).max() < 1e-7
+            assert abs(np.sum(read) - 1) < 1e-5
+    assert sorted(path.name for path in sheet.parent.iterdir()) == [
+        "person.explain.json", "person.explain.png",
+    ]  # fmt: skip
+
+
+def test_images_of_one_name_do_not_overwrite_each_other(
+    tmp_path: Path, explanation: Explanation
+) -> None:
+    images = [tmp_path / folder / name for folder in "ab" for name in ("1.jpg", "1.png")]
+    places = [EvidenceFiles(tmp_path / "out", "m").write(image, explanation) for image in images]
+    assert len(set(places)) == 4
+    for image, place in zip(images, places, strict=True):
+        record = json.loads(place.with_suffix(".json").read_text())
+        assert record["image"] == str(image)
+    again = [EvidenceFiles(tmp_path / "out", "m").write(image, explanation) for image in images]
+    assert again == places
+    assert len(list((tmp_path / "out").iterdir())) == 8
+
+
+def test_what_is_no_file_of_ours_is_left_alone(tmp_path: Path, explanation: Explanation) -> None:
+    (tmp_path / "1.explain.json").write_text("{broken")
+    place = EvidenceFiles(tmp_path, "m").write(Path("1.jpg"), explanation)
+    assert place.name.startswith("1-")
+    assert (tmp_path / "1.explain.json").read_text() == "{broken"
+
+
+@pytest.mark.parametrize("name", ["ä" * 120 + ".jpg", os.fsdecode(b"\xff\xfe.jpg"), ".jpg", "-x"])
+def test_any_name_that_a_file_can_have(tmp_path: Path, explanation: Explanation, name: str) -> None:
+    place = EvidenceFiles(tmp_path, "m").write(tmp_path / name, explanation)
+    assert place.is_file()
+    record = json.loads(place.with_suffix(".json").read_text())
+    assert record["image"] == str(tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_or_went_away(tmp_path: Path, explanation: Explanation) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be made"):
+        EvidenceFiles(tmp_path / "file" / "out", "m")
+    files = EvidenceFiles(tmp_path / "out", "m")
+    (tmp_path / "out").rmdir()
+    (tmp_path / "out").write_text("a file now")
+    with pytest.raises(OutputError, match="cannot be written"):
+        files.write(Path("1.jpg"), explanation)

@@ -1,0 +1,35 @@
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from edgeattr.core.errors import OutputError
+from edgeattr.outputs import AuditLog
+
+
+def test_acts_are_added_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    with AuditLog(path) as audit:
+        audit.write("sensitive attributes asked for", ["male", "age_16_30"])
+    path.write_bytes(path.read_bytes() + b'{"time": "torn')
+    with AuditLog(path) as audit:
+        audit.write("annotated video stored", {"file": "out.mp4"})
+        first, second = (json.loads(line) for line in path.read_text().splitlines())
+    assert list(first) == ["time", "act", "detail"]
+    assert first["detail"] == ["male", "age_16_30"]
+    assert second["act"] == "annotated video stored"
+    times = [
+        datetime.fromisoformat(line["time"].replace("Z", "+00:00")) for line in (first, second)
+    ]
+    assert times == sorted(times)
+    with pytest.raises(OutputError, match="closed"):
+        audit.write("too late")
+
+
+def test_without_a_file_acts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with AuditLog(None) as audit:
+        audit.write("crops stored", {"store": "people.sqlite"})
+    assert "crops stored: {'store': 'people.sqlite'}" in caplog.text

@@ -1,0 +1,157 @@
+"""Sheets of people: made behind the streams' backs, bounded, and never in their way."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import edgeattr
+from edgeattr.core.errors import OutputError, RuntimeFailure
+from edgeattr.core.prediction import AttributeAnswer, TrackRecord
+from edgeattr.outputs.explanation_writer import EvidenceFolder
+
+_CROP = np.full((90, 40, 3), (90, 120, 60), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[edgeattr.AttributeModel]:
+    with edgeattr.load() as loaded:
+        yield loaded
+
+
+@pytest.fixture
+def held(
+    model: edgeattr.AttributeModel, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[threading.Event]:
+    """The real model, which explains nothing until it is let go."""
+    go, explain = threading.Event(), model.explain
+
+    def wait(crops: Any) -> Any:
+        assert go.wait(30)
+        return explain(crops)
+
+    monkeypatch.setattr(model, "explain", wait)
+    yield go
+    go.set()
+
+
+def _record(model: edgeattr.AttributeModel) -> TrackRecord:
+    answers = {
+        name: AttributeAnswer(0.9, "yes" if name in ("hat", "jeans") else "unknown")
+        for name in model.predict([_CROP])[0].attributes
+    }
+    return TrackRecord(
+        stream="door", track=1, first_s=0, last_s=1, frames=9, crops_classified=1,
+        box=(0, 0, 1, 1), attributes=answers, id=str(uuid.uuid4()),
+    )  # fmt: skip
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_sheet_is_made_under_the_record_s_id(
+    tmp_path: Path, model: edgeattr.AttributeModel
+) -> None:
+    record = _record(model)
+    with EvidenceFolder(tmp_path / "new", model) as folder:
+        place = folder.keep(record, _CROP, live=True)
+    assert place == str(tmp_path / "new" / f"{record.id}.explain.png")
+    assert cv2.imread(place) is not None
+    assert (folder.written, folder.dropped, folder.failed) == (1, 0, 0)
+    assert folder.keep(record, _CROP, live=False) is None  # closed
+
+
+def test_live_streams_go_on_without_a_sheet_and_files_wait(
+    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
+) -> None:
+    records = [_record(model) for _ in range(5)]
+    with EvidenceFolder(tmp_path, model, waiting=2) as folder:
+        places = [folder.keep(record, _CROP, live=True) for record in records[:4]]
+        assert [place is not None for place in places] == [True, True, False, False]
+        assert folder.dropped == 2
+        waiting = threading.Thread(
+            target=folder.keep, args=(records[4], _CROP), kwargs={"live": False}
+        )
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        held.set()
+        waiting.join(30)
+        assert not waiting.is_alive()
+    assert (folder.written, folder.dropped) == (3, 2)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_closing_while_the_engine_hangs_counts_what_is_lost(
+    tmp_path: Path,
+    model: edgeattr.AttributeModel,
+    held: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgeattr.outputs.explanation_writer._LONGEST_LIVE", 0.2)
+    folder = EvidenceFolder(tmp_path, model)
+    for _ in range(3):
+        folder.keep(_record(model), _CROP, live=True)
+    folder.close()
+    folder.close()
+    assert folder.dropped == 3
+
+
+def test_one_person_s_failure_costs_the_others_nothing(
+    tmp_path: Path, model: edgeattr.AttributeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explain = model.explain
+
+    def fail_once(crops: Any) -> Any:
+        monkeypatch.setattr(model, "explain", explain)
+        raise RuntimeFailure("the engine failed")
+
+    monkeypatch.setattr(model, "explain", fail_once)
+    with EvidenceFolder(tmp_path, model) as folder:
+        for _ in range(2):
+            folder.keep(_record(model), _CROP, live=True)
+    assert (folder.written, folder.failed) == (1, 1)
+
+
+def test_a_folder_that_went_away_is_an_error_of_the_sheet_alone(
+    tmp_path: Path, model: edgeattr.AttributeModel
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be made"):
+        EvidenceFolder(tmp_path / "file" / "out", model)
+    with EvidenceFolder(tmp_path / "out", model) as folder:
+        (tmp_path / "out").rmdir()
+        (tmp_path / "out").write_text("a file now")
+        folder.keep(_record(model), _CROP, live=True)
+        _wait(lambda: folder.failed == 1)
+
+
+def test_streams_that_are_to_end_wait_for_no_place(
+    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
+) -> None:
+    with EvidenceFolder(tmp_path, model, waiting=1) as folder:
+        assert folder.keep(_record(model), _CROP, live=False) is not None
+        waiting = threading.Thread(
+            target=folder.keep, args=(_record(model), _CROP), kwargs={"live": False}
+        )
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        folder.hurry()
+        waiting.join(10)
+        assert not waiting.is_alive()
+        assert folder.dropped == 1
+        held.set()
+    assert folder.written == 1

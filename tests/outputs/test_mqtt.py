@@ -1,0 +1,265 @@
+"""MQTT against a real mosquitto."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeattr.core.errors import InputError, OutputError, UsageError
+from edgeattr.outputs import MqttSink
+from edgeattr.outputs import spooled_sink as spooled
+
+from .mqtt_broker import Broker, Line, Subscriber
+
+pytest.importorskip("paho.mqtt.client")
+_Until = Callable[[Callable[[], object]], None]
+
+
+def _event(number: int, stream: str = "door") -> dict[str, Any]:
+    return {"type": "person", "stream": stream, "track": number, "attributes": {}}
+
+
+def _program(url: str, spool: Path, body: str) -> list[str]:
+    code = (
+        "import time\nfrom pathlib import Path\nfrom edgeattr.outputs.mqtt import MqttSink\n"
+        f"sink = MqttSink({url!r}, client_id='cam', spool=Path({str(spool)!r}))\n{body}"
+    )
+    return [sys.executable, "-c", code]
+
+
+@pytest.fixture
+def subscribe() -> Iterator[Callable[..., Subscriber]]:
+    made: list[Subscriber] = []
+
+    def make(*args: Any, **options: Any) -> Subscriber:
+        made.append(Subscriber(*args, **options))
+        return made[-1]
+
+    yield make
+    for subscriber in made:
+        subscriber.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_every_event_arrives_although_the_broker_is_killed_in_the_middle(
+    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path
+) -> None:
+    broker.start()
+    topic = "edgeattr/+/person"
+    before = subscribe(broker.port, topic)
+    with closing(Line(broker.port)) as line:
+        sink = MqttSink(f"mqtt://127.0.0.1:{line.port}", spool=tmp_path / "spool")
+        for number in range(250):
+            sink.write(_event(number))
+        until(lambda: len(before.messages) > 100)
+        broker.kill()
+        for number in range(250, 500):
+            sink.write(_event(number))
+        line.open = False  # until somebody listens again, or the broker would tell nobody
+        broker.start()
+        after = subscribe(broker.port, topic)
+        assert sink.delivery().waiting > 0
+        line.open = True
+        until(lambda: sink.delivery().waiting == 0)
+        until(lambda: after.numbers()[-1:] == [499])
+        sink.close()
+    came = before.numbers() + after.numbers()
+    assert set(came) == set(range(500))
+    assert list(dict.fromkeys(came)) == list(range(500)), "in order, repetitions aside"
+    assert 500 <= sink._delivered < 700, "few are repeated"
+
+
+def test_what_was_written_before_a_kill_is_sent_by_the_next_process(
+    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    body = (
+        "for number in range(100):\n"
+        " sink.write({'type': 'person', 'stream': 'door', 'track': number})\n"
+        " print(number, flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen(_program(url, spool, body), stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        written = [int(writer.stdout.readline()) for _ in range(37)]
+        writer.send_signal(signal.SIGKILL)
+        written += [int(line) for line in writer.stdout.read().split("\n")[:-1]]
+    broker.start()
+    subscriber = subscribe(broker.port, "edgeattr/+/person")
+    with MqttSink(url, client_id="cam", spool=spool) as sink:
+        until(lambda: sink.delivery().waiting == 0)
+    until(lambda: set(subscriber.numbers()) >= set(written))
+    assert subscriber.numbers() == list(range(len(subscriber.numbers())))
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+@pytest.mark.usefixtures("quick")
+def test_topics_and_the_status_of_a_client_that_leaves(
+    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path,
+    protocol: Any,
+) -> None:  # fmt: skip
+    broker.start()
+    subscriber = subscribe(broker.port, "#")
+    sink = MqttSink(
+        f"mqtt://127.0.0.1:{broker.port}", client_id="cam/1", protocol=protocol,
+        spool=tmp_path / "spool",
+    )  # fmt: skip
+    sink.write(_event(1, "rtsp://host:554/a+b#c d"))
+    sink.write({"type": "summary", "stream": ""})
+    sink.write({"type": "stream", "stream": "Zoë", "state": "stalled"})
+    until(lambda: sink.delivery().delivered == 3)
+    sink.close()
+    sink.close()
+    until(lambda: len(subscriber.messages) == 5)
+    topics = [topic for topic, _ in subscriber.messages]
+    assert topics == [
+        "edgeattr/cam_1/status", "edgeattr/rtsp:_host:554_a_b_c_d/person", "edgeattr/_/summary",
+        "edgeattr/Zoë/stream", "edgeattr/cam_1/status",
+    ]  # fmt: skip
+    assert [subscriber.messages[place][1] for place in (0, 4)] == [b"online", b"offline"]
+    assert json.loads(subscriber.messages[3][1])["stream"] == "Zoë"
+    with pytest.raises(OutputError, match="closed"):
+        sink.write(_event(2))
+
+
+def test_the_broker_tells_that_a_client_was_killed(
+    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path
+) -> None:
+    broker.start()
+    subscriber = subscribe(broker.port, "edgeattr/cam/status")
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    with subprocess.Popen(_program(url, tmp_path / "spool", "time.sleep(60)")) as client:
+        until(lambda: [said for _, said in subscriber.messages] == [b"online"])
+        client.kill()
+    until(lambda: [said for _, said in subscriber.messages] == [b"online", b"offline"])
+    late = subscribe(broker.port, "edgeattr/cam/status")
+    until(lambda: [said for _, said in late.messages] == [b"offline"])  # retained
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_password_is_used_and_never_shown(
+    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.DEBUG)
+    secret = "p@ss/w:rd"
+    words = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", words, "camera", secret], check=True)
+    broker.start("allow_anonymous false", f"password_file {words}")
+    subscriber = subscribe(broker.port, "edgeattr/+/person", username="camera", password=secret)
+    for url in ("mqtt://camera:p%40ss%2Fw%3Ard@127.0.0.1", "mqtt://127.0.0.1"):
+        with MqttSink(f"{url}:{broker.port}", spool=tmp_path / "spool") as sink:
+            sink.write(_event(1))
+            until(lambda: sink.delivery().waiting == 0)
+        monkeypatch.setenv("MQTT_USERNAME", "camera")
+        monkeypatch.setenv("MQTT_PASSWORD", secret)
+    until(lambda: len(subscriber.messages) == 2)
+    monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
+    wrong = f"mqtt://camera:wr0ng@127.0.0.1:{broker.port}"
+    with MqttSink(wrong, spool=tmp_path / "spool") as sink:
+        sink.write(_event(2))
+        until(lambda: sink.delivery().trouble)
+        assert "Not authorized" in str(sink.delivery().trouble)
+        assert sink.delivery().waiting == 1, "kept until somebody mends the password"
+        assert sink.name == f"mqtt://127.0.0.1:{broker.port}"
+    assert "Not authorized" in caplog.text
+    for word in ("p@ss", "p%40", "wr0ng"):
+        assert word not in caplog.text
+        assert not any(word in str(path) for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_tls_with_an_authority_of_ones_own(
+    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    _certificates(tmp_path)
+    broker.start(
+        "allow_anonymous true", f"cafile {tmp_path}/ca.pem", f"certfile {tmp_path}/server.pem",
+        f"keyfile {tmp_path}/server.key", "require_certificate true",
+    )  # fmt: skip
+    trust = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    trust.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+    subscriber = subscribe(broker.port, "edgeattr/+/person", tls=trust)
+    url = f"mqtts://localhost:{broker.port}"
+    ours = {"cert": tmp_path / "client.pem", "key": tmp_path / "client.key"}
+    monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
+    with MqttSink(url, spool=tmp_path / "spool", **ours) as sink:  # the system's authorities
+        sink.write(_event(1))
+        until(lambda: sink.delivery().trouble)
+        assert "certificate verify failed" in str(sink.delivery().trouble)
+        assert not subscriber.messages
+    with MqttSink(url, spool=tmp_path / "spool", ca=tmp_path / "ca.pem", **ours) as sink:
+        until(lambda: sink.delivery().waiting == 0)
+    until(lambda: subscriber.numbers() == [1])
+
+
+def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mqtt://127.0.0.1:{silent.getsockname()[1]}"
+        sink = MqttSink(url, spool=tmp_path / "spool")
+        sink.write(_event(1))
+        start = time.monotonic()
+        sink.close()
+        assert time.monotonic() - start < 3.0
+    with MqttSink("mqtt://127.0.0.1:1", spool=tmp_path / "spool") as sink:
+        assert sink.delivery().waiting == 1
+
+
+@pytest.mark.parametrize(("url", "options", "said"), [
+    ("http://host", {}, "expected mqtt://HOST"),
+    ("mqtt://", {}, "expected mqtt://HOST"),
+    ("mqtt://user:s3cret@host:port", {}, "expected mqtt://HOST"),
+    ("mqtt://user:s3cret@ho st", {}, "percent-encoded"),
+    ("mqtt://host/people", {}, "no path"),
+    ("mqtt://host", {"topic": "a/#"}, "without [+] and #"),
+    ("mqtt://host", {"topic": "a/{camera}"}, "only {stream}"),
+    ("mqtt://host", {"topic": "a/{"}, "topic"),
+    ("mqtt://host", {"protocol": "4"}, "expected 3.1.1 or 5"),
+    ("mqtt://host", {"ca": Path("ca.pem")}, "for mqtts"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        MqttSink(url, spool=tmp_path / "spool", **options)
+    assert "s3cret" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_certificate_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing")
+    with pytest.raises(InputError, match="not a usable certificate"):
+        MqttSink("mqtts://host", ca=tmp_path / "ca.pem")
+
+
+def _certificates(folder: Path) -> None:
+    """An authority, and certificates for localhost and for a client."""
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ours",
+            "-days", "2", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
+    (folder / "more").write_text(
+        "subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\nbasicConstraints=CA:FALSE\n"
+    )
+    for name in ("server", "client"):
+        openssl("req", "-new", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr",
+                "-subj", f"/CN={name}")  # fmt: skip
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-days", "2", "-extfile", "more",
+                "-out", f"{name}.pem")  # fmt: skip

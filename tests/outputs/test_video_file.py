@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
+from edgeattr.outputs import VideoFile, Window
+
+
+def test_unwritable_places(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        VideoFile(tmp_path / "file" / "out.mp4", (64, 48), 10)
+    with pytest.raises(UsageError, match=r"only \.mp4"):
+        VideoFile(tmp_path / "out.avi", (64, 48), 10)
+
+
+def test_video_takes_its_name_when_complete_and_keeps_rate_and_odd_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("old")
+    sink = VideoFile(path, (65, 49), 29.97)
+    for shade in range(12):
+        sink.write(np.full((49, 65, 3), shade * 20, np.uint8))
+    sink.write(np.full((100, 80, 3), 7, np.uint8))  # the stream changed its size
+    assert path.read_text() == "old"
+    sink.close()
+    sink.close()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (64, 48)
+        assert float(stream.average_rate) == pytest.approx(29.97, abs=0.01)
+        shades = [frame.to_ndarray(format="gray").mean() for frame in container.decode(stream)]
+    assert len(shades) == 13
+    assert np.abs(np.array(shades[:12]) - np.arange(12) * 20).max() < 12
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_keeps_the_old_video(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("old")
+    sink = VideoFile(path, (64, 48), 10)
+    with pytest.raises(OutputError, match="nothing was replaced"):
+        sink.write(np.zeros((48, 64, 7), np.uint8))  # what the encoder refuses
+    sink.close()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(RuntimeFailure, match="needs a desktop"):
+        Window("camera")

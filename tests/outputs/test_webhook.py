@@ -1,0 +1,207 @@
+"""A webhook against a real web server."""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import hmac
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.outputs import WebhookSink
+from edgeattr.outputs import spooled_sink as spooled
+
+from .mqtt_broker import free_port
+from .web_server import WebServer
+
+_Until = Callable[[Callable[[], object]], None]
+_FINE = (200, dict[str, str]())
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., WebServer]]:
+    made: list[WebServer] = []
+
+    def make(*arguments: Any) -> WebServer:
+        made.append(WebServer(*arguments))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def _event(number: int) -> dict[str, Any]:
+    return {"type": "person", "stream": "Tür", "track": number}
+
+
+def _tracks(server: WebServer) -> list[int]:
+    return [json.loads(request.body)["track"] for request in server.requests]
+
+
+@pytest.mark.usefixtures("quick")
+def test_events_arrive_although_the_server_fails_in_every_way(
+    serve: Callable[..., WebServer], until: _Until, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = {0: (503, {}), 1: (429, {}), 2: (500, {}), 3: None, 5: (408, {}),
+               6: (302, {"Location": "/elsewhere"})}  # fmt: skip
+    server = serve(lambda number, _: answers.get(number, _FINE))
+    with WebhookSink(f"http://127.0.0.1:{server.port}/in?a=b", spool=spool, timeout_s=0.5) as sink:
+        for number in range(4):
+            sink.write(_event(number))
+        until(lambda: sink.delivery().waiting == 0)
+        assert sink.delivery().delivered == 4
+        assert sink.delivery().refused == 0
+    assert _tracks(server) == [0, 0, 0, 0, 0, 1, 1, 1, 2, 3]
+    assert {request.path for request in server.requests} == {"/in?a=b"}
+    assert server.requests[0].headers["Content-Type"] == "application/json"
+    assert json.loads(server.requests[0].body) == _event(0)
+    assert caplog.text.count("cannot send") == 1, "said once, not each time"
+    assert "sends again" in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+def test_events_wait_until_a_server_comes_up(
+    serve: Callable[..., WebServer], until: _Until, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    code = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from edgeattr.outputs.webhook import WebhookSink\n"
+        f"sink = WebhookSink({url!r}, spool=Path({str(spool)!r}))\n"
+        "for number in range(5):\n sink.write({'type': 'person', 'track': number})\n"
+        "print('written', flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+    monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
+    with WebhookSink(url, spool=spool) as sink:
+        until(lambda: sink.delivery().trouble)
+        assert "Connection refused" in str(sink.delivery().trouble)
+        server = serve(lambda *_: _FINE, port)
+        until(lambda: sink.delivery().waiting == 0)
+        assert sink.delivery().trouble is None
+    assert _tracks(server) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
+    serve: Callable[..., WebServer], until: _Until, spool: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(lambda _, request: (400, {}) if b'"track": 1}' in request.body else _FINE)
+    url = f"http://127.0.0.1:{server.port}"
+    with WebhookSink(url, spool=spool) as sink:
+        for number in range(3):
+            sink.write(_event(number))
+        until(lambda: sink.delivery().waiting == 0)
+        assert (sink.delivery().delivered, sink.delivery().refused) == (2, 1)
+    assert "refused (HTTP status 400)" in caplog.text
+    assert _tracks(server) == [0, 1, 2]
+    server.requests.clear()
+    with WebhookSink("http://127.0.0.1:1", spool=spool) as away:
+        for number in range(5):
+            away.write(_event(number))
+    with WebhookSink(url, spool=spool, batch=4) as sink:
+        until(lambda: sink.delivery().waiting == 0)
+        assert (sink.delivery().delivered, sink.delivery().refused) == (4, 1)
+    sent = [[event["track"] for event in json.loads(request.body)] for request in server.requests]
+    assert sent == [[0, 1, 2, 3], [0], [1], [2], [3], [4]], "of a bad array, each by itself"
+
+
+@pytest.mark.parametrize("kind", ["seconds", "date"])
+@pytest.mark.usefixtures("quick")
+def test_the_server_is_left_alone_for_as_long_as_it_asks(
+    serve: Callable[..., WebServer], until: _Until, spool: Path, kind: str
+) -> None:
+    came: list[float] = []
+
+    def answer(number: int, _: object) -> tuple[int, dict[str, str]]:
+        came.append(time.time())
+        date = email.utils.formatdate(time.time() + 2, usegmt=True)
+        wait = {"seconds": "1", "date": date}[kind]
+        return (503, {"Retry-After": wait}) if number == 0 else (204, {})
+
+    server = serve(answer)
+    with WebhookSink(f"http://127.0.0.1:{server.port}", spool=spool) as sink:
+        sink.write(_event(0))
+        until(lambda: sink.delivery().delivered == 1)
+    assert came[1] - came[0] > 0.9
+
+
+@pytest.mark.usefixtures("quick")
+def test_signatures_and_credentials(
+    serve: Callable[..., WebServer], until: _Until, spool: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.DEBUG)
+    server = serve(lambda number, _: (503, {}) if number == 0 else _FINE)
+    with WebhookSink(
+        f"http://me:s3cret%21@127.0.0.1:{server.port}/h00k", secret="k3y", spool=spool
+    ) as sink:
+        sink.write(_event(0))
+        until(lambda: sink.delivery().delivered == 1)
+        assert sink.name == f"http://127.0.0.1:{server.port}"
+    monkeypatch.setenv("WEBHOOK_TOKEN", "t0ken")
+    with WebhookSink(f"http://127.0.0.1:{server.port}/h00k", spool=spool) as sink:
+        sink.write(_event(1))
+        until(lambda: sink.delivery().delivered == 1)
+    first, _, last = server.requests
+    assert first.headers["Authorization"] == "Basic bWU6czNjcmV0IQ=="  # me:s3cret!
+    signed = first.headers["X-Edgeattr-Timestamp"].encode() + b"." + first.body
+    digest = hmac.new(b"k3y", signed, hashlib.sha256).hexdigest()
+    assert first.headers["X-Edgeattr-Signature"] == f"sha256={digest}"
+    assert last.headers["Authorization"] == "Bearer t0ken"
+    assert "X-Edgeattr-Signature" not in last.headers
+    for word in ("s3cret", "h00k", "t0ken", "k3y"):
+        assert word not in caplog.text
+    with pytest.raises(UsageError, match="give one of them") as caught:
+        WebhookSink("http://me:s3cret@host/h00k", spool=spool)
+    assert not {"s3cret", "h00k"} & set(str(caught.value).split())
+
+
+def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
+    serve: Callable[..., WebServer], until: _Until, spool: Path
+) -> None:
+    server = serve(lambda *_: None)
+    sink = WebhookSink(f"http://127.0.0.1:{server.port}", spool=spool)
+    sink.write(_event(0))
+    until(lambda: server.requests)
+    start = time.monotonic()
+    sink.close()
+    assert time.monotonic() - start < 3.0
+    with WebhookSink("http://127.0.0.1:1", spool=spool) as sink:
+        assert sink.delivery().waiting == 1
+
+
+@pytest.mark.parametrize(("url", "options", "said"), [
+    ("ftp://host", {}, "expected http://HOST"), ("http://", {}, "expected http://HOST"),
+    ("http://host/a b", {}, "percent-encoded"), ("http://host/\r\nX: y", {}, "percent-encoded"),
+    ("http://host", {"batch": 0}, "at least 1"), ("http://host", {"timeout_s": 0}, "above 0 s"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, spool: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        WebhookSink(url, spool=spool, **options)
+    assert not spool.exists()
+
+
+def test_a_certificate_that_is_absent_is_refused(spool: Path) -> None:
+    with pytest.raises(InputError, match="not a usable certificate"):
+        WebhookSink("https://host", ca=Path("absent.pem"), spool=spool)

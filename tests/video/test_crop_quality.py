@@ -1,0 +1,137 @@
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeattr.core.crops import Image
+from edgeattr.video.crop_quality import crop_of, look_at, look_at_crop
+from edgeattr.video.tracker import TrackedBox
+
+_BOX = (100.0, 20.0, 180.0, 212.0)
+_PERSON = TrackedBox(1, _BOX, 0.9)
+
+
+def _frame(seed: int = 0) -> Image:
+    """Rectangles of many sizes, as clothes and walls have edges: few, and sharp."""
+    rng = np.random.default_rng(seed)
+    image = np.full((240, 320, 3), 128, np.uint8)
+    for _ in range(150):
+        x, y = int(rng.integers(-20, 320)), int(rng.integers(-20, 240))
+        width, height = (int(side) for side in rng.integers(6, 50, 2))
+        colour = [int(value) for value in rng.integers(0, 256, 3)]
+        cv2.rectangle(image, (x, y), (x + width, y + height), colour, -1)
+    return image
+
+
+def _boxed(*box: float) -> TrackedBox:
+    return TrackedBox(1, (box[0], box[1], box[2], box[3]), 0.9)
+
+
+def _falls(values: list[float]) -> bool:
+    return all(a > b for a, b in itertools.pairwise(values))
+
+
+def test_a_large_sharp_whole_person_is_trusted() -> None:
+    look = look_at(_frame(), _PERSON, [_PERSON])
+    assert look.quality == pytest.approx(1.0, abs=1e-6)
+    assert (look.size, look.sharpness, look.whole, look.free) == pytest.approx((1, 1, 1, 1))
+
+
+def test_quality_is_the_product_of_its_parts_and_at_most_needs_no_pixels() -> None:
+    look = look_at(cv2.GaussianBlur(_frame(), (0, 0), 3), _boxed(0, 150, 40, 240), [])
+    assert look.quality == pytest.approx(look.size * look.sharpness * look.whole * look.free)
+    assert look.quality < look.at_most == look.size * look.whole * look.free
+
+
+def test_quality_falls_with_blur() -> None:
+    looks = [
+        look_at(cv2.GaussianBlur(_frame(), (0, 0), sigma), _PERSON, []).quality
+        for sigma in (1.5, 2.5, 4.0)
+    ]
+    assert looks[0] < 1
+    assert _falls(looks)
+
+
+def test_blur_of_motion_counts_though_edges_across_it_stay_sharp() -> None:
+    moved = cv2.blur(_frame(), (25, 1))
+    assert look_at(moved, _PERSON, []).quality < 0.6
+
+
+def test_a_flat_picture_is_not_sharp() -> None:
+    flat = np.full((240, 320, 3), 128, np.uint8)
+    noisy = flat + np.random.default_rng(0).integers(0, 2, flat.shape, dtype=np.uint8)
+    assert look_at(flat, _PERSON, []).sharpness < 0.3
+    assert look_at(noisy, _PERSON, []).sharpness < 0.6
+
+
+def test_quality_falls_with_size() -> None:
+    looks = [
+        look_at(_frame(), _boxed(100, 20, 100 + height * 0.4, 20 + height), []).quality
+        for height in (120, 60, 40, 25, 12)
+    ]
+    assert _falls(looks)
+    assert looks[-1] < 0.1
+
+
+@pytest.mark.parametrize("side", ["below", "above", "left", "right"])
+def test_quality_falls_the_more_the_border_cuts_off(side: str) -> None:
+    qualities = []
+    for share in (0.0, 0.2, 0.4, 0.6):
+        left, top, right, bottom = 100.0, 24.0, 180.0, 216.0  # stands upright, whole
+        if side == "below":
+            top, bottom = 240 - 192 * (1 - share), 240
+        elif side == "above":
+            top, bottom = 0, 192 * (1 - share)
+        elif side == "left":
+            left, right = 0, 80 * (1 - share)
+        else:
+            left, right = 320 - 80 * (1 - share), 320
+        qualities.append(look_at(_frame(), _boxed(left, top, right, bottom), []).at_most)
+    assert qualities[0] == pytest.approx(0.95)  # touches, and is whole
+    assert _falls(qualities)
+
+
+def test_quality_falls_with_those_who_stand_in_front_and_not_behind() -> None:
+    def beside(offset: float, feet: float, track: int = 2) -> TrackedBox:
+        return TrackedBox(track, (100 + offset, feet - 192, 180 + offset, feet), 0.9)
+
+    free = [
+        look_at(_frame(), _PERSON, [_PERSON, beside(offset, 214)]).free
+        for offset in (80, 60, 40, 10)
+    ]
+    assert free[0] == 1.0
+    assert _falls(free)
+    assert look_at(_frame(), _PERSON, [beside(10, 190)]).free == 1.0
+    one, other = beside(40, 214), beside(-40, 214, track=3)
+    both = look_at(_frame(), _PERSON, [one, other]).free
+    assert both < look_at(_frame(), _PERSON, [one]).free
+
+
+def test_a_view_changes_with_pose_and_not_with_light_or_scale() -> None:
+    frame = _frame()
+    view = look_at(frame, _PERSON, []).view
+    assert view.shape == (128,)
+    assert np.linalg.norm(view) == pytest.approx(1, abs=1e-3)
+    darker = look_at((frame * 0.6).astype(np.uint8), _PERSON, []).view
+    larger = cv2.resize(frame, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_LINEAR)
+    scaled = look_at(larger.astype(np.uint8), _boxed(*(1.5 * side for side in _BOX)), []).view
+    mirrored = look_at(np.ascontiguousarray(frame[:, ::-1]), _boxed(140, 20, 220, 212), []).view
+    assert 1 - view @ darker < 0.01
+    assert 1 - view @ scaled < 0.05
+    assert 1 - view @ mirrored > 0.1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (90, 1), (2, 2), (700, 300)])
+def test_crops_of_any_size(shape: tuple[int, int]) -> None:
+    look = look_at_crop(np.full((*shape, 3), 90, np.uint8))
+    assert 0 <= look.quality <= 1
+    assert np.isfinite(look.view).all()
+
+
+def test_crop_has_a_margin_and_stays_inside() -> None:
+    image = np.zeros((200, 300, 3), np.uint8)
+    assert crop_of(image, (100, 50, 150, 150)).shape == (108, 54, 3)
+    assert crop_of(image, (-20, -20, 400, 300)).shape == (200, 300, 3)
+    assert crop_of(image, (299.9, 199.9, 300, 200)).size > 0
+    assert crop_of(image, (400, 300, 500, 400)).size > 0

@@ -1,0 +1,159 @@
+"""Who is who: on drawn boxes with all kinds of clocks, and on the real videos."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeattr.video.detectors import Detections, open_detector
+from edgeattr.video.sources.file import VideoFileSource
+from edgeattr.video.tracker import PersonTracker, TrackedBox
+
+_Box = tuple[float, float, float, float]
+
+
+def _seen(*boxes: _Box, score: float = 0.9) -> Detections:
+    found = np.array(boxes, np.float32).reshape(-1, 4)
+    return Detections(found, np.full(len(found), score, np.float32))
+
+
+def _walking(seconds: float, speed: float = 30.0) -> _Box:
+    """Where somebody is who walks to the right, in pixels a second."""
+    return (10 + speed * seconds, 20, 50 + speed * seconds, 120)
+
+
+def _after(tracker: PersonTracker, times: list[float]) -> list[TrackedBox]:
+    """What the tracker gives last when it sees somebody walk at these times."""
+    found: list[TrackedBox] = []
+    for seconds in times:
+        found = tracker.update(_seen(_walking(seconds)), seconds)
+    return found
+
+
+def test_two_people_keep_their_numbers_through_a_gap() -> None:
+    tracker = PersonTracker(10)
+    numbers = []
+    for step in range(20):
+        a = (10.0 + 3 * step, 20.0, 40.0 + 3 * step, 110.0)
+        b = (250.0 - 3 * step, 90.0, 280.0 - 3 * step, 180.0)
+        hidden = 8 <= step <= 11
+        found = tracker.update(_seen(b) if hidden else _seen(a, b), step / 10)
+        numbers.append({person.track: person.box[1] for person in found})
+    assert set(numbers[7]) == {1, 2}
+    assert numbers[-1] == pytest.approx(numbers[7])  # each still at the height it walks at
+
+
+def test_streams_count_their_people_from_one() -> None:
+    for _ in range(2):
+        assert [person.track for person in _after(PersonTracker(10), [0, 0.1, 0.2])] == [1]
+
+
+def test_empty_frames() -> None:
+    tracker = PersonTracker(25)
+    assert tracker.update(_seen(), 0.0) == []
+    assert tracker.predict(0.1) == []
+    assert PersonTracker(25).predict(0.0) == []
+
+
+def test_times_tell_how_far_somebody_went() -> None:
+    """After frames were dropped, 75 pixels on: no overlap, unless the clock is believed."""
+    times = [step / 10 for step in range(10)]
+    tracker = PersonTracker(10)
+    assert [person.track for person in _after(tracker, times)] == [1]
+    assert [p.track for p in tracker.update(_seen(_walking(3.4)), 3.4)] != [1]  # lost: 2.5 s
+    tracker = PersonTracker(10)
+    _after(tracker, times)
+    assert [person.track for person in tracker.update(_seen(_walking(2.6)), 2.6)] == [1]
+    stood = PersonTracker(10)
+    _after(stood, times)
+    assert [person.track for person in stood.update(_seen(_walking(2.6)), 1.0)] != [1]
+
+
+def test_prediction_goes_on_as_people_went_and_ends_at_the_frame() -> None:
+    tracker = PersonTracker(10, size=(100, 110))
+    _after(tracker, [step / 10 for step in range(12)])  # now from 43 to 83
+    (soon,) = tracker.predict(1.4)
+    assert soon.box == pytest.approx((52, 20, 92, 110), abs=1.5)
+    (later,) = tracker.predict(2.4)
+    assert later.box == pytest.approx((82, 20, 100, 110), abs=4)
+    assert tracker.predict(3.09) == []  # outside
+    tracker.size = None
+    (outside,) = tracker.predict(3.09)
+    assert outside.box[2] > 120
+    assert (outside.track, outside.score) == (1, pytest.approx(0.9))
+    assert tracker.predict(3.2) == []  # longer ago than somebody may be hidden
+
+
+def test_prediction_changes_nothing() -> None:
+    told = []
+    for ask in (False, True):
+        tracker = PersonTracker(10)
+        found = []
+        for step in range(0, 30, 3):
+            found.append(tracker.update(_seen(_walking(step / 10)), step / 10))
+            for between in (1, 2) if ask else ():
+                assert tracker.predict((step + between) / 10) == tracker.predict(
+                    (step + between) / 10
+                )
+        told.append((found, tracker.predict(2.9)))
+    assert told[0] == told[1]
+
+
+def test_a_hidden_person_is_not_predicted() -> None:
+    tracker = PersonTracker(10)
+    _after(tracker, [0, 0.1, 0.2, 0.3])
+    tracker.update(_seen(), 0.4)
+    assert tracker.predict(0.5) == []
+
+
+@pytest.mark.parametrize("odd", [0.5, 0.45, math.nan, math.inf, -1.0])
+def test_frames_that_are_not_later_are_left_out(odd: float) -> None:
+    tracker = PersonTracker(10)
+    before = _after(tracker, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert tracker.update(_seen((200, 20, 240, 120)), odd) == before
+    assert [person.track for person in tracker.update(_seen(_walking(0.6)), 0.6)] == [1]
+
+
+def test_a_clock_that_was_set_back_starts_anew() -> None:
+    tracker = PersonTracker(10)
+    assert [p.track for p in _after(tracker, [100, 100.1, 100.2])] == [1]
+    assert _after(tracker, [0, 0.1]) == []
+    assert [person.track for person in _after(tracker, [0.2])] == [2]
+
+
+def _follow(
+    detections: list[tuple[float, Detections]],
+    tracker: PersonTracker,
+    detected: Callable[[int], bool],
+) -> dict[int, tuple[float, float]]:
+    """Each person's first and last second."""
+    known: dict[int, tuple[float, float]] = {}
+    for number, (seconds, found) in enumerate(detections):
+        new = detected(number)
+        for person in tracker.update(found, seconds) if new else tracker.predict(seconds):
+            known[person.track] = (known.get(person.track, (seconds, 0))[0], seconds)
+    return known
+
+
+def test_real_people_keep_their_numbers_at_every_third_frame(shared: Path) -> None:
+    """Two people one after the other; then detected half as often; then every other second lost."""
+    detector = open_detector(shared / "models" / "detectors" / "yolox_nano.onnx")
+    with VideoFileSource(str(shared / "videos" / "one-by-one-person-detection.mp4")) as source:
+        rate, size = source.rate, source.size
+        found = [
+            (frame.seconds, detector.detect(frame.image))
+            for frame in source.frames()
+            if 120 <= frame.index < 320 and frame.index % 3 == 0
+        ]
+    often = _follow(found, PersonTracker(rate, size), lambda number: True)
+    seldom = _follow(found, PersonTracker(rate, size), lambda number: number % 2 == 0)
+    torn = [(seconds, each) for seconds, each in found if int(seconds) % 2]
+    gaps = _follow(torn, PersonTracker(rate, size), lambda number: True)
+    assert list(often) == list(seldom) == list(gaps) == [1, 2]
+    for number, (first, last) in often.items():
+        assert last - first > 5
+        assert seldom[number] == pytest.approx((first, last), abs=1.3)

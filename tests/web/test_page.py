@@ -1,0 +1,242 @@
+"""The page in a real browser: all its states, sizes and schemes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeattr.web import Board, WebServer
+
+from .people import NAMES, camera, record
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+_HOSTILE = '<img src=x onerror="document.title=1">'
+_SIZES = ((360, 740), (390, 844), (800, 1100), (1440, 900), (2200, 1200))
+_JPEG = cv2.imencode(".jpg", np.full((40, 20, 3), 90, np.uint8))[1].tobytes()
+_CONTRAST = """
+() => {
+  const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const found = parse(getComputedStyle(at).backgroundColor);
+      if (found.length === 3 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const node of document.body.querySelectorAll("*")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    const style = getComputedStyle(node);
+    if (!own || !node.checkVisibility() || node.disabled || node.closest(":disabled")) continue;
+    const a = light(parse(style.color)), b = light(ground(node));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${node.tagName}.${node.className} ${node.textContent} ${ratio}`);
+  }
+  return poor;
+}
+"""
+
+
+class Tab:
+    """A page that must say nothing on the console, fetch nothing from elsewhere, and fit."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.context = browser.new_context(viewport={"width": 1440, "height": 900})
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(address)
+        self.page.wait_for_selector("#live[data-state=live]")
+
+    def check(self, address: str) -> None:
+        assert self.said == []
+        assert all(url.startswith(address) for url in self.asked), self.asked
+        assert self.page.evaluate(_CONTRAST) == []
+        self.check_fit()
+        self.context.close()
+
+    def check_fit(self) -> None:
+        fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        assert self.page.evaluate(fits), "scrolls sideways"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def _crowd(folder: Path, people: int = 120) -> Board:
+    """Eight cameras, many people, some in view."""
+    board = Board((*NAMES, _HOSTILE), pictures=True)
+    for number in range(people):
+        stream = _HOSTILE if number % 8 == 7 else f"camera {number % 8}"
+        seen = record(number, stream, "yes", "unknown", crop="x")
+        (folder / f"{seen.id}.jpg").write_bytes(_JPEG)
+        board.write(seen.to_json())
+    for number in range(3):
+        board.see(f"camera {number}", [record(1000 + number, f"camera {number}", "unknown")])
+    return board
+
+
+def _eight() -> list[Any]:
+    streams = [camera(f"camera {number}") for number in range(7)]
+    streams[2] = camera("camera 2", state="stalled", error=_HOSTILE * 9)
+    return [*streams, camera(_HOSTILE)]
+
+
+@pytest.mark.parametrize("cameras", [0, 1, 8])
+def test_every_state_at_every_size_in_both_schemes(
+    browser: Any, tmp_path: Path, cameras: int
+) -> None:
+    streams = _eight() if cameras == 8 else [camera("door")][:cameras]
+    board = _crowd(tmp_path) if cameras == 8 else Board(NAMES)
+    with WebServer(board, lambda: streams, crops=tmp_path, port=0) as server:
+        tab = Tab(browser, server.address)
+        assert tab.page.locator("#cameras > li").count() == cameras
+        shown = 51 if cameras == 8 else 0
+        playwright.expect(tab.page.locator("article")).to_have_count(shown)
+        tab.page.check("[name=no]")
+        for width, height in _SIZES:
+            tab.page.set_viewport_size({"width": width, "height": height})
+            tab.check_fit()
+        for scheme in ("light", "dark"):
+            tab.page.emulate_media(color_scheme=scheme)
+            assert tab.page.evaluate(_CONTRAST) == []
+        tab.check(server.address)
+
+
+def test_names_are_shown_as_text_and_run_nothing(browser: Any, tmp_path: Path) -> None:
+    with WebServer(_crowd(tmp_path), _eight, crops=tmp_path, port=0) as server:
+        tab = Tab(browser, server.address)
+        page = tab.page
+        assert page.locator("#cameras .name").nth(7).text_content() == _HOSTILE
+        assert page.locator("#cameras .error").nth(2).text_content() == _HOSTILE * 9
+        assert page.get_by_text(_HOSTILE).count() > 4
+        sources = page.evaluate("[...document.images].map((image) => image.src)")
+        assert all(re.search(r"(icon\.svg|crops/[-0-9a-f]+\.jpg)$", source) for source in sources)
+        assert page.title() == "⚠ 3 in view · edgeattr"
+        assert page.locator("#health").text_content() == "1 problem"
+        picture = page.locator("#past img").first
+        playwright.expect(picture).to_have_js_property("naturalWidth", 20)
+        tab.check(server.address)
+
+
+def test_filters_and_the_keyboard(browser: Any) -> None:
+    board = Board(NAMES)
+    board.write(record(1, "door", "yes").to_json())
+    board.write(record(2, "door", "no", "unknown").to_json())
+    board.write(record(3, "yard", "no", "no", "yes").to_json())
+    board.see("yard", [record(4, "yard", "yes")])
+    streams = [camera("door"), camera("yard")]
+    with WebServer(board, lambda: streams, port=0) as server:
+        tab = Tab(browser, server.address)
+        page = tab.page
+        titles = page.locator("article h3")
+        expect = playwright.expect
+        expect(titles).to_have_text(["yard #4", "yard #3", "door #2", "door #1"])
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("long hair")
+        expect(titles).to_have_text(["yard #3"])
+        page.get_by_label("Search cameras").fill("Long_Hair")
+        expect(titles).to_have_text(["yard #3"])
+        expect(page.locator("#matching")).to_have_text("1 of 4 people match")
+        page.get_by_role("button", name="Clear").click()
+        expect(titles).to_have_count(4)
+        page.get_by_label("Attribute", exact=True).select_option("backpack")
+        page.get_by_label("Answer").select_option("unknown")
+        expect(titles).to_have_text(["door #2"])
+        page.get_by_label("Attribute", exact=True).select_option("hat")
+        page.get_by_label("Answer").select_option("no")
+        expect(titles).to_have_text(["yard #3", "door #2"])
+        page.locator("#cameras").get_by_role("button", name="door").click()
+        expect(titles).to_have_text(["door #2"])
+        page.locator("#cameras").get_by_role("button", name="door").click()
+        page.get_by_role("button", name="Clear").click()
+        page.locator("#attributes").get_by_role("button", name="hat").click()
+        expect(titles).to_have_text(["yard #4", "door #1"])
+        door = page.locator("article", has_text="door #1")
+        assert door.locator(".yeses li").all_inner_texts() == ["hat\n93 %"]
+        expect(door.locator(".nos")).to_be_hidden()
+        door.locator("summary").click()
+        expect(door.locator(".nos")).to_have_text("backpack, long hair")
+        tab.check(server.address)
+
+
+def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
+    board, streams = Board(NAMES), [camera("door")]
+    server = WebServer(board, lambda: streams, port=0)
+    tab = Tab(browser, server.address)
+    page, expect = tab.page, playwright.expect
+    board.see("door", [record(1, "door", "unknown")])
+    card = page.locator("#present article")
+    expect(card.locator(".unknowns")).to_have_text("hat?55 %")
+    card.evaluate("(node) => { node.dataset.mine = 1; }")
+    board.see("door", [record(1, "door", "yes")])
+    expect(card.locator(".yeses .name")).to_have_text("hat")
+    assert card.get_attribute("data-mine") == "1", "changed in place"
+    page.click("#pause")
+    board.write(record(1, "door", "yes").to_json())
+    expect(page.locator("#figure-all")).to_have_text("1")
+    expect(card).to_have_count(1)
+    page.check("[name=no]")  # what is shown is that of the pause, however it is looked at
+    expect(card.locator(".nos")).to_be_visible()
+    expect(page.locator("#past article")).to_have_count(0)
+    page.uncheck("[name=no]")
+    page.click("#pause")
+    expect(card).to_have_count(0)
+    expect(page.locator("#past article")).to_have_count(1)
+    streams[0] = camera("door", state="stalled", error="no picture")
+    expect(page.locator("#problems-list")).to_have_text("door: stalled (no picture)")
+    server.close()
+    expect(page.locator("#live")).to_have_text("Stopped")
+    expect(page.locator("#toast")).to_contain_text("edgeattr has stopped")
+    again = Board(NAMES)
+    again.write(record(7).to_json())
+    streams[0] = camera("door")
+    with WebServer(again, lambda: streams, port=server.port):
+        expect(page.locator("#live")).to_have_text("Live", timeout=15000)
+        expect(page.locator("article h3")).to_have_text("door #7")
+        expect(page.locator("#toast")).to_be_hidden()
+        tab.said = [text for text in tab.said if "ERR_" not in text]  # while it was away
+        tab.check(server.address)
+
+
+def test_the_token_is_asked_for(browser: Any) -> None:
+    with WebServer(Board(NAMES), lambda: [], port=0, token="ein Schlüssel") as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.address)
+        page.get_by_label("Token").fill("ein Schlüssel")
+        page.get_by_role("button", name="Open").click()
+        playwright.expect(page.locator("#live")).to_have_text("Live")
+        assert page.url == server.address
+        context.close()
+        tab = Tab(browser, f"{server.address}?token=ein%20Schl%C3%BCssel")
+        assert tab.page.url == server.address
+    with WebServer(Board(NAMES), lambda: [], port=server.port, token="another one"):
+        playwright.expect(tab.page.locator("#live")).to_have_text("Token needed", timeout=15000)
+        playwright.expect(tab.page.locator("#toast")).to_contain_text("no longer valid")
+    tab.context.close()

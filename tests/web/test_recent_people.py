@@ -1,0 +1,215 @@
+"""What the board remembers, forgets, counts and tells."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from edgeattr.core.errors import OutputError, UsageError
+from edgeattr.web import people_counts as tally
+from edgeattr.web.people_filter import Wanted
+from edgeattr.web.recent_people import Board, Changes
+
+from .people import NAMES, record
+
+
+def _told(changes: Changes) -> list[tuple[int, bool]]:
+    people = [json.loads(text) for text in changes.people]
+    return [(person["track"], person["in_view"]) for person in people]
+
+
+def test_people_come_into_view_leave_and_are_told_once() -> None:
+    board = Board(NAMES)
+    board.see("door", [record(1), record(2)])
+    first = board.changes()
+    assert first.whole
+    assert _told(first) == [(1, True), (2, True)]
+    nothing = board.changes(first.at)
+    assert (nothing.whole, nothing.people, nothing.gone) == (False, [], [])
+    board.see("door", [record(2, last_s=9.0)])  # 1 was nobody after all
+    board.write(record(2, "door", "yes").to_json())
+    then = board.changes(first.at)
+    assert not then.whole
+    assert _told(then) == [(2, False)]
+    assert list(then.gone) == [record(1).id]
+    assert board.counts()["people_in_view"] == 0
+    person = board.person(record(2).id)
+    assert person is not None
+    assert person["attributes"]["hat"] == {"p": 0.93, "answer": "yes"}
+    assert person["picture"] is None
+    assert "crop" not in person
+    board.close()
+
+
+def test_updates_and_summaries_are_no_people_and_an_ended_stream_has_nobody_in_view() -> None:
+    board = Board(NAMES)
+    board.write(record(1).to_json("update"))
+    board.see("door", [record(1)])
+    board.see("yard", [record(2, "yard")])
+    board.write({"type": "summary", "stream": "door"})
+    assert [person["stream"] for person in board.people()] == ["yard"]
+    assert board.counts()["people_in_view"] == 1
+    board.write({"type": "summary", "stream": "never seen"})
+
+
+def test_the_oldest_who_left_is_forgotten_first_and_stays_counted() -> None:
+    board = Board(NAMES, most=3)
+    board.see("yard", [record(100, "yard")])
+    known = board.changes().at
+    for number in range(5):
+        board.write(record(number, "door", "yes", "unknown").to_json())
+    assert [person["track"] for person in board.people()] == [4, 3, 100]
+    assert board.person(record(0).id) is None
+    counts = board.counts()
+    assert counts["people_since_start"] == counts["people_today"] == 5
+    assert counts["attributes"][:2] == [
+        {"name": "hat", "yes": 5, "no": 0, "unknown": 0},
+        {"name": "backpack", "yes": 0, "no": 0, "unknown": 5},
+    ]
+    since = board.changes(known)
+    assert _told(since) == [(3, False), (4, False)]
+    board.see("yard", [record(number, "yard") for number in range(200, 210)])
+    assert len(board.people()) == 3, "also where all are in view"
+
+
+def test_who_was_away_for_too_long_is_told_everything_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgeattr.web.recent_people._GONE", 4)
+    board = Board(NAMES, most=2)
+    start = board.changes().at
+    for number in range(5):
+        board.write(record(number).to_json())
+    assert not board.changes(start).whole
+    for number in range(5, 20):
+        board.write(record(number).to_json())
+    assert board.changes(start).whole
+    assert board.changes(10**9).whole, "of another run"
+    assert board.changes(-1).whole
+
+
+def test_people_are_forgotten_after_their_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board(NAMES, keep_days=2)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    board.write(record(1).to_json())
+    known = board.changes().at
+    monkeypatch.setattr(time, "time", lambda: now + 1.9 * 86400)
+    board.write(record(2).to_json())
+    assert len(board.people()) == 2
+    monkeypatch.setattr(time, "time", lambda: now + 2.1 * 86400)
+    assert list(board.changes(known).gone) == [record(1).id]
+    assert [person["track"] for person in board.people()] == [2]
+
+
+def test_today_begins_at_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
+    days: Iterator[tuple[int, int]] = iter([(2026, 1), (2026, 1), (2026, 2), (2026, 2)])
+    monkeypatch.setattr(tally, "_day", lambda seconds: next(days))
+    counts = tally.Tally()
+    counts.add(record(1).to_json(), 0.0)
+    assert counts.to_json(1.0) | {"attributes": []} == {
+        "people_since_start": 1, "people_today": 0, "attributes": [],
+    }  # fmt: skip
+    counts.add(record(2).to_json(), 2.0)
+
+
+def test_what_json_cannot_say_is_an_error_and_changes_nothing() -> None:
+    board = Board()
+    with pytest.raises(OutputError, match="as JSON"):
+        board.write({**record(1).to_json(), "box": [float("nan")]})
+    assert board.people() == []
+    assert board.counts()["people_since_start"] == 0
+
+
+def test_many_threads_write_while_others_ask() -> None:
+    board = Board(NAMES, most=50)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def write(stream: int) -> None:
+        for number in range(150):
+            board.see(str(stream), [record(stream * 1000 + number, str(stream))])
+            board.write(record(stream * 1000 + number, str(stream)).to_json())
+
+    def ask() -> None:
+        known: dict[str, Any] = {}
+        at = None
+        try:
+            while not stop.is_set():
+                at = _apply(known, board.changes(at)).at
+            _apply(known, board.changes(at))
+            assert set(known) == {person["id"] for person in board.people()}
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    asker = threading.Thread(target=ask)
+    for thread in (*writers, asker):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    stop.set()
+    asker.join()
+    assert not failures
+    assert len(board.people()) == 50
+    assert board.counts()["people_since_start"] == 600
+
+
+def _apply(known: dict[str, Any], changes: Changes) -> Changes:
+    if changes.whole:
+        known.clear()
+    for name in changes.gone:
+        known.pop(name, None)
+    known.update({json.loads(text)["id"]: text for text in changes.people})
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("query", "tracks"),
+    [
+        ({}, [1, 2, 3]),
+        ({"stream": "back_yard"}, [3]),
+        ({"attribute": "hat"}, [1]),
+        ({"attribute": "hat", "answer": "unknown"}, [2]),
+        ({"attribute": "hat", "answer": "no"}, [3]),
+        ({"attribute": "wings", "answer": "no"}, []),
+        ({"text": "LONG hair"}, [3]),
+        ({"text": "long_hair"}, [3]),
+        ({"text": "back_yard"}, [3]),
+        ({"text": "back yard"}, [3]),
+        ({"text": "door"}, [1, 2]),
+        ({"in_view": "true"}, [2]),
+        ({"in_view": "false", "stream": "door"}, [1]),
+    ],
+)
+def test_questions_about_people(query: dict[str, str], tracks: list[int]) -> None:
+    people = [
+        record(1, "door", "yes").to_json() | {"in_view": False},
+        record(2, "door", "unknown").to_json() | {"in_view": True},
+        record(3, "back_yard", "no", "no", "yes").to_json() | {"in_view": False},
+    ]
+    wanted = Wanted.from_query(query)
+    assert [person["track"] for person in people if wanted.matches(person)] == tracks
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ({"colour": "red"}, "unknown key 'colour'; expected stream, attribute"),
+        ({"limit": "0"}, "limit is '0'"),
+        ({"limit": "²"}, "limit is"),
+        ({"limit": "9" * 5000}, "limit is '9{20}'"),
+        ({"limit": "0000000019999999"}, "expected 1 to 10000"),
+        ({"answer": "yes"}, "goes with attribute"),
+        ({"attribute": "hat", "answer": "maybe"}, "yes, no or unknown"),
+        ({"in_view": "1"}, "expected true or false"),
+    ],
+)
+def test_questions_that_make_no_sense(query: dict[str, str], error: str) -> None:
+    with pytest.raises(UsageError, match=error):
+        Wanted.from_query(query)

@@ -1,0 +1,1 @@
+"""Labelled images of people, from every data set that is read; needs no torch."""

@@ -1,0 +1,176 @@
+"""A user's own attributes: ``schema.toml`` and CSV tables of images.
+
+A directory holds ``schema.toml`` (see :mod:`edgeattr_train.data.csv_schema`) and ``train.csv``,
+``val.csv``, ``test.csv``, or one CSV with a column ``split``. Columns: ``path`` (relative to the
+CSV), one per attribute (1, 0; empty, ``?`` or -1 for unknown), and if need be ``person`` (any text)
+and ``x``, ``y``, ``w``, ``h`` (a box in whole pixels).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.schema import AttributeSchema
+from edgeattr_train.data.annotations import Annotations, refuse_variant, stable_ids
+from edgeattr_train.data.csv_schema import RESERVED, read_schema
+
+__all__ = ["open_csv"]
+
+_BOX = ("x", "y", "w", "h")
+_VALUES = {"1": 1, "0": 0, "-1": -1, "?": -1, "": -1}
+_NAMED = 5  # how many faults an error spells out
+
+
+@dataclass
+class _Rows:
+    """What is read of one CSV, and what is wrong with it."""
+
+    paths: list[Path] = field(default_factory=list)
+    keys: dict[str, int] = field(default_factory=dict)  # path and box as written -> line
+    persons: list[str] = field(default_factory=list)  # "" where not told
+    boxes: list[list[int]] = field(default_factory=list)
+    labels: list[list[int]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def open_csv(place: Path, split: str, variant: str = "") -> Annotations:
+    """One split of a user's own data set.
+
+    Args:
+        place: the directory, or a CSV with a column ``split`` beside ``schema.toml``.
+        split: the CSV's name without suffix, or a value of the column ``split``.
+        variant: none.
+
+    Raises:
+        UsageError: no such split or variant.
+        InputError: a file is missing or faulty; the text names file, line and column.
+    """
+    refuse_variant("csv", variant)
+    if not place.exists():
+        raise InputError(f"{place} does not exist; --data csv:DIR wants schema.toml and CSV tables")
+    directory = place if place.is_dir() else place.parent
+    schema, licence = read_schema(directory / "schema.toml")
+    table = _table_file(place, split)
+    rows = _read_rows(table, schema, None if table.stem == split else split)
+    ids = stable_ids(rows.keys)
+    named = stable_ids(f"person {person}" for person in rows.persons)
+    return Annotations(
+        name=directory.resolve().name,
+        split=split,
+        schema=schema,
+        licence=licence,
+        root=directory,
+        paths=tuple(rows.paths),
+        raw=np.array(rows.labels, np.int64),
+        coding={1: 1, 0: 0, -1: -1},
+        ids=ids,
+        persons=np.where([bool(person) for person in rows.persons], named, ids),
+        boxes=np.array(rows.boxes, np.int32) if rows.boxes else None,
+    )
+
+
+def _table_file(place: Path, split: str) -> Path:
+    if place.is_file():
+        return place
+    if (place / f"{split}.csv").is_file():
+        return place / f"{split}.csv"
+    tables = sorted(place.glob("*.csv"))
+    if len(tables) == 1 and tables[0].stem not in ("train", "val", "test"):
+        return tables[0]
+    raise UsageError(
+        f"{place} has no split {split!r}: no {split}.csv and no single CSV with a column split; "
+        f"it has {', '.join(path.name for path in tables) or 'no CSV'}"
+    )
+
+
+def _read_rows(table: Path, schema: AttributeSchema, split: str | None) -> _Rows:
+    """The rows of a CSV; with ``split`` those whose column ``split`` says so."""
+    rows, splits = _Rows(), set()
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            _check_header(table, header, schema, split)
+            for cells in filter(None, reader):  # a blank line has no cells
+                record = dict(zip(header, map(str.strip, cells), strict=False))
+                splits.add(record.get("split", ""))
+                if len(cells) != len(header):
+                    what = f"{len(cells)} cells; the header has {len(header)}"
+                    rows.faults.append(f"line {reader.line_num} has {what}")
+                elif split is None or record["split"] == split:
+                    _add(rows, record, schema, reader.line_num, table.parent)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table}: not a CSV in UTF-8 that can be read ({error})") from error
+    if rows.faults:
+        more = f" and {len(rows.faults) - _NAMED} more" if len(rows.faults) > _NAMED else ""
+        raise InputError(f"{table}: {'; '.join(rows.faults[:_NAMED])}{more}")
+    if not rows.paths:
+        known = f"; the column split has {', '.join(sorted(splits)) or 'nothing'}" if split else ""
+        raise UsageError(f"{table} has no images of {split or table.stem!r}{known}")
+    return rows
+
+
+def _check_header(
+    table: Path, header: Sequence[str], schema: AttributeSchema, split: str | None
+) -> None:
+    required = ["path", *schema.names, *(["split"] if split else [])]
+    if set(_BOX) & set(header):
+        required += _BOX
+    missing = [name for name in required if name not in header]
+    unknown = [name for name in header if name not in (*schema.names, *RESERVED)]
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    for what, names in (("lacks", missing), ("does not know", unknown), ("repeats", repeated)):
+        if names:
+            raise InputError(
+                f"{table}, line 1: the header {what} the columns {', '.join(map(repr, names))}; "
+                f"expected path, {', '.join(schema.names)} and, if need be, "
+                f"{', '.join(RESERVED[1:])}"
+            )
+
+
+def _add(
+    rows: _Rows, record: dict[str, str], schema: AttributeSchema, line: int, folder: Path
+) -> None:
+    """Take one row in, or note what is wrong with it."""
+    before = len(rows.faults)
+    for name in schema.names:
+        if record[name] not in _VALUES:
+            rows.faults.append(
+                f"line {line}, column {name}: {record[name]!r}; expected 1, 0, or ? for unknown"
+            )
+    box = _box(rows, record, line) if "x" in record else []
+    key = " ".join([record["path"], *map(str, box)])
+    if not record["path"]:
+        rows.faults.append(f"line {line}, column path: empty")
+    elif key in rows.keys:
+        rows.faults.append(f"line {line}, column path: {key} is in line {rows.keys[key]} too")
+    if len(rows.faults) > before:
+        return
+    rows.paths.append(folder / record["path"])
+    rows.keys[key] = line
+    rows.persons.append(record.get("person", ""))
+    rows.labels.append([_VALUES[record[name]] for name in schema.names])
+    if box:
+        rows.boxes.append(box)
+
+
+def _box(rows: _Rows, record: dict[str, str], line: int) -> list[int]:
+    box = []
+    for name in _BOX:
+        least = 1 if name in "wh" else 0
+        try:
+            value = int(record[name])
+        except ValueError:
+            value = least - 1
+        if value < least:
+            rows.faults.append(
+                f"line {line}, column {name}: {record[name]!r}; expected whole pixels from {least}"
+            )
+        box.append(value)
+    return box

@@ -1,0 +1,150 @@
+"""RAP, both versions (Li et al., arXiv 1603.07054 and IEEE TIP 2019): shopping-mall cameras.
+
+``RAP_annotation/RAP_annotation.mat`` tells which version it is; images lie in ``RAP_dataset/``.
+Version 1: 41,585 images, the first 51 attributes, five splits into train and test. Version 2:
+84,928 images, the 54 of ``selected_attribute``, five splits into train, val and test; the value 2
+means that it cannot be told. The variants ``1`` to ``5`` choose the split.
+
+Version 1 has no val split: a tenth of train's images is held out, whole tracklets (camera, clip and
+target number in the file name) in the order of ``edgeattr_train.data.splits``, seed 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.schema import AttributeSchema
+from edgeattr_train.data.annotations import Annotations, check_names, stable_ids
+from edgeattr_train.data.mat import integers, read_mat, records, texts
+from edgeattr_train.data.rap_names import RAP1_SCHEMA, RAP2_SCHEMA
+from edgeattr_train.data.splits import check_rows, split_by_person
+
+__all__ = ["RAP_LICENCE", "open_rap"]
+
+RAP_LICENCE = "RAP: academic research only, under the signed agreement of its authors (Li et al.)"
+
+_SPLITS = ("train", "val", "test")
+_HELD_OUT = {"train": 0.9, "val": 0.1}  # shares of version 1's train images
+_HELD_OUT_SEED = 0
+
+_Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Table:
+    """All of one version of RAP."""
+
+    version: int
+    schema: AttributeSchema
+    names: list[str]  # N image files
+    raw: npt.NDArray[Any]  # [N, C]
+    persons: _Rows  # [N]
+    splits: list[dict[str, _Rows]]  # 1-based rows
+
+
+def open_rap(directory: Path, split: str, variant: str = "") -> Annotations:
+    """One split of RAP.
+
+    Args:
+        directory: holds ``RAP_annotation/`` and ``RAP_dataset/``.
+        split: ``train``, ``val`` or ``test``.
+        variant: ``1`` (where none is named) to ``5``.
+
+    Raises:
+        UsageError: no such split or variant.
+        InputError: the annotation is missing or not what it should be.
+    """
+    if split not in _SPLITS:
+        raise UsageError(f"RAP has no split {split!r}; it has {', '.join(_SPLITS)}")
+    nested = directory / "RAP_annotation" / "RAP_annotation.mat"
+    flat = directory / "RAP_annotation.mat"
+    table = _read_rap(flat if flat.is_file() else nested)
+    known = [str(number + 1) for number in range(len(table.splits))]
+    variant = variant or "1"
+    if variant not in known:
+        raise UsageError(f"RAP has no variant {variant!r}; it has {', '.join(known)}")
+    parts = check_rows(table.splits[int(variant) - 1], len(table.names), directory)
+    rows = parts[split]
+    images = directory / "RAP_dataset"
+    name = f"rap{table.version}"
+    return Annotations(
+        name=name if variant == "1" else f"{name}@{variant}",
+        split=split,
+        schema=table.schema,
+        licence=RAP_LICENCE,
+        root=directory,
+        paths=tuple(images / table.names[row - 1] for row in rows),
+        raw=table.raw[rows - 1],
+        coding={1: 1, 0: 0} if table.version == 1 else {1: 1, 0: 0, 2: -1},
+        ids=rows,
+        persons=table.persons[rows - 1],
+    )
+
+
+def _read_rap(path: Path) -> _Table:
+    content = read_mat(path, owner="RAP")
+    try:
+        annotation = content["RAP_annotation"][0, 0]
+        read = _version_2 if "selected_attribute" in annotation.dtype.names else _version_1
+        table = read(annotation, path)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not RAP's annotation file: {error!r}") from error
+    if len(table.raw) != len(table.names):
+        raise InputError(f"{path} names {len(table.names)} images and labels {len(table.raw)}")
+    return table
+
+
+def _version_1(annotation: Any, path: Path) -> _Table:
+    count = len(RAP1_SCHEMA)
+    check_names(texts(annotation["attribute_eng"])[:count], RAP1_SCHEMA, path)
+    names = texts(annotation["imagesname"])
+    persons = _tracklets(names)
+    splits = []
+    for record in records(annotation["partion"]):
+        train = integers(record["train_index"])
+        parts = split_by_person(persons[train - 1], _HELD_OUT, dataset="rap1", seed=_HELD_OUT_SEED)
+        held = {name: train[positions] for name, positions in parts.items()}
+        splits.append({**held, "test": integers(record["test_index"])})
+    return _Table(
+        version=1,
+        schema=RAP1_SCHEMA,
+        names=names,
+        raw=np.asarray(annotation["label"])[:, :count],
+        persons=persons,
+        splits=splits,
+    )
+
+
+def _version_2(annotation: Any, path: Path) -> _Table:
+    columns = integers(annotation["selected_attribute"]) - 1  # 1-based in the file
+    attributes = texts(annotation["attribute"])
+    check_names([attributes[column] for column in columns], RAP2_SCHEMA, path)
+    names = texts(annotation["name"])
+    persons = _tracklets(names)
+    if "person_identity" in annotation.dtype.names:
+        identity = integers(annotation["person_identity"])
+        persons = np.where(identity > 0, identity, persons)  # -1: nobody said who it is
+    return _Table(
+        version=2,
+        schema=RAP2_SCHEMA,
+        names=names,
+        raw=np.asarray(annotation["data"])[:, columns],
+        persons=persons,
+        splits=[
+            {name: integers(record[f"{name}_index"]) for name in _SPLITS}
+            for record in records(annotation["partition_attribute"])
+        ],
+    )
+
+
+def _tracklets(names: Sequence[str]) -> _Rows:
+    """A number for each tracklet: the name up to ``_frame``, as in CAM01_..._tarid0_frame218..."""
+    return stable_ids(re.split(r"_frame\d+", name, maxsplit=1)[0] for name in names)
