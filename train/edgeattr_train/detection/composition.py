@@ -52,7 +52,9 @@ class Composer:
             groups.setdefault(scene.group, []).append(index)
         self._photos = groups["photo"]
         self._backgrounds = groups.get("background", self._photos)
-        self._videos = [index for name, index in groups.items() if name not in ("photo", "background")]
+        self._videos = [
+            index for name, index in groups.items() if name not in ("photo", "background")
+        ]
         self._cutouts = {}
         for kind in ("mask", "crop"):
             paths = sorted((folder / "cutouts").glob(f"{kind}-*.png"))
@@ -119,7 +121,9 @@ class Composer:
             while left < width:
                 picture, scene = self._scene(self._pick(rng, shares))
                 zoom = (bottom - top) / picture.shape[0] * float(rng.uniform(0.9, 1.4))
-                step = min(max(int(picture.shape[1] * zoom * rng.uniform(0.6, 1)), 32), width - left)
+                step = min(
+                    max(int(picture.shape[1] * zoom * rng.uniform(0.6, 1)), 32), width - left
+                )
                 tile = _placed(rng, picture, scene, bottom - top, step, zoom)
                 canvas.picture[top:bottom, left : left + step] = tile.picture
                 shift = np.array([left, top, left, top], np.float32)
@@ -174,7 +178,9 @@ def _empty(rng: Rng, height: int, width: int) -> _Canvas:
     return _Canvas(picture=picture, boxes=none, ignore=none.copy())
 
 
-def _placed(rng: Rng, picture: Picture, scene: Scene, height: int, width: int, zoom: float) -> _Canvas:
+def _placed(
+    rng: Rng, picture: Picture, scene: Scene, height: int, width: int, zoom: float
+) -> _Canvas:
     """A scene scaled by `zoom` and cut (or filled up with grey) to height x width."""
     canvas = _empty(rng, height, width)
     way = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
@@ -186,7 +192,9 @@ def _placed(rng: Rng, picture: Picture, scene: Scene, height: int, width: int, z
     inner = inner[: height - top, : width - left]
     canvas.picture[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     for name, given in (("boxes", scene.boxes), ("ignore", scene.ignore)):
-        boxes = np.array(given, np.float32).reshape(-1, 4) * zoom + np.array([x, y, x, y], np.float32)
+        boxes = np.array(given, np.float32).reshape(-1, 4) * zoom + np.array(
+            [x, y, x, y], np.float32
+        )
         limits = np.array([left, top, left + inner.shape[1], top + inner.shape[0]])
         clipped = np.clip(boxes, limits[[0, 1, 0, 1]], limits[[2, 3, 2, 3]])
         area, full = ((b[:, 2:] - b[:, :2]).prod(1) for b in (clipped, boxes))

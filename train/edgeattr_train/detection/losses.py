@@ -122,7 +122,9 @@ def detection_loss(levels: list[Tensor], targets: list[Targets]) -> dict[str, Te
         class_ = class_ + functional.binary_cross_entropy_with_logits(
             person[index, found.cells], found.overlaps, reduction="sum"
         )
-    entropy = functional.binary_cross_entropy_with_logits(objectness, truth, weight, reduction="sum")
+    entropy = functional.binary_cross_entropy_with_logits(
+        objectness, truth, weight, reduction="sum"
+    )
     count = max(count, 1)
     return {
         "box": _BOX_WEIGHT * box / count,

@@ -147,9 +147,7 @@ class PersonDetector(nn.Module):
         self.stem = Block(3, 16, 6, 2, padding=2, activation=act)
         self.dark2 = nn.Sequential(_separable(16, 32, 2, act), _CrossStage(32, 32, 1, True, act))
         self.dark3 = nn.Sequential(_separable(32, 64, 2, act), _CrossStage(64, 64, 3, True, act))
-        self.dark4 = nn.Sequential(
-            _separable(64, 128, 2, act), _CrossStage(128, 128, 3, True, act)
-        )
+        self.dark4 = nn.Sequential(_separable(64, 128, 2, act), _CrossStage(128, 128, 3, True, act))
         self.dark5 = nn.Sequential(
             _separable(128, 256, 2, act),
             _PyramidPooling(256, act),

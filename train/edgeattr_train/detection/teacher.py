@@ -99,12 +99,17 @@ class Teacher:
             scores = objectness.sigmoid() * person.sigmoid()
         keep = scores > 0.05
         boxes, scores = boxes[keep].numpy() / scale, scores[keep].numpy()
-        corners = np.concatenate((boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2), 1)
+        corners = np.concatenate(
+            (boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2), 1
+        )
         if mirrored:
             corners[:, [0, 2]] = seen.shape[1] / scale - corners[:, [2, 0]]
         corners = np.clip(corners, 0, [width, height, width, height])
         order = cv2.dnn.NMSBoxes(
-            np.c_[corners[:, :2], corners[:, 2:] - corners[:, :2]].tolist(), scores.tolist(), 0.05, 0.6
+            np.c_[corners[:, :2], corners[:, 2:] - corners[:, :2]].tolist(),
+            scores.tolist(),
+            0.05,
+            0.6,
         )
         index = np.array(order, int).reshape(-1)
         return np.c_[corners, scores][index].astype(np.float32)

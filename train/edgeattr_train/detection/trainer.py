@@ -120,7 +120,9 @@ def student_from_teacher(teacher: PersonDetector, pictures: Tensor) -> PersonDet
     return student
 
 
-def _distil_loss(student: PersonDetector, teacher: PersonDetector, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _distil_loss(
+    student: PersonDetector, teacher: PersonDetector, x: Tensor
+) -> tuple[Tensor, list[Tensor]]:
     """Squared error of the pyramid maps, relative to the teacher's, and the student's head."""
     maps = student.pyramid(x)
     with torch.no_grad():
