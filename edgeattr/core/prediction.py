@@ -59,6 +59,7 @@ class TrackRecord:
     crops_classified: int  # of these, how many went through the model
     box: tuple[float, float, float, float]  # x, y, width, height in pixels, where seen last
     attributes: Mapping[str, AttributeAnswer]
+    labels: tuple[str, ...] = ()  # what tells this person from others, in words, best first
     id: str = ""  # of this record, the same in all sinks; a UUID
     time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
     crop: str | None = None  # the file of the person's best crop, where crops are kept
@@ -86,6 +87,7 @@ class TrackRecord:
             "frames": self.frames,
             "crops_classified": self.crops_classified,
             "box": [round(value, 1) for value in self.box],
+            "labels": list(self.labels),
             "attributes": {name: value.to_json() for name, value in self.attributes.items()},
         }
 

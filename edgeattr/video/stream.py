@@ -87,10 +87,11 @@ class Stream(threading.Thread):
         self.summary = Summary(stream=feed.source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._feed, self._detector, self._shared = feed, detector, shared
+        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = Annotator(
             feed.source.name,
             frames,
-            ranking=LabelRanking.of_bundle(model.bundle, options.labels),
+            ranking=ranking,
             blur_faces=options.blur_faces,
             patient=feed.source.live,
         )
@@ -99,6 +100,7 @@ class Stream(threading.Thread):
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
+            ranking=ranking,
             budget=options.crops_per_second,
             keep_best=bool(shared.keep or shared.explain),
         )

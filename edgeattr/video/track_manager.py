@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import AttributeAnswer, Decision, TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.video.schedule import Budget, Look, Schedule, TrackHistory, crop_of, look_at
@@ -19,6 +20,7 @@ from edgeattr.video.tracker import TrackedBox
 
 __all__ = ["BestCrop", "People", "Wanted"]
 
+_MOST_LABELS = 6  # in a record
 _MIN_SECONDS = 0.2  # a track seen for less is taken for a false alarm
 
 
@@ -64,6 +66,7 @@ class People:
         decision: turns log-odds into answers.
         fusion: how the crops of a track are put together; the plain way where absent.
         schedule: which crops are worth classifying.
+        ranking: which attributes tell a person from others; by the schema alone where absent.
         budget: crops per second of video that may be classified; all where absent.
         keep_best: whether to keep each person's best crop.
     """
@@ -75,6 +78,7 @@ class People:
         *,
         fusion: TrackFusion | None,
         schedule: Schedule,
+        ranking: LabelRanking | None = None,
         budget: float | None = None,
         keep_best: bool = False,
     ) -> None:
@@ -84,6 +88,7 @@ class People:
         self._stream, self._decision, self._fusion = stream, decision, fusion
         self._schedule, self._budget = schedule, Budget(budget)
         self._keep_best = keep_best
+        self._ranking = ranking or LabelRanking(schema=decision.schema)
         self._people: dict[int, _Person] = {}
 
     def see(self, frame: Frame, tracked: Sequence[TrackedBox]) -> list[Wanted]:
@@ -194,6 +199,7 @@ class People:
 
     def _record(self, number: int, person: _Person) -> TrackRecord:
         left, top, right, bottom = person.box
+        answers = person.posterior.answers()
         return TrackRecord(
             stream=self._stream,
             track=number,
@@ -202,7 +208,8 @@ class People:
             frames=person.frames,
             crops_classified=person.posterior.crops,
             box=(left, top, right - left, bottom - top),
-            attributes=person.posterior.answers(),
+            attributes=answers,
+            labels=tuple(label.text for label in self._ranking.labels(answers)[:_MOST_LABELS]),
             id=person.id,
             time=None if self.began is None else utc_text(self.began + person.last_s),
         )
