@@ -7,13 +7,14 @@ asked for lies outside of it.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.progress import Tick, no_tick
-from edgeattr_convert.proof import Speed
+from edgeattr_convert.validation_result import Speed
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.protocol import Runtime
 from edgeattr_runtimes.timing import median_interval
@@ -69,7 +70,9 @@ def compare_speed(
         if len(times) % _FEWEST == 0 and (spent >= seconds or _settled(times, limit)):
             break
     tick("speed", int(seconds), int(seconds))
-    return _speed(times, _device(child))
+    return dataclasses.replace(
+        _speed(times, _device(child)), arithmetic=child.describe().arithmetic
+    )
 
 
 def _device(runtime: Runtime) -> str:

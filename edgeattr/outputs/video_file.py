@@ -14,6 +14,7 @@ import numpy as np
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.core.files import atomic_path
+from edgeattr.core.limits import available_cores
 
 __all__ = ["VideoFile", "check_video_name"]
 
@@ -63,6 +64,7 @@ class VideoFile:
             raise self._fail(error) from error
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.thread_count = available_cores()
         self._stream.codec_context.colorspace = _BT601
         self._stream.codec_context.color_range = _LIMITED
         self._stream.codec_context.time_base = Fraction(1, _TICKS)

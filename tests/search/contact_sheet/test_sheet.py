@@ -17,7 +17,7 @@ import pytest
 
 from edgeattr.core.errors import OutputError
 from edgeattr.search.contact_sheet import write_contact_sheet
-from edgeattr.search.contact_sheet.picture import picture_of
+from edgeattr.search.contact_sheet.thumbnail import thumbnail_of
 from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, Question
 
 from ..store.people import person
@@ -173,7 +173,7 @@ def test_pictures_that_are_none_are_words(folder: Path, tmp_path: Path) -> None:
         ("a\0b", "not there any more|cannot be read"), ("../" * 40 + "etc/passwd", "no JPEG"),
         ("x" * 5000, "not there any more|cannot be read"), (7, "no picture was kept"),
     ):  # fmt: skip
-        picture = picture_of({"crop": name}, Nowhere(), tmp_path)
+        picture = thumbnail_of({"crop": name}, Nowhere(), tmp_path)
         assert picture.uri is None
         assert re.search(said, picture.problem), name
 
