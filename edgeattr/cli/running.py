@@ -54,14 +54,14 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
     with contextlib.ExitStack() as opened:
         finder = opened.enter_context(
             contextlib.closing(
-                open_detector(site.detector, quiet, threads=1, fall_back=config is None)
+                open_detector(site.detector, quiet, threads=1, side=site.detector_input or None)
             )
         )
         model = opened.enter_context(_model_of(site))
         about = model.describe()
         note(
             f"model: {site.model.path}, {about.precision} on {about.engine} {about.device}; "
-            f"detector: {finder.name}",
+            f"detector: {finder.name}, {finder.precision} on {finder.engine}",
             quiet=quiet,
         )
         asked = opened.enter_context(_signals(config))

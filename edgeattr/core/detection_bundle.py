@@ -33,6 +33,7 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import BundleError
 
 __all__ = [
+    "PERSON_SCORE",
     "TASK",
     "DetectionBundle",
     "DetectionDecision",
@@ -42,6 +43,7 @@ __all__ = [
     "input_size",
 ]
 
+PERSON_SCORE = 0.45  # every detector's score from which the tracker believes in a person
 TASK = "person-detection"  # in bundle.json under ``task``
 FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEAR; grey border"
 FORMAT = BundleFormat(1, 1)  # the first whose bundles have a task
@@ -155,7 +157,7 @@ def fit_frame(frame: Image, target: Image) -> float:
     cv2.resize(frame, (width, height), dst=target[:height, :width], interpolation=way)
     target[height:] = _GREY
     target[:height, width:] = _GREY
-    return scale
+    return float(scale)
 
 
 def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> DetectionBundle:

@@ -101,9 +101,7 @@ def open_detection(
     return opened
 
 
-def check_detection(
-    bundle: DetectionBundle, variant: Variant, runtime: DetectionRuntime
-) -> float:
+def check_detection(bundle: DetectionBundle, variant: Variant, runtime: DetectionRuntime) -> float:
     """Compare scores, and boxes of likely people, on the golden frames with the reference.
 
     Returns:

@@ -43,13 +43,35 @@ class BundleDetector(Closing):
         side: int | None = None,
         min_score: float | None = None,
     ) -> None:
+        self._take(bundle, open_detection(bundle, runtime, precision, threads), side, min_score)
+
+    @classmethod
+    def of(
+        cls,
+        bundle: DetectionBundle,
+        runtime: DetectionRuntime,
+        *,
+        side: int | None = None,
+        min_score: float | None = None,
+    ) -> BundleDetector:
+        """A detector that runs what is open already."""
+        detector = cls.__new__(cls)
+        detector._take(bundle, runtime, side, min_score)
+        return detector
+
+    def _take(
+        self,
+        bundle: DetectionBundle,
+        runtime: DetectionRuntime,
+        side: int | None,
+        min_score: float | None,
+    ) -> None:
         self.name = bundle.name
         self._bundle = bundle
         self._side = side or bundle.input.side
         self._min_score = bundle.decision.candidate if min_score is None else min_score
-        opened = open_detection(bundle, runtime, precision, threads)
-        self.engine, self.variant = opened.engine, opened.variant
-        self._runtime: DetectionRuntime | None = opened
+        self.engine, self.precision = runtime.engine, runtime.variant.precision
+        self._runtime: DetectionRuntime | None = runtime
 
     def detect(self, image: Image) -> Detections:
         """See :meth:`Detector.detect`.

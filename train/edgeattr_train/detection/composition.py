@@ -1,20 +1,23 @@
-"""Compose training pictures: people pasted onto scenes, mosaics, and what cameras do to a picture."""
+"""Compose training pictures: people pasted onto scenes, mosaics, a camera's faults."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.crops import read_image
 from edgeattr_train.detection.scenes import Scene, read_scenes
 
 __all__ = ["Composer", "degraded"]
 
-Picture = npt.NDArray[np.uint8]
+Picture = npt.NDArray[Any]  # uint8 [height, width, 3], blue-green-red; cut-outs have an opacity too
 Boxes = npt.NDArray[np.float32]  # [n, 4], left, top, right, bottom
 Rng = np.random.Generator
 _LEAST_SIDE = 6  # pixels: narrower boxes are ignored
@@ -46,7 +49,7 @@ class Composer:
 
         scenes = read_scenes(folder)
         self.scenes = [scenes[i] for i in chosen(scenes)]
-        self._pictures = [cv2.imread(str(folder / scene.file)) for scene in self.scenes]
+        self._pictures = [read_image(folder / scene.file) for scene in self.scenes]
         groups: dict[str, list[int]] = {}
         for index, scene in enumerate(self.scenes):
             groups.setdefault(scene.group, []).append(index)
@@ -55,17 +58,17 @@ class Composer:
         self._videos = [
             index for name, index in groups.items() if name not in ("photo", "background")
         ]
-        self._cutouts = {}
+        self._cutouts: dict[str, list[Picture]] = {}
         for kind in ("mask", "crop"):
             paths = sorted((folder / "cutouts").glob(f"{kind}-*.png"))
             self._cutouts[kind] = [
-                cv2.imread(str(paths[i]), cv2.IMREAD_UNCHANGED) for i in chosen(paths)
+                np.asarray(cv2.imread(str(paths[i]), cv2.IMREAD_UNCHANGED)) for i in chosen(paths)
             ]
 
     def __call__(self, rng: Rng, height: int, width: int) -> tuple[Picture, Boxes, Boxes]:
         """A picture [height, width, 3], boxes of its people and boxes to ignore."""
         kind = rng.choice(["paste", "street", "mosaic", "real"], p=[0.35, 0.2, 0.25, 0.2])
-        people = min(1 + rng.geometric(0.2), 16)
+        people = min(1 + int(rng.geometric(0.2)), 16)
         if kind == "paste":
             canvas = self._single(rng, height, width, (0.0, 0.35, 0.65))
         elif kind == "real":
@@ -74,9 +77,9 @@ class Composer:
             canvas = self._mosaic(rng, height, width, (0.1, 0.75, 0.15))
         else:
             canvas = self._mosaic(rng, height, width, (0.65, 0.05, 0.3))
-            people = rng.integers(0, 4)
+            people = int(rng.integers(0, 4))
         if people:
-            self._paste_people(rng, canvas, int(people))
+            self._paste_people(rng, canvas, people)
         picture, boxes, ignore = canvas.picture, canvas.boxes, canvas.ignore
         if rng.random() < 0.5:
             picture = np.ascontiguousarray(picture[:, ::-1])
@@ -91,10 +94,9 @@ class Composer:
     def _pick(self, rng: Rng, shares: tuple[float, float, float]) -> int:
         """Index of a scene: a photo, a background or a video's frame, by these shares."""
         kind = rng.choice(3, p=shares)
-        pool = (self._photos, self._backgrounds, self._videos)[kind]
-        if kind == 2:
-            pool = self._videos[rng.integers(len(self._videos))]
-        return int(pool[rng.integers(len(pool))])
+        video = self._videos[rng.integers(len(self._videos))]
+        pool = (self._photos, self._backgrounds, video)[kind]
+        return pool[rng.integers(len(pool))]
 
     def _single(
         self, rng: Rng, height: int, width: int, shares: tuple[float, float, float]
@@ -114,7 +116,7 @@ class Composer:
         canvas = _empty(rng, height, width)
         cuts = np.sort(rng.uniform(0.3, 0.7, rng.choice([0, 1, 1, 2])))
         rows = np.r_[0, (cuts * height).astype(int), height]
-        for top, bottom in zip(rows[:-1], rows[1:], strict=True):
+        for top, bottom in itertools.pairwise(rows):
             if bottom - top < 48:
                 continue
             left = 0
@@ -237,9 +239,9 @@ def _blend(
     part = cut[y0 - top : y1 - top, x0 - left : x1 - left]
     colour, opacity = part[..., :3].astype(np.float32), part[..., 3].astype(np.float32) / 255
     if rng.random() < 0.5:
-        opacity = cv2.GaussianBlur(opacity, (3, 3), 0)
+        opacity = np.asarray(cv2.GaussianBlur(opacity, (3, 3), 0), np.float32)
     under = picture[y0:y1, x0:x1]
-    solid = opacity > 0.5
+    solid: npt.NDArray[np.bool_] = np.greater(opacity, 0.5)
     if solid.sum() < 12:
         return None
     light, person = under.mean() + 1, colour[solid].mean() + 1
@@ -249,7 +251,7 @@ def _blend(
     mixed = under * (1 - opacity[..., None]) + np.clip(colour, 0, 255) * opacity[..., None]
     picture[y0:y1, x0:x1] = mixed.astype(np.uint8)
     owner[y0:y1, x0:x1][solid] = index
-    rows, columns = solid.any(1).nonzero()[0], solid.any(0).nonzero()[0]
+    rows, columns = np.nonzero(solid.max(1))[0], np.nonzero(solid.max(0))[0]
     box = [x0 + columns[0], y0 + rows[0], x0 + columns[-1] + 1, y0 + rows[-1] + 1]
     return np.array(box, np.float32), float(solid.sum())
 
@@ -303,5 +305,5 @@ def degraded(rng: Rng, picture: Picture) -> Picture:
     if rng.random() < 0.4:
         quality = int(rng.integers(20, 85))
         coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return picture

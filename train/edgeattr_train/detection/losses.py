@@ -50,9 +50,10 @@ def assign(
     """Assign cells to people by SimOTA.
 
     A cell is a candidate if its centre lies in a person's box or within `_RADIUS` strides of its
-    centre. The cost of a pair is the cross-entropy of the score plus three times -log of the overlap,
-    plus `_OUTSIDE` unless the cell lies in both. A person takes the k cheapest cells, k being the sum
-    of the person's ten largest overlaps, at least one. A cell claimed twice goes to the cheaper.
+    centre. The cost of a pair is the cross-entropy of the score plus three times -log of the
+    overlap, plus `_OUTSIDE` unless the cell lies in both. A person takes the k cheapest cells, k
+    being the sum of the person's ten largest overlaps, at least one. A cell claimed twice goes to
+    the cheaper.
 
     Args:
         people: [G, 4], centre and size.

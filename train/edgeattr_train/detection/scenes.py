@@ -9,15 +9,18 @@ teacher that looks at each picture at two sizes, mirrored as well.
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.crops import read_image
 from edgeattr_train.detection.teacher import Teacher
 
 __all__ = ["Scene", "prepare", "read_scenes"]
@@ -59,7 +62,7 @@ def prepare(
 
 def _all_scenes(
     ccp: Path, videos: Path, look: Teacher, photos: int
-) -> Iterator[tuple[npt.NDArray[np.uint8], Scene]]:
+) -> Iterator[tuple[npt.NDArray[Any], Scene]]:
     for path in sorted(videos.iterdir()):
         empty = path.stem in {"car-detection", "bottle-detection"}  # nobody walks in them
         for index, picture in enumerate(_frames(path)):
@@ -71,15 +74,15 @@ def _all_scenes(
     paths = sorted((ccp / "images").glob("*.jpg"))
     for index in rng.permutation(len(paths))[:photos]:
         path = paths[index]
-        picture = cv2.imread(str(path))
+        picture = read_image(path)
         boxes, ignore = labelled(look(picture))
         yield (
             picture,
             Scene(file=f"scenes/photo-{path.name}", group="photo", boxes=boxes, ignore=ignore),
         )
     for path in sorted((ccp / "masks").glob("*.png"))[::4]:
-        picture = cv2.imread(str(ccp / "images" / f"{path.stem}.jpg"))
-        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        picture = read_image(ccp / "images" / f"{path.stem}.jpg")
+        mask = _mask(path)
         picture = without_person(picture, mask)
         boxes, ignore = labelled(look(picture))
         yield (
@@ -100,7 +103,7 @@ def labelled(found: npt.NDArray[np.float32]) -> tuple[Boxes, Boxes]:
     return found[certain, :4].round(1).tolist(), found[possible, :4].round(1).tolist()
 
 
-def _frames(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
+def _frames(path: Path) -> Iterator[npt.NDArray[Any]]:
     """About 110 frames of a video, evenly, shrunk to `_MAX_SIDE`."""
     reader = cv2.VideoCapture(str(path))
     pictures = []
@@ -116,9 +119,11 @@ def _frames(path: Path) -> Iterator[npt.NDArray[np.uint8]]:
         yield cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def without_person(
-    picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.uint8]:
+def _mask(path: Path) -> npt.NDArray[Any]:
+    return np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+
+def without_person(picture: npt.NDArray[Any], mask: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Fill the person's pixels up from around them, at a quarter of the resolution, with noise."""
     hole = cv2.dilate((mask > 0).astype(np.uint8), np.ones((25, 25), np.uint8))
     small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
@@ -134,15 +139,15 @@ def without_person(
 def cutouts(ccp: Path, out: Path) -> None:
     """Cut every annotated person of Clothing Co-Parsing out along the mask."""
     for path in sorted((ccp / "masks").glob("*.png")):
-        mask = (cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0).astype(np.uint8)
+        mask: npt.NDArray[Any] = (_mask(path) > 0).astype(np.uint8)
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
         keep = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > 0.02 * mask.sum()]
         mask = np.isin(parts, keep).astype(np.uint8)
         x, y, width, height = cv2.boundingRect(mask)
         if height < 150 or not 0.15 < width / height < 0.8:
             continue
-        picture = cv2.imread(str(ccp / "images" / f"{path.stem}.jpg"))
-        whole = np.dstack((picture, mask * 255))[y : y + height, x : x + width]
+        picture = read_image(ccp / "images" / f"{path.stem}.jpg")
+        whole: npt.NDArray[Any] = np.dstack((picture, mask * 255))[y : y + height, x : x + width]
         scale = min(_CUTOUT_HEIGHT / height, 1.0)
         whole = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(out / f"mask-{path.stem}.png"), whole)
@@ -155,5 +160,23 @@ def crops(cuhk03: Path, out: Path, each: int = 24) -> None:
     edge = np.maximum(np.abs(x) ** 3 * 1.02, np.abs(y) ** 8)
     opacity = (np.clip((1.0 - edge) * 4, 0, 1) * 255).astype(np.uint8)
     for path in sorted((cuhk03 / "images").glob("*.jpg"))[::each]:
-        picture = cv2.imread(str(path))
+        picture = read_image(path)
         cv2.imwrite(str(out / f"crop-{path.stem}.png"), np.dstack((picture, opacity)))
+
+
+def main() -> None:
+    """`python -m edgeattr_train.detection.scenes`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, what in (
+        ("ccp", "Clothing Co-Parsing: images, masks"),
+        ("videos", "videos and GIFs"),
+        ("cuhk03", "images of single people"),
+        ("teacher", "YOLOX-nano's ONNX export"),
+        ("out", "folder to write"),
+    ):
+        parser.add_argument(f"--{name}", type=Path, required=True, help=what)
+    prepare(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,13 +11,16 @@ import numpy.typing as npt
 
 from edgeattr_train.detection.network import PersonDetector, decode
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["Teacher", "fused", "weights_from_yolox"]
 
 _FloatArray = npt.NDArray[np.float32]
 
 
 def weights_from_yolox(path: Path) -> PersonDetector:
-    """YOLOX-nano's ONNX export as a PersonDetector with SiLU, in evaluation mode.
+    """YOLOX-nano's ONNX export as a PersonDetector with SiLU alone, in evaluation mode.
 
     The export's batch norms are folded; ours start as the identity plus the folded bias. Of the 80
     classes the first, the person, stays.
@@ -29,7 +33,7 @@ def weights_from_yolox(path: Path) -> PersonDetector:
     graph = onnx.load(path).graph
     arrays = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
     nodes = [node for node in graph.node if node.op_type == "Conv"]
-    network = PersonDetector(nn.SiLU).eval()
+    network = PersonDetector(relu_parts=()).eval()
     order: list[tuple[nn.Module, nn.Conv2d]] = []  # modules with a convolution, as they run
     for module in network.modules():
         conv = getattr(module, "conv", module if isinstance(module, nn.Conv2d) else None)
@@ -54,7 +58,7 @@ def weights_from_yolox(path: Path) -> PersonDetector:
     return network
 
 
-def _six_from_focus(weight):  # type: ignore[no-untyped-def]
+def _six_from_focus(weight: Tensor) -> Tensor:
     """3x3 weights over a picture sliced into four -> 6x6 weights of stride 2 over the picture.
 
     The slices are, in this order, the even rows and columns, the odd rows, the odd columns, both.
@@ -72,7 +76,7 @@ class Teacher:
         import torch
 
         network = weights_from_yolox(path)
-        self._network = network.to(memory_format=torch.channels_last)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._sizes = sizes
 
     def __call__(self, picture: npt.NDArray[np.uint8]) -> _FloatArray:
@@ -98,21 +102,21 @@ class Teacher:
             boxes, objectness, person = (t[0] for t in decode(self._network(tensor)))
             scores = objectness.sigmoid() * person.sigmoid()
         keep = scores > 0.05
-        boxes, scores = boxes[keep].numpy() / scale, scores[keep].numpy()
-        corners = np.concatenate(
-            (boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2), 1
-        )
+        found = boxes[keep].numpy() / scale
+        half = found[:, 2:] / 2
+        corners = np.concatenate((found[:, :2] - half, found[:, :2] + half), 1)
         if mirrored:
             corners[:, [0, 2]] = seen.shape[1] / scale - corners[:, [2, 0]]
         corners = np.clip(corners, 0, [width, height, width, height])
         order = cv2.dnn.NMSBoxes(
             np.c_[corners[:, :2], corners[:, 2:] - corners[:, :2]].tolist(),
-            scores.tolist(),
+            scores[keep].tolist(),
             0.05,
             0.6,
         )
         index = np.array(order, int).reshape(-1)
-        return np.c_[corners, scores][index].astype(np.float32)
+        rows: _FloatArray = np.c_[corners, scores[keep].numpy()][index].astype(np.float32)
+        return rows
 
 
 def fused(views: list[_FloatArray], overlap: float = 0.55) -> _FloatArray:

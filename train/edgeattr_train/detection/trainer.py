@@ -1,8 +1,9 @@
 """Train the person detector from YOLOX-nano's weights on composed pictures.
 
-The student starts with the teacher's weights. Its batch norms take the mean and deviation that the
-teacher's convolutions have on training pictures, so that its activations keep their distribution
-although ReLU stands where SiLU was. Early on it also learns the teacher's pyramid maps and scores.
+The student starts with the teacher's weights. Where ReLU stands in place of SiLU its batch norms
+take the mean and deviation that the teacher's convolutions have on training pictures, so that
+activations keep their distribution; the other batch norms stay as they are, a scale and a bias. It
+learns the teacher's maps as well as people's boxes, at first above all the maps.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,14 +38,17 @@ _LOG = logging.getLogger(__name__)
 class PersonRecipe:
     """What `train/recipes/person.toml` sets."""
 
-    steps: int = 3000
-    batch: int = 12  # pictures
-    sizes: tuple[tuple[int, int], ...] = ((256, 416),)  # input height and width, one a batch
-    learning_rate: float = 1e-3  # of AdamW, falling along a cosine to a twentieth
+    task: str = "person-detection"
+    start: str = "yolox_nano"  # weights to start from and teacher: a known name, or a file
+    steps: int = 1300
+    batch: int = 8  # pictures
+    sizes: tuple[str, ...] = ("256x416",)  # input height x width; a batch has one of them
+    learning_rate: float = 2e-3  # of AdamW, falling along a cosine to a twentieth
+    silu_rate: float = 0.15  # share of the learning rate for parts that still have SiLU
     weight_decay: float = 0.01
     warmup: int = 100  # steps
-    distil_until: float = 0.5  # share of the steps after which the teacher is no longer asked
-    distil_weight: float = 1.0
+    distil_until: float = 0.6  # share of the steps after which the teacher is no longer asked
+    distil_weight: float = 2.0  # at first; falls in a line
     ema: float = 0.998  # of the averaged weights, which are the result
     seed: int = 0
     checkpoint_every: int = 250  # steps
@@ -63,7 +68,8 @@ class _Batches(IterableDataset[tuple[Tensor, list[Targets]]]):
         composer = Composer(self._folder)
         rng = np.random.default_rng((self._recipe.seed, self._start, worker))
         while True:
-            height, width = self._recipe.sizes[rng.integers(len(self._recipe.sizes))]
+            size = self._recipe.sizes[rng.integers(len(self._recipe.sizes))]
+            height, width = map(int, size.split("x"))
             pictures, targets = [], []
             for _ in range(self._recipe.batch):
                 picture, boxes, ignore = composer(rng, height, width)
@@ -72,7 +78,7 @@ class _Batches(IterableDataset[tuple[Tensor, list[Targets]]]):
             yield torch.from_numpy(np.stack(pictures)), targets
 
 
-def _centred(boxes: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def _centred(boxes: np.ndarray) -> Tensor:
     """Left, top, right, bottom -> centre and size."""
     found = torch.from_numpy(boxes.astype(np.float32)).reshape(-1, 4)
     return torch.cat(((found[:, :2] + found[:, 2:]) / 2, found[:, 2:] - found[:, :2]), 1)
@@ -84,14 +90,15 @@ def _floats(pictures: Tensor) -> Tensor:
 
 @torch.no_grad()
 def student_from_teacher(teacher: PersonDetector, pictures: Tensor) -> PersonDetector:
-    """A ReLU network with the teacher's weights and the teacher's statistics in its batch norms.
+    """A network with the teacher's weights, and its statistics in the batch norms before ReLU.
 
     Args:
-        teacher: with SiLU, whose batch norms only add a bias.
+        teacher: with SiLU alone, whose batch norms only add a bias.
         pictures: [N, 3, H, W], for the statistics.
     """
     student = PersonDetector()
     student.load_state_dict(teacher.state_dict())
+    changed = _relu_blocks(student)
     statistics: dict[str, tuple[Tensor, Tensor]] = {}
 
     def note(name: str):  # type: ignore[no-untyped-def]
@@ -103,35 +110,53 @@ def student_from_teacher(teacher: PersonDetector, pictures: Tensor) -> PersonDet
     hooks = [
         module.bn.register_forward_hook(note(name))
         for name, module in teacher.named_modules()
-        if isinstance(module, Block)
+        if isinstance(module, Block) and name in changed
     ]
     teacher(pictures)
     for hook in hooks:
         hook.remove()
-    for name, module in student.named_modules():
-        if isinstance(module, Block):
-            mean, variance = statistics[name]
-            module.bn.weight.copy_((variance + module.bn.eps).sqrt())
-            module.bn.bias.copy_(mean)
-            module.bn.momentum = 0.1
-    student.train()
-    for _ in range(30):  # running statistics of the network with ReLU
+    for name, block in changed.items():
+        mean, variance = statistics[name]
+        block.bn.weight.copy_((variance + block.bn.eps).sqrt())
+        block.bn.bias.copy_(mean)
+    _to_training(student)
+    for _ in range(20):  # running statistics of the network with ReLU
         student(pictures[torch.randperm(len(pictures))[:16]])
     return student
+
+
+def _relu_blocks(student: PersonDetector) -> dict[str, Block]:
+    return {
+        name: module
+        for name, module in student.named_modules()
+        if isinstance(module, Block) and isinstance(module.act, nn.ReLU)
+    }
+
+
+def _to_training(student: PersonDetector) -> None:
+    """Training mode for the batch norms before ReLU; the others have no statistics to learn."""
+    student.eval()
+    for block in _relu_blocks(student).values():
+        block.train()
+        block.bn.momentum = 0.1
 
 
 def _distil_loss(
     student: PersonDetector, teacher: PersonDetector, x: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
-    """Squared error of the pyramid maps, relative to the teacher's, and the student's head."""
-    maps = student.pyramid(x)
+    """Squared error of the maps, relative to the teacher's, and the student's head.
+
+    Where the student's map comes out of a ReLU, so does what it is compared with.
+    """
+    maps = student.maps(x)
     with torch.no_grad():
-        wanted = [functional.relu(map_) for map_ in teacher.pyramid(x)]
-    error = sum(
+        c3, n3, n4, n5 = teacher.maps(x)
+        wanted = [functional.relu(c3), functional.relu(n3), n4, n5]
+    errors = [
         (one - other).pow(2).mean() / other.pow(2).mean()
         for one, other in zip(maps, wanted, strict=True)
-    )
-    return error, [level(map_) for level, map_ in zip(student.head, maps, strict=True)]  # type: ignore[return-value]
+    ]
+    return torch.stack(errors).mean(), student.heads(maps)
 
 
 def _learning_rate(recipe: PersonRecipe, step: int) -> float:
@@ -141,13 +166,21 @@ def _learning_rate(recipe: PersonRecipe, step: int) -> float:
     return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(share, 1))) / 2)
 
 
-def train_person(recipe: PersonRecipe, *, data: Path, start: Path, out: Path) -> PersonDetector:
+def train_person(
+    recipe: PersonRecipe,
+    *,
+    data: Path,
+    start: Path,
+    out: Path,
+    tell: Callable[[Mapping[str, float]], None] = lambda line: None,
+) -> PersonDetector:
     """Train, or resume from `out/checkpoint.pt`, and return the averaged network.
 
     Args:
         data: folder of `scenes.prepare`.
         start: YOLOX-nano's ONNX export.
         out: for checkpoint.pt, person.pt (averaged weights) and history.jsonl.
+        tell: called with every line of history.jsonl.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
@@ -162,10 +195,11 @@ def train_person(recipe: PersonRecipe, *, data: Path, start: Path, out: Path) ->
         student = PersonDetector()
     else:
         composer, rng = Composer(data), np.random.default_rng(recipe.seed)
-        pictures = [composer(rng, *recipe.sizes[0])[0] for _ in range(32)]
+        pictures = [composer(rng, 256, 416)[0] for _ in range(32)]
         student = student_from_teacher(teacher, _floats(torch.from_numpy(np.stack(pictures))))
-    student.to(memory_format=torch.channels_last).train()
-    teacher.to(memory_format=torch.channels_last)
+    student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _to_training(student)
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(student).eval()
     optimizer = torch.optim.AdamW(_groups(student, recipe), lr=recipe.learning_rate)
     if saved:
@@ -184,6 +218,7 @@ def train_person(recipe: PersonRecipe, *, data: Path, start: Path, out: Path) ->
             line = {"step": step + 1, "seconds": round(time.perf_counter() - began, 1)}
             line |= {name: round(value / 25, 4) for name, value in sums.items()}
             sums.clear()
+            tell(line)
             with (out / "history.jsonl").open("a") as history:
                 history.write(json.dumps(line) + "\n")
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
@@ -199,13 +234,17 @@ def train_person(recipe: PersonRecipe, *, data: Path, start: Path, out: Path) ->
     return averaged
 
 
-def _groups(student: PersonDetector, recipe: PersonRecipe) -> list[dict[str, object]]:
-    """Weights of convolutions decay; biases and batch norms don't."""
-    decayed = [p for p in student.parameters() if p.ndim > 1]
-    others = [p for p in student.parameters() if p.ndim <= 1]
+def _groups(student: PersonDetector, recipe: PersonRecipe) -> list[dict[str, Any]]:
+    """Weights of convolutions decay, biases and batch norms don't; SiLU's parts learn slower."""
+    fast = tuple(_relu_blocks(student))
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in student.named_parameters():
+        rate = 1.0 if name.startswith(fast) else recipe.silu_rate
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
     return [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": decay, "rate": rate}
+        for (rate, decay), parameters in groups.items()
     ]
 
 
@@ -219,7 +258,7 @@ def _step(
     targets: list[Targets],
 ) -> dict[str, float]:
     for group in optimizer.param_groups:
-        group["lr"] = _learning_rate(recipe, step)
+        group["lr"] = _learning_rate(recipe, step) * group["rate"]
     weight = recipe.distil_weight * max(1 - step / max(recipe.distil_until * recipe.steps, 1), 0)
     losses: dict[str, Tensor] = {}
     if weight > 0:
