@@ -19,6 +19,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine
+from edgeattr.core.files import check_can_write, write_atomically
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
@@ -65,6 +66,8 @@ def evaluate(
     from edgeattr_train.data.boxes import is_box_spec
     from edgeattr_train.data.datasets import open_dataset
 
+    if json_file and str(json_file) != "-":
+        check_can_write(json_file)
     if is_box_spec(data):
         names = [model, against] if against else [model]
         _evaluate_detectors(names, data, runtime, precision, json_file, quiet)
@@ -139,8 +142,6 @@ def _give(
     table: Callable[[list[dict[str, Any]]], str],
 ) -> None:
     """Print the table, or write JSON."""
-    from edgeattr.core.files import write_atomically
-
     if json_file is None:
         typer.echo(table(results))
         return

@@ -7,6 +7,8 @@
 What a newer version of edgeattr has added to it is passed over, and kept where the bundle is
 written again; see :mod:`edgeattr.core.bundle_format`.
 
+``bundle.json`` has a SHA-256 of all the rest of it: one that was changed by hand is refused.
+
 Names carry the start of the content's SHA-256, so a new version never overwrites a file that the
 old ``bundle.json`` names. Each variant's SHA-256 is checked when it is loaded, and its answers on
 the golden crops are compared with the reference before it serves.
@@ -24,8 +26,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_files import INDEX, BundleFiles, read_bundle, read_golden, read_variants
+from edgeattr.core.bundle_files import BundleFiles, read_bundle, read_golden, read_variants
 from edgeattr.core.bundle_format import BundleFormat
+from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.errors import BundleError
 from edgeattr.core.posterior import TrackFusion
 from edgeattr.core.prediction import Decision

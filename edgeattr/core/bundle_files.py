@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,37 +22,31 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle_format import CURRENT, BundleFormat, check_format
+from edgeattr.core.bundle_reading import (
+    DAMAGE,
+    INDEX,
+    read_arrays,
+    read_index,
+    read_member,
+    with_digest,
+)
 from edgeattr.core.errors import BundleError
 from edgeattr.core.files import add_to_zip, atomic_path, sha256_of, write_atomically
 from edgeattr.core.variant import Variant
 
 __all__ = [
-    "INDEX",
     "BundleFiles",
     "GoldenArrays",
     "read_bundle",
     "read_golden",
-    "read_member",
     "read_variants",
     "task_of",
 ]
 
-INDEX = "bundle.json"
 _USE = {  # task -> how a bundle of it is given
     "attributes": "; give it as --model",
     "person-detection": "; give it as --detector",
 }
-DAMAGE = (  # what reading a damaged file may raise
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OSError,
-    EOFError,
-    RecursionError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 _log = logging.getLogger("edgeattr.core.bundle")
 _Self = TypeVar("_Self", bound="BundleFiles")
 
@@ -169,7 +162,9 @@ class BundleFiles(ABC):
             arrays = io.BytesIO()
             np.savez_compressed(arrays, **dict(self.golden.arrays))  # type: ignore[arg-type]
             write_atomically(directory / self.golden.file, arrays.getvalue())
-            write_atomically(directory / INDEX, json.dumps(self.to_json(), indent=1) + "\n")
+            write_atomically(
+                directory / INDEX, json.dumps(with_digest(self.to_json()), indent=1) + "\n"
+            )
         except BaseException:
             # a full disk is not left fuller; what the index names by now stays
             _remove(directory, self._file_names() - before - _named_files(directory, type(self)))
@@ -230,12 +225,11 @@ def read_bundle(
     """
     if not path.exists():
         raise BundleError(f"no bundle at {path}; see: edgeattr models list")
-    try:
-        index = json.loads(read_member(path, INDEX))
-        found, found_task = index["format"], index.get("task", "attributes")
-    except DAMAGE as error:
-        raise BundleError(f"{path} is damaged: {error!r}") from error
-    form = check_format(found, str(path))
+    index = read_index(path)
+    if "format" not in index:
+        raise BundleError(f"{path} is damaged: {INDEX} has no format")
+    found_task = index.get("task", "attributes")
+    form = check_format(index["format"], str(path))
     if found_task != task:
         raise BundleError(
             f"{path} is for the task {found_task!r} and not {task!r}{_USE.get(found_task, '')}"
@@ -262,17 +256,12 @@ def task_of(path: Path) -> str:
     """
     if not path.exists():
         raise BundleError(f"no bundle at {path}; see: edgeattr models list")
-    try:
-        return str(json.loads(read_member(path, INDEX)).get("task", "attributes"))
-    except DAMAGE as error:
-        raise BundleError(f"{path} is damaged: {error!r}") from error
+    return str(read_index(path).get("task", "attributes"))
 
 
 def read_golden(path: Path, index: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """The arrays of the golden file that the index names."""
-    content = io.BytesIO(read_member(path, plain_name(index["golden"]["file"])))
-    with np.load(content, allow_pickle=False) as arrays:
-        return dict(arrays)
+    return dict(read_arrays(path, plain_name(index["golden"]["file"])))
 
 
 def read_variants(index: Mapping[str, Any]) -> dict[str, Variant]:
@@ -303,13 +292,3 @@ def plain_name(name: str) -> str:
     if PurePath(name).name != name:
         raise ValueError(f"{name!r} is not a plain file name")
     return name
-
-
-def read_member(path: Path, name: str) -> bytes:
-    try:
-        if path.is_dir():
-            return (path / name).read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except DAMAGE as error:
-        raise BundleError(f"{path}: {name} is missing or cannot be read ({error})") from error

@@ -21,14 +21,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_files import (
-    INDEX,
-    BundleFiles,
-    read_bundle,
-    read_golden,
-    read_variants,
-)
+from edgeattr.core.bundle_files import BundleFiles, read_bundle, read_golden, read_variants
 from edgeattr.core.bundle_format import BundleFormat
+from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import BundleError
 
