@@ -229,7 +229,7 @@ class _Conversion:
             file=variant_file(step.makes, digest, draft.file.suffix),
             sha256=digest,
             parent=step.requires,
-            parity=float("nan"),
+            parity=0.0,  # not measured yet
             tolerance=0.0,
             calibration=calibration.facts if calibration and step.precision == "int8" else {},
         )
