@@ -56,7 +56,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     p = rng.random((30, 2))
     data = ReportData(
-        title=_LONG, schema=AttributeSchema(tuple(Attribute(name=name, group="g") for name in (_LONG, "hat"))),
+        title=_LONG,
+        schema=AttributeSchema(tuple(Attribute(name=name, group="g") for name in (_LONG, "hat"))),
         log=[{"epoch": n, "loss": 9.0 / n, "mA": 80.0, "f1": 70.0 + n} for n in (1, 2, 3)],
         labels=rng.integers(0, 2, p.shape).astype(np.int8), before=p, after=p,
         thresholds=(0.5, 0.5), facts={_LONG: _LONG},
