@@ -36,7 +36,7 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
         InputError: missing, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: not a valid {what}: {error.strerror or error}") from error
     except ValueError as error:  # of TOML, and of UTF-8

@@ -42,7 +42,7 @@ def read_schema(path: Path) -> tuple[AttributeSchema, str]:
             names the file and the attribute.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(
             f"{path} is missing: it names the attributes, one [[attributes]] with a name each"
