@@ -13,7 +13,7 @@ from markupsafe import Markup
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import write_atomically
 from edgeattr.report import render
-from edgeattr.search.contact_sheet.thumbnail import Crops, Thumbnail, thumbnail_of
+from edgeattr.search.contact_sheet.thumbnail import Thumbnail, thumbnail_of
 from edgeattr.search.query import WallClock
 from edgeattr.search.store.question import Found, Question
 from edgeattr.search.store.reasons import Reason, percent, reasons
@@ -37,7 +37,6 @@ class Written:
 
 def write_contact_sheet(
     target: Path,
-    crops: Crops,
     question: Question,
     found: Found,
     *,
@@ -50,7 +49,6 @@ def write_contact_sheet(
 
     Args:
         target: the page's file; an old one is replaced.
-        crops: where pictures are kept, if not in files.
         question: what was asked.
         found: what was found.
         beside: a folder where pictures with a relative name may lie too.
@@ -63,7 +61,7 @@ def write_contact_sheet(
     cards: list[Markup] = []
     pictures = 0
     for record, its in zip(found.records, reasons(question, found.records), strict=True):
-        thumbnail = thumbnail_of(record, crops, beside)
+        thumbnail = thumbnail_of(record, beside)
         card = _card(record, its, thumbnail, question.clock)
         room -= len(card.encode())
         if room < 0:

@@ -6,24 +6,17 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgeattr.report import jpeg_uri
 
-__all__ = ["Crops", "Thumbnail", "thumbnail_of"]
+__all__ = ["Thumbnail", "thumbnail_of"]
 
 _HIGHEST, _WIDEST = 480, 400  # pixels as shown on the page
 _QUALITY = 85  # of JPEG
 _LARGEST = 32 << 20  # bytes of a file that is looked at
 _MOST_PIXELS = 64_000_000  # decoded: 192 MB
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers that tell the size
-
-
-class Crops(Protocol):
-    """Where pictures may be kept with records."""
-
-    def crop(self, person: str) -> bytes | None:
-        """The JPEG kept with the record of that id, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +29,13 @@ class Thumbnail:
     problem: str = ""  # in words; empty where there is a picture
 
 
-def thumbnail_of(record: Mapping[str, Any], crops: Crops, beside: Path) -> Thumbnail:
-    """Find a record's picture: in the store, or in the file that the record names.
+def thumbnail_of(record: Mapping[str, Any], beside: Path) -> Thumbnail:
+    """Find a record's picture in the file that the record names.
 
     Args:
         record: a person's.
-        crops: the store.
         beside: a folder where files with a relative name may lie too.
     """
-    inside = crops.crop(str(record["id"])) if "id" in record else None
-    if inside is not None:
-        return _shown(inside, "the picture in the store")
     name = record.get("crop")
     if not isinstance(name, str) or not name:
         return Thumbnail(problem="no picture was kept")
