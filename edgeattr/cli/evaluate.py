@@ -18,6 +18,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine
+from edgeattr.core.files import check_can_write, write_atomically
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
@@ -58,6 +59,8 @@ def evaluate(
     from edgeattr.core.hub import resolve_bundle
     from edgeattr_train.data.datasets import open_dataset
 
+    if json_file and str(json_file) != "-":
+        check_can_write(json_file)
     dataset = open_dataset(data, split, allow_missing=allow_missing)
     names = [model, against] if against else [model]
     for name in names:
@@ -73,8 +76,6 @@ def evaluate(
 
 def _give(results: list[dict[str, Any]], json_file: Path | None, quiet: bool) -> None:
     """Print the table, or write JSON."""
-    from edgeattr.core.files import write_atomically
-
     if json_file is None:
         typer.echo(_table(results))
         return

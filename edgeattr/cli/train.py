@@ -12,6 +12,7 @@ from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -69,6 +70,7 @@ def train(
     options = load_recipe(recipe, change or ())
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
+    check_can_write(out / "last.pt")
     part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))
     fabric = open_fabric(options, device)
     first, quiet = fabric.is_global_zero, quiet or not fabric.is_global_zero
