@@ -23,11 +23,13 @@ from edgeattr.video.frame_annotator import Annotator
 from edgeattr.video.frame_reader import Feed
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
+from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus
 from edgeattr.video.summary import Summary
 from edgeattr.video.track_manager import BestCrop, People, Wanted
 from edgeattr.video.tracker import PersonTracker
+from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
 __all__ = ["Shared", "Stream"]
 
@@ -71,10 +73,16 @@ class Stream(threading.Thread):
         detector: finds people; of this stream alone where it must see frames in order.
         shared: what all streams have in common.
         own: outputs of this stream alone; closed at its end.
+        zones: follows people through the zones and over the lines of this stream.
     """
 
     def __init__(
-        self, feed: Feed, detector: Detector, shared: Shared, own: Sequence[FailsafeOutput]
+        self,
+        feed: Feed,
+        detector: Detector,
+        shared: Shared,
+        own: Sequence[FailsafeOutput],
+        zones: ZoneMonitor,
     ) -> None:
         super().__init__(name=f"stream {feed.source.name}", daemon=True)
         options, model = shared.options, shared.model
@@ -87,6 +95,7 @@ class Stream(threading.Thread):
             shared.outputs,
             own,
             ranking=ranking,
+            zones=zones,
             blur_faces=options.blur_faces,
             patient=feed.source.live,
         )
@@ -100,7 +109,9 @@ class Stream(threading.Thread):
             keep_best=any(output.field for output in shared.outputs),
         )
         self._rhythm = Rhythm(options.detect_every)
-        self._tracker = PersonTracker(feed.source.rate)
+        self._tracker, self._zones = PersonTracker(feed.source.rate), zones
+        self._scene = SceneCutDetector()
+        self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._asked: collections.deque[_Asked] = collections.deque()
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
@@ -113,6 +124,12 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         """Process the stream to its end."""
+        rate = self._feed.source.rate
+        if not PersonTracker.can_follow(rate):
+            _log.warning(
+                "%s: %.3g frames/s are too few to follow people who walk: they may be missed, or "
+                "counted more than once", self.summary.stream, rate,
+            )  # fmt: skip
         try:
             self._process_all()
             self.failure = self._feed.failure
@@ -223,7 +240,11 @@ class Stream(threading.Thread):
 
     def _follow(self, frame: Frame, found: _Found | None) -> None:
         self._people.began = frame.began
-        self._tracker.size = frame.image.shape[1], frame.image.shape[0]
+        size = frame.image.shape[1], frame.image.shape[0]
+        self._tracker.size = size
+        if self._scene.is_cut(frame.image):
+            self._tracker.cut()
+            self._tell_gone(None)
         detections = None
         if found is None:
             tracked = self._tracker.predict(frame.seconds)
@@ -233,6 +254,9 @@ class Stream(threading.Thread):
             tracked = self._tracker.update(detections, frame.seconds)
         self._learn(late=self._shared.options.frames_late)
         self._ask([] if found is None else self._people.see(frame, tracked))
+        self._tell_zones(self._zones.update(frame.seconds, tracked, size))
+        for output in self._track_files:
+            self._lost = self._lost or output.write_tracks(self.summary.stream, frame, tracked)
         self._annotator.write(frame, tracked, detections, self._people)
         self._tell_gone(frame.seconds - self._tracker.lost_seconds)
         self._tell_view()
@@ -275,9 +299,15 @@ class Stream(threading.Thread):
         if before is None or self._people.any_gone(before):
             self._learn(late=0)
             for record, best in self._people.take_gone(before):
+                record = dataclasses.replace(record, zones=self._zones.dwell(record.track))
                 self.summary.people += 1
                 self._untold.append(_Untold(record, self._pictures(record, best)))
+            self._tell_zones(self._zones.leave_before(before))
         self._tell_records()
+
+    def _tell_zones(self, events: Sequence[ZoneEvent]) -> None:
+        for event in events:
+            self._emit(event.to_json(self.summary.stream))
 
     def _pictures(self, record: TrackRecord, best: BestCrop | None) -> dict[str, _Path]:
         """The files that are made of a person's best crop, by field of the record."""
@@ -364,6 +394,7 @@ class Stream(threading.Thread):
         self.summary.dropped_frames = self._feed.dropped
         self.summary.crops_seen = self._people.crops_seen
         self.summary.crops_classified = self._people.crops_classified
+        self.summary.zones, self.summary.lines = self._zones.counts()
         wrong = self.failure or self._annotator.failure or self._lost
         stopped = self._feed.cut_short and not self._feed.source.endless
         missing = "stopped" if stopped else self._feed.source.shortfall
