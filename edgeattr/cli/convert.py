@@ -112,6 +112,7 @@ def convert(
     Examples: `edgeattr convert --fp16`, `edgeattr convert run/best.pt --out my.edgeattr`,
     `edgeattr convert --int8 --calib peta:/data/PETA`
     """
+    from edgeattr.core.files import check_writable
     from edgeattr_convert.contract import Contract
     from edgeattr_convert.steps import steps_for
 
@@ -123,6 +124,7 @@ def convert(
     _check(model, precisions, to, data)
     steps = steps_for(to or _families(), precisions)
     target = _target(model, out)
+    check_writable(target, folder=True, hint="give --out another name to write to")
     with _source(model, target) as bundle:
         if steps:
             contract = Contract(max_drop=max_drop, min_speedup=min_speedup)

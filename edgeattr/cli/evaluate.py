@@ -55,9 +55,12 @@ def evaluate(
     """
     import edgeattr
     from edgeattr.core.bundle import Bundle
+    from edgeattr.core.files import check_writable
     from edgeattr.core.hub import resolve_bundle
     from edgeattr_train.data.datasets import open_dataset
 
+    if json_file and str(json_file) != "-":
+        check_writable(json_file)
     dataset = open_dataset(data, split, allow_missing=allow_missing)
     names = [model, against] if against else [model]
     for name in names:

@@ -55,6 +55,8 @@ def train(
 
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
+    from edgeattr.core.files import check_writable
+
     try:
         from edgeattr_train.data.datasets import open_dataset
         from edgeattr_train.engine import Trainer
@@ -67,6 +69,7 @@ def train(
         ) from error
 
     options = load_recipe(recipe, change or ())
+    check_writable(out, folder=True, hint="give another --out")
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
     part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))

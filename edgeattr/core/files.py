@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
@@ -12,7 +13,14 @@ from pathlib import Path
 
 from edgeattr.core.errors import OutputError
 
-__all__ = ["add_to_zip", "atomic_path", "make_folder", "sha256_of", "write_atomically"]
+__all__ = [
+    "add_to_zip",
+    "atomic_path",
+    "check_writable",
+    "make_folder",
+    "sha256_of",
+    "write_atomically",
+]
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 _BLOCK = 1 << 20  # bytes read at a time while hashing
@@ -65,6 +73,31 @@ def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     info = zipfile.ZipInfo(name, _ZIP_TIME)
     info.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(info, content)
+
+
+def check_writable(target: Path, *, folder: bool = False, hint: str = "name another place") -> None:
+    """Refuse before any long work begins what could not be written at its end.
+
+    Nothing is left behind. That the disk fills meanwhile cannot be foreseen.
+
+    Args:
+        target: a file that will be written, in a folder that may have to be made.
+        folder: ``target`` is itself a folder that files will be written into.
+        hint: what to do, for the error.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        if target.is_dir() and not folder:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place = target.absolute() if folder else target.absolute().parent
+        while not place.exists():
+            place = place.parent
+        with tempfile.NamedTemporaryFile(prefix=".edgeattr-", dir=place):
+            pass
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror}); {hint}") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.core.files import atomic_path, sha256_of, write_atomically
+from edgeattr.core.errors import OutputError
+from edgeattr.core.files import atomic_path, check_writable, sha256_of, write_atomically
 
 
 def test_content_and_checksum(tmp_path: Path) -> None:
@@ -26,3 +27,17 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["file/new.json", "file/a/b.json", "folder"])
+def test_what_cannot_be_written_is_told_before(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=r"cannot be written \(.*\); name another place"):
+        check_writable(tmp_path / name)
+    with pytest.raises(OutputError, match="/proc"):
+        check_writable(Path("/proc/x.edgeattr"), folder=True)
+    for fine in ("new/deep/file.json", "file"):
+        check_writable(tmp_path / fine)
+    check_writable(tmp_path / "folder", folder=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
