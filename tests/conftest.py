@@ -114,19 +114,19 @@ def world() -> World:
 @pytest.fixture
 def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
-    from edgeattr_runtimes import cuda_graph, engines
-    from edgeattr_runtimes.cuda_memory import first_gpu
+    from edgeattr_runtimes import cuda, engines
+    from edgeattr_runtimes.cuda import first_gpu
 
     driver = FakeDriver(world)
-    monkeypatch.setattr(cuda_graph, "_driver", lambda: driver)
-    cuda, package = fake_pycuda(world), types.ModuleType("pycuda")
+    monkeypatch.setattr(cuda, "_driver", lambda: driver)
+    made, package = fake_pycuda(world), types.ModuleType("pycuda")
     package.__spec__ = ModuleSpec("pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda", package)
-    monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", made)
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
     monkeypatch.setattr(engines, "gpu_present", lambda: True)
     first_gpu.cache_clear()
-    yield cuda
+    yield made
     first_gpu.cache_clear()
 
 

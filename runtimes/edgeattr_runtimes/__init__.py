@@ -2,12 +2,11 @@
 
 from edgeattr_runtimes.engines import ENGINES, available, devices_of, remedy
 from edgeattr_runtimes.load import open_best, open_checkpoint, open_runtime, open_variant
-from edgeattr_runtimes.protocol import AsyncRuntime, EngineOptions, Outputs, Runtime, RuntimeInfo
+from edgeattr_runtimes.protocol import EngineOptions, Outputs, Runtime, RuntimeInfo
 from edgeattr_runtimes.select import Choice, choose, decide
 
 __all__ = [
     "ENGINES",
-    "AsyncRuntime",
     "Choice",
     "EngineOptions",
     "Outputs",

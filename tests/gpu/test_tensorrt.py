@@ -20,9 +20,8 @@ import pytest
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.hub import default_bundle
-from edgeattr_runtimes import EngineOptions, Runtime, open_runtime, tensorrt_request
-from edgeattr_runtimes.cuda_graph import CudaGraph
-from edgeattr_runtimes.cuda_memory import first_gpu
+from edgeattr_runtimes import EngineOptions, Runtime, open_runtime, tensorrt_engine
+from edgeattr_runtimes.cuda import CudaGraph, first_gpu
 
 pytestmark = pytest.mark.gpu
 
@@ -150,19 +149,12 @@ def test_replayed_graphs_answer_as_plain_runs_do(
     with open_runtime(bundle, "tensorrt", precision, options) as opened:
         replayed = [opened.infer(crops).logits for crops in batches]
     assert len(launches) >= 5, "no CUDA graph was made"
-    monkeypatch.setattr(tensorrt_request, "CudaGraph", refuse)
+    monkeypatch.setattr(tensorrt_engine, "CudaGraph", refuse)
     launches.clear()
     with open_runtime(bundle, "tensorrt", precision, options) as opened:
         plain = [opened.infer(crops).logits for crops in batches]
     assert not launches
     assert np.array_equal(replayed, plain)
-
-
-def test_calls_go_on_by_themselves(runtime: Runtime) -> None:
-    batches = [_crops(count) for count in (0, 1, 7, 32, 70)]
-    futures = [runtime.submit(crops) for crops in batches]  # type: ignore[attr-defined]
-    for crops, future in zip(batches, futures, strict=True):
-        assert np.array_equal(future.result(60).logits, runtime.infer(crops).logits)
 
 
 def _seconds(runtime: Runtime, crops: Crops, calls: int) -> float:

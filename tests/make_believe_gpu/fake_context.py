@@ -90,13 +90,14 @@ def _network(context: Any, world: World, stream: int) -> Any:
         assert context._state == state, "the context was changed before its work ended"
         world.meet()
         world.batches.append((stream, context._shape[0]))
-        size = int(np.prod(context._shape))
-        crops = world.memory[context._addresses["crops"]][:size].reshape(context._shape)
+        kind = np.dtype(world.input_dtype.lower().replace("float", "float32"))
+        raw = world.memory[context._addresses["crops"]].view(kind)
+        crops = raw[: int(np.prod(context._shape))].reshape(context._shape)
         if world.answer:
             logits = world.answer(context._engine._model, crops)
         else:
             logits = crops.mean((1, 2, 3), dtype=np.float64)[:, None] + np.arange(world.columns)
-        raw = logits.astype(np.float32).tobytes()
-        world.memory[context._addresses["logits"]][: len(raw)] = np.frombuffer(raw, np.uint8)
+        written = np.frombuffer(logits.astype(np.float32).tobytes(), np.uint8)
+        world.memory[context._addresses["logits"]][: len(written)] = written
 
     return run

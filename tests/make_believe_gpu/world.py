@@ -42,6 +42,7 @@ class World:
     outputs: tuple[str, ...] = ("logits", "attention")
     columns: int = 35  # of the logits
     dtype: str = "FLOAT"  # of the logits
+    input_dtype: str = "UINT8"  # of the crops
     parser_errors: tuple[str, ...] = ()
     gpu_error: str = ""  # Builder and Runtime cannot be made
     build_error: str = ""

@@ -68,9 +68,9 @@ def open_detector(
 
 
 def _from_file(path: Path, name: str, engine: str, threads: int | None) -> Detector:
-    from edgeattr_runtimes.network import open_network
+    from edgeattr_runtimes.session import open_session
 
-    network = open_network(path, engine=engine, threads=threads)
+    network = open_session(path, engine=engine, threads=threads)
     for family in _FAMILIES:
         if family.recognise(network):
             return family(network, name)

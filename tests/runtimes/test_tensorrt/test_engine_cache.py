@@ -20,10 +20,11 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.hub import home
 from edgeattr_runtimes import tensorrt_cache
-from edgeattr_runtimes.cuda_memory import Gpu
-from edgeattr_runtimes.tensorrt_build import engine_facts, engine_from_variant
+from edgeattr_runtimes.cuda import Gpu
 from edgeattr_runtimes.tensorrt_cache import (
     beside,
+    engine_facts,
+    engine_from_onnx,
     entry_path,
     forget,
     locked,
@@ -36,10 +37,16 @@ pytestmark = pytest.mark.usefixtures("installed")
 
 
 def _load(bundle: Bundle, precision: str = "int8", **options: Any) -> Any:
-    gpu = Gpu()
+    gpu, variant = Gpu(), bundle.variants[f"tensorrt-{precision}"]
+    rows = {"crops": (288, 160, 3)}
     with gpu.active():
-        return engine_from_variant(
-            bundle, bundle.variants[f"tensorrt-{precision}"], gpu, BuildOptions(**options)
+        return engine_from_onnx(
+            variant.name,
+            variant.sha256,
+            lambda: bundle.read_file(variant),
+            gpu,
+            precision,
+            BuildOptions(rows=rows, outputs=("logits",), **options),
         )
 
 
@@ -74,8 +81,9 @@ def test_the_description_names_all_facts(bundle: Bundle) -> None:
         "driver": 12020,
         "tensorrt": "10.9.9",
         "options": {
-            "min_batch": 1, "opt_batch": 8, "max_batch": 32, "profiles": 1, "workspace": 1 << 30,
-            "recipe": 1,
+            "rows": {"crops": [288, 160, 3]}, "outputs": ["logits"], "min_batch": 1,
+            "opt_batch": 8, "max_batch": 32, "profiles": 1,
+            "workspace": 1 << 30, "recipe": 2,
         },
     }  # fmt: skip
 
@@ -166,7 +174,7 @@ def test_the_key_differs_by_every_fact(
 ) -> None:
     def key(precision: str = "int8", **options: Any) -> Path:
         variant, trt = bundle.variants[f"tensorrt-{precision}"], sys.modules["tensorrt"]
-        facts = engine_facts(trt, Gpu(), variant, BuildOptions(**options))
+        facts = engine_facts(trt, Gpu(), variant.sha256, precision, BuildOptions(**options))
         return entry_path("x.engine", facts)
 
     keys = [
@@ -176,7 +184,9 @@ def test_the_key_differs_by_every_fact(
         key(opt_batch=1),
         key(profiles=2),
         key(workspace=1),
-        key(recipe=2),
+        key(recipe=3),
+        key(outputs=("logits",)),
+        key(rows={"crops": (1, 1, 3)}),
     ]
     assert keys[0] == key()
     with monkeypatch.context() as patch:
