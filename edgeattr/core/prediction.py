@@ -35,7 +35,7 @@ class Prediction:
     """What the model says of one crop."""
 
     attributes: Mapping[str, AttributeAnswer]  # by name; sensitive ones only if asked for
-    logits: npt.NDArray[np.float32]  # [C], raw scores of every attribute, in schema order
+    logits: npt.NDArray[np.float32]  # [C], raw scores in schema order; NaN: not to be reported
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -153,6 +153,18 @@ class Decision:
             )
             for index, name in shown
         }
+
+    def predictions(self, logits: npt.NDArray[np.float32]) -> list[Prediction]:
+        """Predictions for crops; sensitive scores are left out with their answers.
+
+        Args:
+            logits: [N, C].
+        """
+        shown = np.full_like(logits, np.nan)
+        shown[:, self.reported] = logits[:, self.reported]
+        return [
+            Prediction(self.answers(row), kept) for row, kept in zip(logits, shown, strict=True)
+        ]
 
     def answers_at(
         self, log_odds: Sequence[float], yes_margin: Sequence[float], no_margin: Sequence[float]

@@ -144,10 +144,11 @@ def explanations(
         attention: masks of each scale, [N, C, h, w], the finest first.
     """
     names, shown = bundle.schema.names, decision.reported
+    predictions = decision.predictions(logits)
     grids = mask_grids(bundle, [(scale.shape[2], scale.shape[3]) for scale in attention])
     return [
         Explanation(
-            prediction=Prediction(decision.answers(row), row),
+            prediction=prediction,
             crop=crop,
             masks={
                 names[index]: tuple(_normalised(scale[place, index]) for scale in attention)
@@ -155,7 +156,7 @@ def explanations(
             },
             grids=grids,
         )
-        for place, (crop, row) in enumerate(zip(crops, logits, strict=True))
+        for place, (crop, prediction) in enumerate(zip(crops, predictions, strict=True))
     ]
 
 

@@ -1,12 +1,16 @@
-"""Batches of crops for the training step, in an order that depends on the seed alone."""
+"""Batches of crops for the training step, in an order that depends on the seed alone.
+
+Threads, not the processes of torch's DataLoader: OpenCV releases the interpreter's lock while it
+decodes, and threads share one cache of decoded crops.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -23,9 +27,6 @@ from edgeattr_train.transforms import Augmentation, augment
 __all__ = ["Batch", "batches", "training_order"]
 
 _AHEAD = 2  # batches that are made while one is used
-_TASK = 8  # images of one task: enough to hide the cost of handing it over
-
-_Positions = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
@@ -67,72 +68,53 @@ def batches(
     Raises:
         InputError: an image cannot be decoded; the text names its file.
     """
-
-    source = _Source(data, size, augmentation, seed, cache)
     pool = ThreadPoolExecutor(threads)
+    waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
+
+    def finished() -> Batch:
+        made, tasks = waiting.popleft()
+        for task in tasks:
+            task.result()
+        return made
+
     try:
         with _one_thread_per_call():
-            waiting: list[_Pending] = []
             for first in range(0, len(order), batch):
-                waiting.append(source.start(pool, order[first : first + batch]))
+                positions = order[first : first + batch]
+                crops = np.empty((len(positions), *size, 3), np.uint8)
+                tasks = [
+                    pool.submit(_make_crop, data, int(position), crop, augmentation, seed, cache)
+                    for position, crop in zip(positions, crops, strict=True)
+                ]
+                labels = torch.from_numpy(data.labels[positions].astype(np.float32))
+                made = Batch(torch.from_numpy(crops), labels, data.ids[positions])
+                waiting.append((made, tasks))
                 if len(waiting) > _AHEAD:
-                    yield source.finish(waiting.pop(0))
-            for pending in waiting:
-                yield source.finish(pending)
+                    yield finished()
+            while waiting:
+                yield finished()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-class _Pending(NamedTuple):
-    """A batch in the making."""
-
-    positions: _Positions
-    crops: npt.NDArray[np.uint8]  # filled by the tasks
-    tasks: list[Future[None]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """Makes batches in the threads of a pool."""
-
-    data: AttributeDataset
-    size: tuple[int, int]
-    augmentation: Augmentation | None
-    seed: tuple[int, int]
-    cache: CropCache | None
-
-    def start(self, pool: ThreadPoolExecutor, positions: _Positions) -> _Pending:
-        """Hand a batch to the pool."""
-        crops = np.empty((len(positions), *self.size, 3), np.uint8)
-        parts = [slice(first, first + _TASK) for first in range(0, len(positions), _TASK)]
-        tasks = [pool.submit(self._fill, positions[part], crops[part]) for part in parts]
-        return _Pending(positions, crops, tasks)
-
-    def finish(self, pending: _Pending) -> Batch:
-        """Wait for a batch."""
-        for task in pending.tasks:
-            task.result()
-        labels = self.data.labels[pending.positions].astype(np.float32)
-        ids = self.data.ids[pending.positions]
-        return Batch(torch.from_numpy(pending.crops), torch.from_numpy(labels), ids)
-
-    def _fill(self, positions: _Positions, crops: npt.NDArray[np.uint8]) -> None:
-        for position, out in zip(positions, crops, strict=True):
-            sample = int(self.data.ids[position])
-            crop = self._resized(int(position), sample)
-            if self.augmentation is not None:
-                rng = np.random.default_rng((*self.seed, sample))
-                crop = augment(crop, self.augmentation, rng)
-            out[...] = crop
-
-    def _resized(self, position: int, sample: int) -> Image:
-        kept = self.cache.get(sample, self.size) if self.cache is not None else None
-        if kept is not None:
-            return kept
-        crop = resize_crop(self.data.read(position), *self.size)
-        if self.cache is not None:
-            self.cache.put(sample, self.size, crop)
-        return crop
+def _make_crop(
+    data: AttributeDataset,
+    position: int,
+    out: Image,
+    augmentation: Augmentation | None,
+    seed: tuple[int, int],
+    cache: CropCache | None,
+) -> None:
+    """Write one crop into ``out``, uint8 [height, width, 3]."""
+    sample, size = int(data.ids[position]), (out.shape[0], out.shape[1])
+    crop = cache.get(sample, size) if cache is not None else None
+    if crop is None:
+        crop = resize_crop(data.read(position), *size)
+        if cache is not None:
+            cache.put(sample, size, crop)
+    if augmentation is not None:
+        crop = augment(crop, augmentation, np.random.default_rng((*seed, sample)))
+    out[...] = crop
 
 
 _users, _threads_before, _users_lock = 0, 1, threading.Lock()
