@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 
 from edgeattr.core.bundle import Bundle, Variant
-from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Engine
-from edgeattr_runtimes.imports import import_package
+from edgeattr_runtimes.openvino_devices import (
+    HINT,
+    compile_options,
+    devices,
+    float_types,
+    has_half_precision,
+    openvino_package,
+)
 from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape, output_names
 from edgeattr_runtimes.session import (
     Array,
@@ -34,14 +41,12 @@ __all__ = [
     "OpenvinoEngine",
     "OpenvinoSession",
     "devices",
-    "float_type",
     "has_half_precision",
     "read_network",
 ]
 
 _CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
 _DEVICE_BATCH = 16
-_HINT = "INFERENCE_PRECISION_HINT"
 _DTYPES = {  # OpenVINO's names -> NumPy's
     "f32": "float32",
     "f16": "float16",
@@ -67,7 +72,7 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
         MissingDependency: OpenVINO is not installed.
         RuntimeFailure: OpenVINO cannot be loaded, or cannot read it.
     """
-    openvino = _openvino()
+    openvino = openvino_package()
     core = openvino.Core()
     try:
         if content[:2] == b"PK":
@@ -84,120 +89,6 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
         return model
     except (RuntimeError, KeyError, zipfile.BadZipFile) as error:
         raise RuntimeFailure(f"OpenVINO cannot read {name}: {error}") from error
-
-
-def devices() -> tuple[str, ...]:
-    """Devices that can be asked for here; ``auto`` leaves the choice to OpenVINO.
-
-    Raises:
-        MissingDependency: OpenVINO is not installed.
-    """
-    found = {name.split(".")[0].lower() for name in _openvino().Core().available_devices}
-    return ("auto", *sorted(found))
-
-
-def has_half_precision(device: str = "cpu") -> bool:
-    """Whether FP16 variants compute in half precision on a device of :func:`devices`."""
-    names = devices()[1:] if device == "auto" else (device,)
-    return any(_half_of(name) in _capabilities(name) for name in names)
-
-
-def _capabilities(device: str) -> Sequence[str]:
-    """What a device computes in: ``FP32``, ``BF16``, ``FP16``, ``INT8`` and the like."""
-    core = _openvino().Core()
-    found: Sequence[str] = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
-    return found
-
-
-def _half_of(device: str) -> str:
-    return "BF16" if device == "cpu" else "FP16"
-
-
-def float_type(device: str, precision: str, half: bool | None = None) -> str:
-    """In what layers that are not INT8 compute, decided by us and never by a device's default.
-
-    ======  =============================  ==========================================
-    fp32    float32                        everywhere
-    fp16    the device's half precision    float16 on GPUs and NPUs, bfloat16 on CPUs
-    int8    float32 on CPUs, half beyond   bfloat16 on CPUs where ``half`` is asked for
-    ======  =============================  ==========================================
-
-    On CPUs half precision means one that has instructions for it, AMX or AVX-512 BF16; elsewhere
-    OpenVINO would emulate it, so that float32 is taken.
-
-    Args:
-        device: one of :func:`devices` but ``auto``.
-        precision: of the variant.
-        half: see :attr:`edgeattr_runtimes.EngineOptions.half`.
-
-    Returns:
-        OpenVINO's name: ``f32``, ``bf16`` or ``f16``.
-
-    Raises:
-        UsageError: half precision was asked for, and the variant or the device has none.
-        RuntimeFailure: the device cannot compute in float32, which the variant wants.
-    """
-    name, here, wanted = device.upper(), _capabilities(device), _half_of(device)
-    if half is None:
-        half = wanted in here and (precision == "fp16" or (precision == "int8" and device != "cpu"))
-    if half and (precision == "fp32" or wanted not in here):
-        lacks = "a float32 variant" if precision == "fp32" else f"{name} here"
-        raise UsageError(f"half precision was asked for, and {lacks} has none")
-    if not half and "FP32" not in here:
-        raise RuntimeFailure(
-            f"{name} cannot compute in float32, as {precision} wants; it has: {', '.join(here)}. "
-            "Use another --precision, or --device cpu"
-        )
-    return wanted.replace("FP", "f").lower() if half else "f32"
-
-
-def _options(
-    device: str,
-    threads: int,
-    streams: int,
-    precision: str,
-    half: bool | None,
-    pinning: bool = True,
-) -> tuple[str, dict[str, Any]]:
-    """OpenVINO's name of the device, and its options; with ``auto``, of each that it may choose."""
-    if device == "cpu":
-        return "CPU", {
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": threads,
-            "ENABLE_CPU_PINNING": pinning,
-            _HINT: float_type(device, precision, half),
-        }
-    aim = {"PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
-    if device != "auto":
-        return device.upper(), {**aim, _HINT: float_type(device, precision, half)}
-    each: dict[str, dict[str, Any]] = {}
-    unfit: dict[str, EdgeAttrError] = {}
-    for name in devices()[1:]:
-        try:
-            each[name.upper()] = {_HINT: float_type(name, precision, half)}
-        except (RuntimeFailure, UsageError) as error:
-            unfit[f"-{name.upper()}"] = error
-    if not each:
-        raise next(iter(unfit.values()))
-    if "CPU" in each:
-        each["CPU"]["INFERENCE_NUM_THREADS"] = threads
-    return ":".join(["AUTO", *([",".join(unfit)] if unfit else [])]), {
-        **aim,
-        "DEVICE_PROPERTIES": each,
-    }
-
-
-def _float_types(compiled: Any) -> dict[str, str]:
-    """In what the layers that are not INT8 compute, of each device that says it."""
-    try:
-        found = compiled.get_property("DEVICE_PROPERTIES")  # of AUTO, which chose among devices
-        kinds = {name: about[_HINT] for name, about in found.items() if _HINT in about}
-    except RuntimeError:
-        try:
-            kinds = {compiled.get_property("EXECUTION_DEVICES")[0]: compiled.get_property(_HINT)}
-        except RuntimeError:
-            return {}
-    return {name: kind.get_type_name() for name, kind in kinds.items()}
 
 
 class OpenvinoSession(Session):
@@ -259,7 +150,7 @@ class OpenvinoSession(Session):
         rows = len(next(iter(new_inputs(self.inputs, shapes).values())))
         for count in {1, rows}:  # now, and not when a second person comes into the picture
             made.network(count)
-        made.arithmetic = next(iter(_float_types(made.network(rows)).values()), "unknown")
+        made.arithmetic = next(iter(float_types(made.network(rows)).values()), "unknown")
         return made
 
     def _keep(self, wanted: list[int]) -> None:
@@ -292,19 +183,19 @@ class OpenvinoSession(Session):
         self._compiled = {}
 
     def _compile(self, rows: int) -> Any:
-        target, options = _options(*self._options)
+        target, options = compile_options(*self._options)
         memory = new_inputs(self.inputs, self._shapes)
         try:
             fixed = self._model.clone()
             fixed.reshape({name: [rows, *array.shape[1:]] for name, array in memory.items()})
-            compiled = _openvino().Core().compile_model(fixed, target, options)
+            compiled = openvino_package().Core().compile_model(fixed, target, options)
         except RuntimeError as error:
             raise RuntimeFailure(
                 f"OpenVINO cannot compile the model for {self._device.upper()}: {error}"
             ) from error
         asked = options.get("DEVICE_PROPERTIES") or {target: options}
-        for name, used in _float_types(compiled).items():
-            wanted = asked.get(name.partition(".")[0], {}).get(_HINT, used)
+        for name, used in float_types(compiled).items():
+            wanted = asked.get(name.partition(".")[0], {}).get(HINT, used)
             if used != wanted:
                 raise RuntimeFailure(
                     f"{name} computes in {used} where {wanted} was asked for; use another "
@@ -355,7 +246,7 @@ class _Place:
     """
 
     def __init__(self, network: Any, inputs: list[Array], order: list[int]) -> None:
-        openvino = _openvino()
+        openvino = openvino_package()
         self.inputs = inputs
         self._request = network.create_infer_request()
         for index, array in enumerate(inputs):
@@ -429,7 +320,7 @@ class OpenvinoEngine(Engine):
             opened(streams, batch),
             streams,
             opened(1, 1) if on_cpu and streams > 1 else None,
-            version=str(_openvino().__version__).split("-")[0],
+            version=str(openvino_package().__version__).split("-")[0],
             device=device.upper(),
             threads=threads,
             attention=options.attention,
@@ -438,7 +329,7 @@ class OpenvinoEngine(Engine):
 
 def _read_file(path: Path) -> Any:
     try:
-        return _openvino().Core().read_model(str(path))
+        return openvino_package().Core().read_model(str(path))
     except RuntimeError as error:
         raise RuntimeFailure(f"OpenVINO cannot open {path}: {error}") from error
 
@@ -478,16 +369,3 @@ def _device(wanted: str | None) -> str:
         return "cpu"
     hint = ". Intel's GPUs and NPUs want their drivers"
     return checked_device("openvino", wanted, devices(), hint)
-
-
-def _openvino() -> Any:
-    openvino = import_package(
-        "openvino",
-        extra="openvino",
-        purpose="run a model on OpenVINO",
-        mend="Install it again, or use --runtime onnxruntime",
-    )
-    # OpenVINO 2026.4 waits for ever where two threads are the first to ask for this
-    openvino.Type.u8.to_dtype()
-    openvino.Type.f32.to_dtype()
-    return openvino

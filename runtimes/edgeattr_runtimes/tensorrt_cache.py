@@ -184,12 +184,12 @@ def forget(variant: str) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove an entry, its lock last and while it is held, unless somebody else holds it."""
+    """Remove an entry, unless somebody holds its lock, which stays."""
     with contextlib.suppress(OSError):
         handle = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for suffix in ("", ".json", ".log", ".lock"):
+            for suffix in ("", ".json", ".log"):
                 beside(path, suffix).unlink(missing_ok=True)
         finally:
             os.close(handle)
@@ -214,36 +214,15 @@ def locked(path: Path) -> Iterator[None]:
     """
     lock = beside(path, ".lock")
     try:
-        handle = _hold(lock)
-        while not _is_at(lock, handle):  # who held it before removed it: it keeps nobody out
-            os.close(handle)
-            handle = _hold(lock)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
-
-
-def _hold(lock: Path) -> int:
-    """Open and lock a file, which is made where it is absent; gives its descriptor."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except BaseException:  # Ctrl-C while it waits
-        os.close(handle)
-        raise
-    return handle
-
-
-def _is_at(lock: Path, handle: int) -> bool:
-    """Whether an open file is still the one of this name."""
-    try:
-        return os.path.samestat(lock.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
 
 
 def _description(content: bytes, facts: Mapping[str, Any]) -> dict[str, Any]:

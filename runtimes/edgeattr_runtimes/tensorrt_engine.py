@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,19 @@ from typing import Any
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr.core.files import sha256_of
-from edgeattr_runtimes.cuda import CudaGraph, Gpu, Memory, first_gpu
+from edgeattr_runtimes.cuda import Gpu, Memory, first_gpu
 from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.onnx_engine import OnnxSession
 from edgeattr_runtimes.protocol import EngineOptions, crops_shape
 from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_runtimes.tensorrt_cache import engine_from_onnx
 from edgeattr_runtimes.tensorrt_installed import import_installed
-from edgeattr_runtimes.tensorrt_log import Heard, listening, logger_of
+from edgeattr_runtimes.tensorrt_log import listening, logger_of
 from edgeattr_runtimes.tensorrt_plan import BuildOptions, shares_profiles
 
 __all__ = ["OnnxFileSession", "TensorrtEngine", "TensorrtSession", "devices"]
 
 _STREAMS = 2  # one batch is copied while another computes
-_CONTEXTS = 2  # of a slot: a call is split into batches of one size, and a smaller last one
 _DEVICES = ("cuda", "gpu")
 _CROPS, _LOGITS = "crops", "logits"  # uint8 [batch, H, W, 3]; float32 [batch, C]
 _DTYPES = {  # TensorRT's names -> NumPy's
@@ -35,8 +33,6 @@ _DTYPES = {  # TensorRT's names -> NumPy's
     "INT64": "int64",
     "BOOL": "bool",
 }
-
-_log = logging.getLogger(__name__)
 
 
 def devices() -> tuple[str, ...]:
@@ -90,8 +86,12 @@ class TensorrtSession(Session):
 
     def slot(self) -> Slot:
         """See :meth:`Session.slot`."""
-        with self._gpu.active():
-            made = _Slot(self._gpu, self._engine, self._memory, self._slots)
+        with self._gpu.active(), contextlib.ExitStack() as unless_made:
+            memory = self._memory()
+            unless_made.callback(memory.free)
+            profile = self._slots % self._engine.num_optimization_profiles
+            made = _Slot(self._gpu, self._engine, memory, profile)
+            unless_made.pop_all()
         self._slots += 1
         return made
 
@@ -114,82 +114,22 @@ class TensorrtSession(Session):
 
 
 class _Slot:
-    """Execution contexts, a stream and memory of their own. Make it with the GPU active.
+    """An execution context, a stream and memory of their own. Make it with the GPU active.
 
     Args:
         gpu: where.
         engine: a ``tensorrt.ICudaEngine``.
-        memory: makes its memory.
-        number: which of the session's slots this is, from 0.
-
-    Raises:
-        RuntimeFailure: the GPU has too little memory.
-    """
-
-    def __init__(self, gpu: Gpu, engine: Any, memory: Any, number: int) -> None:
-        self._gpu = gpu
-        with contextlib.ExitStack() as made:
-            self._memory: Memory = memory()
-            made.callback(self._memory.free)
-            self._contexts: list[_Context] = []  # the one that has rested longest first
-            for index in range(_CONTEXTS):
-                profile = (number * _CONTEXTS + index) % engine.num_optimization_profiles
-                context = _Context(gpu, engine, self._memory, profile)
-                made.callback(context.free)
-                self._contexts.append(context)
-            self._made = made.pop_all()
-        self.inputs: Mapping[str, Array] = self._memory.inputs
-
-    def run(self, count: int | None = None) -> list[Array]:
-        rows = len(next(iter(self.inputs.values()))) if count is None else count
-        with self._gpu.active():
-            self._context(rows).enqueue(rows)
-            self._memory.wait()
-        return [array[:rows] for array in self._memory.outputs.values()]
-
-    def close(self) -> None:
-        with self._gpu.active():
-            self._made.close()
-        self._contexts.clear()
-
-    def _context(self, count: int) -> _Context:
-        """The context for batches of this size: it stays at it until others are used more."""
-        found = next((each for each in self._contexts if each.size == count), self._contexts[0])
-        self._contexts.remove(found)
-        self._contexts.append(found)
-        return found
-
-
-class _Context:
-    """An execution context, and the CUDA graph of the batch size that it is at.
-
-    Args:
-        gpu: where.
-        engine: a ``tensorrt.ICudaEngine``.
-        memory: what it reads inputs from and writes outputs to.
+        memory: its own from now on.
         profile: the engine's optimization profile that it uses.
 
-    Attributes:
-        size: of the batches that it was last used for; 0: none yet.
-
     Raises:
         RuntimeFailure: the GPU has too little memory.
     """
 
-    # A graph holds for the shape, the addresses and the inner state that the context had while it
-    # was recorded. Setting another shape changes that state, so that the graph must be recorded
-    # anew (NVIDIA/TensorRT issue 3798); TensorRT's guide says one context for each graph, and one
-    # run after a change of shape before recording. Hence: the first batch of a size sets the shape
-    # and runs plainly, the second is recorded, later ones are replayed, and the graph goes before
-    # the context gets another shape.
-
     def __init__(self, gpu: Gpu, engine: Any, memory: Memory, profile: int) -> None:
-        self._cuda_error = gpu.cuda.Error
+        self._gpu, self._memory, self._count = gpu, memory, 0
         self._logger = logger_of(import_installed("tensorrt"))
-        self._memory = memory
-        self.size = 0
-        self._graph: CudaGraph | None = None
-        self._plain: set[int] = set()  # sizes that cannot be recorded
+        self.inputs: Mapping[str, Array] = memory.inputs
         with listening(self._logger) as heard:
             self._context = engine.create_execution_context()
             ready = (
@@ -201,67 +141,35 @@ class _Context:
                 )
             )
         if not ready:
-            self.free()
+            self._context = None
             raise RuntimeFailure(
                 f"TensorRT cannot start the engine on {gpu.name}: {heard.last()}. Close other "
                 "programs that use the GPU, or ask for fewer streams or a smaller batch"
             )
 
-    def enqueue(self, count: int) -> None:
-        """Put a batch on the stream: the inputs up, the network, the outputs down.
-
-        Raises:
-            RuntimeFailure: TensorRT or CUDA does not take it.
-        """
-        with listening(self._logger) as heard:
-            try:
-                if count != self.size:
-                    self._resize(count, heard)
-                elif self._graph is None and count not in self._plain:
-                    self._record(heard)
-                if self._graph is None:
-                    self._enqueue(heard)
-                else:
-                    self._graph.launch()
-            except BaseException:
-                self._forget()  # whatever state it is in: the next batch sets the shape again
-                raise
-
-    def free(self) -> None:
-        """Release it, once the stream has ended its work."""
-        try:
+    def run(self, count: int | None = None) -> list[Array]:
+        rows = len(next(iter(self.inputs.values()))) if count is None else count
+        with self._gpu.active(), listening(self._logger) as heard:
+            if rows != self._count:
+                self._count = 0  # until the context has taken the shape
+                for name, array in self.inputs.items():
+                    if not self._context.set_input_shape(name, (rows, *array.shape[1:])):
+                        raise RuntimeFailure(f"TensorRT refuses a batch of {rows}: {heard.last()}")
+                self._count = rows
+            self._memory.upload(rows)
+            if not self._context.execute_async_v3(self._memory.stream):
+                raise RuntimeFailure(f"TensorRT failed on a batch of {rows}: {heard.last()}")
+            self._memory.download(rows)
             self._memory.wait()
-        finally:
+        return [array[:rows] for array in self._memory.outputs.values()]
+
+    def close(self) -> None:
+        with self._gpu.active():
             try:
-                self._forget()
+                self._memory.wait()
             finally:
                 self._context = None
-
-    def _resize(self, count: int, heard: Heard) -> None:
-        self._forget()
-        for name, array in self._memory.inputs.items():
-            if not self._context.set_input_shape(name, (count, *array.shape[1:])):
-                raise RuntimeFailure(f"TensorRT refuses a batch of {count}: {heard.last()}")
-        self.size = count
-
-    def _enqueue(self, heard: Heard) -> None:
-        self._memory.upload(self.size)
-        if not self._context.execute_async_v3(self._memory.stream):
-            raise RuntimeFailure(f"TensorRT failed on a batch of {self.size}: {heard.last()}")
-        self._memory.download(self.size)
-
-    def _record(self, heard: Heard) -> None:
-        """Make the graph, where that can be: without it all runs too, a little slower."""
-        try:
-            self._graph = CudaGraph(self._memory.stream, lambda: self._enqueue(heard))
-        except (RuntimeFailure, self._cuda_error) as error:
-            self._plain.add(self.size)
-            _log.debug("no CUDA graph of %d rows: %s", self.size, error)
-
-    def _forget(self) -> None:
-        graph, self._graph, self.size = self._graph, None, 0
-        if graph is not None:
-            graph.free()
+                self._memory.free()
 
 
 class OnnxFileSession(Session):
@@ -372,7 +280,7 @@ def _build_options(
         outputs=outputs,
         opt_batch=min(BuildOptions.opt_batch, batch),
         max_batch=batch,
-        profiles=1 if shared else slots * _CONTEXTS,
+        profiles=1 if shared else slots,
     )
 
 

@@ -103,7 +103,7 @@ def test_what_runs_in_place_of_what_was_chosen(
             )
         ],
     )
-    monkeypatch.setattr(openvino_engine, "_openvino", fail)
+    monkeypatch.setattr(openvino_engine, "openvino_package", fail)
     monkeypatch.setattr(engines, "available", lambda: ("openvino", "onnxruntime"))
     assert doctor_module._what_runs(bundle)
     said = capsys.readouterr().out

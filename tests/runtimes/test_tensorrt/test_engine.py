@@ -105,7 +105,7 @@ def test_close_gives_everything_back(
     engine = _open(bundle)
     engine.infer(_crops(1))
     assert len(world.memory) == world.host_memory == 4  # crops and logits of two streams
-    assert len(world.live_contexts()) == 4
+    assert len(world.live_contexts()) == 2
     engine.close()
     engine.close()
     assert world.nothing_is_held()
@@ -161,7 +161,7 @@ def test_a_failed_load_holds_no_memory(
     assert world.active() == 0
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("limit", [0, 1])
 def test_a_load_that_fails_halfway_frees_what_was_made(
     installed: types.ModuleType, world: Any, bundle: Bundle, limit: int
 ) -> None:
