@@ -18,6 +18,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine
+from edgeattr.core.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
@@ -55,7 +56,6 @@ def evaluate(
     """
     import edgeattr
     from edgeattr.core.bundle import Bundle
-    from edgeattr.core.files import check_writable
     from edgeattr.core.hub import resolve_bundle
     from edgeattr_train.data.datasets import open_dataset
 
@@ -76,8 +76,6 @@ def evaluate(
 
 def _give(results: list[dict[str, Any]], json_file: Path | None, quiet: bool) -> None:
     """Print the table, or write JSON."""
-    from edgeattr.core.files import write_atomically
-
     if json_file is None:
         typer.echo(_table(results))
         return

@@ -21,7 +21,7 @@ from edgeattr.core.errors import EdgeAttrError, OutputError
 from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import Throttle
-from edgeattr.explain import draw_sheet, png_of
+from edgeattr.explain import draw_explanation, png_from_image
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.thumbnails import delete_old
 
@@ -162,7 +162,7 @@ class EvidenceFolder(Closing):
             f"{width}x{height} pixels, is shown",
             f"record {record.id}; {self._explained_by}",
         ]
-        sheet = draw_sheet(
+        sheet = draw_explanation(
             explanation,
             f"person {record.track}",
             notes,
@@ -170,7 +170,7 @@ class EvidenceFolder(Closing):
             every=self._every,
         )
         try:
-            write_atomically(person.path, png_of(sheet), private=True)
+            write_atomically(person.path, png_from_image(sheet), private=True)
         except OSError as error:
             raise OutputError(f"{person.path}: cannot be written ({error.strerror})") from error
         self.written += 1

@@ -224,8 +224,7 @@ class Stream(threading.Thread):
             self._times.append(self._finished)
 
     def _follow(self, frame: Frame, found: _Found | None) -> None:
-        if self._feed.source.live:  # told by the clock of now: it may have been set since
-            self._people.began = time.time() - frame.seconds
+        self._people.began = frame.began
         self._tracker.size = frame.image.shape[1], frame.image.shape[0]
         detections = None
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -275,10 +276,25 @@ def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> N
     ).stderr.replace('install it: pip install "edgeattr[tensorrt]"', "no NVIDIA GPU")
 
 
-def test_convert_looks_at_its_place_before_it_works() -> None:
-    done = _edgeattr("convert", "--fp16", "--out", "/proc/x.edgeattr", code=1)
-    assert "/proc/x.edgeattr cannot be written" in done.stderr
-    assert "onnx-fp16" not in done.stderr, "no variant was begun"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("convert", "--fp16", "--out", "/proc/x.edgeattr"),
+        ("eval", "--data", "peta:nowhere", "--json", "/proc/x.json"),
+        ("bench", "--json", "/proc/x.json"),
+        ("bench", "--plot", "/proc/x.png"),
+        ("bench", "--tune"),
+        ("train", "--data", "peta:nowhere", "--out", "/proc/x"),
+    ],
+    ids=" ".join,
+)
+def test_a_long_command_looks_at_its_place_before_it_works(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEATTR_HOME", "/proc/home")
+    done = _edgeattr(*arguments, code=1)
+    assert re.search(r"/proc/(x|home)\S* cannot be written", done.stderr)
+    assert done.stderr.count("\n") == 1, "nothing was begun"
 
 
 def test_convert_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
