@@ -68,9 +68,9 @@ def open_detector(
 
 
 def _from_file(path: Path, name: str, engine: str, threads: int | None) -> Detector:
-    from edgeattr_runtimes.session import open_session
+    from edgeattr_runtimes.load import session_from_file
 
-    network = open_session(path, engine=engine, threads=threads)
+    network = session_from_file(path, engine=engine, threads=threads)
     for family in _FAMILIES:
         if family.recognise(network):
             return family(network, name)

@@ -14,8 +14,8 @@ import pytest
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError, MissingDependency, RuntimeFailure, UsageError
+from edgeattr_runtimes.load import session_from_file
 from edgeattr_runtimes.protocol import EngineOptions
-from edgeattr_runtimes.session import open_session
 from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
 
 Crops = npt.NDArray[np.uint8]
@@ -261,7 +261,7 @@ def test_an_onnx_file_of_a_detector(
     world.columns, world.input_dtype = 3, "FLOAT"
     picture = np.random.default_rng(0).random((1, 3, 8, 6), np.float32)
     for _ in range(2):
-        with open_session(path, engine="tensorrt") as file:
+        with session_from_file(path, engine="tensorrt") as file:
             assert [str(port) for port in file.inputs] == ["crops float32 [1, 3, ?, ?]"]
             with file.fixed({"crops": picture.shape}) as session:
                 (found,) = session.run({"crops": picture})
