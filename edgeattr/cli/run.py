@@ -23,9 +23,10 @@ _BESIDE_CONFIG = ("context", "config", "show", "log_format", "quiet")
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="SOURCE...",
+        metavar="[NAME=]SOURCE...",
         help="Video files, folders of images, cameras (`0`, `/dev/video0`, `csi:0`), GStreamer "
-        "pipelines, or addresses: rtsp, http, rtmp, srt, udp.",
+        "pipelines, or addresses: rtsp, http, rtmp, srt, udp. With `door=rtsp://...` the stream "
+        "is called door everywhere.",
     ),
 ]
 Config = Annotated[
@@ -47,14 +48,21 @@ DetectorName = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", metavar="OUT.mp4", help="Write an annotated video.")
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="OUT.mp4",
+        help="Write an annotated video; of a camera one an hour.",
+    ),
 ]
 Events = Annotated[
     Path | None,
     typer.Option(
         "--events",
         metavar="OUT.jsonl",
-        help="Write one JSON object per person; to standard output if no result is asked for.",
+        help="Write one JSON object per person; `-` is standard output, as is no result at all. "
+        "A file that is there is replaced by a run over files; a run that goes on until it is "
+        "stopped (cameras) adds to it.",
     ),
 ]
 Store = Annotated[
@@ -214,9 +222,7 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
     privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
     return parts.Site(
         sources=tuple(
-            parts.SourceSection(
-                address=source, max_frames=said["max_frames"], output=said["output"]
-            )
+            parts.SourceSection.parse(source, max_frames=said["max_frames"], output=said["output"])
             for source in sources
         ),
         model=parts.ModelSection(path=said["model"], **model),
@@ -238,7 +244,7 @@ def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
     page = _page_of(said)
     nowhere = not (said["output"] or store or mqtt or webhook or page)
     return {
-        "events": parts.EventsSection(file=events, append=False) if events or nowhere else None,
+        "events": parts.EventsSection(file=events) if events or nowhere else None,
         "store": parts.StoreSection(path=store, retention_days=days) if store else None,
         "mqtt": parts.MqttSection(url=mqtt) if mqtt else None,
         "webhook": parts.WebhookSection(url=webhook) if webhook else None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ __all__ = [
     "load_site",
 ]
 
+_NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSection:
@@ -45,10 +49,14 @@ class ModelSection:
 class EventsSection:
     """Records as JSON Lines."""
 
-    file: Path | None = None  # standard output where absent
-    append: bool = True  # go on with a file that is there
+    file: Path | None = None  # "-", or None: standard output
+    append: bool | None = None  # keep what is there; None: if a source goes on until it is stopped
     rotate_mb: float | None = None  # begin a new file beyond this size, MiB
     keep: int = 5  # old files that are kept
+
+    def __post_init__(self) -> None:
+        if self.file == Path("-"):
+            object.__setattr__(self, "file", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +169,19 @@ class SourceSection(SourceOptions):
         if self.output:
             check_video_name(self.output)
 
+    @classmethod
+    def parse(cls, text: str, **more: Any) -> SourceSection:
+        """Of ``ADDRESS`` or ``NAME=ADDRESS``; a file of the whole name comes first.
+
+        Args:
+            text: as on the command line.
+            more: other fields.
+        """
+        named = _NAMED.fullmatch(text)
+        if named is None or os.path.exists(text):  # noqa: PTH110 - any text
+            return cls(address=text, **more)
+        return cls(address=named["address"], name=named["name"], **more)
+
     @property
     def spec(self) -> SourceSpec:
         """What :func:`edgeattr.video.sources.open_source` takes."""
@@ -175,6 +196,11 @@ class SourceSection(SourceOptions):
             return kind_of(self.address) not in ("file", "folder")
         except InputError:  # a path that cannot be looked at; opening it says why
             return False
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it goes on until it is stopped."""
+        return self.is_live or self.loop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +228,11 @@ class Site:
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
             )
         self._check_files()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the run goes on until it is stopped."""
+        return any(source.is_endless for source in self.sources)
 
     def _check_files(self) -> None:
         """Refuse results that would replace each other, or what the run reads."""
