@@ -114,7 +114,7 @@ def test_what_runs_in_place_of_what_was_chosen(
 def test_an_engine_that_works_is_told_where_the_chosen_one_does_not(
     small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise RuntimeFailure("no library")
 
     if "openvino" not in engines.available():
