@@ -15,6 +15,8 @@ from edgeattr.outputs.video_file import check_video_name
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.sources import SourceOptions, SourceSpec, check_source
 from edgeattr.video.sources.address import kind_of, local_path
+from edgeattr.video.zone_monitor import ZoneMonitor
+from edgeattr.video.zones import Line, Zone
 
 __all__ = [
     "CropsSection",
@@ -161,6 +163,9 @@ class SourceSection(SourceOptions):
     name: str = ""  # in events; the address without credentials where absent
     max_frames: int | None = None  # stop after so many
     output: Path | None = None  # an annotated MP4; of a live source one an hour, by its time
+    tracks: Path | None = None  # who is where in each frame, in MOTChallenge's format
+    zones: tuple[Zone, ...] = ()  # where people are counted, and for how long they stay
+    lines: tuple[Line, ...] = ()  # where crossings are counted
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -168,6 +173,7 @@ class SourceSection(SourceOptions):
             raise UsageError(f"max_frames is {self.max_frames}; expected 1 or more")
         if self.output:
             check_video_name(self.output)
+        ZoneMonitor(self.zones, self.lines)  # refuses two of one name
 
     @classmethod
     def parse(cls, text: str, **more: Any) -> SourceSection:
@@ -209,7 +215,8 @@ class Site:
 
     sources: tuple[SourceSection, ...]
     model: ModelSection = ModelSection()
-    detector: str = "auto"  # a known name, or a file
+    detector: str = "auto"  # a known name, a bundle, or a file
+    detector_input: int = 0  # pixels of a bundle's input along its longer side; 0: its own
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
     events: EventsSection | None = None
     store: StoreSection | None = None
@@ -227,6 +234,10 @@ class Site:
             raise UsageError(
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
             )
+        if self.detector_input < 0 or self.detector_input % 32:
+            raise UsageError(
+                f"detector_input = {self.detector_input}; expected a multiple of 32 pixels, as 640"
+            )
         self._check_files()
 
     @property
@@ -236,7 +247,7 @@ class Site:
 
     def _check_files(self) -> None:
         """Refuse results that would replace each other, or what the run reads."""
-        written = [source.output for source in self.sources]
+        written = [path for source in self.sources for path in (source.output, source.tracks)]
         written += [self.events.file if self.events else None, self.privacy.audit]
         written += [part.path for part in (self.store,) if part]
         written += [part.spool for part in (self.mqtt, self.webhook) if part]

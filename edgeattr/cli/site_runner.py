@@ -19,7 +19,9 @@ from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.outputs import AuditLog, MetricsServer, SegmentedVideo, Windows
+from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detector
+from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
 from edgeattr.video.summary import Summary
@@ -251,7 +253,7 @@ class SiteRunner(Closing):
 
     def _add(self, section: SourceSection, source: Source) -> bool:
         """Begin a stream. Returns whether it could begin; if not, its failure is told."""
-        outputs = []
+        outputs: list[Output] = []
         try:
             if section.output:
                 detail = {"file": str(section.output), "faces blurred": self._blurred}
@@ -261,7 +263,15 @@ class SiteRunner(Closing):
                         section.output, stored=functools.partial(self._note_video, source.name)
                     )
                 )
-            self.pipeline.add(source, outputs=outputs, max_frames=section.max_frames)
+            if section.tracks:
+                outputs.append(TracksFile(section.tracks))
+            self.pipeline.add(
+                source,
+                outputs=outputs,
+                zones=section.zones,
+                lines=section.lines,
+                max_frames=section.max_frames,
+            )
         except EdgeAttrError as error:
             source.close()
             self._tell_unopened(source.name, str(error))

@@ -53,6 +53,8 @@ def train(
 
     Example: `edgeattr train --data peta:/data/PETA --recipe default --out run`
 
+    Example: `edgeattr train --recipe person --data scenes:scenes --out run`
+
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
     from edgeattr.core.files import check_writable
@@ -68,6 +70,14 @@ def train(
             error.name or "torch", extra="train", purpose="train a model"
         ) from error
 
+    if file := _detection_recipe(recipe):
+        from edgeattr_train.detection.command import train_detector
+
+        found = train_detector(
+            file, data, out, tuple(change or ()), resume, lambda line: note(line, quiet=quiet)
+        )
+        note(f"wrote {found.path}", quiet=quiet)
+        return
     options = load_recipe(recipe, change or ())
     check_writable(out, folder=True, hint="give another --out")
     if (out / "last.pt").exists() and not resume:
@@ -86,6 +96,14 @@ def train(
         tell = functools.partial(note, quiet=quiet)
         bundle = finish_training(checkpoint, val, out, trainer.log, with_report=report, tell=tell)
         note(f"wrote {bundle.path}", quiet=quiet)
+
+
+def _detection_recipe(recipe: str) -> Path | None:
+    """The file of a person detector's recipe; None if it is another's."""
+    from edgeattr_train.recipe_files import detection_recipes, is_detection
+
+    path = detection_recipes().get(recipe, Path(recipe))
+    return path if is_detection(path) else None
 
 
 def _run(trainer: Trainer, board_folder: Path | None, quiet: bool) -> Checkpoint:

@@ -13,6 +13,7 @@ from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.sources import Frame
 from edgeattr.video.track_manager import People
 from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.zone_monitor import ZoneMonitor
 
 __all__ = ["Annotator"]
 
@@ -29,6 +30,7 @@ class Annotator:
         outputs: of all streams; those that take frames get them.
         own: of this stream alone; closed with the annotator.
         ranking: which attributes are shown, the most telling first.
+        zones: drawn with their counts.
         blur_faces: whether to make heads unrecognisable.
         patient: whether to go on without an output that failed, as live streams do.
     """
@@ -40,6 +42,7 @@ class Annotator:
         own: Sequence[FailsafeOutput],
         *,
         ranking: LabelRanking,
+        zones: ZoneMonitor,
         blur_faces: bool,
         patient: bool,
     ) -> None:
@@ -47,7 +50,7 @@ class Annotator:
         self._stream, self._own = stream, own
         self._outputs = [output for output in (*outputs, *own) if output.takes("write_frame")]
         self._blur_faces, self._patient = blur_faces, patient
-        self._drawing = PersonDrawing(ranking)
+        self._drawing = PersonDrawing(ranking, zones)
         self._found: list[Box] = []  # by the last detection
         self._seen: dict[int, tuple[float, Box]] = {}  # when each person was last seen, and where
 

@@ -13,7 +13,8 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import EdgeAttrError
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import Throttle
-from edgeattr.video.sources import Source
+from edgeattr.video.sources import Frame, Source
+from edgeattr.video.tracker import TrackedBox
 
 __all__ = ["Delivery", "FailsafeOutput", "Output", "OutputStatus"]
 
@@ -36,6 +37,8 @@ class Output(Protocol):
         Called before the first frame of a stream; raises OutputError where it cannot be taken.
     ``write_frame(stream: str, image: Image, seconds: float) -> None``
         Takes one annotated frame, uint8 [H, W, 3] BGR, and its time in the stream.
+    ``write_tracks(stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None``
+        Takes who is where in one frame.
     ``keep(record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None``
         Makes a file of a person who has left, from the best crop, uint8 [h, w, 3] BGR. Returns its
         path, or None where a live stream has to go on without. ``field: str`` names the field of
@@ -122,6 +125,10 @@ class FailsafeOutput:
     def write_frame(self, stream: str, image: Image, seconds: float) -> str | None:
         """Hand one annotated frame on. Returns why it was lost, or None."""
         return self._attempt("write_frame", stream, image, seconds)
+
+    def write_tracks(self, stream: str, frame: Frame, people: Sequence[TrackedBox]) -> str | None:
+        """Hand on who is where in a frame. Returns why it was lost, or None."""
+        return self._attempt("write_tracks", stream, frame, people)
 
     def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
         """Tell who is in view of a stream."""

@@ -22,6 +22,8 @@ from edgeattr.video.sources import Source, SourceSpec, open_source
 from edgeattr.video.status import StreamStatus
 from edgeattr.video.stream import Shared, Stream
 from edgeattr.video.summary import Summary
+from edgeattr.video.zone_monitor import ZoneMonitor
+from edgeattr.video.zones import Line, Zone
 
 __all__ = ["Pipeline"]
 
@@ -86,6 +88,8 @@ class Pipeline(Closing):
         source: str | SourceSpec | Source,
         *,
         outputs: Sequence[Output] = (),
+        zones: Sequence[Zone] = (),
+        lines: Sequence[Line] = (),
         max_frames: int | None = None,
     ) -> str:
         """Begin to process a stream; may be called at any time.
@@ -93,6 +97,8 @@ class Pipeline(Closing):
         Args:
             source: see :func:`edgeattr.video.sources.open_source`.
             outputs: take this stream's annotated frames, and are closed with it.
+            zones: where people are counted, and for how long they stay.
+            lines: where crossings are counted.
             max_frames: stop after so many.
 
         Returns:
@@ -114,7 +120,8 @@ class Pipeline(Closing):
             for output in (*self.outputs, *own):
                 if error := output.begin(opened):
                     raise OutputError(error)
-            stream = Stream(feed, self._detector.for_stream(), self._shared, own)
+            monitor = ZoneMonitor(zones, lines)
+            stream = Stream(feed, self._detector.for_stream(), self._shared, own, monitor)
             with self._lock:
                 self._check_name(opened.name)
                 self._streams[opened.name] = feed, stream

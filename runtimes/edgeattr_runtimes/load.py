@@ -29,6 +29,7 @@ __all__ = [
     "open_best",
     "open_checkpoint",
     "open_runtime",
+    "open_session",
     "open_variant",
     "session_from_file",
 ]
@@ -177,20 +178,47 @@ def session_from_file(path: Path, *, engine: str = "auto", threads: int | None =
         if not weights.is_file():
             raise InputError(f"{path}: its weights are missing; {weights.name} belongs beside it")
         engine = "openvino"
+    return open_session("onnxruntime" if engine == "auto" else engine, path, threads=threads)
+
+
+def open_session(
+    engine: str,
+    model: bytes | Path,
+    *,
+    threads: int | None = None,
+    precision: str = "fp32",
+    half: bool | None = None,
+) -> Session:
+    """Open a network by itself, for one run at a time on each of ``threads``.
+
+    Args:
+        engine: ``onnxruntime``, ``openvino`` or ``tensorrt``.
+        model: an ONNX file, its content, or what else the engine reads.
+        threads: that one run may use; all cores where absent.
+        precision: of the file: ``fp32``, ``fp16`` or ``int8``.
+        half: see :attr:`EngineOptions.half`; OpenVINO's choice.
+
+    Raises:
+        MissingDependency: the engine is not installed.
+        RuntimeFailure: the engine cannot read it.
+    """
     if engine == "openvino":
         from edgeattr_runtimes.openvino_engine import OpenvinoSession
 
         each = threads or available_cores()
         streams = max(1, available_cores() // each)
         # threads that are not pinned may leave a core where frames are being decoded
-        return OpenvinoSession(path, threads=each * streams, streams=streams, pinning=False)
+        return OpenvinoSession(
+            model, threads=each * streams, streams=streams, pinning=False, precision=precision,
+            half=half,
+        )  # fmt: skip
     if engine == "tensorrt":
         from edgeattr_runtimes.tensorrt_engine import OnnxFileSession
 
-        return OnnxFileSession(path)
+        return OnnxFileSession(model, precision)
     from edgeattr_runtimes.onnx_engine import OnnxSession
 
-    return OnnxSession(path, threads=threads)
+    return OnnxSession(model, threads=threads)
 
 
 def _is_ir(path: Path) -> bool:

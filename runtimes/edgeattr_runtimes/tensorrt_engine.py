@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
-from edgeattr.core.files import sha256_of
 from edgeattr_runtimes.cuda import Gpu, Memory, first_gpu
 from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.onnx_engine import OnnxSession
@@ -178,7 +178,8 @@ class OnnxFileSession(Session):
     Its inputs and outputs are read by ONNX Runtime.
 
     Args:
-        path: the file.
+        model: the file, or its content.
+        precision: of it: ``fp32``, ``fp16`` or ``int8``.
 
     Raises:
         MissingDependency, RuntimeFailure: there is no GPU, or something is not installed.
@@ -186,10 +187,12 @@ class OnnxFileSession(Session):
 
     engine = "tensorrt"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: Path | bytes, precision: str = "fp32") -> None:
         super().__init__()
-        self._path, self._gpu = path, first_gpu()
-        with OnnxSession(path) as described:
+        self._content = model if isinstance(model, bytes) else model.read_bytes()
+        self._precision, self._gpu = precision, first_gpu()
+        self.arithmetic = "f32" if precision == "fp32" else "f16"
+        with OnnxSession(self._content) as described:
             self.inputs, self.outputs = described.inputs, described.outputs
 
     def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> TensorrtSession:
@@ -202,18 +205,17 @@ class OnnxFileSession(Session):
             batch=batch,
             slots=1,
         )
-        halves = any(port.dtype == "float16" for port in self.inputs)
-        precision = "fp16" if halves else "fp32"
+        digest = hashlib.sha256(self._content).hexdigest()
         with self._gpu.active():
             engine = engine_from_onnx(
-                self._path.stem, sha256_of(self._path), self._path.read_bytes, self._gpu,
-                precision, options,
+                f"onnx-{self._precision}", digest, lambda: self._content, self._gpu,
+                self._precision, options,
             )  # fmt: skip
-            return TensorrtSession(self._gpu, engine, options, "f16" if halves else "f32")
+            return TensorrtSession(self._gpu, engine, options, self.arithmetic)
 
     def slot(self) -> Slot:
         """There is none before the shapes are fixed."""
-        raise RuntimeFailure(f"{self._path}: its shapes are not fixed")
+        raise RuntimeFailure("a TensorRT engine is built for fixed shapes; fix them first")
 
 
 class TensorrtEngine(Engine):

@@ -11,10 +11,12 @@ import edgeattr
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, OutputError, RuntimeFailure, UsageError
 from edgeattr.core.prediction import TrackRecord
+from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detections, MotionDetector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceOptions, SourceSpec
+from edgeattr.video.zones import Line, Zone
 
 from .test_frame_reader import DrawnSource
 
@@ -77,6 +79,33 @@ def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.Attr
     assert last["crops_seen"] == person["frames"]
     assert (count.frames, count.closed) == (40, True)
     assert (status.state, status.frames_in, status.frames_waiting) == ("ended", 40, 0)
+
+
+def test_zones_lines_and_tracks_of_a_stream(
+    walking_video: Path, model: edgeattr.AttributeModel, tmp_path: Path
+) -> None:
+    """Somebody walks through the picture: over a line in its middle, into the zone on one side."""
+    lines, tracks = _Lines(), TracksFile(tmp_path / "tracks.csv")
+    right = Zone(name="right", points=((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
+    middle = Line(name="middle", points=((0.5, 0.0), (0.5, 1.0)))
+    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+        pipeline.add(str(walking_video), outputs=[tracks], zones=[right], lines=[middle])
+        assert pipeline.wait(60)
+        (summary,) = pipeline.summaries()
+    (person,) = lines.of("person")
+    (crossing,) = lines.of("line")
+    entered, left = lines.of("zone")
+    assert crossing["track"] == entered["track"] == person["track"]
+    assert {entered["event"], left["event"]} == {"entered", "left"}
+    assert crossing["time_s"] in (
+        pytest.approx(entered["time_s"], abs=0.15), pytest.approx(left["time_s"], abs=0.15)
+    )  # fmt: skip
+    assert person["zones"] == {"right": left["dwell_s"]}
+    assert summary.zones == {"right": 1}
+    assert sum(summary.lines["middle"].values()) == 1
+    rows = (tmp_path / "tracks.csv").read_text().splitlines()
+    assert len(rows) == person["frames"]
+    assert {row.split(",")[1] for row in rows} == {str(person["track"])}
 
 
 def test_streams_at_once_give_what_each_gives_alone(

@@ -62,6 +62,7 @@ class NetworkDetector(Closing, ABC):
 
     interface: ClassVar[str]  # of the family, in words
     in_order = False
+    precision = "as it is"
 
     def __init__(self, network: Session, name: str, min_score: float) -> None:
         picture = self.recognise(network)

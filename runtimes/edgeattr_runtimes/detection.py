@@ -1,0 +1,150 @@
+"""A person detector's variant on an engine: frames of any shape in, boxes and scores out."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.detection_bundle import DetectionBundle
+from edgeattr.core.errors import BundleError, EdgeAttrError, UsageError
+from edgeattr_runtimes.engines import has_half_precision
+from edgeattr_runtimes.load import open_session
+from edgeattr_runtimes.select import choose
+from edgeattr_runtimes.session import Session
+
+__all__ = ["DetectionRuntime", "check_detection", "open_detection"]
+
+Frames = npt.NDArray[np.uint8]
+Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+_ENGINES = ("tensorrt", "openvino", "onnxruntime")
+
+
+class DetectionRuntime:
+    """Runs one variant; any number of threads may call :meth:`run`.
+
+    A network is compiled for every shape of frames, once, which is faster than one of free shape.
+
+    Args:
+        variant: of a detection bundle.
+        engine: ``onnxruntime``, ``openvino`` or ``tensorrt``.
+        content: the variant's file.
+        threads: that one call may use; all cores if None.
+        half: see :attr:`edgeattr_runtimes.EngineOptions.half`.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        engine: str,
+        content: bytes,
+        threads: int | None = None,
+        half: bool | None = None,
+    ) -> None:
+        self.variant, self.engine = variant, engine
+        self._whole = open_session(
+            engine, content, threads=threads, precision=variant.precision, half=half
+        )
+        self._sessions: dict[tuple[int, ...], Session] = {}  # by height and width
+        self._lock = threading.Lock()
+
+    def run(self, frames: Frames) -> Found:
+        """Boxes [N, K, 4] (left, top, right, bottom, pixels) and scores [N, K].
+
+        Args:
+            frames: uint8 [N, H, W, 3], BGR, H and W multiples of the bundle's stride.
+
+        Raises:
+            RuntimeFailure: the engine failed.
+        """
+        boxes, scores = self._session(frames.shape[1:]).run({"frames": frames})
+        return boxes, scores
+
+    def close(self) -> None:
+        """Release the networks; calls that run come to their end."""
+        with self._lock:
+            for session in (self._whole, *self._sessions.values()):
+                session.close()
+
+    def _session(self, shape: tuple[int, ...]) -> Session:
+        with self._lock:
+            if shape not in self._sessions:
+                fixed = self._whole.fixed({"frames": (1, *shape)}, ["boxes", "scores"])
+                self._sessions[shape] = fixed
+            return self._sessions[shape]
+
+
+def open_detection(
+    bundle: DetectionBundle,
+    runtime: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> DetectionRuntime:
+    """Open a detector on the best engine that answers as the reference does.
+
+    Args:
+        bundle: the detector.
+        runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``tensorrt``.
+        precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
+        threads: that one call may use; all cores if None.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: no such engine or variant, it cannot run here, or
+            its answers on the golden frames differ from the reference.
+    """
+    if runtime not in ("auto", *_ENGINES):
+        raise UsageError(
+            f"no runtime {runtime!r} for detectors; there are: auto, {', '.join(_ENGINES)}"
+        )
+    engine, variant = choose(cast("Bundle", bundle), runtime, precision)
+    halves: tuple[bool | None, ...] = (None,)
+    if variant.precision == "fp16" and has_half_precision(engine):
+        halves = (None, False)  # what does not hold in half precision runs in float32
+    for half in halves:
+        opened = DetectionRuntime(variant, engine, bundle.read_file(variant), threads, half)
+        try:
+            check_detection(bundle, variant, opened)
+        except EdgeAttrError:
+            opened.close()
+            if half is halves[-1]:
+                raise
+        else:
+            return opened
+    raise AssertionError("the last one is returned or raised")
+
+
+def check_detection(bundle: DetectionBundle, variant: Variant, runtime: DetectionRuntime) -> float:
+    """Compare scores, and boxes of likely people, on the golden frames with the reference.
+
+    Returns:
+        The largest difference: of a score, or of a box's edge in shares of the box's size.
+
+    Raises:
+        BundleError: it is larger than the variant's tolerance.
+    """
+    worst = detection_difference(bundle, runtime)
+    if not worst <= variant.tolerance:  # NaN is refused too
+        raise BundleError(
+            f"{variant.name} of {bundle.name} answers wrongly on this device: its scores and boxes "
+            f"on the golden frames are off by {worst:.3g}, at most {variant.tolerance:.3g} is "
+            f"allowed ({runtime.engine}). Use another --precision, or convert again on this device"
+        )
+    return worst
+
+
+def detection_difference(bundle: DetectionBundle, runtime: DetectionRuntime) -> float:
+    """As :func:`check_detection`, without the comparison with the tolerance."""
+    golden = bundle.golden
+    boxes, scores = runtime.run(golden.frames)
+    if boxes.shape != golden.boxes.shape or scores.shape != golden.scores.shape:
+        raise BundleError(
+            f"{bundle.name}: expected boxes {golden.boxes.shape} and scores {golden.scores.shape}, "
+            f"got {boxes.shape} and {scores.shape}"
+        )
+    sure = golden.scores >= bundle.decision.candidate
+    size = np.maximum(golden.boxes[..., 2:] - golden.boxes[..., :2], 1.0)
+    off = np.abs(boxes - golden.boxes) / np.concatenate((size, size), -1)
+    return float(max(np.abs(scores - golden.scores).max(), off[sure].max(initial=0.0)))
