@@ -50,7 +50,8 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show and exit."),
     ] = False,
 ) -> None:
-    pass
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as main() in __init__.py left it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ class TrackRecord:
     crops_classified: int  # of these, how many went through the model
     box: tuple[float, float, float, float]  # x, y, width, height in pixels, where seen last
     attributes: Mapping[str, AttributeAnswer]
+    zones: Mapping[str, float] = field(default_factory=dict)  # seconds, by zone
     labels: tuple[str, ...] = ()  # what tells this person from others, in words, best first
     id: str = ""  # of this record, the same in all sinks; a UUID
     time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
@@ -76,6 +77,7 @@ class TrackRecord:
             "time": self.time,
             "crop": self.crop,
             "evidence": self.evidence,
+            "zones": {name: round(spent, 3) for name, spent in self.zones.items()} or None,
         }
         return {
             "type": kind,

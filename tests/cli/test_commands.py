@@ -101,7 +101,7 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     person, summary = _events(events)
     assert set(person) == {
         "type", "id", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
-        "attributes",
+        "attributes", "labels",
     }  # fmt: skip
     assert set(summary) == {
         "type", "stream", "frames", "seconds", "people", "detections", "crops_classified",

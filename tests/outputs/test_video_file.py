@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
-from edgeattr.outputs import VideoFile, Window
+from edgeattr.outputs import VideoFile, Windows
 
 
 def test_unwritable_places(tmp_path: Path) -> None:
@@ -51,4 +51,4 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(RuntimeFailure, match="needs a desktop"):
-        Window("camera")
+        Windows()
