@@ -42,8 +42,8 @@ DetectorName = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME|PATH",
-        help="`auto` (yolox_nano, downloaded once; `motion` where that fails), a name that "
-        "`edgeattr models` lists, `motion`, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
+        help="`auto` (`person`, which is inside the package), a name that `edgeattr models` "
+        "lists, a bundle, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
         autocompletion=detector_names,
     ),
 ]

@@ -55,14 +55,14 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
     with contextlib.ExitStack() as opened:
         detector = opened.enter_context(
             contextlib.closing(
-                open_detector(site.detector, quiet, threads=1, fall_back=config is None)
+                open_detector(site.detector, quiet, threads=1, side=site.detector_input or None)
             )
         )
         model = opened.enter_context(_model_of(site))
         about = model.describe()
         note(
             f"model: {site.model.path}, {about.precision} on {about.engine} {about.device}; "
-            f"detector: {detector.name}",
+            f"detector: {detector.name}, {detector.precision} on {detector.engine}",
             quiet=quiet,
         )
         asked = opened.enter_context(_signals(config))

@@ -215,7 +215,8 @@ class Site:
 
     sources: tuple[SourceSection, ...]
     model: ModelSection = ModelSection()
-    detector: str = "auto"  # a known name, or a file
+    detector: str = "auto"  # a known name, a bundle, or a file
+    detector_input: int = 0  # pixels of a bundle's input along its longer side; 0: its own
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
     events: EventsSection | None = None
     store: StoreSection | None = None
@@ -232,6 +233,10 @@ class Site:
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
+            )
+        if self.detector_input < 0 or self.detector_input % 32:
+            raise UsageError(
+                f"detector_input = {self.detector_input}; expected a multiple of 32 pixels, as 640"
             )
         self._check_files()
 

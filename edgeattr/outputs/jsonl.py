@@ -146,7 +146,10 @@ def encode_event(event: Mapping[str, Any]) -> bytes:
         OutputError: it holds what JSON has no word for.
     """
     try:
-        return json.dumps(event, ensure_ascii=False, allow_nan=False).encode()
+        try:
+            return json.dumps(event, ensure_ascii=False, allow_nan=False).encode()
+        except UnicodeEncodeError:  # a path's bytes that are no text here: escaped, it reads back
+            return json.dumps(event, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise OutputError(f"an event cannot be written as JSON: {error}") from error
 

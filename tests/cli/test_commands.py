@@ -61,11 +61,14 @@ def test_doctor_loads_the_model() -> None:
     assert "  chosen   onnx-int8 on onnxruntime: by what is installed" in said
     assert "  ok       onnx-int8 on onnxruntime" in said
     assert "  ok       openvino on auto, cpu" in said
+    assert "  chosen   fp32 on onnxruntime: " in said.split("person detector")[1]
 
 
 def test_models() -> None:
     assert "yolox_nano" in _edgeattr("models").stdout
-    assert "ok       default" in _edgeattr("models", "verify").stdout
+    verified = _edgeattr("models", "verify").stdout
+    assert "ok       default" in verified
+    assert "ok       person: onnx-fp32" in verified
     assert "EDGEATTR_OFFLINE" in _edgeattr("models", "pull", "yolox_nano", code=1).stderr
     assert "known:" in _edgeattr("models", "pull", "yolo99", code=2).stderr
 
@@ -111,9 +114,9 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     assert sum(1 for _ in iter(lambda: capture.read()[0], False)) == 40
 
 
-def test_run_without_a_detector_falls_back_and_says_so(walking_video: Path) -> None:
+def test_run_needs_no_download(walking_video: Path) -> None:
     done = _edgeattr("run", walking_video)
-    assert "falling back on the detector `motion`" in done.stderr
+    assert "detector: person, fp32 on " in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["type"] == "summary"
 
 
