@@ -121,7 +121,7 @@ class Stream(threading.Thread):
         rate = self._feed.source.rate / self._shared.options.detect_every
         if not PersonTracker.can_follow(rate):
             _log.warning(
-                "%s: people are looked for %.3g times a second, too seldom to follow who walks: they "
+                "%s: people are looked for %.3g times a second, too seldom to follow walkers: they "
                 "may be missed, or counted more than once", self.summary.stream, rate,
             )  # fmt: skip
         try:
