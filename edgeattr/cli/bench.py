@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeattr.cli.options import Device, ModelArgument, Quiet
+from edgeattr.cli.person_detector import bench_detector, is_detector
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import BundleError, UsageError
 from edgeattr.core.files import check_can_write
@@ -100,6 +101,14 @@ def bench(
             f"{path} is a checkpoint, and only bundles are timed. Make one with: edgeattr convert "
             f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
         )
+    if is_detector(path):
+        if batch or streams or device or against or tune or plot:
+            raise UsageError(
+                "of a person detector --runtime, --precision, --threads, --seconds and --json can "
+                "be given"
+            )
+        bench_detector(path, runtime, precision, threads, seconds, json_file, quiet)
+        return
     bundle = Bundle.read(path)
     for file in (json_file, plot):
         if file and str(file) != "-":
