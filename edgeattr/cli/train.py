@@ -12,6 +12,7 @@ from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -57,8 +58,6 @@ def train(
 
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
-    from edgeattr.core.files import check_writable
-
     try:
         from edgeattr_train.data.datasets import open_dataset
         from edgeattr_train.engine import Trainer
@@ -70,12 +69,11 @@ def train(
             error.name or "torch", extra="train", purpose="train a model"
         ) from error
 
-    check_can_write(out / "last.pt")
+    check_writable(out, folder=True, hint="give another --out")
     if file := _detection_recipe(recipe):
         _train_detector(file, data, out, tuple(change or ()), resume, quiet)
         return
     options = load_recipe(recipe, change or ())
-    check_writable(out, folder=True, hint="give another --out")
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
     part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))
