@@ -14,6 +14,10 @@ from edgeattr.core.errors import RuntimeFailure
 __all__ = ["Windows"]
 
 _NO_DESKTOP = "--show needs a desktop, and there is none here; write --output out.mp4 instead"
+_NO_WINDOWS = (
+    "--show needs an OpenCV with windows, and opencv-python-headless has none: "
+    "pip uninstall --yes opencv-python-headless && pip install --force-reinstall opencv-python"
+)
 _ENDS = (27, ord("q"))  # keys: Escape and q
 
 
@@ -21,7 +25,7 @@ class Windows:
     """An output: one window per stream. Toolkits want all of them in one thread: :meth:`show`'s.
 
     Raises:
-        RuntimeFailure: there is no desktop.
+        RuntimeFailure: there is no desktop, or OpenCV has no windows.
     """
 
     name = "windows"
@@ -31,6 +35,8 @@ class Windows:
             os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         ):
             raise RuntimeFailure(_NO_DESKTOP)  # the toolkit would end the process
+        if not cv2.currentUIFramework():
+            raise RuntimeFailure(_NO_WINDOWS)
         self._newest: dict[str, Image] = {}
         self._shown = False
         self._lock = threading.Lock()
@@ -44,7 +50,7 @@ class Windows:
         """Show what is new. Returns whether to go on: False after q or Escape.
 
         Raises:
-            RuntimeFailure: this OpenCV has no windows.
+            RuntimeFailure: the desktop does not take it.
         """
         with self._lock:
             newest, self._newest = self._newest, {}

@@ -25,6 +25,12 @@ class _Outer:
     whole: bool = False
 
 
+def test_a_byte_order_mark_is_no_part_of_toml(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes(b"\xef\xbb\xbfkind = 'b'\r\n")
+    assert read_toml(path, what="site") == {"kind": "b"}
+
+
 def test_every_kind_of_field() -> None:
     value = build(
         _Outer,
