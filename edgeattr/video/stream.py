@@ -104,7 +104,7 @@ class Stream(threading.Thread):
             keep_best=any(output.field for output in shared.outputs),
         )
         self._rhythm = Rhythm(options.detect_every)
-        self._tracker, self._zones = PersonTracker(feed.source.rate), zones
+        self._tracker, self._zones = PersonTracker(feed.source.rate / options.detect_every), zones
         self._scene = SceneCutDetector()
         self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
@@ -118,11 +118,11 @@ class Stream(threading.Thread):
 
     def run(self) -> None:
         """Process the stream to its end."""
-        rate = self._feed.source.rate
+        rate = self._feed.source.rate / self._shared.options.detect_every
         if not PersonTracker.can_follow(rate):
             _log.warning(
-                "%s: %.3g frames/s are too few to follow people who walk: they may be missed, or "
-                "counted more than once", self.summary.stream, rate,
+                "%s: people are looked for %.3g times a second, too seldom to follow walkers: they "
+                "may be missed, or counted more than once", self.summary.stream, rate,
             )  # fmt: skip
         try:
             self._process_all()
