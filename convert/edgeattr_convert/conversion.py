@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant, variant_file
 from edgeattr.core.errors import ContractNotMet, UsageError
-from edgeattr.core.files import check_can_write, sha256_of
+from edgeattr.core.files import check_writable, sha256_of
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import Evaluation, check_attributes, evaluate_model, metrics_json
@@ -94,7 +94,7 @@ def convert(
     """
     contract = contract or Contract()
     _check(bundle, steps, data)
-    check_can_write(target)
+    check_writable(target, folder=True)
     made = bundle
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
         work = _Conversion(bundle, Path(folder), data, contract, tell, tick)

@@ -12,7 +12,6 @@ import typer
 from edgeattr.cli.options import Device, ModelArgument, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import BundleError, UsageError
-from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
@@ -100,11 +99,7 @@ def bench(
             f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
         )
     bundle = Bundle.read(path)
-    for file in (json_file, plot):
-        if file and str(file) != "-":
-            check_can_write(file)
-    if plot:
-        bench_output.check_plot(plot)
+    bench_output.check_files(json_file, plot)
     if tune:
         asked = (runtime, precision, batch, threads, streams, device, against)
         if any(value is not None for value in asked):
@@ -185,15 +180,22 @@ def _tune(bundle: Bundle, seconds: float, quiet: bool) -> list[Timing]:
     from edgeattr_runtimes.tune import tune
     from edgeattr_runtimes.tuning_cache import tuning_path
 
-    check_can_write(tuning_path(bundle), "set EDGEATTR_HOME to another folder")
     assert bundle.path
     with ProgressLine("tuning", quiet=quiet) as line:
-        return tune(
+        found = tune(
             bundle.path,
             seconds=seconds,
             tell=lambda text: note(text, quiet=quiet),
             tick=lambda done, total: line.update(done, total=total),
         )
+    best, about = found[0], found[0].about
+    note(
+        f"every later load here takes {best.setting.variant} on {about.engine} in "
+        f"{about.arithmetic}, {about.streams} streams of {about.batch} crops: "
+        f"{best.crops_per_second:.0f} crops/s; kept in {tuning_path(bundle)}",
+        quiet=quiet,
+    )
+    return found
 
 
 def _beside_benchmark_app(bundle: Bundle, timings: list[Timing], seconds: float) -> None:

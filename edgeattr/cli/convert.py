@@ -14,7 +14,7 @@ import typer
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
 from edgeattr.cli.progress import ProgressParts, note
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.core.files import check_can_write
+from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
@@ -200,7 +200,7 @@ def _target(model: str, out: Path | None) -> Path:
         raise UsageError(f"--out {target}: a bundle's name ends in .edgeattr")
     if target.is_file():
         raise UsageError(f"{target} is a packed bundle; give --out another name to write to")
-    check_can_write(target)
+    check_writable(target, folder=True, hint="give --out another name to write to")
     return target
 
 

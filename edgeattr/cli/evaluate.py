@@ -19,7 +19,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine
-from edgeattr.core.files import check_can_write, write_atomically
+from edgeattr.core.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
@@ -68,7 +68,7 @@ def evaluate(
     from edgeattr_train.data.datasets import open_dataset
 
     if json_file and str(json_file) != "-":
-        check_can_write(json_file)
+        check_writable(json_file)
     if is_box_spec(data):
         names = [model, against] if against else [model]
         _evaluate_detectors(names, data, runtime, precision, json_file, quiet)

@@ -12,7 +12,6 @@ from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -58,6 +57,8 @@ def train(
 
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
+    from edgeattr.core.files import check_writable
+
     try:
         from edgeattr_train.data.datasets import open_dataset
         from edgeattr_train.engine import Trainer
@@ -78,9 +79,9 @@ def train(
         note(f"wrote {found.path}", quiet=quiet)
         return
     options = load_recipe(recipe, change or ())
+    check_writable(out, folder=True, hint="give another --out")
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
-    check_can_write(out / "last.pt")
     part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))
     fabric = open_fabric(options, device)
     first, quiet = fabric.is_global_zero, quiet or not fabric.is_global_zero
