@@ -81,10 +81,8 @@ def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
         assert state["counts"]["people_since_start"] == len(people)
         assert state["counts"]["people_in_view"] == 0
         assert len(state["counts"]["attributes"]) == 30
-        begun = time.monotonic()
         run.send_signal(signal.SIGINT)  # while a visitor is connected
         out, errors = run.communicate(timeout=30)
-        assert time.monotonic() - begun < 20, errors
         assert run.returncode == 0, errors
         assert out == "", "the page is a result: nothing goes to standard output"
         client.close()
