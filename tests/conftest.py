@@ -23,6 +23,12 @@ from .make_believe_gpu.fake_pycuda import fake_pycuda
 from .make_believe_gpu.fake_tensorrt import fake_tensorrt
 from .make_believe_gpu.listing import COMMON, parse_listing
 from .make_believe_gpu.world import World
+from .skips import (  # noqa: F401 - hooks
+    pytest_collectreport,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint

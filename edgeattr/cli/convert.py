@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
+from edgeattr.cli.person_detector import convert_detector, is_detector
 from edgeattr.cli.progress import ProgressParts, note
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.core.files import check_writable
@@ -111,12 +112,19 @@ def convert(
     written (exit 3). A report lies beside the bundle.
 
     Examples: `edgeattr convert --fp16`, `edgeattr convert run/best.pt --out my.edgeattr`,
-    `edgeattr convert --int8 --calib peta:/data/PETA`
+    `edgeattr convert --int8 --calib peta:/data/PETA`,
+    `edgeattr convert person --int8 --calib camera.mp4 --eval mot:/data/MOT15/train`
     """
+    from edgeattr.core.hub import resolve_bundle
     from edgeattr_convert.contract import Contract
     from edgeattr_convert.steps import steps_for
 
     precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
+    if is_detector(found := resolve_bundle(model)):
+        families = to or [name for name in _families() if name != "tensorrt"]
+        contract = Contract(max_drop=max_drop, min_speedup=min_speedup)
+        convert_detector(found, out, precisions, families, calib, evaluation, contract, quiet)
+        return
     data = _Data(
         calib=calib, evaluation=evaluation, allow_missing=allow_missing,
         detector=detector, quiet=quiet,

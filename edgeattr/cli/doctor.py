@@ -9,7 +9,6 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import typer
 
 from edgeattr.core.errors import EdgeAttrError
@@ -124,6 +123,8 @@ def _detector() -> bool:
     typer.echo(f"person detector, {path}")
     try:
         with open_detector("person") as detector:
+            import numpy as np
+
             blank = np.full((432, 768, 3), 114, np.uint8)
             detector.detect(blank)
             start = time.perf_counter()

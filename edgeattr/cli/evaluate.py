@@ -54,7 +54,8 @@ def evaluate(
     """Measure a model: mA, example-based accuracy, precision, recall and F1, mAP, calibration.
 
     Of a person detector (a bundle, a known name or a file) on `mot:DIR` or `coco:DIR`: AP50, recall
-    and precision of boxes at an overlap of 0.5.
+    and precision of boxes at an overlap of 0.5; on `mot:` also how people are followed: MOTA, IDF1,
+    switches of numbers, tracks and persons.
 
     Example: `edgeattr eval default --data peta:/data/PETA --split val --precision int8`
 
@@ -92,6 +93,7 @@ def _evaluate_detectors(
     from edgeattr.core.detection_bundle import PERSON_SCORE
     from edgeattr.video.detectors import open_detector
     from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
+    from edgeattr_convert.tracking_accuracy import measure_tracking
     from edgeattr_train.data.boxes import open_boxes
 
     data, results = open_boxes(spec), []
@@ -113,6 +115,7 @@ def _evaluate_detectors(
                 "precision": detector.precision,
                 **found.to_json(),
                 "images_per_second": round(found.images_per_second, 1),
+                **(measure_tracking(found.detections, data.sequences) if data.sequences else {}),
             }
         )
     _give(results, json_file, quiet, _detection_table)
@@ -132,6 +135,12 @@ def _detection_table(results: list[dict[str, Any]]) -> str:
             f"{entry['model'][-24:]:<24} {entry['precision']:<9} {figures} "
             f"{entry['images_per_second']:9.0f}"
         )
+        if "MOTA" in entry:
+            lines.append(
+                f"  followed: MOTA {entry['MOTA']:.2f}, IDF1 {entry['IDF1']:.2f}, "
+                f"{entry['switches']} switches, {entry['tracks']} tracks of "
+                f"{entry['persons']} persons"
+            )
     return "\n".join(lines)
 
 
