@@ -26,6 +26,7 @@ _BUILDERS = {
     "mobilenet_v2": "edgeattr_train.mobilenet:MobileNetV2",
     "mobilenet_v3_large": "edgeattr_train.mobilenet:MobileNetV3Large",
     "osnet_0277": "edgeattr_train.osnet:OSNet0277",
+    "osnet_0286": "edgeattr_train.osnet:OSNet0286",
     "osnet_0287": "edgeattr_train.osnet:OSNet0287",
 }
 
