@@ -23,7 +23,7 @@ from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.identity import IdentityClassifier, identity_loss, person_classes
 from edgeattr_train.loader import Batch, batches, training_order
-from edgeattr_train.losses import total_loss
+from edgeattr_train.losses import total_loss, visibility_loss
 from edgeattr_train.model import AttributeNet, NetOutput, build_model
 from edgeattr_train.optimization import MovingAverage, Optimization, freeze
 from edgeattr_train.recipe import Recipe
@@ -176,6 +176,9 @@ class Learner:
         output, cosines = self._forward(crops)
         spread = torch.from_numpy(deviation).to(device)
         loss = total_loss(output, labels, self._prior, spread, options)
+        if options.visibility and output.visibility is not None and blend.share == 1:
+            visible = batch.visible.to(device)
+            loss = loss + options.visibility * visibility_loss(output.visibility, visible)
         if lesson and distillation.masks:
             masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
             loss = loss + distillation.masks * mask_loss(masks, lesson.masks)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from edgeattr.core.crops import Image, resize_crop
+from edgeattr.core.schema import PARTS
 from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
@@ -32,8 +33,9 @@ class Batch(NamedTuple):
     """One step's data."""
 
     crops: Tensor  # uint8 [n, H, W, 3], BGR
-    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown
+    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown or not to be seen
     ids: npt.NDArray[np.int64]  # [n]
+    visible: Tensor  # float32 [n, 4], parts of the body: 1 in the picture, 0 not, -1 unknown
 
 
 def training_order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -87,7 +89,9 @@ class _Pending(NamedTuple):
     """A batch in the making."""
 
     positions: _Positions
-    crops: npt.NDArray[np.uint8]  # filled by the tasks
+    crops: npt.NDArray[np.uint8]  # filled by the tasks, like the next two
+    visible: npt.NDArray[np.float32]
+    coloured: npt.NDArray[np.bool_]
     tasks: list[Future[None]]
 
 
@@ -104,26 +108,43 @@ class _Source:
     def start(self, pool: ThreadPoolExecutor, positions: _Positions) -> _Pending:
         """Hand a batch to the pool."""
         crops = np.empty((len(positions), *self.size, 3), np.uint8)
-        parts = [slice(first, first + _TASK) for first in range(0, len(positions), _TASK)]
-        tasks = [pool.submit(self._fill, positions[part], crops[part]) for part in parts]
-        return _Pending(positions, crops, tasks)
+        visible = np.ones((len(positions), len(PARTS)), np.float32)
+        coloured = np.ones(len(positions), np.bool_)
+        pending = _Pending(positions, crops, visible, coloured, [])
+        for first in range(0, len(positions), _TASK):
+            places = range(first, min(first + _TASK, len(positions)))
+            pending.tasks.append(pool.submit(self._fill, pending, places))
+        return pending
 
     def finish(self, pending: _Pending) -> Batch:
         """Wait for a batch."""
         for task in pending.tasks:
             task.result()
+        schema = self.data.schema
         labels = self.data.labels[pending.positions].astype(np.float32)
-        ids = self.data.ids[pending.positions]
-        return Batch(torch.from_numpy(pending.crops), torch.from_numpy(labels), ids)
+        for index, part in enumerate(schema.parts):
+            if part is not None:
+                labels[pending.visible[:, part] == 0, index] = -1
+        colours = [index for group in schema.colours.values() for index in group]
+        labels[np.ix_(np.flatnonzero(~pending.coloured), np.array(colours, np.int64))] = -1
+        return Batch(
+            torch.from_numpy(pending.crops),
+            torch.from_numpy(labels),
+            self.data.ids[pending.positions],
+            torch.from_numpy(pending.visible),
+        )
 
-    def _fill(self, positions: _Positions, crops: npt.NDArray[np.uint8]) -> None:
-        for position, out in zip(positions, crops, strict=True):
+    def _fill(self, pending: _Pending, places: range) -> None:
+        for place in places:
+            position = int(pending.positions[place])
             sample = int(self.data.ids[position])
-            crop = self._resized(int(position), sample)
+            crop = self._resized(position, sample)
             if self.augmentation is not None:
                 rng = np.random.default_rng((*self.seed, sample))
-                crop = augment(crop, self.augmentation, rng)
-            out[...] = crop
+                varied = augment(crop, self.augmentation, rng)
+                crop, pending.visible[place] = varied.crop, varied.visible
+                pending.coloured[place] = varied.coloured
+            pending.crops[place] = crop
 
     def _resized(self, position: int, sample: int) -> Image:
         kept = self.cache.get(sample, self.size) if self.cache is not None else None

@@ -1,8 +1,9 @@
 """A trained model to ONNX: uint8 NHWC in, preprocessing inside, any batch, logits out.
 
-The attention masks are further outputs, ``attention_0`` (the finer scale) and so on, [N, C, h, w].
-They are computed for the logits anyway, so they cost nothing; engines that are not asked for them
-leave them out.
+Where the model has them, ``visibility`` [N, 4], probabilities, and ``embedding`` [N, D], of unit
+length, are further outputs, and so are the attention masks, ``attention_0`` (the finer scale) and
+so on, [N, C, h, w]. Those are computed for the logits anyway, so they cost nothing; engines that
+are not asked for them leave them out.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def onnx_from_torch(
 
     with torch.no_grad():
         reference = model(torch.from_numpy(crops)).logits.float().numpy()
-    proto = _export(_outputs(fold_batch_norms(model)), crops)
+    folded = fold_batch_norms(model)
+    proto = _export(_outputs(folded), _names(folded), crops)
     onnx.helper.set_model_props(proto, dict(metadata or {}))
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(target) as temporary:
@@ -81,19 +83,17 @@ def onnx_from_torch(
     return reference, worst
 
 
-def _export(module: nn.Module, crops: npt.NDArray[np.uint8]) -> onnx.ModelProto:
+def _export(module: nn.Module, names: list[str], crops: npt.NDArray[np.uint8]) -> onnx.ModelProto:
     """The graph with a free batch dimension, simplified, and without the exporter's notes."""
     import torch
 
-    with torch.no_grad():
-        scales = len(module(torch.from_numpy(crops[:1]))) - 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
             module,
             (torch.from_numpy(crops[:2]),),
             input_names=["crops"],
-            output_names=["logits", *(f"attention_{scale}" for scale in range(scales))],
+            output_names=names,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             opset_version=OPSET,
             dynamo=True,
@@ -123,11 +123,19 @@ def fold_batch_norms(model: AttributeNet) -> AttributeNet:
     return folded
 
 
+def _names(model: AttributeNet) -> list[str]:
+    """Of the outputs of :func:`_outputs`."""
+    further = [name for name in ("visibility", "embedding") if getattr(model, name) is not None]
+    scales = sum(map(len, model.takes))
+    return ["logits", *further, *(f"attention_{scale}" for scale in range(scales))]
+
+
 def _outputs(model: AttributeNet) -> nn.Module:
     """The model with the outputs of the file alone: logits, then masks.
 
     Its activations no longer work in place: tracing those takes a third of an export's time.
     """
+    import torch
     from torch import nn
 
     for block in model.modules():
@@ -141,7 +149,12 @@ def _outputs(model: AttributeNet) -> nn.Module:
 
         def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
             found = self.model(crops)
-            return (found.logits, *found.masks)
+            further = []
+            if found.visibility is not None:
+                further.append(found.visibility.sigmoid())
+            if found.embedding is not None:
+                further.append(torch.nn.functional.normalize(found.embedding))
+            return (found.logits, *further, *found.masks)
 
     return Outputs().eval()
 
