@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -31,7 +30,7 @@ from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Frame, SourceSpec, open_source
 from edgeattr.video.track_manager import People, Wanted
 from edgeattr.video.tracker import PersonTracker, TrackedBox
-from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.device import available_cores, device_name
 
 _FRAMES = 300  # of each video
 _BATCH = 8  # crops a call of the model, as they come together in a run
@@ -45,7 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     results: list[dict[str, Any]] = []
     print(f"{device_name()}, {cores} cores")
     with edgeattr.load() as model:

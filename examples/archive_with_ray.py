@@ -42,6 +42,7 @@ import edgeattr
 from edgeattr.core import hub
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.files import write_atomically
+from edgeattr.core.limits import available_cores
 from edgeattr.outputs import EventsFile
 from edgeattr.outputs.sink import encode_event
 from edgeattr.video.detectors import open_detector
@@ -278,7 +279,7 @@ def worker_maker(arguments: argparse.Namespace) -> Callable[[], Any]:
         for name in (model, detector)
     ]
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    cores = max(os.cpu_count() or 1, arguments.workers * threads)
+    cores = max(available_cores(), arguments.workers * threads)
     own = {"num_cpus": cores, "include_dashboard": False}
     where = {"address": arguments.address} if arguments.address else own
     try:
@@ -297,7 +298,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("archive", metavar="VIDEOS", type=Path, help="folder of videos")
     parser.add_argument("--out", required=True, type=Path, help="folder of results")
     parser.add_argument("--address", help="of a cluster: `auto`, HOST:PORT or ray://HOST:10001")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument("--workers", type=int, default=available_cores(), help="at a time")
     parser.add_argument("--threads", type=int, default=1, help="of the processor, for each worker")
     parser.add_argument("--num-gpus", type=float, default=0.0, help="for each; 0.5: two share one")
     parser.add_argument("--retries", type=int, default=2, help="of a video whose worker died")

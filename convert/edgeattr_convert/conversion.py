@@ -32,7 +32,8 @@ from edgeattr_convert.proof import Proof, Speed
 from edgeattr_convert.report import write_report
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
-from edgeattr_runtimes import Runtime, available, open_variant
+from edgeattr_runtimes import EngineOptions, Runtime, available, open_variant
+from edgeattr_runtimes.engines import has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.data.datasets import AttributeDataset
@@ -162,18 +163,29 @@ class _Conversion:
             engine = _engine(step.family)
             if engine == "tensorrt":
                 self.built.add(variant.sha256)
-            with open_variant(trial, variant, engine) as runtime:
-                proof = self._accuracy(step, draft, job, runtime)
+            for half in _halves(step, engine):
+                with open_variant(trial, variant, engine, EngineOptions(half=half)) as runtime:
+                    proof = self._proven(step, draft, job, trial, runtime)
                 if accuracy_holds(proof, self._contract):
-                    proof = judged(self._speed(step, trial, runtime, proof), self._contract)
-                    if proof.met:
-                        self._take(variant, draft.file, proof)
                     break
-            proof = judged(proof, self._contract)
+                if half is not False and len(_halves(step, engine)) > 1:
+                    self._tell(f"{step.makes} in half precision: {proof.verdict}; now in float32")
+            assert proof is not None
+            if proof.met:
+                self._take(variant, draft.file, proof)
+            if accuracy_holds(proof, self._contract):
+                break
             self._tell(f"{step.makes}: not yet: {proof.verdict}")
         assert proof is not None
         self._tell(f"{step.makes}: {'met' if proof.met else 'NOT MET'}: {proof.verdict}")
         self.proofs.append(proof)
+
+    def _proven(self, step: Step, draft: Draft, job: Job, trial: Bundle, runtime: Runtime) -> Proof:
+        """What the draft's accuracy is, its speed where the accuracy holds, and the verdict."""
+        proof = self._accuracy(step, draft, job, runtime)
+        if accuracy_holds(proof, self._contract):
+            proof = self._speed(step, trial, runtime, proof)
+        return judged(proof, self._contract)
 
     def _job(self, step: Step) -> Job:
         source = self._folder / "source.onnx"
@@ -299,6 +311,13 @@ class _Conversion:
         )
         self.bundle = self.bundle.with_variant(proven)
         self.files[variant.file] = kept
+
+
+def _halves(step: Step, engine: str) -> tuple[bool | None, ...]:
+    """Values of :attr:`EngineOptions.half` to prove: the device's half precision, then float32."""
+    if step.precision == "fp16" and has_half_precision(engine):
+        return None, False
+    return (None,)
 
 
 def _engine(family: str) -> str:

@@ -44,7 +44,7 @@ _WEIGHED = ("Convolution", "GroupConvolution", "MatMul")  # what NNCF quantizes
 
 
 def openvino_from_onnx(source: Path, target: Path) -> None:
-    """Convert; weights are stored as float16, arithmetic stays what the device does best.
+    """Convert; weights are stored as float16.
 
     Args:
         source: float32 ONNX.

@@ -29,6 +29,7 @@ class Speed:
 
     device: str  # processor and cores, or GPU
     parent: str = ""  # what it was timed beside: "onnx-fp32"
+    arithmetic: str = "f32"  # of the child's layers that are not INT8
     batch: int  # crops a call
     parent_crops_per_second: float  # median
     crops_per_second: float  # median

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.limits import available_cores
+
 if TYPE_CHECKING:
     import onnx
 
@@ -120,6 +122,7 @@ def tensors(
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
+    options.intra_op_num_threads = available_cores()
     session = onnxruntime.InferenceSession(
         exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -7,6 +7,7 @@ asked for lies outside of it.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -69,7 +70,9 @@ def compare_speed(
         if len(times) % _FEWEST == 0 and (spent >= seconds or _settled(times, limit)):
             break
     tick("speed", int(seconds), int(seconds))
-    return _speed(times, _device(child))
+    return dataclasses.replace(
+        _speed(times, _device(child)), arithmetic=child.describe().arithmetic
+    )
 
 
 def _device(runtime: Runtime) -> str:

@@ -129,7 +129,10 @@ def _onnx_int8(job: Job) -> Iterator[Draft]:
 def _openvino_fp16(job: Job) -> Iterator[Draft]:
     file = job.folder / "openvino-fp16.zip"
     openvino_from_onnx(job.source, file)
-    yield Draft(file=file, notes=("weights in float16; arithmetic is the device's choice",))
+    yield Draft(
+        file=file,
+        notes=("weights in float16; arithmetic in half precision where the device has it",),
+    )
 
 
 def _openvino_int8(job: Job) -> Iterator[Draft]:

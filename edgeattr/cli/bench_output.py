@@ -76,6 +76,7 @@ def to_json(model: str, timings: Sequence[Timing]) -> dict[str, Any]:
                 "device": timing.about.device,
                 "variant": timing.setting.variant,
                 "precision": timing.about.precision,
+                "arithmetic": timing.about.arithmetic,
                 "raw": timing.setting.raw,
                 "batch": timing.setting.batch,
                 "threads": timing.about.threads,
@@ -104,16 +105,17 @@ def _table(timings: Sequence[Timing]) -> str:
 
     lines = [
         device_name(),
-        f"{'runtime':<12} {'variant':<16} {'batch':>5} {'threads':>7} {'streams x of':>12} "
+        f"{'runtime':<12} {'variant':<18} {'batch':>5} {'threads':>7} {'streams x of':>12} "
         f"{'crops/s':>8} {'95 % interval':>17} {'ratio':>6} {'p50 ms':>8} "
         f"{'p95':>8} {'p99':>8} {'MiB':>6}",
     ]
     for timing in timings:
         setting, about, ms = timing.setting, timing.about, timing.latency_ms
-        name = setting.variant + (" raw" if setting.raw else "")
+        half = "" if about.arithmetic == "f32" else f" {about.arithmetic}"
+        name = setting.variant + half + (" raw" if setting.raw else "")
         memory = "" if timing.rss_mb is None else f"{timing.rss_mb:.0f}"
         lines.append(
-            f"{setting.engine:<12} {name:<16} {setting.batch:5} {about.threads:7} "
+            f"{setting.engine:<12} {name:<18} {setting.batch:5} {about.threads:7} "
             f"{f'{about.streams} x {about.batch}':>12} {timing.crops_per_second:8.1f} "
             f"{f'{timing.low:.1f} to {timing.high:.1f}':>17} {timing.relative:6.3f} "
             f"{ms['p50']:8.2f} {ms['p95']:8.2f} {ms['p99']:8.2f} {memory:>6}".rstrip()

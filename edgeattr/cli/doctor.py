@@ -142,8 +142,9 @@ def _trial(bundle: Bundle, engine: str) -> str:
         runtime.infer(crops)
         once = time.perf_counter() - loaded
         about = runtime.describe()
+    half = "" if about.arithmetic == "f32" else f" in {about.arithmetic}"
     return (
-        f"{name} on {about.engine} {about.version} {about.device}: {about.threads} threads, "
+        f"{name} on {about.engine} {about.version} {about.device}{half}: {about.threads} threads, "
         f"{about.streams} streams; loaded in {loaded - start:.2f} s, {len(crops) / once:.0f} "
         "crops/s on a first call"
     )

@@ -101,8 +101,10 @@ def _proof(variant: Variant) -> list[str]:
         )
         lines.append(f"calibrated on {calibration['images']} images of {where}")
     if speed := variant.speed:
+        half = speed.get("arithmetic", "f32")
         lines.append(
-            f"{speed['crops_per_second']:.0f} crops/s at batch {speed['batch']}, "
+            ("" if half == "f32" else f"in {half}, ")
+            + f"{speed['crops_per_second']:.0f} crops/s at batch {speed['batch']}, "
             f"{speed['latency_ms']:.1f} ms alone, on {speed['device']}"
         )
     return lines

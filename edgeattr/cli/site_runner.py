@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from edgeattr.cli.open_outputs import open_sinks
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.outputs import AuditLog, Guarded, LateVideoFile, MetricsServer
 from edgeattr.outputs.explanation_writer import EvidenceFolder
@@ -248,7 +248,7 @@ class Runner(Closing):
 
     def _begin_files(self) -> None:
         """Open what waits: all live sources, and files while there is a core for them."""
-        cores = self._site.pipeline.workers or os.cpu_count() or 1
+        cores = self._site.pipeline.workers or available_cores()
         files = sum(
             not status.live and status.state not in ("ended", "failed") for status in self.status()
         )

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
+from edgeattr.core.limits import limit_opencv
 
 __all__ = [
     "Image",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 _UINT8 = np.dtype(np.uint8)
+
+limit_opencv()
 
 Image = npt.NDArray[np.uint8]
 """A picture: uint8 [height, width, 3], blue-green-red, 0..255."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from edgeattr.core.closing import Closing
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure, UsageError
+from edgeattr.core.limits import available_cores
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher
@@ -84,7 +84,7 @@ class Pipeline(Closing):
         self._closed = False
         self._batcher = Batcher(model)
         self._workers = concurrent.futures.ThreadPoolExecutor(
-            options.workers or os.cpu_count() or 1, thread_name_prefix="detect"
+            options.workers or available_cores(), thread_name_prefix="detect"
         )
         self._shared = Shared(
             model=model,

@@ -50,8 +50,9 @@ def benchmark_app(
         xml = Path(folder) / "model.xml"
         openvino.save_model(read_network(bundle.read_file(variant)), xml, compress_to_fp16=False)
         command = [
-            program, "-m", str(xml), "-d", "CPU", "-hint", "none", "-infer_precision", "f32",
-            "-shape", str(shape), "-layout", "[NHWC]", "-t", str(max(1, round(seconds))),
+            program, "-m", str(xml), "-d", "CPU", "-hint", "none",
+            "-infer_precision", about.arithmetic, "-shape", str(shape), "-layout", "[NHWC]",
+            "-t", str(max(1, round(seconds))),
             "-nstreams", str(streams), "-nthreads", str(about.threads), "-nireq", str(streams),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 import platform
 import subprocess
 from pathlib import Path
 
+from edgeattr.core.limits import available_cores, available_memory
 from edgeattr_runtimes.tensorrt_installed import gpu_present, jetson_release
 
 __all__ = [
@@ -22,13 +22,6 @@ __all__ = [
 _ASK_NVIDIA = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 _ANSWERS_IN = 20.0  # seconds: it wakes GPUs that sleep
 _INT8_FLAGS = ("vnni", "asimddp", "i8mm")  # in /proc/cpuinfo: x86; Arm's dot product and matrices
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def has_int8_instructions(cpuinfo: Path = Path("/proc/cpuinfo"), *, unknown: bool = True) -> bool:
@@ -48,29 +41,6 @@ def memory_of_process(entry: str) -> int:
     """
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(entry)).split()[1])
-
-
-def available_memory(
-    meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")
-) -> int | None:
-    """Bytes that programs can still take here, in a container no more than it may; None: unknown.
-
-    Args:
-        meminfo: what Linux tells of the machine.
-        group: the directory of this process's control group, as a container sees it.
-    """
-    try:
-        lines = meminfo.read_text().splitlines()
-        found = 1024 * int(
-            next(line for line in lines if line.startswith("MemAvailable")).split()[1]
-        )
-    except (OSError, StopIteration):
-        return None
-    try:
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-    except (OSError, ValueError):  # "max": no limit
-        return found
-    return min(found, max(0, limit - used))
 
 
 @functools.lru_cache(maxsize=8)

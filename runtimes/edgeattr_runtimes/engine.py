@@ -67,7 +67,8 @@ class Engine(Closing):
         requests: what batches run in, as many at once as there are.
         alone: a request that has all threads for itself, for calls of one batch while nothing
             else runs; one of ``requests`` where absent.
-        engine, version, device, threads: see :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
+        engine, version, device, threads, arithmetic: see
+            :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
         attention: whether outputs hold the attention masks.
     """
 
@@ -83,6 +84,7 @@ class Engine(Closing):
         device: str,
         threads: int,
         attention: bool = False,
+        arithmetic: str = "f32",
     ) -> None:
         self._size = bundle.input.height, bundle.input.width
         self._attributes, self._attention = len(bundle.schema), attention
@@ -96,6 +98,7 @@ class Engine(Closing):
             threads=threads,
             streams=self._streams,
             batch=self._batch,
+            arithmetic=arithmetic,
         )
         self._requests = list(requests)
         self._idle: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()

@@ -77,7 +77,15 @@ def _openvino(content: bytes, about: RuntimeInfo, batches: Batches) -> Callable[
     at_once = min(about.streams, len(batches))
     queues = {
         size: openvino.AsyncInferQueue(
-            compile_network(model, size, threads=about.threads, streams=at_once), at_once
+            compile_network(
+                model,
+                size,
+                threads=about.threads,
+                streams=at_once,
+                precision=about.precision,
+                half=about.arithmetic != "f32",
+            ),
+            at_once,
         )
         for size in {len(batch) for batch in batches}
     }

@@ -20,6 +20,7 @@ __all__ = [
     "available",
     "devices_of",
     "engine_module",
+    "has_half_precision",
     "missing_packages",
     "remedy",
     "with_device",
@@ -100,6 +101,19 @@ def devices_of(engine: str) -> tuple[str, ...]:
     """
     found: tuple[str, ...] = engine_module(engine).devices()
     return found
+
+
+def has_half_precision(engine: str, device: str | None = None) -> bool:
+    """Whether an engine may run a variant in half precision here and in float32 as well.
+
+    That is OpenVINO's choice on CPUs with instructions for bfloat16, and on GPUs.
+    """
+    if engine != "openvino":
+        return False
+    try:
+        return bool(engine_module(engine).has_half_precision(device or "cpu"))
+    except (EdgeAttrError, RuntimeError):  # it cannot be used, or has no such device
+        return False
 
 
 def with_device(device: str) -> tuple[str, ...]:

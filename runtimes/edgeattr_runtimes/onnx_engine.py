@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant
-from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores, has_int8_instructions
 from edgeattr_runtimes.engine import Arrays, Engine
 from edgeattr_runtimes.imports import import_package
@@ -51,7 +52,7 @@ def devices() -> tuple[str, ...]:
 def open_session(
     model: bytes | str, threads: int | None = None, device: str = "cpu"
 ) -> onnxruntime.InferenceSession:
-    """Open an ONNX model.
+    """Open an ONNX model. What it has in float32 is computed in float32, on NVIDIA GPUs too.
 
     Args:
         model: the file's content, or its path.
@@ -70,10 +71,12 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
         options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
+    options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "0")
     provider = _PROVIDERS[device]
-    wanted = [provider] if device == "cpu" else [provider, _PROVIDERS["cpu"]]
     try:
-        session = onnxruntime.InferenceSession(model, sess_options=options, providers=wanted)
+        session = onnxruntime.InferenceSession(
+            model, sess_options=options, providers=_providers(device)
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         name = model if isinstance(model, str) else "the model"
         raise RuntimeFailure(f"ONNX Runtime cannot open {name}: {error}") from error
@@ -83,6 +86,30 @@ def open_session(
             "cuDNN or TensorRT do not load. Install those of its release, or use --device cpu"
         )
     return session
+
+
+def _providers(device: str) -> list[Any]:
+    """The execution provider for a device, set to float32 where that is what a layer has.
+
+    NVIDIA's libraries by themselves compute float32 in TF32, which keeps 10 bits of 23.
+    """
+    if device == "cpu":
+        return [_PROVIDERS["cpu"]]
+    if device == "tensorrt":  # its provider has no option, so that the libraries' own is set
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    options = {"use_tf32": "0"} if device == "cuda" else {}
+    return [(_PROVIDERS[device], options), _PROVIDERS["cpu"]]
+
+
+def _arithmetic(device: str, precision: str, half: bool | None) -> str:
+    """In what layers that are not INT8 compute: as the file has them on GPUs, float32 on CPUs."""
+    has_half = precision == "fp16" and device != "cpu"
+    if half is not None and half != has_half:
+        raise UsageError(
+            f"onnxruntime computes {precision} variants on {device.upper()} in "
+            f"{'half precision' if has_half else 'float32'} alone; leave it the choice"
+        )
+    return "f16" if has_half else "f32"
 
 
 def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
@@ -110,6 +137,7 @@ class OnnxEngine(Engine):
 
     def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
         device = _device(options.device)
+        arithmetic = _arithmetic(device, variant.precision, options.half)
         in_all = options.threads or available_cores()
         on_cpu = device == "cpu"
         streams = options.streams or (in_all if on_cpu else 2)
@@ -134,6 +162,7 @@ class OnnxEngine(Engine):
             device=device.upper(),
             threads=in_all,
             attention=options.attention,
+            arithmetic=arithmetic,
         )
 
 

@@ -5,22 +5,33 @@ from __future__ import annotations
 import io
 import threading
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant
-from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
 from edgeattr_runtimes.imports import import_package
 from edgeattr_runtimes.protocol import EngineOptions, checked_device, output_names
 
-__all__ = ["IR_MEMBERS", "OpenvinoEngine", "compile_network", "devices", "read_network"]
+__all__ = [
+    "IR_MEMBERS",
+    "OpenvinoEngine",
+    "arithmetic_of",
+    "compile_network",
+    "devices",
+    "float_type",
+    "has_half_precision",
+    "read_network",
+]
 
 _CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
 _DEVICE_BATCH = 16
+_HINT = "INFERENCE_PRECISION_HINT"
 IR_MEMBERS = ("model.xml", "model.bin")  # inside the file of an openvino-* variant
 
 
@@ -66,13 +77,72 @@ def devices() -> tuple[str, ...]:
     return ("auto", *sorted(found))
 
 
+def has_half_precision(device: str = "cpu") -> bool:
+    """Whether FP16 variants compute in half precision on a device of :func:`devices`."""
+    names = devices()[1:] if device == "auto" else (device,)
+    return any(_half_of(name) in _capabilities(name) for name in names)
+
+
+def _capabilities(device: str) -> Sequence[str]:
+    """What a device computes in: ``FP32``, ``BF16``, ``FP16``, ``INT8`` and the like."""
+    core = _openvino().Core()
+    found: Sequence[str] = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+    return found
+
+
+def _half_of(device: str) -> str:
+    return "BF16" if device == "cpu" else "FP16"
+
+
+def float_type(device: str, precision: str, half: bool | None = None) -> str:
+    """In what layers that are not INT8 compute, decided by us and never by a device's default.
+
+    ======  =============================  ==========================================
+    fp32    float32                        everywhere
+    fp16    the device's half precision    float16 on GPUs and NPUs, bfloat16 on CPUs
+    int8    float32 on CPUs, half beyond   bfloat16 on CPUs where ``half`` is asked for
+    ======  =============================  ==========================================
+
+    On CPUs half precision means one that has instructions for it, AMX or AVX-512 BF16; elsewhere
+    OpenVINO would emulate it, so that float32 is taken.
+
+    Args:
+        device: one of :func:`devices` but ``auto``.
+        precision: of the variant.
+        half: see :attr:`edgeattr_runtimes.EngineOptions.half`.
+
+    Returns:
+        OpenVINO's name: ``f32``, ``bf16`` or ``f16``.
+
+    Raises:
+        UsageError: half precision was asked for, and the variant or the device has none.
+        RuntimeFailure: the device cannot compute in float32, which the variant wants.
+    """
+    name, here, wanted = device.upper(), _capabilities(device), _half_of(device)
+    if half is None:
+        half = wanted in here and (precision == "fp16" or (precision == "int8" and device != "cpu"))
+    if half and (precision == "fp32" or wanted not in here):
+        lacks = "a float32 variant" if precision == "fp32" else f"{name} here"
+        raise UsageError(f"half precision was asked for, and {lacks} has none")
+    if not half and "FP32" not in here:
+        raise RuntimeFailure(
+            f"{name} cannot compute in float32, as {precision} wants; it has: {', '.join(here)}. "
+            "Use another --precision, or --device cpu"
+        )
+    return wanted.replace("FP", "f").lower() if half else "f32"
+
+
 def compile_network(
-    model: Any, batch: int, *, threads: int | None = None, streams: int = 1, device: str = "cpu"
+    model: Any,
+    batch: int,
+    *,
+    threads: int | None = None,
+    streams: int = 1,
+    device: str = "cpu",
+    precision: str = "fp32",
+    half: bool | None = None,
 ) -> Any:
     """Compile a network of :func:`read_network` for one batch size.
-
-    On a CPU, arithmetic is float32 where it is not INT8: processors without AMX emulate the half
-    precisions. Other devices choose.
 
     Args:
         model: is left as it is.
@@ -80,28 +150,81 @@ def compile_network(
         threads: of all streams together; all cores where absent. CPUs only.
         streams: batches that run at once. CPUs only: others are told to aim at throughput.
         device: one of :func:`devices`.
+        precision: of the variant; see :func:`float_type`.
+        half: see :func:`float_type`.
 
     Raises:
-        RuntimeFailure: OpenVINO cannot run it.
+        UsageError: see :func:`float_type`.
+        RuntimeFailure: OpenVINO cannot run it, or the device cannot in this precision.
     """
     openvino = _openvino()
-    if device == "cpu":
-        options = {
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": threads or available_cores(),
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-    else:
-        options = {"PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
+    target, options = _options(device, threads or available_cores(), streams, precision, half)
     try:
         fixed = model.clone()
         _, height, width, channels = fixed.input(0).get_partial_shape()
         fixed.reshape([batch, height, width, channels])
-        return openvino.Core().compile_model(fixed, device.upper(), options)
+        compiled = openvino.Core().compile_model(fixed, target, options)
     except RuntimeError as error:
         raise RuntimeFailure(
             f"OpenVINO cannot compile the model for {device.upper()}: {error}"
         ) from error
+    asked = options.get("DEVICE_PROPERTIES") or {target: options}
+    for name, used in _float_types(compiled).items():
+        wanted = asked.get(name.partition(".")[0], {}).get(_HINT, used)
+        if used != wanted:
+            raise RuntimeFailure(
+                f"{name} computes in {used} where {wanted} was asked for; use another "
+                "--precision, or --device cpu"
+            )
+    return compiled
+
+
+def arithmetic_of(compiled: Any) -> str:
+    """In what the layers of a compiled network that are not INT8 compute: ``f32`` and the like."""
+    return next(iter(_float_types(compiled).values()), "unknown")
+
+
+def _options(
+    device: str, threads: int, streams: int, precision: str, half: bool | None
+) -> tuple[str, dict[str, Any]]:
+    """OpenVINO's name of the device, and its options; with ``auto``, of each that it may choose."""
+    if device == "cpu":
+        return "CPU", {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": threads,
+            _HINT: float_type(device, precision, half),
+        }
+    aim = {"PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
+    if device != "auto":
+        return device.upper(), {**aim, _HINT: float_type(device, precision, half)}
+    each: dict[str, dict[str, Any]] = {}
+    unfit: dict[str, EdgeAttrError] = {}
+    for name in devices()[1:]:
+        try:
+            each[name.upper()] = {_HINT: float_type(name, precision, half)}
+        except (RuntimeFailure, UsageError) as error:
+            unfit[f"-{name.upper()}"] = error
+    if not each:
+        raise next(iter(unfit.values()))
+    if "CPU" in each:
+        each["CPU"]["INFERENCE_NUM_THREADS"] = threads
+    return ":".join(["AUTO", *([",".join(unfit)] if unfit else [])]), {
+        **aim,
+        "DEVICE_PROPERTIES": each,
+    }
+
+
+def _float_types(compiled: Any) -> dict[str, str]:
+    """In what the layers that are not INT8 compute, of each device that says it."""
+    try:
+        found = compiled.get_property("DEVICE_PROPERTIES")  # of AUTO, which chose among devices
+        kinds = {name: about[_HINT] for name, about in found.items() if _HINT in about}
+    except RuntimeError:
+        try:
+            kinds = {compiled.get_property("EXECUTION_DEVICES")[0]: compiled.get_property(_HINT)}
+        except RuntimeError:
+            return {}
+    return {name: kind.get_type_name() for name, kind in kinds.items()}
 
 
 class OpenvinoEngine(Engine):
@@ -131,13 +254,17 @@ class OpenvinoEngine(Engine):
         found = (name for output in model.outputs for name in output.get_names())
         names = output_names(found, bundle, options.attention)
         shape = batch, bundle.input.height, bundle.input.width, 3
-        networks = _Networks(model, threads, streams, device)
+        settings = {
+            "threads": threads, "device": device, "precision": variant.precision,
+            "half": options.half,
+        }  # fmt: skip
+        networks = _Networks(model, streams=streams, **settings)
         for size in {1, batch}:  # now, and not when a second person comes into the picture
             networks.of(size)
         requests = [_Request(networks, names, shape) for _ in range(streams)]
         alone = None
         if on_cpu and streams > 1:
-            whole = _Networks(model, threads, 1, device)
+            whole = _Networks(model, streams=1, **settings)
             whole.of(1)
             alone = _Request(whole, names, (1, *shape[1:]))
         super().__init__(
@@ -150,14 +277,15 @@ class OpenvinoEngine(Engine):
             device=device.upper(),
             threads=threads,
             attention=options.attention,
+            arithmetic=arithmetic_of(networks.of(batch)),
         )
 
 
 class _Networks:
     """A network compiled for the batch sizes that have been asked for."""
 
-    def __init__(self, model: Any, threads: int, streams: int, device: str) -> None:
-        self._model, self._threads, self._streams, self._device = model, threads, streams, device
+    def __init__(self, model: Any, **settings: Any) -> None:
+        self._model, self._settings = model, settings
         self._compiled: dict[int, Any] = {}
         self._lock = threading.Lock()
 
@@ -165,13 +293,7 @@ class _Networks:
         """The network for this batch size."""
         with self._lock:
             if batch not in self._compiled:
-                self._compiled[batch] = compile_network(
-                    self._model,
-                    batch,
-                    threads=self._threads,
-                    streams=self._streams,
-                    device=self._device,
-                )
+                self._compiled[batch] = compile_network(self._model, batch, **self._settings)
             return self._compiled[batch]
 
 

@@ -45,6 +45,11 @@ class EngineOptions:
     streams: int | None = None  # batches that run at once
     batch: int | None = None  # crops a run, at most
     attention: bool = False  # whether outputs hold the attention masks
+    half: bool | None = None
+    """Half precision in layers that are not INT8; True is an error where the device has none.
+
+    None: where the device has it, in FP16 variants, and in INT8 ones on what is no CPU.
+    """
 
     def __post_init__(self) -> None:
         for name in ("threads", "streams", "batch"):
@@ -87,10 +92,11 @@ class RuntimeInfo:
     engine: str  # "onnxruntime", ...
     version: str  # of the engine
     device: str  # "CPU", ...
-    precision: str  # "fp32", "fp16", "int8"
+    precision: str  # of the variant: "fp32", "fp16", "int8"
     threads: int  # of the processor, in all
     streams: int  # batches that run at once
     batch: int  # crops a run, at most
+    arithmetic: str = "f32"  # of layers that are not INT8: "f32", "f16", "bf16"
 
 
 class Runtime(Protocol):

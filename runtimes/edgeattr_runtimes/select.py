@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
@@ -16,7 +17,7 @@ from edgeattr_runtimes.tuning_cache import read_tuning
 
 __all__ = ["Choice", "candidates", "choose", "decide"]
 
-_PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs, which lack fp16 arithmetic
+_PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs without half precision
 _DEFAULTS = EngineOptions()
 _NEXT = "the next that is proven"
 _ON_A_CPU = ("cpu", "auto")  # first in the list of devices of an engine that begins with the CPU
@@ -34,7 +35,8 @@ class Choice:
 
     def __str__(self) -> str:
         device = f" {self.options.device}" if self.options.device else ""
-        return f"{self.variant.name} on {self.engine}{device}"
+        half = {None: "", True: " in half precision", False: " in float32"}[self.options.half]
+        return f"{self.variant.name} on {self.engine}{device}{half}"
 
 
 def choose(
@@ -49,9 +51,10 @@ def choose(
 
     By itself (``auto``) an engine takes only variants that were made, and proven, for it. Of these
     TensorRT's come first, then INT8 unless it was measured to be slower on this very device, then
-    FP32 before FP16, for which CPUs have no arithmetic; of several of one precision, the one that
-    was measured to be the fastest here. Where a device is asked for, an engine that has it takes
-    another's variants too, if there are none of its own.
+    FP32 before FP16, for which most CPUs have no arithmetic; of several of one precision, the one
+    that was measured to be the fastest here. Where the device has half precision, FP16 comes before
+    FP32, and before INT8 if it was measured here to be faster. Where a device is asked for, an
+    engine that has it takes another's variants too, if there are none of its own.
 
     Args:
         bundle: the model.
@@ -99,9 +102,10 @@ def candidates(
 ) -> Iterator[Choice]:
     """What :func:`decide` gives, and after it what may run where that cannot, best first.
 
-    There is nothing after it where engine, precision or device were named: another would not be
-    what was asked for. Otherwise other engines and variants follow, and at last the CPU for
-    engines that had been about to use something else.
+    A variant whose half precision does not hold is tried in float32. There is nothing else where
+    engine, precision or device were named: another would not be what was asked for. Otherwise other
+    engines and variants follow, and at last the CPU for engines that had been about to use
+    something else.
 
     Args:
         bundle, runtime, precision, options: as :func:`decide` takes them.
@@ -119,6 +123,7 @@ def candidates(
     measured = _measured(bundle, runtime, precision, options.attention) if free else []
     first, *others = [*measured, *proven]
     yield first
+    yield from _in_float32(first)
     if runtime != "auto" or precision != "auto" or options.device:
         return
     seen = {str(first)}
@@ -126,6 +131,7 @@ def candidates(
         if str(choice) not in seen:  # other streams or batches mend no engine
             seen.add(str(choice))
             yield dataclasses.replace(choice, why=_NEXT)
+            yield from _in_float32(choice)
     yield from (choice for choice in map(_on_the_cpu, proven) if choice)
 
 
@@ -159,8 +165,7 @@ def _ranked(
             f"{bundle.path or bundle.name} has no {precision} variant for {names}; it "
             f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
         )
-    here = device_name()
-    return sorted(found, key=lambda pair: _rank(pair[0], pair[1], here))
+    return sorted(found, key=_rank_among(found, device))
 
 
 def _check_known(runtime: str, precision: str) -> None:
@@ -174,17 +179,44 @@ def _check_known(runtime: str, precision: str) -> None:
         raise RuntimeFailure(f"runtime {runtime!r} cannot run here; {engines.remedy(runtime)}")
 
 
-def _rank(engine: str, variant: Variant, device: str) -> tuple[float, ...]:
-    """The smaller the better; see :func:`choose`."""
-    own = variant.engine == FAMILIES[engine][0]
-    here = variant.speed if own and variant.speed.get("device") == device else {}
-    return (
-        engine != "tensorrt",
-        not own,
-        here.get("speedup", 1.0) < 1.0,
-        _PRECISIONS.index(variant.precision),
-        -here.get("crops_per_second", 0.0),
+def _rank_among(
+    found: Sequence[tuple[str, Variant]], device: str | None
+) -> Callable[[tuple[str, Variant]], tuple[float, ...]]:
+    """The key that sorts engines and variants, the best first; see :func:`choose`."""
+    name = device_name()
+
+    def measured(engine: str, variant: Variant) -> Mapping[str, Any]:
+        own = variant.engine == FAMILIES[engine][0]
+        return variant.speed if own and variant.speed.get("device") == name else {}
+
+    quantized_is_measured = all(
+        measured(engine, variant) for engine, variant in found if variant.precision == "int8"
     )
+
+    def rank(pair: tuple[str, Variant]) -> tuple[float, ...]:
+        engine, variant = pair
+        here = measured(engine, variant)
+        place: float = _PRECISIONS.index(variant.precision)
+        if variant.precision == "fp16" and engines.has_half_precision(engine, device):
+            place = 0 if here and quantized_is_measured else 0.5
+        return (
+            engine != "tensorrt",
+            variant.engine != FAMILIES[engine][0],
+            here.get("speedup", 1.0) < 1.0,
+            place,
+            -here.get("crops_per_second", 0.0),
+        )
+
+    return rank
+
+
+def _in_float32(choice: Choice) -> Iterator[Choice]:
+    """The same variant in float32, if the choice is about to run it in half precision."""
+    options = choice.options
+    free = options.half is None and choice.variant.precision == "fp16"
+    if free and engines.has_half_precision(choice.engine, options.device):
+        options = dataclasses.replace(options, half=False)
+        yield dataclasses.replace(choice, options=options, why="its half precision does not hold")
 
 
 def _measured(bundle: Bundle, runtime: str, precision: str, attention: bool) -> list[Choice]:

@@ -10,7 +10,7 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.bench import Setting, Timing, measure
 from edgeattr_runtimes.device import available_cores
-from edgeattr_runtimes.engines import FAMILIES, automatic
+from edgeattr_runtimes.engines import FAMILIES, automatic, has_half_precision
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
 
@@ -61,13 +61,19 @@ def tune(
 
 
 def _candidates(bundle: Bundle) -> list[Setting]:
-    """Each engine with its own variants, or with the float32 model."""
+    """Each engine with its own variants, or with the float32 model.
+
+    INT8 is tried with its other layers in half precision as well, where that is a choice.
+    """
     return [
-        Setting(engine=engine, variant=name, batch=_CALL)
+        Setting(engine=engine, variant=name, batch=_CALL, options=EngineOptions(half=half))
         for engine in automatic()
         for name, variant in bundle.variants.items()
         if variant.engine == FAMILIES[engine][0]
         or (variant.engine in FAMILIES[engine] and variant.precision == "fp32")
+        for half in (
+            (None, True) if variant.precision == "int8" and has_half_precision(engine) else (None,)
+        )
     ]
 
 
@@ -79,7 +85,7 @@ def _variations(finalists: Sequence[Timing]) -> list[Setting]:
         for options in (
             timing.setting.options,
             *(
-                EngineOptions(streams=streams, batch=batch)
+                dataclasses.replace(timing.setting.options, streams=streams, batch=batch)
                 for streams in sorted({1, available_cores()})
                 for batch in _BATCHES
                 if (streams, batch) != (timing.about.streams, timing.about.batch)

@@ -6,7 +6,6 @@ import pytest
 
 from edgeattr_runtimes import device
 from edgeattr_runtimes.device import (
-    available_memory,
     device_name,
     gpu_name,
     has_int8_instructions,
@@ -97,15 +96,3 @@ def test_a_gpu_without_files_is_asked_for(tmp_path: Path, monkeypatch: pytest.Mo
     assert gpu_name.__wrapped__(*places) == "unknown"
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert gpu_name(*places) == "T4, 550.2"
-
-
-def test_memory_that_can_be_had(tmp_path: Path) -> None:
-    meminfo, group = tmp_path / "meminfo", tmp_path
-    assert available_memory(meminfo, group) is None
-    meminfo.write_text("MemTotal: 900 kB\nMemAvailable:     600 kB\n")
-    assert available_memory(meminfo, group) == 600 * 1024
-    for limit, used, expected in (("max", 0, 600), ("500", 100, 400), ("500", 700, 0)):
-        (group / "memory.max").write_text(limit if limit == "max" else str(int(limit) * 1024))
-        (group / "memory.current").write_text(str(used * 1024))
-        assert available_memory(meminfo, group) == expected * 1024
-    assert available_memory()

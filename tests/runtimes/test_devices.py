@@ -54,5 +54,5 @@ def test_numbers_that_make_no_sense(name: str, value: object) -> None:
 def test_numbers_of_numpy() -> None:
     options = EngineOptions(threads=np.int64(3), streams=np.uint8(2), batch=4)  # type: ignore[arg-type]
     assert json.loads(json.dumps(dataclasses.asdict(options))) == {
-        "device": None, "threads": 3, "streams": 2, "batch": 4, "attention": False,
+        "device": None, "threads": 3, "streams": 2, "batch": 4, "attention": False, "half": None,
     }  # fmt: skip

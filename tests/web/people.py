@@ -42,6 +42,7 @@ def record(number: int, stream: str = "door", *answers: Answer, **changes: Any) 
             name: AttributeAnswer(_P[answer], answer)  # type: ignore[index]
             for name, answer in zip(NAMES, said, strict=True)
         },
+        "labels": ("red top", "long hair"),
         "id": str(uuid.UUID(int=number + 1)),
         "time": "2026-11-25T19:30:00.000Z",
     }

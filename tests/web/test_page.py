@@ -178,9 +178,11 @@ def test_filters_and_the_keyboard(browser: Any) -> None:
         page.locator("#attributes").get_by_role("button", name="hat").click()
         expect(titles).to_have_text(["yard #4", "door #1"])
         door = page.locator("article", has_text="door #1")
-        assert door.locator(".yeses li").all_inner_texts() == ["hat\n93 %"]
+        assert door.locator(".labels li").all_inner_texts() == ["red top", "long hair"]
+        assert door.locator(".swatch").count() == 1
         expect(door.locator(".nos")).to_be_hidden()
         door.locator("summary").click()
+        assert door.locator(".yeses li").all_inner_texts() == ["hat\n93 %"]
         expect(door.locator(".nos")).to_have_text("backpack, long hair")
         tab.check(server.address)
 

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from edgeattr.core.errors import UsageError
+from edgeattr.core.limits import available_cores
 from edgeattr_train.recipe import Recipe
 
 __all__ = ["open_fabric"]
@@ -34,6 +35,7 @@ def open_fabric(recipe: Recipe, device: str = "auto") -> Fabric:
         raise UsageError(f"torchrun started more processes than the {_gpus()} GPUs here")
     if recipe.precision == "fp16" and accelerator == "cpu":
         raise UsageError("precision=fp16 wants a GPU; on a CPU use bf16 or fp32")
+    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision
     world, local = (int(os.environ.get(key, 1)) for key in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     fabric = Fabric(

@@ -60,8 +60,8 @@ class TorchEngine(Engine):
         _check_process()
         here = devices()
         device = checked_device("torch", options.device or here[0], here)
-        if options.threads:
-            torch.set_num_threads(options.threads)
+        threads = options.threads or min(torch.get_num_threads(), available_cores())
+        torch.set_num_threads(threads)
         network = (network or _network(bundle)).eval().to(device)
         if options.attention and not network.branches:
             raise UsageError(f"{bundle.name} has no attention masks")
@@ -77,7 +77,7 @@ class TorchEngine(Engine):
             engine="torch",
             version=str(torch.__version__),
             device=device.upper(),
-            threads=options.threads or available_cores(),
+            threads=threads,
             attention=options.attention,
         )
 
@@ -97,7 +97,8 @@ class _Request:
         assert self._network
         try:
             own = crops if crops.flags.writeable else crops.copy()  # PyTorch takes no other
-            found = self._network(torch.from_numpy(own).to(self._device))
+            with torch.backends.cudnn.flags(allow_tf32=False):  # on GPUs it is on by default
+                found = self._network(torch.from_numpy(own).to(self._device))
             tensors = [found.logits, *(found.masks if self._attention else ())]
             return [tensor.float().cpu().numpy() for tensor in tensors]
         except RuntimeError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from edgeattr.core.closing import Closing
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError
+from edgeattr.core.limits import available_cores
 from edgeattr.video.sources.address import (
     AS_USUAL,
     SourceOptions,
@@ -144,7 +145,9 @@ def believed_rate(rate: float) -> float:
 
 def _capture_of(address: str) -> cv2.VideoCapture:
     check_source(address)
-    capture = cv2.VideoCapture(local_path(address) or address, cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(
+        local_path(address) or address, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, available_cores()]
+    )
     if not capture.isOpened():
         capture.release()
         raise InputError(

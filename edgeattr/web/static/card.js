@@ -3,6 +3,8 @@
 import {bar, element, setText} from "./dom.js";
 import {attributeName, percent, plural, streamName, when} from "./words.js";
 
+const COLOURS = new Set(["black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"]);
+
 export class Card {
   constructor(person) {
     this.parts = {
@@ -10,16 +12,17 @@ export class Card {
       track: element("span"),
       badge: element("span", {class: "badge", text: "in view"}),
       when: element("p", {class: "when"}),
+      labels: element("ul", {class: "labels", "aria-label": "what tells this person from others"}),
       yes: element("ul", {class: "answers yeses", "aria-label": "yes"}),
       unknown: element("ul", {class: "answers unknowns", "aria-label": "not certain"}),
       summary: element("summary"),
       no: element("p", {class: "nos"}),
       basis: element("p", {class: "basis"}),
     };
-    const {name, track, badge, yes, unknown, summary, no, basis} = this.parts;
-    this.details = element("details", {}, summary, no);
+    const {name, track, badge, labels, yes, unknown, summary, no, basis} = this.parts;
+    this.details = element("details", {}, summary, yes, unknown, no);
     this.foot = element("div", {class: "foot"}, this.details, basis);
-    this.body = element("div", {class: "body"}, element("header", {}, element("h3", {}, name, track), badge), this.parts.when, yes, unknown, this.foot);
+    this.body = element("div", {class: "body"}, element("header", {}, element("h3", {}, name, track), badge), this.parts.when, labels, this.foot);
     this.node = element("article", {class: "card"}, this.body);
     this.update(person);
   }
@@ -35,9 +38,10 @@ export class Card {
     setText(parts.when, when(person));
     setText(parts.basis, plural(person.crops_classified, "crop read", "crops read"));
     this.picture(person.picture);
-    const told = JSON.stringify(person.attributes);
+    const told = JSON.stringify([person.labels, person.attributes]);
     if (told !== this.told) {
       this.told = told;
+      this.parts.labels.replaceChildren(...(person.labels ?? []).map(label));
       this.answers(Object.entries(person.attributes));
     }
   }
@@ -48,7 +52,7 @@ export class Card {
     yes.replaceChildren(...having("yes").map(([name, {p}]) => row(name, p, "yes")));
     unknown.replaceChildren(...having("unknown").map(([name, {p}]) => row(name, p, "unknown")));
     const nos = having("no");
-    setText(summary, `${nos.length} no`);
+    setText(summary, `${having("yes").length} yes, ${having("unknown").length} not certain, ${nos.length} no`);
     setText(no, nos.map(([name]) => attributeName(name)).join(", "));
   }
 
@@ -61,6 +65,13 @@ export class Card {
     this.image.addEventListener("error", () => this.node.classList.add("without"));
     this.node.prepend(this.image);
   }
+}
+
+// "red top" with a swatch of its colour; other labels are words alone.
+function label(text) {
+  const colour = text.split(" ", 1)[0];
+  const swatch = COLOURS.has(colour) ? [element("span", {class: `swatch ${colour}`, "aria-hidden": "true"})] : [];
+  return element("li", {}, ...swatch, element("span", {text}));
 }
 
 function row(name, p, answer) {

@@ -1,0 +1,265 @@
+"""Zones and lines of one camera: who is in a zone and for how long, who crosses a line which way.
+
+A person counts by one point of their box, the feet unless said otherwise. Points near an edge are
+undecided: a person is on the side where they were last seen further from the edge than a margin,
+which grows with the person's size. So somebody who lingers on a line is not counted twice, and a
+crossing has the moment at which the point passed the edge, interpolated between frames.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.errors import UsageError
+from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.zones import ANCHORS, Line, Point, Zone
+
+__all__ = ["ZoneEvent", "ZoneMonitor"]
+
+_MARGIN = 0.04  # of a person's height: as far must a point be from an edge to have a side
+_OVER_THE_END = 0.02  # of a line's length: a crossing as far beyond its end still counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneEvent:
+    """Somebody entered or left a zone, or crossed a line."""
+
+    kind: Literal["zone", "line"]
+    name: str  # of the zone or line
+    event: Literal["entered", "left", "in", "out"]
+    track: int
+    seconds: float  # of the stream, when the point passed the edge
+    count: int  # zone: people in it now; line: crossings this way so far
+    dwell_s: float | None = None  # of who left a zone
+
+    def to_json(self, stream: str) -> dict[str, Any]:
+        """One line of the events file."""
+        what = (
+            {"zone": self.name, "event": self.event, "occupancy": self.count}
+            if self.kind == "zone"
+            else {"line": self.name, "direction": self.event, "count": self.count}
+        )
+        dwell = {} if self.dwell_s is None else {"dwell_s": round(self.dwell_s, 3)}
+        return {
+            "type": self.kind,
+            "stream": stream,
+            "track": self.track,
+            "time_s": round(self.seconds, 3),
+            **what,
+            **dwell,
+        }
+
+
+class _Sighting(NamedTuple):
+    """Where a person stands towards one zone or line in one frame."""
+
+    track: int
+    seconds: float
+    point: Point  # pixels
+    corners: npt.NDArray[np.float32]  # [N, 2], pixels
+    margin: float  # pixels
+
+
+@dataclass
+class _Visit:
+    """What is known of one person and one zone or line."""
+
+    side: bool | None = None  # inside, or right of the line; None: not decided yet
+    last: tuple[float, Point] | None = None  # seconds and point of the last frame, pixels
+    passed: float | None = None  # when the point last passed the edge, seconds
+    on_line: bool = False  # whether it passed within the line's ends
+    since: float = 0.0  # when the person entered, seconds
+    dwell: float = 0.0  # in the zone until they last left it, seconds
+
+
+@dataclass
+class _Person:
+    seen: float = 0.0  # seconds
+    visits: dict[str, _Visit] = field(default_factory=dict)  # by the zone's or line's name
+
+
+class ZoneMonitor:
+    """Follows the people of one stream through its zones and over its lines.
+
+    Args:
+        zones: each name once, lines included.
+        lines: likewise.
+
+    Raises:
+        UsageError: a name is given twice.
+    """
+
+    def __init__(self, zones: Iterable[Zone] = (), lines: Iterable[Line] = ()) -> None:
+        self.zones, self.lines = tuple(zones), tuple(lines)
+        self._shapes: tuple[Zone | Line, ...] = (*self.zones, *self.lines)
+        names = Counter(it.name for it in self._shapes)
+        for name, times in names.items():
+            if times > 1:
+                raise UsageError(f"two zones or lines are called {name!r}; give each its own name")
+        self.occupancy: Counter[str] = Counter()  # people in each zone now
+        self.entered: Counter[str] = Counter()  # by zone, so far
+        self.crossed: Counter[tuple[str, str]] = Counter()  # by line and direction, so far
+        self._people: dict[int, _Person] = {}
+
+    def update(
+        self, seconds: float, people: Sequence[TrackedBox], size: tuple[int, int]
+    ) -> list[ZoneEvent]:
+        """Take in where people are.
+
+        Args:
+            seconds: of the frame.
+            people: with boxes in pixels.
+            size: width and height of the picture, pixels.
+
+        Returns:
+            Who entered, left or crossed.
+        """
+        events: list[ZoneEvent] = []
+        corners = {
+            shape.name: np.array(shape.points, np.float32) * np.array(size, np.float32)
+            for shape in self._shapes
+        }
+        for seen in people:
+            person = self._people.setdefault(seen.track, _Person())
+            person.seen = seconds
+            margin = _MARGIN * (seen.box[3] - seen.box[1])
+            for shape in self._shapes:
+                visit = person.visits.setdefault(shape.name, _Visit())
+                point = _anchor_of(seen, shape.anchor)
+                now = _Sighting(seen.track, seconds, point, corners[shape.name], margin)
+                if isinstance(shape, Zone):
+                    events += self._in_zone(shape, visit, now)
+                else:
+                    events += self._over_line(shape, visit, now)
+                visit.last = seconds, point
+        return events
+
+    def leave(self, track: int) -> list[ZoneEvent]:
+        """End a person's visits where they were last seen: they have left the picture."""
+        person = self._people.pop(track, None)
+        if person is None:
+            return []
+        return [
+            self._left(zone.name, track, person.visits[zone.name], person.seen)
+            for zone in self.zones
+            if zone.name in person.visits and person.visits[zone.name].side
+        ]
+
+    def dwell(self, track: int) -> dict[str, float]:
+        """Seconds that a person has spent in each zone that they were in."""
+        person = self._people.get(track)
+        if person is None:
+            return {}
+        spent = {
+            zone.name: visit.dwell + (person.seen - visit.since if visit.side else 0.0)
+            for zone in self.zones
+            if (visit := person.visits.get(zone.name))
+        }
+        return {name: seconds for name, seconds in spent.items() if seconds > 0}
+
+    def _in_zone(self, zone: Zone, visit: _Visit, now: _Sighting) -> list[ZoneEvent]:
+        depth = _depth(now.corners, now.point)
+        inside = depth > 0
+        if visit.last and (_depth(now.corners, visit.last[1]) > 0) != inside:
+            visit.passed = _moment_of_passing(visit.last, now)
+        if abs(depth) < now.margin and visit.side is not None:
+            return []
+        if inside == bool(visit.side):
+            visit.side = inside
+            return []
+        appeared = visit.side is None
+        moment = now.seconds if appeared or visit.passed is None else visit.passed
+        if not inside:
+            return [self._left(zone.name, now.track, visit, moment)]
+        visit.side, visit.since = True, moment
+        self.occupancy[zone.name] += 1
+        self.entered[zone.name] += 1
+        return [
+            ZoneEvent(
+                kind="zone", name=zone.name, event="entered", track=now.track, seconds=moment,
+                count=self.occupancy[zone.name],
+            )
+        ]  # fmt: skip
+
+    def _left(self, zone: str, track: int, visit: _Visit, seconds: float) -> ZoneEvent:
+        dwell = max(0.0, seconds - visit.since)
+        visit.side, visit.dwell = False, visit.dwell + dwell
+        self.occupancy[zone] -= 1
+        return ZoneEvent(
+            kind="zone", name=zone, event="left", track=track, seconds=seconds,
+            count=self.occupancy[zone], dwell_s=dwell,
+        )  # fmt: skip
+
+    def _over_line(self, line: Line, visit: _Visit, now: _Sighting) -> list[ZoneEvent]:
+        distance, along = _towards_line(now.corners, now.point)
+        if visit.last:
+            seconds, point = visit.last
+            before, along_before = _towards_line(now.corners, point)
+            if before != 0 and before * distance <= 0:
+                share = before / (before - distance)
+                visit.passed = seconds + share * (now.seconds - seconds)
+                where = along_before + share * (along - along_before)
+                visit.on_line = -_OVER_THE_END <= where <= 1 + _OVER_THE_END
+        if abs(distance) < now.margin:
+            return []
+        side, visit.side = visit.side, distance > 0
+        if side is None or side == visit.side or not visit.on_line:
+            return []
+        direction: Literal["in", "out"] = "in" if visit.side else "out"
+        self.crossed[line.name, direction] += 1
+        return [
+            ZoneEvent(
+                kind="line", name=line.name, event=direction, track=now.track,
+                seconds=now.seconds if visit.passed is None else visit.passed,
+                count=self.crossed[line.name, direction],
+            )
+        ]  # fmt: skip
+
+
+def _anchor_of(person: TrackedBox, anchor: str) -> Point:
+    left, top, right, bottom = person.box
+    return (left + right) / 2, top + ANCHORS[anchor] * (bottom - top)
+
+
+def _depth(corners: npt.NDArray[np.float32], point: Point) -> float:
+    """Pixels from a point to a polygon's nearest edge; above 0 inside, below 0 outside."""
+    return float(cv2.pointPolygonTest(corners, point, measureDist=True))
+
+
+def _towards_line(ends: npt.NDArray[np.float32], point: Point) -> tuple[float, float]:
+    """A point against the endless line through two ends.
+
+    Returns:
+        Pixels from it, above 0 on its right, seen from start to end; and where along it, 0 at the
+        start, 1 at the end.
+    """
+    (ax, ay), (bx, by) = ends.tolist()
+    length = float(np.hypot(bx - ax, by - ay))
+    dx, dy = point[0] - ax, point[1] - ay
+    across = ((bx - ax) * dy - (by - ay) * dx) / length
+    return across, ((bx - ax) * dx + (by - ay) * dy) / length**2
+
+
+def _moment_of_passing(before: tuple[float, Point], now: _Sighting) -> float:
+    """When a point that moved evenly passed a polygon's edge, seconds."""
+    seconds, start = before
+    inside = _depth(now.corners, start) > 0
+    low, high = 0.0, 1.0
+    for _ in range(12):
+        middle = (low + high) / 2
+        point = (
+            start[0] + middle * (now.point[0] - start[0]),
+            start[1] + middle * (now.point[1] - start[1]),
+        )
+        if (_depth(now.corners, point) > 0) == inside:
+            low = middle
+        else:
+            high = middle
+    return seconds + high * (now.seconds - seconds)
