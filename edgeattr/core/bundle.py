@@ -117,7 +117,7 @@ class Bundle:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def decision(self, *, include_sensitive: bool = False) -> Decision:
-        """What turns logits into answers: calibration and thresholds.
+        """What turns logits into answers: calibration, thresholds, and the margins around them.
 
         Args:
             include_sensitive: whether answers show age and gender.
@@ -127,6 +127,9 @@ class Bundle:
             thresholds=self.thresholds,
             scale=self.scale,
             offset=self.offset,
+            yes_margin=self.track.yes_margin if self.track else (),
+            no_margin=self.track.no_margin if self.track else (),
+            prior=self.track.prior if self.track else (),
             include_sensitive=include_sensitive,
         )
 

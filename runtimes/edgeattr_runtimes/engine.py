@@ -69,7 +69,7 @@ class Engine(Closing):
             else runs; one of ``requests`` where absent.
         engine, version, device, threads, arithmetic: see
             :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
-        attention: whether outputs hold the attention masks.
+        outputs: names of what requests give, in their order.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Engine(Closing):
         version: str,
         device: str,
         threads: int,
-        attention: bool = False,
+        outputs: Sequence[str] = ("logits",),
         arithmetic: str = "f32",
     ) -> None:
         self._size = bundle.input.height, bundle.input.width
-        self._attributes, self._attention = len(bundle.schema), attention
+        self._attributes, self._outputs = len(bundle.schema), tuple(outputs)
         self._streams = len(requests)
         self._batch = len(requests[0].buffer)
         self._about = RuntimeInfo(
@@ -158,7 +158,7 @@ class Engine(Closing):
         spans, work = self._spans(count), work if count else self._blank
         found = self._run_alone(work, spans[0]) if len(spans) == 1 else None
         parts = self._at_once(work, spans) if found is None else [found]
-        return joined_outputs(parts, self._attributes)
+        return self._joined(parts)
 
     def _begin(self, count: int, work: _Work) -> concurrent.futures.Future[Outputs]:
         """The same, without waiting for it."""
@@ -169,12 +169,15 @@ class Engine(Closing):
             found = self._run_alone(work, span) if len(spans) == 1 else None
             return self._run(work, span) if found is None else found
 
-        call = SubmittedCall(spans, run, lambda parts: joined_outputs(parts, self._attributes))
+        call = SubmittedCall(spans, run, self._joined)
         try:
             call.start(self._workers, self._streams)
         except RuntimeError as error:
             raise self._no_workers(error) from error
         return call.future
+
+    def _joined(self, parts: Sequence[Arrays]) -> Outputs:
+        return joined_outputs(parts, self._outputs, self._attributes)
 
     def _check_usable(self) -> None:
         if os.getpid() != self._process:
@@ -187,12 +190,12 @@ class Engine(Closing):
     def _spans(self, count: int) -> list[tuple[int, int]]:
         """Where batches start and stop: no larger than they may be, and work for every stream.
 
-        A call without crops runs an empty one where only that tells the masks' shapes.
+        A call without crops runs an empty one where only that tells the shapes of all outputs.
         """
         if count == 1:
             return [(0, 1)]
         if not count:
-            return [(0, 0)] if self._attention else []
+            return [(0, 0)] if len(self._outputs) > 1 else []
         size = batch_size(count, self._batch, self._streams)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 

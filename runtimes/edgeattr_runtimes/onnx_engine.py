@@ -161,7 +161,7 @@ class OnnxEngine(Engine):
             version=str(_onnxruntime().__version__),
             device=device.upper(),
             threads=in_all,
-            attention=options.attention,
+            outputs=names,
             arithmetic=arithmetic,
         )
 

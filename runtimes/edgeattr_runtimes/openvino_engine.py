@@ -16,7 +16,12 @@ from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
 from edgeattr_runtimes.imports import import_package
-from edgeattr_runtimes.protocol import EngineOptions, checked_device, output_names
+from edgeattr_runtimes.protocol import (
+    ATTENTION,
+    EngineOptions,
+    checked_device,
+    output_names,
+)
 
 __all__ = [
     "IR_MEMBERS",
@@ -60,7 +65,7 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
             model = core.read_model(content)
         if not attention:
             for result in list(model.get_results()):
-                if "logits" not in result.output(0).get_names():
+                if any(name.startswith(ATTENTION) for name in result.output(0).get_names()):
                     model.remove_result(result)
         return model
     except (RuntimeError, KeyError, zipfile.BadZipFile) as error:
@@ -276,7 +281,7 @@ class OpenvinoEngine(Engine):
             version=str(_openvino().__version__).split("-")[0],
             device=device.upper(),
             threads=threads,
-            attention=options.attention,
+            outputs=names,
             arithmetic=arithmetic_of(networks.of(batch)),
         )
 

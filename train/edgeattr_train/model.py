@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeattr.core.errors import UsageError
@@ -84,6 +85,15 @@ class NetOutput(NamedTuple):
     pooled: Tensor  # [N, channels], the last feature map's mean
     visibility: Tensor | None = None  # [N, 4], logits of edgeattr.core.schema.PARTS
     embedding: Tensor | None = None  # [N, D], of any length
+
+    def exported(self) -> list[Tensor]:
+        """The outputs of the exported graph, as :meth:`AttributeNet.output_names` has them."""
+        found = [self.logits]
+        if self.visibility is not None:
+            found.append(self.visibility.sigmoid())
+        if self.embedding is not None:
+            found.append(F.normalize(self.embedding))
+        return [*found, *self.masks]
 
 
 class MultiTaskClassifier(nn.Module):
@@ -200,6 +210,12 @@ class AttributeNet(nn.Module):
         # the backbone learns attributes; the embedding reads what it has
         embedding = self.embedding(strips.detach()) if self.embedding is not None else None
         return NetOutput(logits, primary, attended, masks, pooled, visibility, embedding)
+
+    def output_names(self) -> list[str]:
+        """Of the exported graph's outputs."""
+        further = [name for name in ("visibility", "embedding") if getattr(self, name) is not None]
+        scales = sum(map(len, self.takes))
+        return ["logits", *further, *(f"attention_{scale}" for scale in range(scales))]
 
     def _strips(self, maps: dict[str, Tensor]) -> Tensor:
         """What the layers on strips take; nothing where there are none."""

@@ -68,7 +68,7 @@ def onnx_from_torch(
     with torch.no_grad():
         reference = model(torch.from_numpy(crops)).logits.float().numpy()
     folded = fold_batch_norms(model)
-    proto = _export(_outputs(folded), _names(folded), crops)
+    proto = _export(_outputs(folded), folded.output_names(), crops)
     onnx.helper.set_model_props(proto, dict(metadata or {}))
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(target) as temporary:
@@ -123,19 +123,11 @@ def fold_batch_norms(model: AttributeNet) -> AttributeNet:
     return folded
 
 
-def _names(model: AttributeNet) -> list[str]:
-    """Of the outputs of :func:`_outputs`."""
-    further = [name for name in ("visibility", "embedding") if getattr(model, name) is not None]
-    scales = sum(map(len, model.takes))
-    return ["logits", *further, *(f"attention_{scale}" for scale in range(scales))]
-
-
 def _outputs(model: AttributeNet) -> nn.Module:
     """The model with the outputs of the file alone: logits, then masks.
 
     Its activations no longer work in place: tracing those takes a third of an export's time.
     """
-    import torch
     from torch import nn
 
     for block in model.modules():
@@ -148,13 +140,7 @@ def _outputs(model: AttributeNet) -> nn.Module:
             self.model = model
 
         def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found = self.model(crops)
-            further = []
-            if found.visibility is not None:
-                further.append(found.visibility.sigmoid())
-            if found.embedding is not None:
-                further.append(torch.nn.functional.normalize(found.embedding))
-            return (found.logits, *further, *found.masks)
+            return tuple(self.model(crops).exported())
 
     return Outputs().eval()
 

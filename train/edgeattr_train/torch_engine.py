@@ -14,7 +14,7 @@ from edgeattr.core.bundle import Bundle, Golden, Variant
 from edgeattr.core.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Arrays, Engine
-from edgeattr_runtimes.protocol import EngineOptions, checked_device
+from edgeattr_runtimes.protocol import ATTENTION, EngineOptions, checked_device
 from edgeattr_train.checkpoint import load_checkpoint
 from edgeattr_train.description import describe
 from edgeattr_train.folded import set_batch_norms_from_data
@@ -65,10 +65,13 @@ class TorchEngine(Engine):
         network = (network or _network(bundle)).eval().to(device)
         if options.attention and not network.branches:
             raise UsageError(f"{bundle.name} has no attention masks")
+        names = network.output_names()
+        if not options.attention:
+            names = [name for name in names if not name.startswith(ATTENTION)]
         batch = options.batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
         shape = batch, bundle.input.height, bundle.input.width, 3
         requests = [
-            _Request(network, device, options.attention, shape) for _ in range(options.streams or 1)
+            _Request(network, device, len(names), shape) for _ in range(options.streams or 1)
         ]
         super().__init__(
             bundle,
@@ -78,7 +81,7 @@ class TorchEngine(Engine):
             version=str(torch.__version__),
             device=device.upper(),
             threads=threads,
-            attention=options.attention,
+            outputs=names,
         )
 
 
@@ -86,11 +89,11 @@ class _Request:
     """The network, which others may use at the same time, and memory for one batch."""
 
     def __init__(
-        self, network: AttributeNet, device: str, attention: bool, shape: tuple[int, int, int, int]
+        self, network: AttributeNet, device: str, outputs: int, shape: tuple[int, int, int, int]
     ) -> None:
         self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
         self._network: AttributeNet | None = network
-        self._device, self._attention = device, attention
+        self._device, self._outputs = device, outputs
 
     @torch.inference_mode()
     def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
@@ -99,7 +102,7 @@ class _Request:
             own = crops if crops.flags.writeable else crops.copy()  # PyTorch takes no other
             with torch.backends.cudnn.flags(allow_tf32=False):  # on GPUs it is on by default
                 found = self._network(torch.from_numpy(own).to(self._device))
-            tensors = [found.logits, *(found.masks if self._attention else ())]
+            tensors = found.exported()[: self._outputs]
             return [tensor.float().cpu().numpy() for tensor in tensors]
         except RuntimeError as error:
             raise RuntimeFailure(f"PyTorch failed on {len(crops)} crops: {error}") from error
