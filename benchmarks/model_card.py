@@ -48,7 +48,6 @@ def main() -> None:
     parser.add_argument("--data", required=True, metavar="peta:DIR")
     parser.add_argument("--model", default=str(default_bundle()))
     parser.add_argument("--write", type=Path, help="the card; its .json is written beside it")
-    parser.add_argument("--sheet", type=Path, help="PNG of the hardest errors, to look at")
     options = parser.parse_args()
     name, _, directory = options.data.partition(":")
     if name != "peta":
@@ -59,8 +58,6 @@ def main() -> None:
     groups = _groups(data, train, source_sets(Path(directory), data.ids))
     parts, record = _parts(bundle, data, train, judged, groups)
     print("\n\n".join(f"{name}\n\n{part}" for name, part in parts.items()))
-    if options.sheet:
-        _write_sheet(options.sheet, judged["fp32"], data)
     if options.write:
         replace_marked(options.write, {f"card: {name}": part for name, part in parts.items()})
         write_atomically(options.write.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
@@ -351,21 +348,6 @@ def _hardest(judged: Judged, data: AttributeDataset, sources: list[Group]) -> st
              f"{width}x{height}"]
         )  # fmt: skip
     return table(["attribute", "labelled", "p(yes)", "PETA row", "source", "pixels"], rows)
-
-
-def _write_sheet(path: Path, judged: Judged, data: AttributeDataset) -> None:
-    from edgeattr_train.pictures import Mistake, mistake_sheet
-
-    mistakes = [
-        Mistake(
-            crop=data.read(n),
-            name=f"{judged.names[c]} {data.ids[n]}",
-            truth=bool(judged.truth[n, c]),
-            probability=float(judged.p[n, c]),
-        )
-        for n, c in _errors(judged)
-    ]
-    write_atomically(path, mistake_sheet(mistakes))
 
 
 def _plain(found: dict[str, Figures]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Images of one person fused as a track: what it is worth, and what a schedule spares.
 
-    python benchmarks/tracks.py --data peta:../shared/peta --plot risk.png \
+    python benchmarks/tracks.py --data peta:../shared/peta \
         --detector ../shared/models/detectors/yolox_nano.onnx --video ../shared/videos/*
 
 A person's images come in the order of their rows, 0.2 s apart. The parameters of fusion are fitted
@@ -22,12 +22,10 @@ import numpy.typing as npt
 from tracks_run import Crop, Played, play
 
 import edgeattr
-from edgeattr.core.files import write_atomically
 from edgeattr.video.schedule import Schedule, look_at_crop
 from edgeattr_runtimes.device import device_name
 from edgeattr_train.calibrate import fit_decision
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
-from edgeattr_train.risk_chart import risk_chart
 from edgeattr_train.selective import judge
 from edgeattr_train.track_fusion import BOUND, fit
 from edgeattr_train.tracks import Tracks, tracks_of
@@ -50,7 +48,6 @@ def main() -> None:
     parser.add_argument("--bound", type=float, default=BOUND, help="error rate among answers, 0..1")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--refit-decision", action="store_true")
-    parser.add_argument("--plot", type=Path, help="PNG of coverage against risk")
     parser.add_argument("--video", type=Path, nargs="*", default=[])
     parser.add_argument("--detector", type=Path)
     options = parser.parse_args()
@@ -65,7 +62,7 @@ def main() -> None:
         _print_labels(data, tracks)
         found = _judged(tracks, crops, data, options)
         _print_accuracy(found, _sets(tracks, data, options), tracks)
-        _print_bounds(tracks, options.plot)
+        _print_bounds(tracks)
         if options.video:
             from tracks_video import print_videos
 
@@ -197,7 +194,7 @@ def _figures(people: Sequence[Played], labels: npt.NDArray[np.int8]) -> _Floats:
     )
 
 
-def _print_bounds(tracks: Tracks, plot: Path | None) -> None:
+def _print_bounds(tracks: Tracks) -> None:
     """Coverage against risk, for each stated bound."""
     selective = judge(tracks)
     print("\n| answers to | bound | given | wrong of these | of yeses | of noes | found of true |")
@@ -210,8 +207,6 @@ def _print_bounds(tracks: Tracks, plot: Path | None) -> None:
                 + " | ".join(f"{value:.2f}" for value in figures)
                 + " |"
             )
-    if plot:
-        write_atomically(plot, risk_chart(selective))
 
 
 if __name__ == "__main__":

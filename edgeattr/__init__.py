@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from edgeattr.core.telemetry import disable_telemetry
+
 if TYPE_CHECKING:
     from edgeattr.aio import AsyncModel as AsyncModel
     from edgeattr.core.bundle import Bundle as Bundle
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from edgeattr.model import load as load
 
 __version__ = "0.1.0"
+
+disable_telemetry()  # before any engine is imported
 
 _EXPORTS = {  # public name -> module it is defined in, imported on first use
     "AsyncModel": "edgeattr.aio",

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.closing import Closing
-from edgeattr.core.crops import as_bgr, cut_boxes, fill_crops, is_bgr
-from edgeattr.core.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.core.crops import cut_boxes, fill_crops, is_bgr
+from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.prediction import VISIBLE, Decision, Prediction
 from edgeattr.core.schema import PARTS, AttributeSchema
@@ -30,13 +30,20 @@ __all__ = ["AttributeModel", "load"]
 _Before = TypeVar("_Before")
 _After = TypeVar("_After")
 
-ImageLike = npt.ArrayLike
+
+class _Array(Protocol):
+    """What becomes an array of NumPy's: a tensor, a picture of Pillow's."""
+
+    def __array__(self) -> npt.NDArray[Any]: ...
+
+
+ImageLike = npt.NDArray[Any] | _Array | Sequence[Sequence[float] | Sequence[Sequence[float]]]
 """One picture: see :func:`edgeattr.core.crops.as_bgr`."""
 
-Boxes = Sequence[Sequence[float]] | npt.NDArray[Any]
+Boxes = Sequence[Sequence[float] | npt.NDArray[Any]] | npt.NDArray[Any]
 """Left, top, right, bottom of each, pixels: [N, 4]."""
 
-Crops = Sequence[npt.ArrayLike] | npt.NDArray[Any]
+Crops = Sequence[ImageLike] | npt.NDArray[Any]
 """Images of one person each: a list of arrays, or one array [N, h, w, 3]."""
 
 _OpenExplaining = Callable[["EngineOptions"], "Runtime"]
@@ -86,6 +93,8 @@ def load(
 
     options = EngineOptions(device=device, threads=threads, streams=streams, batch=batch)
     path = resolve_bundle(model)
+    if path.exists() and not (path.is_dir() or path.is_file()):  # a device or pipe might never end
+        raise BundleError(f"{path} is neither a directory nor a file; see: edgeattr models list")
     explaining: _OpenExplaining | None = None
     if path.suffix == ".pt":
         if runtime not in ("auto", "torch") or precision not in ("auto", "fp32"):
@@ -157,10 +166,13 @@ class AttributeModel(Closing):
             InputError: the frame cannot be used, or a box has no pixels inside it.
             RuntimeFailure: the engine failed, or the model was closed.
         """
-        return self.predict(cut_boxes(as_bgr(frame, name="the frame"), boxes))
+        return self.predict(cut_boxes(frame, boxes))
 
     def logits(self, crops: Crops) -> npt.NDArray[np.float32]:
-        """Raw scores, float32 [N, C] in schema order; arguments and errors as :meth:`predict`."""
+        """Raw scores, float32 [N, C] in schema order; arguments and errors as :meth:`predict`.
+
+        They are the network's own: of every attribute, sensitive ones too, whatever was asked for.
+        """
         return self.outputs(crops).logits
 
     def outputs(self, crops: Crops) -> Outputs:
@@ -293,14 +305,20 @@ class AttributeModel(Closing):
 
 
 def predictions(schema: AttributeSchema, decision: Decision, outputs: Outputs) -> list[Prediction]:
-    """Put an engine's outputs into words, one prediction per crop."""
+    """Put an engine's outputs into words, one prediction per crop.
+
+    Sensitive scores are left out with their answers.
+    """
     told = []
+    hidden = np.setdiff1d(np.arange(len(schema)), decision.reported)
+    reported = outputs.logits.copy()
+    reported[:, hidden] = np.nan
     for place, row in enumerate(visible_logits(outputs, schema)):
         answers = decision.answers(row)
         parts = () if outputs.visibility is None else outputs.visibility[place].tolist()
         colours = decision.colours(answers) if schema.colours else {}
         visibility = dict(zip(PARTS, parts, strict=False))
-        told.append(Prediction(answers, outputs.logits[place], colours, visibility))
+        told.append(Prediction(answers, reported[place], colours, visibility))
     return told
 
 
@@ -332,7 +350,7 @@ def _filling(crops: Crops) -> tuple[int, Fill]:
         InputError: not a list of images.
     """
     if type(crops) is not list and (
-        isinstance(crops, Mapping)
+        isinstance(crops, Mapping | str | bytes)
         or not (hasattr(crops, "__len__") and hasattr(crops, "__getitem__"))
     ):
         raise InputError(f"crops are {type(crops).__name__}; expected a list of images")

@@ -1,6 +1,6 @@
 """A bundle's model from plain ONNX Runtime, without edgeattr: what another language would do too.
 
-    pip install onnxruntime opencv-python
+    pip install onnxruntime opencv-python-headless
     python examples/plain_onnxruntime.py NAME.edgeattr person.jpg
 
 The bundle is a folder or a zip, and its bundle.json says everything: file, input size, resize rule,
@@ -10,6 +10,7 @@ names, thresholds, which attributes exclude each other.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 
 
 def open_bundle(path: Path) -> tuple[Path | zipfile.Path, dict[str, Any]]:
@@ -31,6 +31,9 @@ def open_bundle(path: Path) -> tuple[Path | zipfile.Path, dict[str, Any]]:
 
 def main() -> None:
     """Print the attributes of the person in a picture."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported: no reports home
+    import onnxruntime
+
     if len(sys.argv) != 3:
         sys.exit("usage: plain_onnxruntime.py NAME.edgeattr PICTURE")
     path, image = Path(sys.argv[1]), cv2.imread(sys.argv[2])

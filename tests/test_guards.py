@@ -15,6 +15,10 @@ import edgeattr
 import edgeattr.core.errors
 
 _ROOT = Path(__file__).resolve().parent.parent
+_CIRCLES = [  # one Session for every engine will end it
+    ["edgeattr_runtimes.network", "edgeattr_runtimes.onnx_network",
+     "edgeattr_runtimes.openvino_network"],
+]  # fmt: skip
 
 
 def test_exported_names() -> None:
@@ -49,6 +53,38 @@ def test_import_is_fast_and_light() -> None:
     seconds, modules = zip(*(run.stdout.splitlines() for run in runs), strict=True)
     assert min(map(float, seconds)) < 0.3
     assert set(modules) == {"[]"}
+
+
+def test_conversion_imports_no_torch() -> None:
+    """Every module of it, with torch and torchvision blocked."""
+    folder = _ROOT / "convert" / "edgeattr_convert"
+    modules = [f"edgeattr_convert.{path.stem}" for path in folder.glob("[!_]*.py")]
+    assert len(modules) > 10
+    code = (
+        "import importlib, sys\n"
+        "sys.modules['torch'] = sys.modules['torchvision'] = None\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "trained = [name for name in sys.modules if name.startswith('edgeattr_train.')]\n"
+        "assert all(name.startswith('edgeattr_train.data') for name in trained), trained\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions and for type checkers included."""
+    grimp = pytest.importorskip("grimp")
+    networkx = pytest.importorskip("networkx")
+    graph = grimp.build_graph(
+        "edgeattr", "edgeattr_train", "edgeattr_convert", "edgeattr_runtimes", cache_dir=None
+    )
+    imports = networkx.DiGraph(
+        (name, other)
+        for name in graph.modules
+        for other in graph.find_modules_directly_imported_by(name)
+    )
+    circles = [c for c in networkx.strongly_connected_components(imports) if len(c) > 1]
+    assert [sorted(circle) for circle in circles] == _CIRCLES
 
 
 def test_files_and_functions_stay_short() -> None:

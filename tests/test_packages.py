@@ -101,8 +101,9 @@ def test_every_module_of_the_checkout_is_in_the_wheel(release: _Release) -> None
     names = set(release.wheel_names())
     folders = ("", "train", "convert", "runtimes")
     for folder, package in zip(folders, _PACKAGES, strict=True):
-        for path in (_ROOT / folder / package).rglob("*.py"):
-            assert path.relative_to(_ROOT / folder).as_posix() in names
+        for path in (_ROOT / folder / package).rglob("*.*"):
+            if path.suffix in (".py", ".html", ".css"):
+                assert path.relative_to(_ROOT / folder).as_posix() in names
 
 
 def test_the_sdist_can_be_worked_on(release: _Release) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr_convert.qdq import Layout
+from edgeattr_convert.qdq import QdqScheme
 
 if TYPE_CHECKING:
     import onnx
@@ -63,7 +63,7 @@ def quantized_alone(
     model: onnx.ModelProto,
     layer: str,
     ranges: Mapping[str, tuple[float, float]],
-    layout: Layout,
+    scheme: QdqScheme,
 ) -> onnx.ModelProto:
     """A copy in which one convolution's input and weight are rounded and all else is float."""
     from onnx import helper, numpy_helper
@@ -73,8 +73,8 @@ def quantized_alone(
     node = copied.graph.node[place]
     low, high = ranges.get(node.input[0], (0.0, 0.0))
     if high > low:
-        step = np.float32((high - low) / (2 * _STEPS if layout.symmetric else 255))
-        zero = np.int8(0) if layout.symmetric else np.uint8(np.clip(np.rint(-low / step), 0, 255))
+        step = np.float32((high - low) / (2 * _STEPS if scheme.symmetric else 255))
+        zero = np.int8(0) if scheme.symmetric else np.uint8(np.clip(np.rint(-low / step), 0, 255))
         names = [f"alone_{part}" for part in ("step", "zero", "codes", "values")]
         for name, value in zip(names[:2], (step, zero), strict=True):
             copied.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))

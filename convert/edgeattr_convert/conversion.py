@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant, variant_file
 from edgeattr.core.errors import ContractNotMet, UsageError
-from edgeattr.core.files import sha256_of
+from edgeattr.core.files import check_can_write, sha256_of
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import Evaluation, check_attributes, evaluate_model, metrics_json
@@ -28,17 +28,17 @@ from edgeattr_convert.contract import (
     judged,
 )
 from edgeattr_convert.conversion_record import record_of, refusal
-from edgeattr_convert.proof import Proof, Speed
 from edgeattr_convert.report import write_report
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
+from edgeattr_convert.validation_result import Speed, ValidationResult
 from edgeattr_runtimes import EngineOptions, Runtime, available, open_variant
 from edgeattr_runtimes.engines import has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.data.datasets import AttributeDataset
 
-__all__ = ["Material", "convert"]
+__all__ = ["ConversionData", "convert"]
 
 _TOLERANCE_FACTOR = 2.0  # INT8 kernels differ between devices: twice what was measured here
 _TOLERANCE_FLOOR = 0.5  # of an INT8 logit
@@ -52,7 +52,7 @@ _NOT_HERE = (
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Material:
+class ConversionData:
     """What variants are made with and proven on."""
 
     calibration: Calibration | None = None  # INT8 needs it
@@ -63,7 +63,7 @@ def convert(
     bundle: Bundle,
     target: Path,
     steps: Sequence[Step],
-    material: Material,
+    data: ConversionData,
     contract: Contract | None = None,
     *,
     tell: Tell = silent,
@@ -75,7 +75,7 @@ def convert(
         bundle: has ``onnx-fp32``.
         target: ``NAME.edgeattr``, where the bundle is written; it may be the bundle's own place.
         steps: of :func:`edgeattr_convert.steps.steps_for`.
-        material: without data, FP16 is held to parity alone.
+        data: without data, FP16 is held to parity alone.
         contract: what each variant must keep to.
         tell: told what has been found.
         tick: told how far each long part is.
@@ -90,37 +90,38 @@ def convert(
         UsageError: INT8 without data.
         InputError: the held data have other attributes, or an image cannot be read.
         MissingDependency: a package that one of the steps needs is not installed.
-        OutputError: the report cannot be written; the bundle has been by then.
+        OutputError: nothing can be written at ``target``; said before any long work.
     """
     contract = contract or Contract()
-    _check(bundle, steps, material)
+    _check(bundle, steps, data)
+    check_can_write(target)
     made = bundle
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
-        work = _Conversion(bundle, Path(folder), material, contract, tell, tick)
+        work = _Conversion(bundle, Path(folder), data, contract, tell, tick)
         try:
             for step in steps:
                 work.run(step)
-            record = record_of(bundle.name, work.proofs, material.calibration, contract)
+            record = record_of(bundle.name, work.results, data.calibration, contract)
             if record.met:
                 made = work.bundle.write(target, work.files)
         finally:
             for variant in work.built - {entry.sha256 for entry in made.variants.values()}:
                 forget(variant)
-        crops = material.calibration.crops if material.calibration else None
+        crops = data.calibration.crops if data.calibration else None
         write_report(record, target, crops)
     if not record.met:
         raise ContractNotMet(refusal(record, target))
     return made
 
 
-def _check(bundle: Bundle, steps: Sequence[Step], material: Material) -> None:
+def _check(bundle: Bundle, steps: Sequence[Step], data: ConversionData) -> None:
     """Refuse before any long work begins what could not end well."""
     wants_data = [step.makes for step in steps if step.precision == "int8"]
-    if wants_data and (material.calibration is None or material.held is None):
+    if wants_data and (data.calibration is None or data.held is None):
         raise UsageError(f"{', '.join(wants_data)}: INT8 needs images to calibrate on (--calib)")
     check_packages(steps)
-    if material.held is not None:
-        check_attributes(material.held, bundle)
+    if data.held is not None:
+        check_attributes(data.held, bundle)
     first = bundle.variant("onnx-fp32")
     with open_variant(bundle, first, "onnxruntime") as runtime:
         check_golden(bundle, first, runtime)  # what is wrong already is not worth converting
@@ -132,29 +133,29 @@ class _Conversion:
     Args:
         bundle: to start from.
         folder: for everything that is not proven yet.
-        material, contract, tell, tick: of :func:`convert`.
+        data, contract, tell, tick: of :func:`convert`.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         folder: Path,
-        material: Material,
+        data: ConversionData,
         contract: Contract,
         tell: Tell,
         tick: Tick,
     ) -> None:
         self.bundle = bundle
         self.files: dict[str, Path] = {}  # of the new variants, by their name in the bundle
-        self.proofs: list[Proof] = []
+        self.results: list[ValidationResult] = []
         self.built: set[str] = set()  # SHA-256 of drafts that TensorRT keeps an engine of
-        self._folder, self._material, self._contract = folder, material, contract
+        self._folder, self._data, self._contract = folder, data, contract
         self._tell, self._tick = tell, tick
 
     def run(self, step: Step) -> None:
         """Take drafts until one holds or there are no more."""
         self._tell(f"{step.makes}, from {step.requires}")
-        proof, job = None, self._job(step)
+        result, job = None, self._job(step)
         for draft in step.drafts(job):
             variant = self._variant(step, draft)
             trial = self.bundle.with_variant(variant).write(
@@ -165,32 +166,34 @@ class _Conversion:
                 self.built.add(variant.sha256)
             for half in _halves(step, engine):
                 with open_variant(trial, variant, engine, EngineOptions(half=half)) as runtime:
-                    proof = self._proven(step, draft, job, trial, runtime)
-                if accuracy_holds(proof, self._contract):
+                    result = self._validated(step, draft, job, trial, runtime)
+                if accuracy_holds(result, self._contract):
                     break
                 if half is not False and len(_halves(step, engine)) > 1:
-                    self._tell(f"{step.makes} in half precision: {proof.verdict}; now in float32")
-            assert proof is not None
-            if proof.met:
-                self._take(variant, draft.file, proof)
-            if accuracy_holds(proof, self._contract):
+                    self._tell(f"{step.makes} in half precision: {result.verdict}; now in float32")
+            assert result is not None
+            if result.met:
+                self._take(variant, draft.file, result)
+            if accuracy_holds(result, self._contract):
                 break
-            self._tell(f"{step.makes}: not yet: {proof.verdict}")
-        assert proof is not None
-        self._tell(f"{step.makes}: {'met' if proof.met else 'NOT MET'}: {proof.verdict}")
-        self.proofs.append(proof)
+            self._tell(f"{step.makes}: not yet: {result.verdict}")
+        assert result is not None
+        self._tell(f"{step.makes}: {'met' if result.met else 'NOT MET'}: {result.verdict}")
+        self.results.append(result)
 
-    def _proven(self, step: Step, draft: Draft, job: Job, trial: Bundle, runtime: Runtime) -> Proof:
+    def _validated(
+        self, step: Step, draft: Draft, job: Job, trial: Bundle, runtime: Runtime
+    ) -> ValidationResult:
         """What the draft's accuracy is, its speed where the accuracy holds, and the verdict."""
-        proof = self._accuracy(step, draft, job, runtime)
-        if accuracy_holds(proof, self._contract):
-            proof = self._speed(step, trial, runtime, proof)
-        return judged(proof, self._contract)
+        result = self._accuracy(step, draft, job, runtime)
+        if accuracy_holds(result, self._contract):
+            result = self._speed(step, trial, runtime, result)
+        return judged(result, self._contract)
 
     def _job(self, step: Step) -> Job:
         source = self._folder / "source.onnx"
         source.write_bytes(self.bundle.read_file(self.bundle.variant(step.requires)))
-        calibration = self._material.calibration
+        calibration = self._data.calibration
         crops, labels = self._judged if step.precision == "int8" else (None, None)
         return Job(
             source=source,
@@ -206,7 +209,7 @@ class _Conversion:
     @functools.cached_property
     def _judged(self) -> tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.int8] | None]:
         """A sample of the held data, on which ways to quantize are compared."""
-        held = self._material.held
+        held = self._data.held
         if held is None:
             return None, None
         crops = sampled_crops(held, *self._size, count=_JUDGED)
@@ -219,7 +222,7 @@ class _Conversion:
     def _variant(self, step: Step, draft: Draft) -> Variant:
         """The draft's description, as far as it is known before it has run."""
         digest = sha256_of(draft.file)
-        calibration = self._material.calibration
+        calibration = self._data.calibration
         return Variant(
             engine=step.family,
             precision=step.precision,
@@ -231,14 +234,14 @@ class _Conversion:
             calibration=calibration.facts if calibration and step.precision == "int8" else {},
         )
 
-    def _accuracy(self, step: Step, draft: Draft, job: Job, runtime: Runtime) -> Proof:
-        """The proof without speed and verdict."""
-        golden, held = self.bundle.golden, self._material.held
+    def _accuracy(self, step: Step, draft: Draft, job: Job, runtime: Runtime) -> ValidationResult:
+        """The result without speed and verdict."""
+        golden, held = self.bundle.golden, self._data.held
         parity = float(np.abs(runtime.infer(golden.crops).logits - golden.logits).max())
         tolerance = step.tolerance
         if tolerance is None:
             tolerance = max(_TOLERANCE_FLOOR, _TOLERANCE_FACTOR * parity)
-        proof = Proof(
+        result = ValidationResult(
             variant=step.makes,
             parent=step.requires,
             bytes=draft.file.stat().st_size,
@@ -250,11 +253,11 @@ class _Conversion:
             notes=(*draft.notes, *((_NOT_HERE,) if _borrowed(step.family) else ())),
         )
         if held is None or not parity <= tolerance:  # NaN is refused too
-            return proof
+            return result
         before = self._before
         after = self._evaluate(runtime, step.makes)
         return dataclasses.replace(
-            proof,
+            result,
             before=_facts(before, held),
             after=_facts(after, held),
             flips=flips(before, after),
@@ -269,7 +272,7 @@ class _Conversion:
             return self._evaluate(runtime, first.name)
 
     def _evaluate(self, runtime: Runtime, name: str) -> Evaluation:
-        held = self._material.held
+        held = self._data.held
         assert held is not None
 
         def progress(done: int, total: int) -> None:
@@ -277,36 +280,38 @@ class _Conversion:
 
         return evaluate_model(AttributeModel(self.bundle, runtime), held, progress=progress)
 
-    def _speed(self, step: Step, trial: Bundle, child: Runtime, proof: Proof) -> Proof:
-        """The proof with the speed beside the variant that it races, on its own engine."""
+    def _speed(
+        self, step: Step, trial: Bundle, child: Runtime, result: ValidationResult
+    ) -> ValidationResult:
+        """The result with the speed beside the variant that it races, on its own engine."""
         if step.races is None or _borrowed(step.family):
-            return proof
+            return result
         if step.races not in trial.variants:
             unraced = f"speed was not measured: there is no {step.races} to race"
-            return dataclasses.replace(proof, notes=(*proof.notes, unraced))
+            return dataclasses.replace(result, notes=(*result.notes, unraced))
         limit = self._contract.min_speedup if step.precision == "int8" else 0.0
         crops = self.bundle.golden.crops
         with open_variant(trial, trial.variant(step.races), _engine(step.family)) as parent:
             found = compare_speed(parent, child, crops, limit=limit, tick=self._tick)
-        return dataclasses.replace(proof, speed=dataclasses.replace(found, parent=step.races))
+        return dataclasses.replace(result, speed=dataclasses.replace(found, parent=step.races))
 
-    def _take(self, variant: Variant, file: Path, proof: Proof) -> None:
+    def _take(self, variant: Variant, file: Path, result: ValidationResult) -> None:
         """The variant holds: it goes into the bundle."""
         kept = self._folder / variant.file
         kept.write_bytes(file.read_bytes())  # the next draft may take the file's name
-        if proof.after:
+        if result.after:
             parent = self.bundle.variant("onnx-fp32")
             self.bundle = self.bundle.with_variant(
-                dataclasses.replace(parent, metrics=proof.before)
+                dataclasses.replace(parent, metrics=result.before)
             )
-        ways = {"ways": list(proof.notes)} if variant.calibration else {}
+        ways = {"ways": list(result.notes)} if variant.calibration else {}
         proven = dataclasses.replace(
             variant,
-            parity=proof.parity,
-            tolerance=proof.tolerance,
-            metrics={**proof.after, "flips_percent": proof.flips} if proof.after else {},
-            speed=_rounded(proof.speed) if proof.speed else {},
-            verdict=proof.verdict,
+            parity=result.parity,
+            tolerance=result.tolerance,
+            metrics={**result.after, "flips_percent": result.flips} if result.after else {},
+            speed=_rounded(result.speed) if result.speed else {},
+            verdict=result.verdict,
             calibration={**variant.calibration, **ways},
         )
         self.bundle = self.bundle.with_variant(proven)

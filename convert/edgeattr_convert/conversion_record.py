@@ -9,18 +9,21 @@ from pathlib import Path
 from edgeattr import __version__
 from edgeattr_convert.calibration import Calibration
 from edgeattr_convert.contract import Contract
-from edgeattr_convert.proof import ConversionRecord, Proof
 from edgeattr_convert.report import report_paths
+from edgeattr_convert.validation_result import ConversionRecord, ValidationResult
 from edgeattr_runtimes.device import device_name
 
 __all__ = ["record_of", "refusal"]
 
 
 def record_of(
-    model: str, proofs: Sequence[Proof], calibration: Calibration | None, contract: Contract
+    model: str,
+    results: Sequence[ValidationResult],
+    calibration: Calibration | None,
+    contract: Contract,
 ) -> ConversionRecord:
     """The record of a conversion that has just ended, and is written if all of it holds."""
-    met = all(proof.met for proof in proofs)
+    met = all(result.met for result in results)
     facts = dict(calibration.facts) if calibration else {}
     if calibration and calibration.warnings:
         facts["warnings"] = list(calibration.warnings)
@@ -33,7 +36,7 @@ def record_of(
         min_speedup=contract.min_speedup,
         met=met,
         written=met,
-        proofs=tuple(proofs),
+        results=tuple(results),
         calibration=facts,
     )
 
@@ -41,10 +44,13 @@ def record_of(
 def refusal(record: ConversionRecord, target: Path) -> str:
     """Why nothing was written, and how to go on."""
     lines = ["the contract is not met, and nothing was written"]
-    for proof in record.proofs:
-        if not proof.met:
-            lines += [f"{proof.variant}: {proof.verdict}", *(f"  {line}" for line in proof.advice)]
-    held = [proof.variant for proof in record.proofs if proof.met]
+    for result in record.results:
+        if not result.met:
+            lines += [
+                f"{result.variant}: {result.verdict}",
+                *(f"  {line}" for line in result.advice),
+            ]
+    held = [result.variant for result in record.results if result.met]
     if held:
         lines.append(f"{', '.join(held)} would hold: ask for these alone")
     html, _ = report_paths(target)

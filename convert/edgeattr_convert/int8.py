@@ -30,9 +30,9 @@ from edgeattr.core.errors import InputError, MissingDependency
 from edgeattr.core.files import write_atomically
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr_convert.bias_correction import bias_corrected, quantized_alone
-from edgeattr_convert.proof import LayerError
-from edgeattr_convert.qdq import CPU, Layout, activations, convolutions, head, quantized
+from edgeattr_convert.qdq import CPU, QdqScheme, activations, convolutions, head, quantized
 from edgeattr_convert.ranges import METHODS, Histograms, Range, channel_means, collect_histograms
+from edgeattr_convert.validation_result import LayerError
 
 if TYPE_CHECKING:
     import onnx
@@ -54,7 +54,7 @@ class Quantizer:
         source: float32 ONNX, input ``crops``, output ``logits``, batch norms folded.
         crops: calibration images, uint8 [n, H, W, 3]: they set the ranges.
         judged: other images, uint8 [m, H, W, 3]: on them the ways are compared.
-        layout: the form that the engine wants.
+        scheme: the form that the engine wants.
         tell: told what has been found.
         tick: told what is being done, and how many parts of how many are.
 
@@ -68,7 +68,7 @@ class Quantizer:
         source: Path,
         crops: npt.NDArray[np.uint8],
         judged: npt.NDArray[np.uint8],
-        layout: Layout = CPU,
+        scheme: QdqScheme = CPU,
         *,
         tell: Tell = silent,
         tick: Tick = no_tick,
@@ -79,7 +79,7 @@ class Quantizer:
             raise MissingDependency("onnx", extra="convert", purpose="quantize a model") from error
         if not len(crops) or not len(judged):
             raise InputError("INT8 needs calibration crops, and there are none")
-        self._crops, self._judged, self._layout = crops, judged, layout
+        self._crops, self._judged, self._scheme = crops, judged, scheme
         self._tell, self._tick = tell, tick
         self._plain = self._model = onnx.load(str(source))
         self._head = head(self._model)
@@ -124,7 +124,7 @@ class Quantizer:
         crops = self._judged[:_JUDGED_ALONE]
         for place, name in enumerate(self._body):
             self._tick("sensitivity of the layers", place, len(self._body))
-            alone = quantized_alone(self._plain, name, self._ranges, self._layout)
+            alone = quantized_alone(self._plain, name, self._ranges, self._scheme)
             self._harm[name] = _rms(_logits(alone, crops) - self._truth[: len(crops)])
         self._tick("sensitivity of the layers", len(self._body), len(self._body))
 
@@ -156,7 +156,7 @@ class Quantizer:
         """Take the best ranges, and corrected biases where they help, with these in float."""
         self.tried, self.error = {}, np.inf
         for method in METHODS:
-            ranges = self._histograms.ranges(method, symmetric=self._layout.symmetric)
+            ranges = self._histograms.ranges(method, symmetric=self._scheme.symmetric)
             if self._try(method, self._plain, ranges, floats):
                 self._taken = [method]
         self._correct_biases()
@@ -164,7 +164,7 @@ class Quantizer:
     @functools.cached_property
     def _histograms(self) -> Histograms:
         return collect_histograms(
-            self._plain, activations(self._plain, self._layout), self._crops,
+            self._plain, activations(self._plain, self._scheme), self._crops,
             lambda done, total: self._tick("ranges of the activations", done, total),
         )  # fmt: skip
 
@@ -200,7 +200,7 @@ class Quantizer:
     ) -> tuple[bytes, float]:
         """The file's content, and its error on the judged crops."""
         in_float = [*self._head, *floats]
-        content = quantized(model, ranges, in_float, self._layout, self._crops[:1])
+        content = quantized(model, ranges, in_float, self._scheme, self._crops[:1])
         return content, _rms(_logits(content, self._judged) - self._truth)
 
 

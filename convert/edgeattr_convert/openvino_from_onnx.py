@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import re
 import tempfile
 import warnings
@@ -196,13 +195,11 @@ def _named_failure() -> Iterator[None]:
 
 
 def import_nncf() -> Any:
-    """NNCF, with its reports of use to its makers switched off.
+    """Import NNCF without what it prints.
 
     Raises:
         MissingDependency: it is not installed.
     """
-    # NNCF sends statistics of its use over the network unless this is set; nothing leaves from here
-    os.environ.setdefault("NNCF_CI", "1")
     try:
         with quiet_nncf():
             import nncf

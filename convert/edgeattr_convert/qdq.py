@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CPU",
     "TENSORRT",
-    "Layout",
+    "QdqScheme",
     "activations",
     "convolutions",
     "float_layers",
@@ -34,7 +34,7 @@ _HEAD_STARTS_AT = "ReduceMean"  # the pooling before the primary classifier
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class QdqScheme:
     """How an engine wants its Q/DQ."""
 
     name: str
@@ -42,10 +42,10 @@ class Layout:
     symmetric: bool  # activations: int8 around zero, else uint8 with a zero point
 
 
-CPU = Layout(name="cpu", operators=("Conv", "Add"), symmetric=False)
+CPU = QdqScheme(name="cpu", operators=("Conv", "Add"), symmetric=False)
 """ONNX Runtime and OpenVINO. After a ReLU6 unsigned codes keep all 8 bits."""
 
-TENSORRT = Layout(name="tensorrt", operators=("Conv",), symmetric=True)
+TENSORRT = QdqScheme(name="tensorrt", operators=("Conv",), symmetric=True)
 """TensorRT takes zero points of 0 only, and fuses what lies between a convolution and the next Q
 (Developer Guide, "Explicit Quantization"; the same in 8.6, 10 and 11)."""
 
@@ -81,7 +81,7 @@ def float_layers(source: Path, first: int) -> list[str]:
     return [*(node.name for node in convolutions(model)[:first]), *head(model)]
 
 
-def activations(model: onnx.ModelProto, layout: Layout) -> list[str]:
+def activations(model: onnx.ModelProto, scheme: QdqScheme) -> list[str]:
     """Tensors that are quantized: what goes into the body's operators.
 
     Never what comes out of them: engines fuse a convolution with what follows up to the next Q by
@@ -92,7 +92,7 @@ def activations(model: onnx.ModelProto, layout: Layout) -> list[str]:
     apart = set(head(model))
     names: dict[str, None] = {}
     for node in model.graph.node:
-        if node.op_type in layout.operators and node.name not in apart:
+        if node.op_type in scheme.operators and node.name not in apart:
             for name in node.input:
                 if name and name not in weights:
                     names[name] = None
@@ -103,7 +103,7 @@ def quantized(
     model: onnx.ModelProto,
     ranges: Mapping[str, tuple[float, float]],
     in_float: Sequence[str],
-    layout: Layout,
+    scheme: QdqScheme,
     crop: npt.NDArray[np.uint8],
 ) -> bytes:
     """Insert Q/DQ; weights per channel.
@@ -112,7 +112,7 @@ def quantized(
         model: float32; left as it is.
         ranges: of the activations.
         in_float: nodes that stay as they are.
-        layout: what the engine wants.
+        scheme: what the engine wants.
         crop: one crop, uint8 [1, H, W, 3]; the library wants to see one.
 
     Returns:
@@ -126,8 +126,8 @@ def quantized(
             name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
             for name, (low, high) in ranges.items()
         },
-        "ActivationSymmetric": layout.symmetric,
-        "OpTypesToExcludeOutputQuantization": list(layout.operators),
+        "ActivationSymmetric": scheme.symmetric,
+        "OpTypesToExcludeOutputQuantization": list(scheme.operators),
     }
     with tempfile.TemporaryDirectory() as folder, _quiet():
         target = Path(folder) / "int8.onnx"
@@ -137,9 +137,9 @@ def quantized(
             _Reader(crop),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QInt8 if layout.symmetric else QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if scheme.symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=list(layout.operators),
+            op_types_to_quantize=list(scheme.operators),
             nodes_to_exclude=list(in_float),
             extra_options=extra,
         )

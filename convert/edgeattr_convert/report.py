@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.crops import evenly
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr.core.files import write_atomically
-from edgeattr_convert.proof import ConversionRecord
-from edgeattr_convert.report_page import page
-from edgeattr_convert.report_sheet import contact_sheet
+from edgeattr.report import jpeg_uri, render
+from edgeattr_convert.validation_result import ConversionRecord
 
 __all__ = ["report_paths", "write_report"]
 
 _SUFFIX = ".edgeattr"  # of a bundle
+_SHOWN = 48  # calibration crops at most
+_COLUMNS = 12  # of them, at most
+_LONGEST = 128  # pixels of a crop's longer side as it is shown
+_GAP = 2  # pixels around a crop
+_GREY = 128  # of the gaps: at home on a light and on a dark page
+_QUALITY = 82  # of JPEG, 0..100
 
 
 def report_paths(target: Path) -> tuple[Path, Path]:
@@ -50,7 +57,7 @@ def write_report(
         InputError: the crops have another shape or type.
         OutputError: the files cannot be written there.
     """
-    text = page(record, _sheet(crops))
+    text = _page(record, crops)
     figures = json.dumps(_without_nan(record.to_json()), indent=2, allow_nan=False) + "\n"
     html, data = report_paths(target)
     try:
@@ -62,22 +69,57 @@ def write_report(
         ) from error
 
 
-def _sheet(crops: npt.NDArray[np.uint8] | None) -> bytes | None:
-    """The crops on one JPEG, or None where there are none."""
-    if crops is None or len(crops) == 0:
-        return None
+def _page(record: ConversionRecord, crops: npt.NDArray[np.uint8] | None) -> str:
+    return render(
+        Path(__file__).with_name("report.html"),
+        title=f"Conversion of {record.model}",
+        record=record,
+        terms=_terms(record),
+        largest=max((max(r.bytes, r.parent_bytes) for r in record.results), default=1),
+        crops=_contact_sheet(crops) if crops is not None and len(crops) else None,
+        shown=_SHOWN,
+    )
+
+
+def _terms(record: ConversionRecord) -> str:
+    """What the contract asked of these variants."""
+    terms = [f"mA and F1 each fall by at most {record.max_drop:.2f} points"]
+    if not any(result.before and result.after for result in record.results):
+        terms = ["the logits keep to their tolerance (without labelled data, accuracy is unknown)"]
+    required = {result.min_speedup for result in record.results if result.min_speedup}
+    terms += [f"INT8 is at least {limit:.2f} times as fast as its parent" for limit in required]
+    return "; ".join(terms) + ("" if required else "; no speedup is required")
+
+
+def _contact_sheet(crops: npt.NDArray[np.uint8]) -> str:
+    """Crops side by side, picked evenly from first to last, as the URI of a JPEG."""
     if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[3] != 3 or not crops.size:
         raise InputError(
             f"calibration crops are {crops.dtype} {list(crops.shape)}; give uint8 [n, H, W, 3]"
         )
-    return contact_sheet(crops)
+    picked = crops[evenly(len(crops), _SHOWN)]
+    scale = _LONGEST / max(picked.shape[1:3])
+    size = tuple(max(1, round(side * scale)) for side in picked.shape[2:0:-1])
+    rows = -(-len(picked) // _COLUMNS)
+    columns = -(-len(picked) // rows)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    edges, grey = (_GAP,) * 4, (_GREY,) * 3
+    cells = [
+        cv2.copyMakeBorder(
+            cv2.resize(crop, size, interpolation=way), *edges, cv2.BORDER_CONSTANT, value=grey
+        )
+        for crop in picked
+    ]
+    cells += [np.full_like(cells[0], _GREY)] * (rows * columns - len(cells))
+    sheet = cv2.vconcat([cv2.hconcat(cells[i * columns : (i + 1) * columns]) for i in range(rows)])
+    return jpeg_uri(cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
 
 
 def _without_nan(value: Any) -> Any:
     """The value as JSON can hold it: numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [_without_nan(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.progress import Tick, no_tick
-from edgeattr_convert.proof import Speed
+from edgeattr_convert.validation_result import Speed
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.protocol import Runtime
 from edgeattr_runtimes.timing import median_interval

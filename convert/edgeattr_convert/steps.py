@@ -29,9 +29,9 @@ from edgeattr_convert.openvino_from_onnx import (
     openvino_from_onnx,
     write_network,
 )
-from edgeattr_convert.proof import LayerError
-from edgeattr_convert.qdq import CPU, TENSORRT, Layout, float_layers
+from edgeattr_convert.qdq import CPU, TENSORRT, QdqScheme, float_layers
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
+from edgeattr_convert.validation_result import LayerError
 
 __all__ = ["STEPS", "Draft", "Job", "Step", "check_packages", "steps_for"]
 
@@ -209,11 +209,11 @@ STEPS: Mapping[str, Step] = MappingProxyType(
 """Every variant but the first, which edgeattr_train.export makes of a checkpoint."""
 
 
-def _quantized(job: Job, layout: Layout, file: Path) -> Iterator[Draft]:
+def _quantized(job: Job, scheme: QdqScheme, file: Path) -> Iterator[Draft]:
     """Explicit Q/DQ: the best way found, then with the most harmful layers in float."""
     assert job.crops is not None
     judged = job.crops if job.judged is None else job.judged
-    quantizer = Quantizer(job.source, job.crops, judged, layout, tell=job.tell, tick=job.tick)
+    quantizer = Quantizer(job.source, job.crops, judged, scheme, tell=job.tell, tick=job.tick)
     quantizer.search()
     quantizer.measure_layers()
     quantizer.write(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import typer
 import edgeattr
 from edgeattr.cli import bench, convert, doctor, evaluate, find, info, models, predict, run, train
 from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.hub import home
 
 __all__ = ["app", "main"]
 
@@ -58,6 +60,8 @@ def main() -> None:
     """
     for name, level in (("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8")):
         os.environ.setdefault(name, level)  # what is wrong with a file we say ourselves
+    with contextlib.suppress(EdgeAttrError):  # there is no home: Matplotlib finds a place itself
+        os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()

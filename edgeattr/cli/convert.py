@@ -14,12 +14,13 @@ import typer
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
 from edgeattr.cli.progress import ProgressParts, note
 from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
     from edgeattr_convert.calibration import Calibration
     from edgeattr_convert.contract import Contract
-    from edgeattr_convert.conversion import Material
+    from edgeattr_convert.conversion import ConversionData
     from edgeattr_convert.steps import Step
     from edgeattr_train.data.datasets import AttributeDataset
 
@@ -144,7 +145,7 @@ def _convert(
             bundle,
             target,
             steps,
-            _material(bundle, data, any(step.precision == "int8" for step in steps), parts),
+            _conversion_data(bundle, data, any(step.precision == "int8" for step in steps), parts),
             contract,
             tell=lambda text: note(text, quiet=data.quiet),
             tick=parts.tick,
@@ -199,6 +200,7 @@ def _target(model: str, out: Path | None) -> Path:
         raise UsageError(f"--out {target}: a bundle's name ends in .edgeattr")
     if target.is_file():
         raise UsageError(f"{target} is a packed bundle; give --out another name to write to")
+    check_can_write(target)
     return target
 
 
@@ -224,17 +226,19 @@ def _source(model: str, target: Path) -> Iterator[Bundle]:
         yield bundle_from_checkpoint(checkpoint, Path(folder) / target.name, target.stem)
 
 
-def _material(bundle: Bundle, data: _Data, calibrate: bool, parts: ProgressParts) -> Material:
+def _conversion_data(
+    bundle: Bundle, data: _Data, calibrate: bool, parts: ProgressParts
+) -> ConversionData:
     """The images to calibrate on, checked, and those to prove variants on."""
-    from edgeattr_convert.conversion import Material
+    from edgeattr_convert.conversion import ConversionData
 
     held = _held(data)
     if data.calib is None or not calibrate:
-        return Material(held=held)
+        return ConversionData(held=held)
     calibration = _calibration(bundle, data.calib, data, parts)
     for warning in calibration.warnings:
         note(f"warning: {warning}")
-    return Material(calibration=calibration, held=held)
+    return ConversionData(calibration=calibration, held=held)
 
 
 def _held(data: _Data) -> AttributeDataset | None:

@@ -12,7 +12,7 @@ from edgeattr.cli.progress import note
 from edgeattr.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.search.store import EventsReader, Found, PeopleReader, Question
+    from edgeattr.search.store import Found, PeopleReader, Question
 
 __all__ = ["find"]
 
@@ -124,15 +124,13 @@ def find(
         if count:
             typer.echo(found.total)
         elif contact_sheet:
-            _sheet(
-                contact_sheet, reader, question, found, (store or (events or [Path()])[0]).parent
-            )
+            _sheet(contact_sheet, question, found, (store or (events or [Path()])[0]).parent)
         if as_json or not (count or contact_sheet):
             show(question, found, as_json=as_json)
         tell(question, found)
 
 
-def _open(store: Path | None, events: list[Path] | None) -> PeopleReader | EventsReader:
+def _open(store: Path | None, events: list[Path] | None) -> PeopleReader:
     from edgeattr.search.store import EventsReader, PeopleReader
 
     if store and events:
@@ -144,16 +142,10 @@ def _open(store: Path | None, events: list[Path] | None) -> PeopleReader | Event
     raise UsageError("where to look? Name --store PEOPLE.sqlite or --events FILE.jsonl")
 
 
-def _sheet(
-    target: Path,
-    reader: PeopleReader | EventsReader,
-    question: Question,
-    found: Found,
-    beside: Path,
-) -> None:
+def _sheet(target: Path, question: Question, found: Found, beside: Path) -> None:
     from edgeattr.search.contact_sheet import write_contact_sheet
 
-    written = write_contact_sheet(target, reader, question, found, beside=beside)
+    written = write_contact_sheet(target, question, found, beside=beside)
     note(
         f"{target}: {written.cards:,} people, {written.pictures:,} with a picture. "
         "It shows people: keep it and pass it on only as you may, and delete it in time; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import typer
@@ -17,7 +18,7 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.pointing import printable
 from edgeattr.search.store import Found, Question
 from edgeattr.search.store.reasons import Reason, percent, reasons
-from edgeattr.search.store.records import milliseconds
+from edgeattr.search.store.records import answer_of, milliseconds
 
 __all__ = ["listed", "show", "tell"]
 
@@ -71,21 +72,24 @@ def _table(
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("last seen", no_wrap=True)
     table.add_column("stream", overflow="fold")
+    table.add_column("at", justify="right", no_wrap=True)
     table.add_column("for", justify="right", no_wrap=True)
     if any(reason.attribute for its in why for reason in its):
         table.add_column("asked", overflow="fold")
     table.add_column("also", overflow="fold", style="dim")
     for record, its in zip(records, why, strict=True):
         asked, others = _answers(record, its)
-        cells = [*_where(question, record), "\n".join(asked), ", ".join(others)]
-        if len(table.columns) == 4:
-            del cells[3]
+        when, stream, length = _where(question, record)
+        into = str(timedelta(seconds=int(min(max(record["first_s"], 0), 1e9))))
+        cells = [when, stream, into, length, "\n".join(asked), ", ".join(others)]
+        if len(table.columns) == 5:
+            del cells[4]
         table.add_row(*map(Text, cells))
     return table
 
 
 def _where(question: Question, record: Mapping[str, Any]) -> tuple[str, str, str]:
-    """When by this machine's clock, the stream, how long."""
+    """When by this machine's clock or in the video, the stream, how long."""
     begin, end = record["first_s"], record["last_s"]
     if record.get("time") is None:
         when = f"{begin:.1f} s into it"
@@ -97,15 +101,14 @@ def _where(question: Question, record: Mapping[str, Any]) -> tuple[str, str, str
 def _answers(record: Mapping[str, Any], its: Sequence[Reason]) -> tuple[list[str], list[str]]:
     """The answers that were asked for, with p; and the others that are yes."""
     asked = list(dict.fromkeys(reason.attribute for reason in its if reason.attribute))
-    answers = record["attributes"]
     shown = []
     for name in asked:
-        answer = answers.get(name)
-        said = f"{answer['answer']} {percent(answer['p'])}" if answer else "never answered"
+        answer = answer_of(record, name)
+        said = f"{answer[0]} {percent(answer[1])}" if answer else "never answered"
         shown.append(f"{printable(name)} {said}")
     others = [
         printable(name)
-        for name, answer in answers.items()
+        for name, answer in record["attributes"].items()
         if answer["answer"] == "yes" and name not in asked
     ]
     return shown, others

@@ -43,7 +43,7 @@ def info(
         typer.echo(f"  none: PyTorch runs it as it is; a bundle of it: edgeattr convert {path}")
     for name, variant in bundle.variants.items():
         typer.echo(f"  {name:<14} {sizes[name] / 2**20:6.1f} MiB{_scores(variant.metrics)}")
-        for line in _proof(variant):
+        for line in _validation(variant):
             typer.echo(f"  {'':<14} {line}")
 
 
@@ -90,7 +90,7 @@ def _attributes(schema: AttributeSchema) -> list[str]:
     ]
 
 
-def _proof(variant: Variant) -> list[str]:
+def _validation(variant: Variant) -> list[str]:
     """What its conversion found out, in lines."""
     lines = [f"from {variant.parent}: {variant.verdict}"]
     if calibration := variant.calibration:

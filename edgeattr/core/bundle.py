@@ -7,6 +7,8 @@
 What a newer version of edgeattr has added to it is passed over, and kept where the bundle is
 written again; see :mod:`edgeattr.core.bundle_format`.
 
+``bundle.json`` has a SHA-256 of all the rest of it: one that was changed by hand is refused.
+
 Names carry the start of the content's SHA-256, so a new version never overwrites a file that the
 old ``bundle.json`` names. Each variant's SHA-256 is checked when it is loaded, and its answers on
 the golden crops are compared with the reference before it serves.
@@ -20,7 +22,6 @@ import io
 import json
 import logging
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -30,6 +31,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle_format import CURRENT, BundleFormat, check_format
+from edgeattr.core.bundle_reading import (
+    DAMAGE,
+    INDEX,
+    read_arrays,
+    read_index,
+    read_member,
+    with_digest,
+)
 from edgeattr.core.errors import BundleError
 from edgeattr.core.files import add_to_zip, atomic_path, sha256_of, write_atomically
 from edgeattr.core.posterior import TrackFusion
@@ -41,24 +50,12 @@ __all__ = ["RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_f
 
 RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 
-_INDEX = "bundle.json"
 _SECTIONS = {
     "format", "name", "schema", "input", "thresholds", "probability", "training", "track", "golden",
     "variants",
 }  # fmt: skip
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": RESIZE_RULE}
-_DAMAGE = (  # what reading a damaged file may raise
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OSError,
-    EOFError,
-    RecursionError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
-_log = logging.getLogger("edgeattr.bundle")
+_log = logging.getLogger("edgeattr.core.bundle")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +152,7 @@ class Bundle:
         """
         if self.path is None:
             raise BundleError(f"bundle {self.name!r} has not been written yet")
-        content = _read_member(self.path, variant.file)
+        content = read_member(self.path, variant.file)
         self._check(variant, content)
         return content
 
@@ -199,7 +196,9 @@ class Bundle:
             arrays = io.BytesIO()
             np.savez_compressed(arrays, crops=self.golden.crops, logits=self.golden.logits)
             write_atomically(directory / self.golden.file, arrays.getvalue())
-            write_atomically(directory / _INDEX, json.dumps(self.to_json(), indent=1) + "\n")
+            write_atomically(
+                directory / INDEX, json.dumps(with_digest(self.to_json()), indent=1) + "\n"
+            )
         except BaseException:
             # a full disk is not left fuller; what the index names by now stays
             _remove(directory, self._file_names() - before - _named_files(directory))
@@ -212,8 +211,8 @@ class Bundle:
         with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             if self.path is None:
                 raise BundleError(f"bundle {self.name!r} has not been written yet")
-            for name in (_INDEX, *sorted(self._file_names())):
-                add_to_zip(archive, name, _read_member(self.path, name))
+            for name in (INDEX, *sorted(self._file_names())):
+                add_to_zip(archive, name, read_member(self.path, name))
 
     @classmethod
     def read(cls, path: Path) -> Bundle:
@@ -224,17 +223,15 @@ class Bundle:
         """
         if not path.exists():
             raise BundleError(f"no bundle at {path}; see: edgeattr models list")
-        try:
-            index = json.loads(_read_member(path, _INDEX))
-            found = index["format"]
-        except _DAMAGE as error:
-            raise BundleError(f"{path} is damaged: {error!r}") from error
-        form = check_format(found, str(path))
+        index = read_index(path)
+        if "format" not in index:
+            raise BundleError(f"{path} is damaged: {INDEX} has no format")
+        form = check_format(index["format"], str(path))
         try:
             bundle = _from_json(index, path, form)
             _check_consistent(bundle, index["golden"]["sha256"])
-        except _DAMAGE as error:
-            raise BundleError(f"{path}/{_INDEX} is damaged: {error!r}") from error
+        except DAMAGE as error:
+            raise BundleError(f"{path}/{INDEX} is damaged: {error!r}") from error
         if passed_over := bundle.passed_over:
             _log.debug("%s, format %s: passed over %s", path, form, ", ".join(passed_over))
         return bundle
@@ -281,9 +278,8 @@ class Bundle:
 
 
 def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> Bundle:
-    content = io.BytesIO(_read_member(path, _plain_name(index["golden"]["file"])))
-    with np.load(content, allow_pickle=False) as arrays:
-        golden = Golden(arrays["crops"], arrays["logits"])
+    arrays = read_arrays(path, _plain_name(index["golden"]["file"]))
+    golden = Golden(arrays["crops"], arrays["logits"])
     variants = {name: Variant.from_json(entry) for name, entry in index["variants"].items()}
     for variant in variants.values():
         _plain_name(variant.file)
@@ -330,7 +326,7 @@ def _plain_name(name: str) -> str:
 
 
 def _check_consistent(bundle: Bundle, golden_sha256: str) -> None:
-    where, attributes = f"{bundle.path}/{_INDEX}", len(bundle.schema)
+    where, attributes = f"{bundle.path}/{INDEX}", len(bundle.schema)
     for field_name in ("thresholds", "scale", "offset"):
         count = len(getattr(bundle, field_name))
         if count != attributes:
@@ -348,19 +344,9 @@ def _check_consistent(bundle: Bundle, golden_sha256: str) -> None:
             )
     if bundle.golden.sha256 != golden_sha256:
         raise BundleError(
-            f"{bundle.path}/{bundle.golden.file} is damaged: its content is not what {_INDEX} names"
+            f"{bundle.path}/{bundle.golden.file} is damaged: its content is not what {INDEX} names"
         )
     crops, logits = bundle.golden.crops.shape, bundle.golden.logits.shape
     expected = (crops[0], bundle.input.height, bundle.input.width, 3)
     if not crops[0] or crops != expected or logits != (crops[0], attributes):
         raise BundleError(f"{where}: golden crops {crops} and logits {logits} do not fit the model")
-
-
-def _read_member(path: Path, name: str) -> bytes:
-    try:
-        if path.is_dir():
-            return (path / name).read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except _DAMAGE as error:
-        raise BundleError(f"{path}: {name} is missing or cannot be read ({error})") from error

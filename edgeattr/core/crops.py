@@ -7,6 +7,7 @@ the crop shrinks in both directions, interpolate bilinearly (``INTER_LINEAR``) o
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _UINT8 = np.dtype(np.uint8)
+_BLOCK = 1 << 18  # values looked at between two chances to stop
 
 limit_opencv()
 
@@ -43,6 +45,8 @@ def read_image(path: Path) -> Image:
     Raises:
         InputError: the file is missing, or is no image that OpenCV can decode.
     """
+    if path.exists() and not path.is_file():  # a device or pipe might never end
+        raise InputError(f"{path}: not a regular file")
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
@@ -74,26 +78,8 @@ def as_bgr(image: npt.ArrayLike, *, name: str = "crop") -> Image:
         InputError: wrong number of dimensions or channels, no pixels, not numeric, NaN or
             values outside 0..255.
     """
-    try:
-        array = np.asarray(image)
-    except (TypeError, ValueError) as error:  # rows of different lengths, a PyTorch GPU tensor
-        raise InputError(
-            f"{name}, a {type(image).__name__}, is no array of pixels: {error}. Pass a NumPy array "
-            "[height, width, 3], uint8, BGR, as cv2.imread gives"
-        ) from error
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise InputError(
-            f"{name} has shape {array.shape}; expected [height, width] or "
-            "[height, width, channels] with 1, 3 or 4 channels (BGR order)"
-        )
-    if array.shape[0] == 0 or array.shape[1] == 0:
-        raise InputError(f"{name} has no pixels (shape {array.shape}); leave empty boxes out")
-    array = _as_uint8(array, name)
-    if array.shape[2] == 1:
-        return np.repeat(array, 3, axis=2)
-    return array[:, :, :3]
+    array = _picture(image, name)
+    return _bgr(array, name, in_unit=_in_unit(array))
 
 
 def resize_crop(image: Image, height: int, width: int, out: Image | None = None) -> Image:
@@ -175,17 +161,40 @@ def stack_crops(
     return batch
 
 
-def cut_boxes(frame: Image, boxes: Sequence[Sequence[float]] | npt.NDArray[Any]) -> list[Image]:
-    """What lies inside boxes, as views of the frame: nothing is copied.
+def cut_boxes(
+    frame: npt.ArrayLike, boxes: Sequence[Sequence[float] | npt.NDArray[Any]] | npt.NDArray[Any]
+) -> list[Image]:
+    """What lies inside boxes, as uint8 BGR.
+
+    Only the crops are converted. Of a frame that is uint8 BGR they are views: nothing is copied.
 
     Args:
-        frame: uint8 [height, width, 3].
+        frame: one picture, as :func:`as_bgr` takes it.
         boxes: left, top, right, bottom of each, pixels; what lies outside the frame is cut off.
 
     Raises:
-        InputError: no list of boxes, a box is not four numbers, or nothing of it lies inside the
-            frame.
+        InputError: no picture, no list of boxes, a box is not four numbers, nothing of it lies
+            inside the frame, or what lies there has values that no picture has.
     """
+    array = _picture(frame, "the frame")
+    views = _views(array, boxes)
+    if is_bgr(array) or not views:
+        return views
+    in_unit = all(map(_in_unit, views)) and _in_unit(array)
+    return [
+        _bgr(view, f"the frame in box {index}", in_unit=in_unit) for index, view in enumerate(views)
+    ]
+
+
+def evenly(total: int, count: int) -> npt.NDArray[np.int64]:
+    """Up to ``count`` positions in a list of ``total``, from the first to the last, sorted."""
+    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
+
+
+def _views(
+    frame: npt.NDArray[Any],
+    boxes: Sequence[Sequence[float] | npt.NDArray[Any]] | npt.NDArray[Any],
+) -> list[npt.NDArray[Any]]:
     height, width = frame.shape[:2]
     views = []
     try:
@@ -213,12 +222,49 @@ def cut_boxes(frame: Image, boxes: Sequence[Sequence[float]] | npt.NDArray[Any])
     return views
 
 
-def evenly(total: int, count: int) -> npt.NDArray[np.int64]:
-    """Up to ``count`` positions in a list of ``total``, from the first to the last, sorted."""
-    return np.unique(np.linspace(0, total - 1, count).astype(np.int64))
+def _picture(image: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    """An array [h, w, channels] with pixels, its values as they are."""
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:  # rows of different lengths, a PyTorch GPU tensor
+        raise InputError(
+            f"{name}, a {type(image).__name__}, is no array of pixels: {error}. Pass a NumPy array "
+            "[height, width, 3], uint8, BGR, as cv2.imread gives"
+        ) from error
+    if array.ndim == 0:
+        given = "None" if image is None else f"{reprlib.repr(image)} ({type(image).__name__})"
+        raise InputError(
+            f"{name} is {given}; expected the pixels of a picture, as cv2.imread(path) gives them; "
+            "it gives None where it cannot read the file"
+        )
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise InputError(
+            f"{name} has shape {array.shape}; expected [height, width] or "
+            "[height, width, channels] with 1, 3 or 4 channels (BGR order)"
+        )
+    if array.shape[0] == 0 or array.shape[1] == 0:
+        raise InputError(f"{name} has no pixels (shape {array.shape}); leave empty boxes out")
+    return array
 
 
-def _as_uint8(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
+def _in_unit(array: npt.NDArray[Any]) -> bool:
+    """Whether these are floats none of which exceeds 1: shares of full brightness."""
+    if array.dtype.kind != "f":
+        return False
+    rows = max(1, _BLOCK // array[0].size)
+    return not any(array[first : first + rows].max() > 1.0 for first in range(0, len(array), rows))
+
+
+def _bgr(array: npt.NDArray[Any], name: str, *, in_unit: bool) -> Image:
+    array = _as_uint8(array, name, in_unit=in_unit)
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    return array[:, :, :3]
+
+
+def _as_uint8(array: npt.NDArray[Any], name: str, *, in_unit: bool) -> npt.NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
@@ -231,6 +277,6 @@ def _as_uint8(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
             f"{name} has values from {low:g} to {high:g}; expected uint8 0..255 or float 0..1 "
             "(undo any mean and standard deviation normalisation: the model does its own)"
         )
-    scale = 255.0 if array.dtype.kind == "f" and high <= 1.0 else 1.0
-    pixels: npt.NDArray[np.uint8] = np.rint(array * scale).astype(np.uint8)
+    scaled = array * (255.0 if in_unit else 1.0)
+    pixels: npt.NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
     return pixels

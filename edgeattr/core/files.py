@@ -12,7 +12,14 @@ from pathlib import Path
 
 from edgeattr.core.errors import OutputError
 
-__all__ = ["add_to_zip", "atomic_path", "make_folder", "sha256_of", "write_atomically"]
+__all__ = [
+    "add_to_zip",
+    "atomic_path",
+    "check_can_write",
+    "make_folder",
+    "sha256_of",
+    "write_atomically",
+]
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 _BLOCK = 1 << 20  # bytes read at a time while hashing
@@ -58,6 +65,22 @@ def write_atomically(target: Path, content: bytes | str, *, private: bool = Fals
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(target, private=private) as temporary:
         temporary.write_bytes(data)
+
+
+def check_can_write(target: Path) -> None:
+    """Try whether a file can be written where ``target`` is to be, before long work for it.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    try:
+        with tempfile.NamedTemporaryFile(prefix=f".{target.stem}-", dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written ({error.strerror or error}); give another place"
+        ) from error
 
 
 def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -58,7 +58,7 @@ class Prediction:
     """What the model says of one crop."""
 
     attributes: Mapping[str, AttributeAnswer]  # by name; sensitive ones only if asked for
-    logits: npt.NDArray[np.float32]  # [C], raw scores of every attribute, in schema order
+    logits: npt.NDArray[np.float32]  # [C], raw scores in schema order; NaN: not to be reported
     colours: Mapping[str, ColourAnswer] = field(default_factory=dict)  # of "upper_body", ...
     visibility: Mapping[str, float] = field(default_factory=dict)
     """By part of the body, the probability that it is in the picture; empty where the model or

@@ -15,17 +15,16 @@ __all__ = ["StoreSink"]
 class StoreSink(Closing):
     """Keeps people's records in a SQLite file, which `edgeattr find` reads.
 
-    Summaries and states of streams are not kept. That crops are stored, and that people are
-    deleted, is noted in the file's own audit table.
+    Summaries and states of streams are not kept. That people are deleted is noted in the file's
+    own audit table.
 
     Args:
         path: the file.
         retention_days: how long people are kept after they were last seen; None is for ever.
-        keep_crops: whether a crop given to :meth:`write` is stored; otherwise it is left out.
 
     Raises:
         UsageError: ``retention_days`` is not positive.
-        OutputError: the file cannot be opened, is something else, or of a newer version.
+        OutputError: the file cannot be opened, is something else, or of another version.
     """
 
     promise = (
@@ -33,39 +32,18 @@ class StoreSink(Closing):
         "kill and a power cut until its retention is over"
     )
 
-    def __init__(
-        self, path: Path, *, retention_days: float | None = None, keep_crops: bool = False
-    ) -> None:
+    def __init__(self, path: Path, *, retention_days: float | None = None) -> None:
         self.name = f"store {path}"
-        self.takes_crops = keep_crops
         self._store = PeopleStore(path, retention_days)
-        try:
-            if keep_crops:
-                self._store.audit("crops stored", {"retention_days": retention_days})
-        except BaseException:
-            self._store.close()
-            raise
 
-    def write(self, event: Mapping[str, Any], *, crop: bytes | None = None) -> None:
+    def write(self, event: Mapping[str, Any]) -> None:
         """Keep one person's record; other events pass.
-
-        Args:
-            event: an event of the pipeline.
-            crop: a JPEG of the person.
 
         Raises:
             OutputError: not a person's record, or it cannot be written; nothing of it was.
         """
         if event.get("type") == "person":
-            self._store.add(event, crop=crop if self.takes_crops else None)
-
-    def audit(self, act: str, detail: Mapping[str, Any]) -> None:
-        """Note an act that touches privacy in the file.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        self._store.audit(act, detail)
+            self._store.add(event)
 
     def close(self) -> None:
         """Close the file. May be called twice."""

@@ -275,6 +275,12 @@ def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> N
     ).stderr.replace('install it: pip install "edgeattr[tensorrt]"', "no NVIDIA GPU")
 
 
+def test_convert_looks_at_its_place_before_it_works() -> None:
+    done = _edgeattr("convert", "--fp16", "--out", "/proc/x.edgeattr", code=1)
+    assert "/proc/x.edgeattr cannot be written" in done.stderr
+    assert "onnx-fp16" not in done.stderr, "no variant was begun"
+
+
 def test_convert_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:
     """A checkpoint that is not there, a cut ONNX file, one that no engine can read."""
     assert "none.pt" in _edgeattr("convert", tmp_path / "none.pt", "--fp16", code=1).stderr

@@ -8,7 +8,7 @@ import pytest
 
 from edgeattr.core.bundle import Bundle
 from edgeattr_convert.calibration import calibration_from_dataset
-from edgeattr_convert.conversion import Material
+from edgeattr_convert.conversion import ConversionData
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 
@@ -28,10 +28,10 @@ def val(tiny_peta: Path) -> AttributeDataset:
 
 
 @pytest.fixture
-def material(train: AttributeDataset, val: AttributeDataset, bundle: Bundle) -> Material:
+def data(train: AttributeDataset, val: AttributeDataset, bundle: Bundle) -> ConversionData:
     """110 crops to calibrate on, and the val split."""
     size = bundle.input.height, bundle.input.width
-    return Material(calibration=calibration_from_dataset(train, *size, count=110), held=val)
+    return ConversionData(calibration=calibration_from_dataset(train, *size, count=110), held=val)
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import edgeattr
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import ContractNotMet, UsageError
 from edgeattr_convert.contract import Contract
-from edgeattr_convert.conversion import Material, convert
-from edgeattr_convert.proof import LayerError
+from edgeattr_convert.conversion import ConversionData, convert
 from edgeattr_convert.report import report_paths
 from edgeattr_convert.steps import STEPS, Draft, Job, Step, steps_for
+from edgeattr_convert.validation_result import LayerError
 from edgeattr_train.data.datasets import AttributeDataset
 
 pytestmark = pytest.mark.usefixtures("short_looks")
@@ -50,7 +50,7 @@ def test_every_step_names_what_it_needs() -> None:
 def test_fp16_without_data_goes_by_parity(bundle: Bundle, tmp_path: Path) -> None:
     target = tmp_path / "half.edgeattr"
     steps = steps_for(["onnx", "openvino", "tensorrt"], ["fp16"])
-    made = convert(bundle, target, steps, Material())
+    made = convert(bundle, target, steps, ConversionData())
     assert list(made.variants) == ["onnx-fp32", "onnx-fp16", "openvino-fp16", "tensorrt-fp16"]
     full = len(made.read_file(made.variants["onnx-fp32"]))
     for name in ("onnx-fp16", "openvino-fp16", "tensorrt-fp16"):
@@ -64,7 +64,7 @@ def test_fp16_without_data_goes_by_parity(bundle: Bundle, tmp_path: Path) -> Non
     html, figures = report_paths(target)
     record = json.loads(figures.read_text())
     assert record["met"]
-    assert [proof["variant"] for proof in record["proofs"]] == list(made.variants)[1:]
+    assert [result["variant"] for result in record["proofs"]] == list(made.variants)[1:]
     assert "TensorRT cannot run here" in " ".join(record["proofs"][2]["notes"])
     assert "The contract is met" in html.read_text()
     for engine in ("onnxruntime", "openvino"):
@@ -72,9 +72,9 @@ def test_fp16_without_data_goes_by_parity(bundle: Bundle, tmp_path: Path) -> Non
             assert model.describe().precision == "fp16"
 
 
-def test_what_is_made_for_tensorrt(bundle: Bundle, material: Material, tmp_path: Path) -> None:
+def test_what_is_made_for_tensorrt(bundle: Bundle, data: ConversionData, tmp_path: Path) -> None:
     steps = steps_for(["tensorrt"], ["fp16", "int8"])
-    made = convert(bundle, tmp_path / "trt.edgeattr", steps, material, ANY)
+    made = convert(bundle, tmp_path / "trt.edgeattr", steps, data, ANY)
     for name in ("tensorrt-fp16", "tensorrt-int8"):
         model = onnx.load_from_string(made.read_file(made.variants[name]))
         assert (model.opset_import[0].version, model.ir_version) == (17, 8)
@@ -94,7 +94,7 @@ def test_what_is_made_for_tensorrt(bundle: Bundle, material: Material, tmp_path:
     assert all(not zero.any() and zero.dtype == np.int8 for zero in zeros), "symmetric"
 
 
-def test_int8(bundle: Bundle, material: Material, tmp_path: Path) -> None:
+def test_int8(bundle: Bundle, data: ConversionData, tmp_path: Path) -> None:
     said: list[str] = []
     ticks: dict[str, int] = {}
 
@@ -104,7 +104,7 @@ def test_int8(bundle: Bundle, material: Material, tmp_path: Path) -> None:
 
     target = tmp_path / "int8.edgeattr"
     steps = steps_for(["onnx", "openvino"], ["int8"])
-    made = convert(bundle, target, steps, material, ANY, tell=said.append, tick=tick)
+    made = convert(bundle, target, steps, data, ANY, tell=said.append, tick=tick)
     variant = made.variants["onnx-int8"]
     graph = onnx.load_from_string(made.read_file(variant)).graph
     assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in graph.node}
@@ -130,18 +130,18 @@ def test_int8(bundle: Bundle, material: Material, tmp_path: Path) -> None:
     assert "sensitivity of the layers" in ticks
     assert "accuracy of onnx-int8" in ticks
     record = json.loads(report_paths(target)[1].read_text())
-    proof = record["proofs"][0]
-    assert len(proof["layers"]) > 40
-    assert len(proof["attributes"]) == 35
-    assert proof["tried"].keys() >= {"mse", "entropy", "percentile", "min_max", "bias correction"}
+    result = record["proofs"][0]
+    assert len(result["layers"]) > 40
+    assert len(result["attributes"]) == 35
+    assert result["tried"].keys() >= {"mse", "entropy", "percentile", "min_max", "bias correction"}
 
 
 def test_int8_without_data_is_refused(
     bundle: Bundle, tmp_path: Path, val: AttributeDataset
 ) -> None:
-    for material in (Material(), Material(held=val)):
+    for data in (ConversionData(), ConversionData(held=val)):
         with pytest.raises(UsageError, match=r"onnx-int8: INT8 needs images.*--calib"):
-            convert(bundle, tmp_path / "x.edgeattr", steps_for(["onnx"], ["int8"]), material)
+            convert(bundle, tmp_path / "x.edgeattr", steps_for(["onnx"], ["int8"]), data)
     assert not list(tmp_path.iterdir())
 
 
@@ -171,7 +171,7 @@ def _step(
 
 
 def test_what_loses_too_much_is_not_written(
-    bundle: Bundle, material: Material, tmp_path: Path
+    bundle: Bundle, data: ConversionData, tmp_path: Path
 ) -> None:
     """All or nothing: FP16 holds, INT8 says no to everything, and the old bundle stays."""
     target = tmp_path / "kept.edgeattr"
@@ -184,7 +184,7 @@ def test_what_loses_too_much_is_not_written(
     no = _shifted(bundle, tmp_path / "no.onnx", -40.0)
     steps = [*steps_for(["onnx"], ["fp16"]), _step(no, layers=layers)]
     with pytest.raises(ContractNotMet) as refused:
-        convert(before, target, steps, material, Contract(max_drop=0.5, min_speedup=0))
+        convert(before, target, steps, data, Contract(max_drop=0.5, min_speedup=0))
     text = str(refused.value)
     assert "nothing was written" in text
     assert "layers that hurt most: wild, good" in text
@@ -200,32 +200,32 @@ def test_what_loses_too_much_is_not_written(
 
 
 def test_what_is_too_slow_is_not_written(
-    bundle: Bundle, material: Material, tmp_path: Path
+    bundle: Bundle, data: ConversionData, tmp_path: Path
 ) -> None:
     same = _shifted(bundle, tmp_path / "same.onnx", 0.0)
     contract = Contract(max_drop=0.5, min_speedup=1000)
     with pytest.raises(ContractNotMet, match=r"onnx-int8 is not 1000 times as fast as onnx-fp32"):
-        convert(bundle, tmp_path / "slow.edgeattr", [_step(same)], material, contract)
+        convert(bundle, tmp_path / "slow.edgeattr", [_step(same)], data, contract)
     assert not (tmp_path / "slow.edgeattr").exists()
 
 
 def test_repair_stops_at_the_first_draft_that_holds(
-    bundle: Bundle, material: Material, tmp_path: Path
+    bundle: Bundle, data: ConversionData, tmp_path: Path
 ) -> None:
     no, never = (_shifted(bundle, tmp_path / f"{k}.onnx", -40.0 - k) for k in (0, 1))
     same, unneeded = (_shifted(bundle, tmp_path / f"good{k}.onnx", 0.001 * k) for k in (0, 1))
     asked: list[Path] = []
     steps = [_step(no, never, same, unneeded, asked=asked)]
-    made = convert(bundle, tmp_path / "repaired.edgeattr", steps, material, Contract(min_speedup=0))
+    made = convert(bundle, tmp_path / "repaired.edgeattr", steps, data, Contract(min_speedup=0))
     assert asked == [no, never, same]
     assert made.read_file(made.variants["onnx-int8"]) == same.read_bytes()
     assert made.variants["onnx-int8"].metrics["flips_percent"] == 0
 
 
 def test_logits_that_are_no_numbers_are_refused(
-    bundle: Bundle, material: Material, tmp_path: Path
+    bundle: Bundle, data: ConversionData, tmp_path: Path
 ) -> None:
     broken = _shifted(bundle, tmp_path / "nan.onnx", float("nan"))
     with pytest.raises(ContractNotMet, match="logits off by at most nan"):
-        convert(bundle, tmp_path / "nan.edgeattr", [_step(broken)], material)
+        convert(bundle, tmp_path / "nan.edgeattr", [_step(broken)], data)
     assert not (tmp_path / "nan.edgeattr").exists()

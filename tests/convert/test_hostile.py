@@ -92,14 +92,14 @@ def test_the_default_model_made_hostile(shared: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     record = json.loads((tmp_path / "hostile.report.json").read_text())
-    (proof,) = record["proofs"]
-    kept = {layer["layer"] for layer in proof["layers"] if layer["in_float"]}
+    (result,) = record["proofs"]
+    kept = {layer["layer"] for layer in result["layers"] if layer["in_float"]}
     assert wild in kept
     if done.returncode == 3:
         assert wild in done.stderr
     else:
         assert done.returncode == 0, done.stderr
-        assert proof["before"]["mA"] - proof["after"]["mA"] <= 0.5
+        assert result["before"]["mA"] - result["after"]["mA"] <= 0.5
 
 
 def test_the_hostile_model_means_the_same(bundle: Bundle, tmp_path: Path) -> None:

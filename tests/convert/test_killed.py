@@ -23,7 +23,7 @@ import os, signal, sys
 from pathlib import Path
 from edgeattr.core.bundle import Bundle
 import edgeattr.core.files
-from edgeattr_convert.conversion import Material, convert
+from edgeattr_convert.conversion import ConversionData, convert
 from edgeattr_convert.steps import steps_for
 left = int(sys.argv[2])
 replace = os.replace
@@ -38,7 +38,7 @@ os.replace = count_down
 edgeattr_convert = sys.modules["edgeattr_convert.speed"]
 edgeattr_convert._LOOK_SECONDS = 0.01
 target = Path(sys.argv[1])
-convert(Bundle.read(target), target, steps_for(["onnx", "openvino"], ["fp16"]), Material())
+convert(Bundle.read(target), target, steps_for(["onnx", "openvino"], ["fp16"]), ConversionData())
 """
 
 

@@ -18,7 +18,7 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import ContractNotMet
 from edgeattr.core.hub import home
 from edgeattr_convert.contract import Contract
-from edgeattr_convert.conversion import Material, convert
+from edgeattr_convert.conversion import ConversionData, convert
 from edgeattr_convert.report import report_paths
 from edgeattr_convert.steps import STEPS, Draft, Job, Step, steps_for
 from edgeattr_runtimes.onnx_engine import open_session
@@ -67,7 +67,7 @@ def _builds(world: Any) -> int:
 
 def test_proven_and_timed_on_the_gpu(
     bundle: Bundle,
-    material: Material,
+    data: ConversionData,
     tmp_path: Path,
     world: Any,
     spoil: object,
@@ -77,7 +77,7 @@ def test_proven_and_timed_on_the_gpu(
         monkeypatch.setattr(f"edgeattr_convert.int8.{name}", fewer)  # ways to try: takes long
     target = tmp_path / "trt.edgeattr"
     steps = steps_for(["tensorrt"], ["fp16", "int8"])
-    made = convert(bundle, target, steps, material, _CONTRACT)
+    made = convert(bundle, target, steps, data, _CONTRACT)
     assert list(made.variants) == ["onnx-fp32", "tensorrt-fp16", "tensorrt-int8"]
     half, whole = (made.variants[f"tensorrt-{name}"] for name in ("fp16", "int8"))
     assert 0 < half.parity <= half.tolerance == 0.1
@@ -111,19 +111,19 @@ def _step(bundle: Bundle, folder: Path, count: int) -> tuple[Step, list[bytes]]:
 
 
 def test_engines_of_drafts_that_fail_are_forgotten(
-    bundle: Bundle, material: Material, tmp_path: Path, world: Any, spoil: Callable[[Spoil], None]
+    bundle: Bundle, data: ConversionData, tmp_path: Path, world: Any, spoil: Callable[[Spoil], None]
 ) -> None:
     step, drafts = _step(bundle, tmp_path, 4)
     spoil(lambda model, logits: logits - 40 * (model in drafts[:2]))
     steps = [*steps_for(["tensorrt"], ["fp16"]), step]
-    made = convert(bundle, tmp_path / "trt.edgeattr", steps, material, _CONTRACT)
+    made = convert(bundle, tmp_path / "trt.edgeattr", steps, data, _CONTRACT)
     assert made.read_file(made.variants["tensorrt-int8"]) == drafts[2]
     assert _builds(world) == 4
     assert _engines() == _sums(made)
 
 
 def test_all_engines_of_a_refused_conversion_are_forgotten(
-    bundle: Bundle, material: Material, tmp_path: Path, world: Any, spoil: Callable[[Spoil], None]
+    bundle: Bundle, data: ConversionData, tmp_path: Path, world: Any, spoil: Callable[[Spoil], None]
 ) -> None:
     """FP16 holds and INT8 does not: neither is written, and the old bundle stays."""
     target = tmp_path / "kept.edgeattr"
@@ -133,14 +133,14 @@ def test_all_engines_of_a_refused_conversion_are_forgotten(
     spoil(lambda model, logits: logits - 40 * (model in drafts))
     half = steps_for(["tensorrt"], ["fp16"])
     with pytest.raises(ContractNotMet, match="tensorrt-fp16 would hold"):
-        convert(before, target, [*half, step], material, _CONTRACT)
+        convert(before, target, [*half, step], data, _CONTRACT)
     assert _contents(target) == files
     assert _builds(world) == 3
     assert _engines() == set()
 
-    has = convert(before, target, half, material, _CONTRACT)
+    has = convert(before, target, half, data, _CONTRACT)
     with pytest.raises(ContractNotMet):
-        convert(has, target, [*half, step], material, _CONTRACT)
+        convert(has, target, [*half, step], data, _CONTRACT)
     assert _engines() == _sums(has) != set(), "what the old bundle has is not built again"
 
 
@@ -153,6 +153,8 @@ def test_an_interrupted_trial_leaves_no_engine(
 
     spoil(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        convert(bundle, tmp_path / "x.edgeattr", steps_for(["tensorrt"], ["fp16"]), Material())
+        convert(
+            bundle, tmp_path / "x.edgeattr", steps_for(["tensorrt"], ["fp16"]), ConversionData()
+        )
     assert _engines() == set()
     assert world.memory == {}

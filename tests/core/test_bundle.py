@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 import edgeattr
 from edgeattr.core.bundle import Bundle, Golden, variant_file
-from edgeattr.core.errors import BundleError
+from edgeattr.core.bundle_reading import with_digest
+from edgeattr.core.crops import read_image
+from edgeattr.core.errors import BundleError, InputError
 from edgeattr.core.hub import default_bundle
 from edgeattr.core.posterior import TrackFusion
 from edgeattr.video.track_posterior import TrackPosterior
@@ -27,7 +30,8 @@ def copy(tmp_path: Path) -> Path:
 def _edit(path: Path, key: str, value: object) -> None:
     index = json.loads((path / "bundle.json").read_text())
     index[key] = value
-    (path / "bundle.json").write_text(json.dumps(index))
+    index.pop("sha256", None)
+    (path / "bundle.json").write_text(json.dumps(with_digest(index)))
 
 
 def test_shipped_bundle_is_whole_small_and_states_its_licence() -> None:
@@ -97,6 +101,26 @@ def test_the_shipped_bundle_says_how_tracks_are_fused_and_how_that_was_found() -
     assert held["coverage"] > 75
 
 
+def test_a_description_changed_by_hand_is_refused(copy: Path) -> None:
+    bundle, index = Bundle.read(copy), json.loads((copy / "bundle.json").read_text())
+    assert index["sha256"] == bundle.digest
+    index["schema"]["attributes"].reverse()
+    (copy / "bundle.json").write_text(json.dumps(index))
+    for call in (Bundle.read, edgeattr.load):
+        with pytest.raises(BundleError, match="changed after it had been written"):
+            call(copy)
+
+
+def test_a_description_without_a_digest_is_read_with_a_warning(
+    copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = json.loads((copy / "bundle.json").read_text())
+    del index["sha256"]
+    (copy / "bundle.json").write_text(json.dumps(index))
+    assert Bundle.read(copy).digest == Bundle.read(default_bundle()).digest
+    assert "no SHA-256 of itself" in caplog.text
+
+
 def test_zip_loads_and_is_repeatable(copy: Path, tmp_path: Path) -> None:
     bundle = Bundle.read(copy)
     first, second = tmp_path / "a.edgeattr", tmp_path / "b.edgeattr"
@@ -145,7 +169,10 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
         ("variants", {"onnx-fp32": {}}, "damaged"),
         ("variants", [], "damaged"),
         ("thresholds", [2.0] * 35, "outside 0..1"),
-        ("thresholds", [float("nan")] * 35, "no numbers"),
+        ("thresholds", [float("nan")] * 35, "NaN is not a finite number"),
+        ("thresholds", [10**400] * 35, "the number 1000.* is too large"),
+        ("input", {"height": 10**30}, "too large"),
+        ("training", {"epochs": float("inf")}, "Infinity is not a finite number"),
         ("training", 3, "damaged"),
         ("golden", {"file": "../golden.npz"}, "not a plain file name"),
         ("golden", {"file": Bundle.read(default_bundle()).golden.file}, "damaged.*sha256"),
@@ -175,6 +202,71 @@ def test_truncated_index_zip_and_absence(copy: Path, tmp_path: Path) -> None:
         Bundle.read(copy)
     with pytest.raises(BundleError, match="no bundle at"):
         Bundle.read(tmp_path / "absent")
+
+
+def _zip(target: Path, folder: Path, prefix: str = "", **changed: bytes) -> Path:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in folder.iterdir():
+            archive.writestr(prefix + path.name, changed.get(path.stem, path.read_bytes()))
+    return target
+
+
+def test_a_zip_with_an_enclosing_folder_loads(copy: Path, tmp_path: Path) -> None:
+    packed = _zip(tmp_path / "packed.edgeattr", copy, "copy.edgeattr/")
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("__MACOSX/copy.edgeattr/._bundle.json", b"")
+    bundle = Bundle.read(packed)
+    bundle.verify()
+    assert bundle.digest == Bundle.read(copy).digest
+    twice = _zip(tmp_path / "twice.edgeattr", copy, "one/")
+    with zipfile.ZipFile(twice, "a") as archive:
+        archive.writestr("two/bundle.json", b"{}")
+    with pytest.raises(BundleError, match="2 files of that name at the top or in one folder"):
+        Bundle.read(twice)
+
+
+@pytest.mark.parametrize("part", ["bundle", "golden", "model"])
+def test_a_small_zip_that_unpacks_to_much_is_refused(copy: Path, tmp_path: Path, part: str) -> None:
+    bundle = Bundle.read(copy)
+    stem = {"bundle": "bundle", "golden": Path(bundle.golden.file).stem}.get(
+        part, Path(bundle.variants["onnx-fp32"].file).stem
+    )
+    packed = _zip(tmp_path / "bomb.edgeattr", copy, **{stem: bytes(40 << 20)})
+    assert packed.stat().st_size < 20e6
+    tracemalloc.start()
+    with pytest.raises(BundleError, match=r"bytes unpack to 41943040"):
+        Bundle.read(packed).read_file(bundle.variants["onnx-fp32"])
+    assert tracemalloc.get_traced_memory()[1] < 30e6
+    tracemalloc.stop()
+
+
+def test_golden_crops_that_unpack_to_much_are_refused(copy: Path) -> None:
+    bundle = Bundle.read(copy)
+    crops = np.zeros((2000, bundle.input.height, bundle.input.width, 3), np.uint8)
+    np.savez_compressed(copy / bundle.golden.file, crops=crops, logits=np.zeros((2000, 35)))
+    with pytest.raises(BundleError, match=r"unpacks to \d+ bytes"):
+        Bundle.read(copy)
+
+
+def test_a_number_of_five_thousand_digits_is_damage(copy: Path) -> None:
+    text = (copy / "bundle.json").read_text()
+    (copy / "bundle.json").write_text(text.replace('"format": 1', f'"format": 1{"0" * 5000}'))
+    with pytest.raises(BundleError, match="too large"):
+        Bundle.read(copy)
+
+
+def test_what_never_ends_is_not_read(copy: Path, tmp_path: Path) -> None:
+    for model in ("/dev/zero", tmp_path / "pipe"):
+        if isinstance(model, Path):
+            os.mkfifo(model)
+        with pytest.raises(BundleError, match="neither a directory nor a file"):
+            edgeattr.load(model)
+    (copy / "bundle.json").unlink()
+    (copy / "bundle.json").symlink_to("/dev/zero")
+    with pytest.raises(BundleError, match="not a regular file"):
+        Bundle.read(copy)
+    with pytest.raises(InputError, match="not a regular file"):
+        read_image(Path("/dev/zero"))
 
 
 def test_unknown_variant_lists_the_known_ones() -> None:

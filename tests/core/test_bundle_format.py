@@ -18,6 +18,7 @@ import edgeattr
 from edgeattr.cli.app import app
 from edgeattr.core.bundle import RESIZE_RULE, Bundle
 from edgeattr.core.bundle_format import CURRENT, BundleFormat
+from edgeattr.core.bundle_reading import with_digest
 from edgeattr.core.errors import BundleError
 from edgeattr.core.hub import default_bundle
 
@@ -159,7 +160,8 @@ def test_a_newer_minor_is_read_and_what_is_new_is_passed_over(
 def test_what_is_passed_over_is_not_lost(copy: Path, tmp_path: Path) -> None:
     _newer(copy)
     again = Bundle.read(copy).write(tmp_path / "again.edgeattr", {})
-    assert _index(tmp_path / "again.edgeattr") == {**_index(copy), "golden": _golden(again)}
+    expected = with_digest({**_index(copy), "golden": _golden(again)})
+    assert _index(tmp_path / "again.edgeattr") == expected
     again.zip(tmp_path / "packed.edgeattr")
     assert Bundle.read(tmp_path / "packed.edgeattr").to_json() == again.to_json()
 
@@ -197,7 +199,7 @@ def test_an_older_major_says_what_to_do(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [True, None, 1.1, -1, 10**30, "", "1", "1.", ".1", "1.0.0", "v1.0", " 1.0", "1.0\n", "1.x",
+    [True, None, 1.1, -1, 10**12, "", "1", "1.", ".1", "1.0.0", "v1.0", " 1.0", "1.0\n", "1.x",
      "one", "1e3", "\u0663.\u0661", "9" * 5000 + ".0", [1, 0], {"major": 1}],
 )  # fmt: skip
 def test_nonsense_is_damage(copy: Path, value: object) -> None:
@@ -210,7 +212,7 @@ def test_a_bundle_without_format_is_damaged(copy: Path) -> None:
     index = _index(copy)
     del index["format"]
     (copy / "bundle.json").write_text(json.dumps(index))
-    with pytest.raises(BundleError, match="is damaged: KeyError"):
+    with pytest.raises(BundleError, match=r"is damaged: bundle\.json has no format"):
         Bundle.read(copy)
 
 

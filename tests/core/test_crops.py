@@ -1,7 +1,10 @@
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edgeattr.core.crops import as_bgr, cut_boxes, fill_crops, read_image, resize_crop, stack_crops
@@ -10,6 +13,7 @@ from edgeattr.core.errors import InputError
 from ..bomb import bomb
 
 _BGR = np.arange(4 * 3 * 3, dtype=np.uint8).reshape(4, 3, 3)
+_FRAME = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
 
 
 def test_uint8_bgr_passes_untouched() -> None:
@@ -44,7 +48,7 @@ def test_floats_up_to_one_are_scaled() -> None:
         (np.full((2, 2, 3), -1.5), "from -1.5"),
         (np.full((2, 2, 3), np.nan), "nan"),
         (np.full((2, 2, 3), 70000, np.int32), "70000"),
-        (None, "shape"),
+        (None, "crop is None"),
     ],
 )
 def test_what_is_no_image_is_named(image: np.ndarray, message: str) -> None:
@@ -108,6 +112,59 @@ def test_boxes_are_views_of_the_frame() -> None:
     ):
         with pytest.raises(InputError, match=message):
             cut_boxes(frame, [(0, 0, 3, 3), bad])
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        _FRAME / 255.0,
+        _FRAME.astype(np.float32),
+        (_FRAME / 255.0 * 0.999).astype(np.float16),
+        _FRAME.astype(np.int64),
+        _FRAME[:, :, 0],
+        np.dstack([_FRAME, _FRAME[:, :, :1]]),
+        _FRAME > 99,
+        np.minimum(_FRAME, 1).astype(np.float64) * 255 * (np.indices(_FRAME.shape)[0] > 10),
+    ],
+)
+def test_crops_of_any_frame_are_those_of_the_converted_frame(frame: npt.NDArray[Any]) -> None:
+    boxes = [(2, 3, 8, 15), (0, 0, 4, 4), (20, 9, 30, 20)]
+    converted = as_bgr(frame)
+    for crop, (left, top, right, bottom) in zip(cut_boxes(frame, boxes), boxes, strict=True):
+        assert crop.dtype == np.uint8
+        assert np.array_equal(crop, converted[top:bottom, left:right])
+
+
+def test_a_box_costs_its_pixels_and_not_the_frame() -> None:
+    frame = np.zeros((2160, 3840, 3), np.float32)
+    frame[0, 0] = 255
+    tracemalloc.start()
+    assert cut_boxes(frame, [(100, 100, 180, 300)])[0].max() == 0
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+
+
+def test_a_frame_with_values_of_no_picture_is_refused_by_box() -> None:
+    frame = _FRAME.astype(np.float64)
+    frame[5, 5] = np.nan
+    assert len(cut_boxes(frame, [(10, 10, 20, 20)])) == 1
+    with pytest.raises(InputError, match="the frame in box 1 has values from nan to nan"):
+        cut_boxes(frame, [(10, 10, 20, 20), (0, 0, 10, 10)])
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (None, "the frame is None; expected the pixels of a picture"),
+        ("a.jpg", r"the frame is 'a.jpg' \(str\); expected the pixels"),
+        (Path("a.jpg"), r"the frame is PosixPath\('a.jpg'\) \(PosixPath\); expected"),
+        (7, r"the frame is 7 \(int\); expected the pixels"),
+        ({}, r"the frame is {} \(dict\); expected the pixels"),
+    ],
+)
+def test_what_was_given_for_a_frame_is_said(frame: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        cut_boxes(frame, [])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("boxes", [None, 7, np.array(7), 1.5])

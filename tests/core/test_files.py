@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.core.files import atomic_path, sha256_of, write_atomically
+from edgeattr.core.errors import OutputError
+from edgeattr.core.files import atomic_path, check_can_write, sha256_of, write_atomically
 
 
 def test_content_and_checksum(tmp_path: Path) -> None:
@@ -26,3 +27,14 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_is_tried_before_anything_is_written_there(tmp_path: Path) -> None:
+    check_can_write(tmp_path / "a" / "b" / "model.edgeattr")
+    assert not list(tmp_path.iterdir())
+    for place in (Path("/proc/x.edgeattr"), Path("/proc/a/x.edgeattr")):
+        with pytest.raises(OutputError, match=r"x\.edgeattr cannot be written .*another place"):
+            check_can_write(place)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_can_write(tmp_path / "file" / "x.edgeattr")

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,21 @@ def test_sensitive_attributes_are_hidden_unless_asked_for() -> None:
     logits = [3.0, -3.0, 3.0]
     assert set(_decision().answers(logits)) == {"hat"}
     assert set(_decision(include_sensitive=True).answers(logits)) == {"young", "old", "hat"}
+
+
+def test_a_prediction_holds_no_sensitive_score_unless_asked_for() -> None:
+    logits = np.array([[1.234, -2.345, 3.456], [0, 0, 0]], np.float32)
+    prediction = _decision().predictions(logits)[0]
+    assert np.isnan(prediction.logits[:2]).all()
+    assert prediction.logits[2] == np.float32(3.456)
+    kept = pickle.dumps(prediction)
+    assert np.float32(3.456).tobytes() in kept
+    assert not any(np.float32(value).tobytes() in kept for value in (1.234, -2.345))
+    assert prediction.logits.base is not None  # a view: of scores that hold no more than it
+    assert np.isnan(prediction.logits.base[:, :2]).all()
+    asked = _decision(include_sensitive=True).predictions(logits)[0]
+    assert np.array_equal(asked.logits, logits[0])
+    assert set(asked.attributes) == {"young", "old", "hat"}
 
 
 def test_of_an_exclusive_set_only_the_likeliest_is_yes() -> None:

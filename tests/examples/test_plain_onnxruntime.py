@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
+from edgeattr.core.bundle_reading import with_digest
 from edgeattr.core.hub import default_bundle
 
 from .conftest import Run
@@ -42,9 +43,10 @@ def test_a_zip_without_int8_whose_attributes_exclude_each_other(
     folder = tmp_path / "strict.edgeattr"
     shutil.copytree(default_bundle(), folder)
     index = json.loads((folder / "bundle.json").read_text())
+    del index["sha256"]
     index["schema"]["exclusive"] = [rivals]
     del index["track"], index["variants"]["onnx-int8"]
-    (folder / "bundle.json").write_text(json.dumps(index))
+    (folder / "bundle.json").write_text(json.dumps(with_digest(index)))
     zipped = tmp_path / "zipped.edgeattr"
     edgeattr.Bundle.read(folder).zip(zipped)
     lines = run_example("plain_onnxruntime.py", zipped, person).stdout.splitlines()
@@ -59,9 +61,10 @@ def test_int8_alone_is_enough_and_what_is_no_bundle_is_said(
     folder = tmp_path / "int8.edgeattr"
     shutil.copytree(default_bundle(), folder)
     index = json.loads((folder / "bundle.json").read_text())
+    del index["sha256"]
     int8 = index["variants"]["onnx-int8"]
     index["variants"] = {"onnx-int8": int8}
-    (folder / "bundle.json").write_text(json.dumps(index))
+    (folder / "bundle.json").write_text(json.dumps(with_digest(index)))
     lines = run_example("plain_onnxruntime.py", folder, person).stdout.splitlines()
     assert [line.split()[0] for line in lines] == _present(default_bundle(), person)
 
@@ -69,7 +72,7 @@ def test_int8_alone_is_enough_and_what_is_no_bundle_is_said(
         return run_example("plain_onnxruntime.py", path, person, code=1).stderr
 
     index["variants"] = {"other": int8}
-    (folder / "bundle.json").write_text(json.dumps(index))
+    (folder / "bundle.json").write_text(json.dumps(with_digest(index)))
     assert "has no model in ONNX, only other" in refused(folder)
     (folder / "bundle.json").unlink()
     assert "is no bundle" in refused(folder)

@@ -14,7 +14,6 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.distillation import (
-    DistillationOptions,
     Lesson,
     Teachers,
     mask_loss,
@@ -22,7 +21,7 @@ from edgeattr_train.distillation import (
 )
 from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.model import ModelOptions, build_model
-from edgeattr_train.recipe import Recipe
+from edgeattr_train.recipe import DistillationOptions, Recipe
 
 Array = npt.NDArray[np.float64]
 

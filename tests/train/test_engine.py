@@ -258,6 +258,14 @@ def test_another_recipe_or_other_data_is_refused(data: _Data, tmp_path: Path) ->
         Trainer(_recipe(schedule_epochs=1), other, data.val, tmp_path).resume()
 
 
+def test_labels_that_are_all_unknown_are_refused(data: _Data, tmp_path: Path) -> None:
+    for name, purpose in (("train", "learn from"), ("val", "choose the epoch by")):
+        pair = {"train": data.train.take(np.arange(26)), "val": data.val.take(np.arange(9))}
+        pair[name].labels[...] = -1
+        with pytest.raises(InputError, match=f"no known label to {purpose}: all [0-9]+ are unknow"):
+            Trainer(_recipe(), pair["train"], pair["val"], tmp_path)
+
+
 def test_a_loss_that_is_no_number_stops_the_run(data: _Data, tmp_path: Path) -> None:
     wild = {"schedule_head_rate": 1e30, "schedule_backbone_rate": 1e30, "schedule_clip": 0.0}
     with pytest.raises(

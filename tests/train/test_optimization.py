@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgeattr.core.errors import UsageError
 from edgeattr_train.backbones import Backbone
 from edgeattr_train.model import AttributeNet, ModelOptions
-from edgeattr_train.optimization import MovingAverage, Optimization, ScheduleOptions, freeze
+from edgeattr_train.optimization import Optimization, ScheduleOptions, freeze, moving_average
 
 _STEPS, _EPOCHS = 5, 8
 _RATES = {"backbone_rate": 2e-3, "head_rate": 1e-2}
@@ -174,27 +174,27 @@ def test_a_resumed_run_moves_alike(rate: str, kind: str) -> None:
 def test_moving_average(decay: float) -> None:
     """share = min(decay, (1 + t) / (10 + t)) of the old is kept in step t, of statistics too."""
     net = _net()
-    average = MovingAverage(net, decay)
+    average = moving_average(net, decay)
     names = ["primary.weight", "backbone.first.1.running_mean"]
     kept = {name: net.state_dict()[name].numpy().astype(np.float64) for name in names}
-    for t in range(1, 9):
+    for t in range(8):
         with torch.no_grad():
             for value in net.state_dict().values():
                 value.add_(torch.randn(value.shape)) if value.is_floating_point() else value.add_(1)
-        average.follow(net)
-        share = min(decay, (1 + t) / (10 + t)) if decay else 0.0
+        average.update_parameters(net)
+        share = min(decay, (1 + t) / (10 + t)) if decay and t else 0.0  # the first copies
         for name in names:
             kept[name] = share * kept[name] + (1 - share) * net.state_dict()[name].numpy()
     for name in names:
-        assert average.model.state_dict()[name].numpy() == pytest.approx(kept[name], abs=1e-5)
+        assert average.module.state_dict()[name].numpy() == pytest.approx(kept[name], abs=1e-5)
     counted = "backbone.first.1.num_batches_tracked"
-    assert average.model.state_dict()[counted].item() == 8
-    other = MovingAverage(_net(2), decay)
+    assert average.module.state_dict()[counted].item() == 8
+    other = moving_average(_net(2), decay)
     other.load_state_dict(average.state_dict())
     for both in (average, other):
-        both.follow(net)
-    for name, value in average.model.state_dict().items():
-        assert torch.equal(value, other.model.state_dict()[name]), name
+        both.update_parameters(net)
+    for name, value in average.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
 
 
 @pytest.mark.parametrize(

@@ -1,34 +1,29 @@
-"""What a backbone is, and which there are."""
+"""The interface of a backbone, and the table of those that there are."""
 
 from __future__ import annotations
 
 import importlib
 import pickle
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from edgeattr.core.errors import InputError, UsageError
 
-__all__ = ["Backbone", "ImageNetBackbone", "build_backbone", "take_bgr"]
+__all__ = ["Backbone", "build_backbone", "take_bgr"]
 
 _BUILDERS = {
-    "resnet50": "edgeattr_train.resnet:ResNet50",
-    "resnet101": "edgeattr_train.resnet:ResNet101",
-    "resnet152": "edgeattr_train.resnet:ResNet152",
-    "densenet121": "edgeattr_train.densenet:DenseNet121",
-    "densenet201": "edgeattr_train.densenet:DenseNet201",
-    "mobilenet_v2": "edgeattr_train.mobilenet:MobileNetV2",
-    "mobilenet_v3_large": "edgeattr_train.mobilenet:MobileNetV3Large",
+    **dict.fromkeys(
+        ("resnet50", "resnet101", "resnet152", "densenet121", "densenet201", "mobilenet_v2",
+         "mobilenet_v3_large"),
+        "edgeattr_train.imagenet_backbones:ImageNetBackbone",
+    ),
     "osnet_0277": "edgeattr_train.osnet:OSNet0277",
     "osnet_0286": "edgeattr_train.osnet:OSNet0286",
     "osnet_0287": "edgeattr_train.osnet:OSNet0287",
-}
+}  # fmt: skip
 
 
 class Backbone(nn.Module):
@@ -77,47 +72,6 @@ class Backbone(nn.Module):
         return (k1.shape[2], k1.shape[3]), (k2.shape[2], k2.shape[3])
 
 
-class ImageNetBackbone(Backbone):
-    """One of torchvision's classification networks, with its ImageNet weights.
-
-    Attributes:
-        architecture: torchvision's name for it.
-    """
-
-    architecture: str
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.adopt(torchvision.models.get_model(self.architecture, weights=None))
-
-    def adopt(self, network: nn.Module) -> None:
-        """Take the layers of torchvision's network."""
-        raise NotImplementedError
-
-    def load_imagenet(self) -> None:
-        network = torchvision.models.get_model(self.architecture, weights="IMAGENET1K_V1")
-        self.adopt(network)
-        take_bgr(self)
-
-    def load_weights(self, path: Path) -> None:
-        """Take a state dict as torchvision publishes it."""
-        network = torchvision.models.get_model(self.architecture, weights=None)
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            result = network.load_state_dict(_modern_names(state), strict=False)
-        except Exception as error:  # torch raises many kinds on files that do not fit
-            raise InputError(f"{path}: not weights of {self.architecture} ({error})") from error
-        missing = [key for key in result.missing_keys if not key.startswith(("fc.", "classifier."))]
-        if missing or result.unexpected_keys:
-            raise InputError(
-                f"{path}: not weights of {self.architecture}: {len(missing)} entries are missing "
-                f"and {len(result.unexpected_keys)} are unknown, such as "
-                f"{(missing + list(result.unexpected_keys))[0]!r}"
-            )
-        self.adopt(network)
-        take_bgr(self)
-
-
 def build_backbone(name: str, weights: str) -> Backbone:
     """Build a backbone and give it its first weights.
 
@@ -132,8 +86,8 @@ def build_backbone(name: str, weights: str) -> Backbone:
     if name not in _BUILDERS:
         raise UsageError(f"no backbone {name!r}; there are: {', '.join(sorted(_BUILDERS))}")
     module, _, attribute = _BUILDERS[name].partition(":")
-    builder: Callable[[], Backbone] = getattr(importlib.import_module(module), attribute)
-    backbone = builder()
+    builder: Callable[..., Backbone] = getattr(importlib.import_module(module), attribute)
+    backbone = builder(name) if attribute == "ImageNetBackbone" else builder()
     if weights == "imagenet":
         try:
             backbone.load_imagenet()
@@ -155,11 +109,3 @@ def take_bgr(network: nn.Module) -> None:
     """Turn a first convolution that expects red-green-blue into one that expects BGR."""
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
     first.weight.copy_(first.weight.flip(1))
-
-
-def _modern_names(state: Mapping[str, Any]) -> dict[str, Any]:
-    """DenseNet's published files say ``norm.1.weight`` where the network says ``norm1.weight``."""
-    return {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", key): value
-        for key, value in state.items()
-    }

@@ -15,39 +15,12 @@ from torch import Tensor
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import AttributeSchema
+from edgeattr_train.recipe import DistillationOptions
 
 if TYPE_CHECKING:
     from edgeattr_train.model import AttributeNet
 
-__all__ = ["DistillationOptions", "Lesson", "Teachers", "mask_loss", "soft_labels"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DistillationOptions:
-    """Who teaches, and how much it counts."""
-
-    teachers: tuple[str, ...] = ()  # bundles (or names of bundles) and checkpoints; averaged
-    weight: float = 0.5  # share of the teachers' probability in the target; the rest is the label
-    temperature: float = 1.0  # divides the teachers' logits
-    masks: float = 0.0  # weight of the attention loss; wants checkpoints, which have masks
-    embedding: str = ""  # a re-identification network (IR or ONNX) that model.embedding learns from
-    embedding_weight: float = 15.0  # of that loss
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 1:
-            raise UsageError(f"distillation.weight={self.weight}; expected 0..1")
-        if self.temperature <= 0:
-            raise UsageError(f"distillation.temperature={self.temperature}; expected more than 0")
-        if self.embedding_weight < 0:
-            raise UsageError(
-                f"distillation.embedding_weight={self.embedding_weight}; expected 0 or more"
-            )
-        checkpoints = [name for name in self.teachers if name.endswith(".pt")]
-        if self.masks and (not checkpoints or len(checkpoints) < len(self.teachers)):
-            raise UsageError(
-                "distillation.masks wants teachers that are checkpoints (best.pt): the bundle of a "
-                "model holds no attention masks"
-            )
+__all__ = ["Lesson", "Teachers", "mask_loss", "soft_labels"]
 
 
 @dataclass(frozen=True, kw_only=True)

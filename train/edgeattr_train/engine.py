@@ -31,7 +31,7 @@ from edgeattr_train.loader import Batch, batches, training_order
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import Recipe
-from edgeattr_train.tally import Tally
+from edgeattr_train.running_accuracy import RunningMeanAccuracy
 
 __all__ = ["Progress", "Trainer"]
 
@@ -92,8 +92,12 @@ class Trainer:
             raise InputError(
                 f"{len(self._train)} training images are too few for {world} processes"
             )
-        if not (val.labels >= 0).any():
-            raise InputError(f"{val.name} {val.split} has no known label to choose the epoch by")
+        for data, purpose in ((self._train, "learn from"), (val, "choose the epoch by")):
+            if not (data.labels >= 0).any():
+                raise InputError(
+                    f"{data.name} {data.split} has no known label to {purpose}: all "
+                    f"{data.labels.size} are unknown (-1)"
+                )
         _compare(train, val)
         self._steps = -(-self._usable // batch)
         self._learner = Learner(recipe, self._train, self._steps, self._fabric, threads=threads)
@@ -149,7 +153,8 @@ class Trainer:
         seeds = (self._recipe.seed, self._epoch)
         mine = np.random.SeedSequence((*seeds, self._fabric.global_rank))
         self._learner.begin(int(mine.generate_state(1)[0]))
-        tally, start, summed, seen = Tally(len(self._train.schema)), time.monotonic(), 0.0, 0
+        accuracy = RunningMeanAccuracy(len(self._train.schema))
+        start, summed, seen = time.monotonic(), 0.0, 0
         progress = Progress(
             epoch=self._epoch,
             epochs=self._recipe.schedule.epochs,
@@ -163,14 +168,14 @@ class Trainer:
             rng = np.random.default_rng((*seeds, step))  # all processes mix alike
             loss, probabilities = self._learner.learn(batch, self._epoch, rng)
             if probabilities is not None:
-                tally.add(probabilities, batch.labels.numpy())
+                accuracy.add(probabilities, batch.labels.numpy())
             summed += loss
             seen += len(batch.ids) * self._fabric.world_size
             progress = dataclasses.replace(
                 progress,
                 step=step,
                 loss=summed / step,
-                mA=tally.mean_accuracy(),
+                mA=accuracy.mean_accuracy(),
                 images_per_second=seen / (time.monotonic() - start),
             )
             report(progress)

@@ -135,7 +135,7 @@ def _report_data(
         thresholds=fitted.thresholds,
         read=val.read,
         masks=(lambda image: _masks(checkpoint, image)) if checkpoint.recipe.model.attend else None,
-        facts={key: str(value) for key, value in checkpoint.facts.items()},
+        facts=checkpoint.facts,
     )
 
 

@@ -28,6 +28,8 @@ def at_least_float32(values: Tensor) -> Tensor:
 class StripPooling(nn.Module):
     """Mean and maximum of both maps, and the mean of horizontal strips of the second.
 
+    Each is normalised over the data: means vary by hundredths where maxima vary by units.
+
     Args:
         channels: of the two maps.
     """
@@ -36,9 +38,11 @@ class StripPooling(nn.Module):
         super().__init__()
         first, second = channels
         self.features = 2 * first + (2 + _STRIPS) * second
+        self.norm = nn.BatchNorm1d(self.features)
 
     def forward(self, k1: Tensor, k2: Tensor) -> Tensor:
         """[N, channels, h, w] each -> [N, features]."""
         strips = F.adaptive_avg_pool2d(k2, (_STRIPS, 1)).flatten(1)
         whole = [pooled for map_ in (k1, k2) for pooled in (map_.mean((2, 3)), map_.amax((2, 3)))]
-        return torch.cat([*whole, strips], 1)
+        normalised: Tensor = self.norm(at_least_float32(torch.cat([*whole, strips], 1)))
+        return normalised

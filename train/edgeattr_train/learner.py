@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from edgeattr_train.identity import IdentityClassifier, identity_loss, person_cl
 from edgeattr_train.loader import Batch, batches, training_order
 from edgeattr_train.losses import total_loss, visibility_loss
 from edgeattr_train.model import AttributeNet, NetOutput, build_model
-from edgeattr_train.optimization import MovingAverage, Optimization, freeze
+from edgeattr_train.optimization import Optimization, freeze, moving_average
 from edgeattr_train.recipe import Recipe
 from edgeattr_train.start import start_facts, take_bundle
 from edgeattr_train.sync_norms import synchronize_batch_norms
@@ -61,7 +61,7 @@ class Learner:
         self._recipe, self._fabric = recipe, fabric
         model = _first_model(recipe, train, threads)
         self._frozen = freeze(model.backbone, recipe.schedule.frozen)
-        self._average = MovingAverage(model.to(fabric.device), recipe.schedule.average_decay)
+        self._average = moving_average(model.to(fabric.device), recipe.schedule.average_decay)
         self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
         self._classes = person_classes(train.persons)
         persons = int(self._classes.max()) + 1 if recipe.loss.identity else 0
@@ -81,7 +81,7 @@ class Learner:
     @property
     def average(self) -> AttributeNet:
         """The averaged model, which is validated and kept."""
-        return self._average.model
+        return cast(AttributeNet, self._average.module)
 
     @property
     def rate(self) -> float:
@@ -213,7 +213,7 @@ class Learner:
                 raise _diverged("gradient", norm.item(), epoch)
         self._optimizer.step()
         self._optimization.after_step()
-        self._average.follow(self._pupil.net)
+        self._average.update_parameters(self._pupil.net)
 
     def _remember(self, batch: Batch, probabilities: Tensor) -> None:
         """Record every process's predictions in every process: a sample may move to another."""

@@ -1,12 +1,16 @@
-"""Batches of crops for the training step, in an order that depends on the seed alone."""
+"""Batches of crops for the training step, in an order that depends on the seed alone.
+
+Threads, not the processes of torch's DataLoader: OpenCV releases the interpreter's lock while it
+decodes, and threads share one cache of decoded crops.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -15,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from edgeattr.core.crops import Image, resize_crop
+from edgeattr.core.crops import resize_crop
 from edgeattr.core.schema import PARTS
 from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
@@ -24,9 +28,6 @@ from edgeattr_train.transforms import Augmentation, augment
 __all__ = ["Batch", "batches", "training_order"]
 
 _AHEAD = 2  # batches that are made while one is used
-_TASK = 8  # images of one task: enough to hide the cost of handing it over
-
-_Positions = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
@@ -69,91 +70,65 @@ def batches(
     Raises:
         InputError: an image cannot be decoded; the text names its file.
     """
-
-    source = _Source(data, size, augmentation, seed, cache)
     pool = ThreadPoolExecutor(threads)
+    waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
+
+    def finished() -> Batch:
+        made, tasks = waiting.popleft()
+        for task in tasks:
+            task.result()
+        return made
+
     try:
         with _one_thread_per_call():
-            waiting: list[_Pending] = []
             for first in range(0, len(order), batch):
-                waiting.append(source.start(pool, order[first : first + batch]))
+                positions = order[first : first + batch]
+                made = Batch(
+                    torch.empty((len(positions), *size, 3), dtype=torch.uint8),
+                    torch.from_numpy(data.labels[positions].astype(np.float32)),
+                    data.ids[positions],
+                    torch.ones(len(positions), len(PARTS)),
+                )
+                tasks = [
+                    pool.submit(_fill, made, place, data, int(position), augmentation, seed, cache)
+                    for place, position in enumerate(positions)
+                ]
+                waiting.append((made, tasks))
                 if len(waiting) > _AHEAD:
-                    yield source.finish(waiting.pop(0))
-            for pending in waiting:
-                yield source.finish(pending)
+                    yield finished()
+            while waiting:
+                yield finished()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-class _Pending(NamedTuple):
-    """A batch in the making."""
-
-    positions: _Positions
-    crops: npt.NDArray[np.uint8]  # filled by the tasks, like the next two
-    visible: npt.NDArray[np.float32]
-    coloured: npt.NDArray[np.bool_]
-    tasks: list[Future[None]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """Makes batches in the threads of a pool."""
-
-    data: AttributeDataset
-    size: tuple[int, int]
-    augmentation: Augmentation | None
-    seed: tuple[int, int]
-    cache: CropCache | None
-
-    def start(self, pool: ThreadPoolExecutor, positions: _Positions) -> _Pending:
-        """Hand a batch to the pool."""
-        crops = np.empty((len(positions), *self.size, 3), np.uint8)
-        visible = np.ones((len(positions), len(PARTS)), np.float32)
-        coloured = np.ones(len(positions), np.bool_)
-        pending = _Pending(positions, crops, visible, coloured, [])
-        for first in range(0, len(positions), _TASK):
-            places = range(first, min(first + _TASK, len(positions)))
-            pending.tasks.append(pool.submit(self._fill, pending, places))
-        return pending
-
-    def finish(self, pending: _Pending) -> Batch:
-        """Wait for a batch."""
-        for task in pending.tasks:
-            task.result()
-        schema = self.data.schema
-        labels = self.data.labels[pending.positions].astype(np.float32)
-        for index, part in enumerate(schema.parts):
-            if part is not None:
-                labels[pending.visible[:, part] == 0, index] = -1
-        colours = [index for group in schema.colours.values() for index in group]
-        labels[np.ix_(np.flatnonzero(~pending.coloured), np.array(colours, np.int64))] = -1
-        return Batch(
-            torch.from_numpy(pending.crops),
-            torch.from_numpy(labels),
-            self.data.ids[pending.positions],
-            torch.from_numpy(pending.visible),
-        )
-
-    def _fill(self, pending: _Pending, places: range) -> None:
-        for place in places:
-            position = int(pending.positions[place])
-            sample = int(self.data.ids[position])
-            crop = self._resized(position, sample)
-            if self.augmentation is not None:
-                rng = np.random.default_rng((*self.seed, sample))
-                varied = augment(crop, self.augmentation, rng)
-                crop, pending.visible[place] = varied.crop, varied.visible
-                pending.coloured[place] = varied.coloured
-            pending.crops[place] = crop
-
-    def _resized(self, position: int, sample: int) -> Image:
-        kept = self.cache.get(sample, self.size) if self.cache is not None else None
-        if kept is not None:
-            return kept
-        crop = resize_crop(self.data.read(position), *self.size)
-        if self.cache is not None:
-            self.cache.put(sample, self.size, crop)
-        return crop
+def _fill(
+    batch: Batch,
+    place: int,
+    data: AttributeDataset,
+    position: int,
+    augmentation: Augmentation | None,
+    seed: tuple[int, int],
+    cache: CropCache | None,
+) -> None:
+    """Write one crop into a batch; its labels are unknown where augmentation hides them."""
+    out = batch.crops[place].numpy()
+    sample, size = int(data.ids[position]), (out.shape[0], out.shape[1])
+    crop = cache.get(sample, size) if cache is not None else None
+    if crop is None:
+        crop = resize_crop(data.read(position), *size)
+        if cache is not None:
+            cache.put(sample, size, crop)
+    if augmentation is not None:
+        varied = augment(crop, augmentation, np.random.default_rng((*seed, sample)))
+        crop, labels = varied.crop, batch.labels[place].numpy()
+        batch.visible[place] = torch.from_numpy(varied.visible)
+        for index, part in enumerate(data.schema.parts):
+            if part is not None and varied.visible[part] == 0:
+                labels[index] = -1
+        if not varied.coloured:
+            labels[[index for group in data.schema.colours.values() for index in group]] = -1
+    out[...] = crop
 
 
 _users, _threads_before, _users_lock = 0, 1, threading.Lock()

@@ -164,15 +164,13 @@ class AttributeNet(nn.Module):
         last = backbone.channels[1]
         self.dropout = nn.Dropout(options.dropout if options.primary != "strips" else 0.0)
         self.pooled_neck = _neck(options, nn.BatchNorm1d, last)
-        self.strips = StripPooling(backbone.channels)
         self.on_strips = options.primary == "strips"
-        self.primary = _primary(self.strips.features, last, attributes, options)
-        self.visibility = (
-            nn.Linear(self.strips.features, len(PARTS)) if options.visibility else None
-        )
-        self.embedding = (
-            nn.Linear(self.strips.features, options.embedding) if options.embedding else None
-        )
+        wanted = self.on_strips or options.visibility or options.embedding
+        self.strips = StripPooling(backbone.channels) if wanted else None
+        features = self.strips.features if self.strips else 0
+        self.primary = _primary(features, last, attributes, options)
+        self.visibility = nn.Linear(features, len(PARTS)) if options.visibility else None
+        self.embedding = nn.Linear(features, options.embedding) if options.embedding else None
         self.takes = _taken(options)
         self.necks = nn.ModuleDict(
             {
@@ -197,7 +195,8 @@ class AttributeNet(nn.Module):
         maps = dict(zip(_MAPS, self.backbone(pixels), strict=True))
         pooled = self.pooled_neck(maps["k2"].mean((2, 3)))
         necked = {name: neck(maps[name]) for name, neck in self.necks.items()}
-        strips = self._strips({**maps, **necked})
+        whole = {**maps, **necked}
+        strips = self.strips(whole["k1"], whole["k2"]) if self.strips is not None else pooled
         primary = at_least_float32(self.primary(strips if self.on_strips else self.dropout(pooled)))
         found = [
             branch(*(necked[name] for name in names))
@@ -216,12 +215,6 @@ class AttributeNet(nn.Module):
         further = [name for name in ("visibility", "embedding") if getattr(self, name) is not None]
         scales = sum(map(len, self.takes))
         return ["logits", *further, *(f"attention_{scale}" for scale in range(scales))]
-
-    def _strips(self, maps: dict[str, Tensor]) -> Tensor:
-        """What the layers on strips take; nothing where there are none."""
-        if not self.on_strips and self.visibility is None and self.embedding is None:
-            return maps["k2"].new_empty(0)
-        return at_least_float32(self.strips(maps["k1"], maps["k2"]))
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Everything but the backbone."""

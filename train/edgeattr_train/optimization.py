@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from edgeattr.core.errors import UsageError
 from edgeattr_train.model import AttributeNet
 
-__all__ = ["MovingAverage", "Optimization", "ScheduleOptions", "freeze"]
+__all__ = ["Optimization", "ScheduleOptions", "freeze", "moving_average"]
 
 _OPTIMIZERS = ("adamw", "adam", "sgd")
 _RATES = ("one_cycle", "cosine", "plateau", "constant")
@@ -131,41 +131,26 @@ class Optimization:
             scheduler.load_state_dict(state["rate"])
 
 
-class MovingAverage:
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """The exponential moving average of a model's weights and statistics.
+
+    The first ``update_parameters`` copies them. Step t keeps min(decay, (1 + t) / (10 + t)) of
+    the average, so that it forgets the first steps soon.
 
     Args:
         model: what is followed; copied.
-        decay: share of the old that is kept in a step; 0 keeps only the current.
+        decay: share of the average that is kept in a step; 0 keeps only the current weights.
     """
 
-    def __init__(self, model: AttributeNet, decay: float) -> None:
-        self.model = copy.deepcopy(model)
-        self._decay = decay
-        self._steps = 0
-
     @torch.no_grad()
-    def follow(self, model: nn.Module) -> None:
-        """Move a little towards the current weights; more in the first steps."""
-        self._steps += 1
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps)) if self._decay else 0.0
-        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
-        kept, current = map(list, zip(*pairs, strict=True))
-        torch._foreach_lerp_(kept, current, 1 - decay)
-        for kept_buffer, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            if buffer.is_floating_point():
-                kept_buffer.lerp_(buffer, 1 - decay)
-            else:
-                kept_buffer.copy_(buffer)
+    def average(kept: Any, current: Any, steps: Any) -> None:
+        share = min(decay, (1 + float(steps)) / (10 + float(steps))) if decay else 0.0
+        if kept[0].is_floating_point():
+            torch._foreach_lerp_(kept, current, 1 - share)
+        else:  # counters
+            torch._foreach_copy_(kept, current)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed run needs."""
-        return {"model": self.model.state_dict(), "steps": self._steps}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what :meth:`state_dict` gave."""
-        self.model.load_state_dict(state["model"])
-        self._steps = int(state["steps"])
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
 
 
 def freeze(backbone: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:

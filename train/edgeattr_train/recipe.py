@@ -10,17 +10,44 @@ from typing import Any
 
 from edgeattr.core.config import build, parse_value, read_toml
 from edgeattr.core.errors import UsageError
-from edgeattr_train.distillation import DistillationOptions
 from edgeattr_train.losses import LossOptions
 from edgeattr_train.model import ModelOptions
 from edgeattr_train.optimization import ScheduleOptions
 from edgeattr_train.recipe_files import named_recipes
 from edgeattr_train.transforms import Augmentation
 
-__all__ = ["Recipe", "load_recipe", "recipe_from_dict"]
+__all__ = ["DistillationOptions", "Recipe", "load_recipe", "recipe_from_dict"]
 
 _WHAT = "recipe"
 _OTHER_NAMES = {"backbone.weights": "model.weights", "backbone.name": "model.backbone"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillationOptions:
+    """Who teaches, and how much it counts."""
+
+    teachers: tuple[str, ...] = ()  # bundles (or names of bundles) and checkpoints; averaged
+    weight: float = 0.5  # share of the teachers' probability in the target; the rest is the label
+    temperature: float = 1.0  # divides the teachers' logits
+    masks: float = 0.0  # weight of the attention loss; wants checkpoints, which have masks
+    embedding: str = ""  # a re-identification network (IR or ONNX) that model.embedding learns from
+    embedding_weight: float = 15.0  # of that loss
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise UsageError(f"distillation.weight={self.weight}; expected 0..1")
+        if self.temperature <= 0:
+            raise UsageError(f"distillation.temperature={self.temperature}; expected more than 0")
+        if self.embedding_weight < 0:
+            raise UsageError(
+                f"distillation.embedding_weight={self.embedding_weight}; expected 0 or more"
+            )
+        checkpoints = [name for name in self.teachers if name.endswith(".pt")]
+        if self.masks and (not checkpoints or len(checkpoints) < len(self.teachers)):
+            raise UsageError(
+                "distillation.masks wants teachers that are checkpoints (best.pt): the bundle of a "
+                "model holds no attention masks"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The report of a training run: one HTML file that opens anywhere, and its pictures beside it."""
+"""The report of a training run: one HTML file that opens anywhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -15,64 +16,22 @@ from edgeattr.core.errors import InputError, OutputError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.metrics import average_precision, mean_accuracy_per_attribute
 from edgeattr.core.schema import AttributeSchema
-from edgeattr_train.pictures import AttentionSample, Mistake, attention_maps, mistake_sheet
-from edgeattr_train.plots import attribute_bars, reliability_chart, training_curves
+from edgeattr.explain import overlay
+from edgeattr.report import jpeg_uri, render
 from edgeattr_train.reliability import calibration_error, reliability
-from edgeattr_train.report_page import AttributeRow, Picture, page
-from edgeattr_train.risk_chart import risk_chart
+from edgeattr_train.report_charts import reliability_chart, risk_chart, training_curves
 from edgeattr_train.selective import Selective
 from edgeattr_train.thresholds import mean_accuracy_and_f1
 
-__all__ = ["ReportData", "write_report"]
+__all__ = ["Masks", "ReportData", "write_report"]
 
 _SHOWN = ("hat", "backpack", "long_hair", "trousers", "shoes", "plastic_bag")  # whose attention
 _SAMPLES = 3  # crops for each of these
-_MISTAKES = 24  # on the sheet
-_ALIKE = 3  # of these, at most, of one attribute: the sheet shows many kinds
-_FILES = (
-    "curves.png",
-    "attributes.png",
-    "reliability.png",
-    "risk.png",
-    "attention.png",
-    "mistakes.png",
-)
-_TEXTS = (  # title, and how to read it, of each file
-    (
-        "Training",
-        "By epoch. The dashed line and the orange figure mark the epoch with the best mA + F1.",
-    ),
-    (
-        "Attributes",
-        "On validation data, with the fitted thresholds. mA is the mean of the hit rates on "
-        "positives and on negatives; AP does not depend on a threshold, and falls with rarity.",
-    ),
-    (
-        "Reliability",
-        "Of the answers given with a probability p, a share p should be right: the closer to the "
-        "dotted line the better. All attributes together, in 15 bins of equal width.",
-    ),
-    (
-        "Coverage and risk",
-        "Answers to a person are yes, no or unknown: the more are given, the more are wrong. The "
-        "curves give the surest first; each mark is what a stated bound on the error among an "
-        "attribute's yeses, and among its noes, comes to. Fitted on half of the persons, judged on "
-        "the other half.",
-    ),
-    (
-        "Attention",
-        "Crops that have the attribute and are answered so, from the most certain to one of middle "
-        "certainty. Beside each, where the model looks at its two scales: the mask's highest "
-        "place is the brightest. Masks are learnt without being told where an attribute is.",
-    ),
-    (
-        "Hardest mistakes",
-        "The wrong answers whose label the model finds least probable: one per image and at most "
-        "three per attribute. The label itself may be at fault.",
-    ),
-)
+_MISTAKES = 24
+_ALIKE = 3  # of these, at most, of one attribute: many kinds are shown
+_TALLEST, _WIDEST = 256, 256  # pixels that a crop is shown in
+_QUALITY = 85  # of JPEG, 0..100
 _RAW = 0.5  # the raw decision: logit > 0
-_PERCENT = 100.0
 
 Masks = Callable[[Image], Sequence[npt.NDArray[np.floating]]]
 """From one crop, uint8 BGR of any size, to its attention at each scale, [C, h, w] each."""
@@ -90,9 +49,9 @@ class ReportData:
     after: npt.NDArray[np.floating]  # [N, C], the calibrated ones
     thresholds: Sequence[float]  # [C], of the calibrated probability
     read: Callable[[int], Image]  # from 0..N-1 to the image, uint8 BGR
-    masks: Masks | None = None  # absent: the report shows no attention
-    selective: Selective | None = None  # absent: the report shows no coverage and risk
-    facts: Mapping[str, str] = field(default_factory=dict)  # further lines of its head
+    masks: Masks | None = None  # None: the report shows no attention
+    selective: Selective | None = None  # None: the report shows no coverage and risk
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of the training
 
     def __post_init__(self) -> None:
         shape = (self.labels.shape[0], len(self.schema))
@@ -108,30 +67,37 @@ class ReportData:
 
 
 def write_report(directory: Path, data: ReportData) -> Path:
-    """Write ``report.html`` and ``report/*.png``.
+    """Write ``report.html``.
 
     Args:
         directory: is created if need be; an earlier report in it is replaced.
         data: what is shown.
 
     Returns:
-        The path of the HTML file. Its pictures are inside it, too.
+        The path of the HTML file.
 
     Raises:
         MissingDependency: Matplotlib is not installed.
         InputError: a crop cannot be read.
         OutputError: the directory cannot be written to.
     """
-    rows = _attribute_rows(data)
-    pictures = [picture for picture in _pictures(data, rows) if picture]
-    text = page(data.title, _facts(data), pictures, rows)
-    folder, target = directory / "report", directory / "report.html"
+    chart = reliability_chart(
+        reliability(data.before, data.labels), reliability(data.after, data.labels)
+    )
+    text = render(
+        Path(__file__).with_name("report.html"),
+        title=data.title,
+        facts=_facts(data),
+        curves=training_curves(data.log),
+        rows=_attribute_rows(data),
+        reliability=chart,
+        risk=risk_chart(data.selective) if data.selective else None,
+        attention=_attention(data, data.masks) if data.masks else [],
+        mistakes=[_mistake(data, image, attribute) for image, attribute in _hardest(data)],
+    )
+    target = directory / "report.html"
     try:
-        for picture in pictures:
-            write_atomically(folder / picture.file, picture.content)
         write_atomically(target, text)
-        for old in set(_FILES) - {picture.file for picture in pictures}:
-            (folder / old).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"{target} cannot be written ({error.strerror or error}); give another directory"
@@ -139,75 +105,57 @@ def write_report(directory: Path, data: ReportData) -> Path:
     return target
 
 
-def _attribute_rows(data: ReportData) -> list[AttributeRow]:
-    """Each attribute's figures, in schema order."""
+def _attribute_rows(data: ReportData) -> list[dict[str, Any]]:
+    """Each attribute's figures over the images where it is known, the best mA first."""
     rows = []
     for c, (name, threshold) in enumerate(zip(data.schema.names, data.thresholds, strict=True)):
         known = data.labels[:, c] >= 0
         positive, after = data.labels[known, c] > 0, data.after[known, c]
         balanced = mean_accuracy_per_attribute((after > threshold)[:, None], positive[:, None])
         rows.append(
-            AttributeRow(
-                name=name,
-                positives=int(positive.sum()),
-                known=int(known.sum()),
-                balanced=float(balanced[0]),
-                precision=average_precision(after, positive),
-                threshold=float(threshold),
-                error_before=reliability(data.before[:, c], data.labels[:, c]).error,
-                error_after=reliability(data.after[:, c], data.labels[:, c]).error,
-            )
+            {
+                "name": name,
+                "positives": int(positive.sum()),
+                "known": int(known.sum()),
+                "mA": float(balanced[0]),
+                "ap": average_precision(after, positive),
+                "threshold": float(threshold),
+                "error_before": reliability(data.before[:, c], data.labels[:, c]).error,
+                "error_after": reliability(data.after[:, c], data.labels[:, c]).error,
+            }
         )
-    return rows
+    return sorted(rows, key=lambda row: -np.nan_to_num(row["mA"], nan=-1.0))
 
 
-def _facts(data: ReportData) -> dict[str, str]:
-    """The head of the page: what the caller gave, then the overall figures."""
-    if not len(data.labels):
-        return {**data.facts, "validation images": "none"}
-    raw = mean_accuracy_and_f1(data.before > _RAW, data.labels)
-    fitted = mean_accuracy_and_f1(data.after > np.asarray(data.thresholds), data.labels)
-    errors = [calibration_error(p, data.labels) for p in (data.before, data.after)]
-    return {
-        **data.facts,
-        "validation images": f"{len(data.labels)}, {len(data.schema)} attributes",
-        "raw decisions": f"mA {raw[0]:.2f} %, F1 {raw[1]:.2f} %, ECE {errors[0][0]:.2f} % "
-        f"({errors[0][1]:.2f} % as mean over attributes)",
-        "calibrated": f"mA {fitted[0]:.2f} %, F1 {fitted[1]:.2f} %, ECE {errors[1][0]:.2f} % "
-        f"({errors[1][1]:.2f} % as mean over attributes)",
+def _facts(data: ReportData) -> dict[str, Any]:
+    """The head of the page: the training's facts, then the overall figures."""
+    facts = {
+        key: f"{value:.2f} %" if key in ("mA", "f1") and isinstance(value, float) else value
+        for key, value in data.facts.items()
     }
+    if not len(data.labels):
+        return {**facts, "validation images": "none"}
+    facts["validation images"] = f"{len(data.labels)}, {len(data.schema)} attributes"
+    for name, p, thresholds in (
+        ("raw decisions", data.before, _RAW),
+        ("calibrated", data.after, np.asarray(data.thresholds)),
+    ):
+        accuracy, f1 = mean_accuracy_and_f1(p > thresholds, data.labels)
+        whole, mean = calibration_error(p, data.labels)
+        facts[name] = (
+            f"mA {accuracy:.2f} %, F1 {f1:.2f} %, ECE {whole:.2f} % "
+            f"({mean:.2f} % as mean over attributes)"
+        )
+    return facts
 
 
-def _pictures(data: ReportData, rows: Sequence[AttributeRow]) -> list[Picture | None]:
-    """The pictures that there is something to draw for, None for the others."""
-    share = [_PERCENT * row.positives / row.known if row.known else np.nan for row in rows]
-    bars = attribute_bars(
-        data.schema.names,
-        np.array([row.balanced for row in rows]),
-        np.array([row.precision for row in rows]),
-        np.array(share),
-    )
-    chart = reliability_chart(
-        reliability(data.before, data.labels), reliability(data.after, data.labels)
-    )
-    risk = risk_chart(data.selective) if data.selective else None
-    contents = (training_curves(data.log), bars, chart, risk, _attention(data), _mistakes(data))
-    return [
-        Picture(file=file, title=title, text=text, content=content) if content else None
-        for file, (title, text), content in zip(_FILES, _TEXTS, contents, strict=True)
-    ]
-
-
-def _attention(data: ReportData) -> bytes | None:
+def _attention(data: ReportData, masks: Masks) -> list[tuple[str, list[dict[str, Any]]]]:
     """Masks of a few attributes, each on a few images."""
-    if data.masks is None:
-        return None
-    rows = [
-        (name, [_sample(data, data.masks, image, data.schema.index(name)) for image in images])
+    return [
+        (name, [_sample(data, masks, image, data.schema.index(name)) for image in images])
         for name in _attributes_to_show(data)
         if (images := _images_to_show(data, data.schema.index(name)))
     ]
-    return attention_maps(rows) if rows else None
 
 
 def _attributes_to_show(data: ReportData) -> list[str]:
@@ -230,27 +178,24 @@ def _images_to_show(data: ReportData, attribute: int) -> list[int]:
     return [int(order[rank]) for rank in ranks if rank < len(order)]
 
 
-def _sample(data: ReportData, masks: Masks, image: int, attribute: int) -> AttentionSample:
+def _sample(data: ReportData, masks: Masks, image: int, attribute: int) -> dict[str, Any]:
+    """A crop, and the attribute's masks over it."""
     crop = data.read(image)
-    return AttentionSample(
-        crop=crop,
-        masks=tuple(np.asarray(mask[attribute]) for mask in masks(crop)),
-        probability=float(data.after[image, attribute]),
-    )
+    shown, found = _shown(crop), [mask[attribute] for mask in masks(crop)]
+    return {
+        "images": [_uri(shown), *(_uri(_masked(shown, mask)) for mask in found)],
+        "sizes": [f"{mask.shape[0]}x{mask.shape[1]}" for mask in found],
+        "probability": float(data.after[image, attribute]),
+    }
 
 
-def _mistakes(data: ReportData) -> bytes | None:
-    names = data.schema.names
-    found = [
-        Mistake(
-            crop=data.read(image),
-            name=names[attribute],
-            truth=bool(data.labels[image, attribute] > 0),
-            probability=float(data.after[image, attribute]),
-        )
-        for image, attribute in _hardest(data)
-    ]
-    return mistake_sheet(found) if found else None
+def _mistake(data: ReportData, image: int, attribute: int) -> dict[str, Any]:
+    return {
+        "image": _uri(_shown(data.read(image))),
+        "name": data.schema.names[attribute],
+        "truth": bool(data.labels[image, attribute] > 0),
+        "probability": float(data.after[image, attribute]),
+    }
 
 
 def _hardest(data: ReportData) -> list[tuple[int, int]]:
@@ -267,3 +212,22 @@ def _hardest(data: ReportData) -> list[tuple[int, int]]:
         if alike < _ALIKE and all(image != other for other, _ in kept):
             kept.append((image, attribute))
     return kept
+
+
+def _masked(crop: Image, mask: npt.NDArray[np.floating]) -> Image:
+    """The crop coloured by a mask, [h, w]."""
+    size = (crop.shape[1], crop.shape[0])
+    smooth = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_CUBIC).clip(0)
+    return overlay(crop, np.asarray(smooth / max(float(smooth.sum()), 1e-12), np.float32))
+
+
+def _shown(crop: Image) -> Image:
+    """The crop as large as fits a cell."""
+    scale = min(_TALLEST / crop.shape[0], _WIDEST / crop.shape[1])
+    size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
+    way = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(crop, size, interpolation=way), np.uint8)
+
+
+def _uri(crop: Image) -> str:
+    return jpeg_uri(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())

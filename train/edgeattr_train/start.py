@@ -50,7 +50,8 @@ def take_bundle(model: AttributeNet, start: str) -> None:
     weights = _float_weights(start)
     mine = model.state_dict()
     wanted = {name for name, _ in model.named_parameters()} | {"mean", "std"}
-    wanted |= {name for name in mine if name.startswith("necks.") and "running" in name}
+    standing = ("necks.", "pooled_neck.", "strips.")  # norms that no convolution comes before
+    wanted |= {name for name in mine if name.startswith(standing) and "running" in name}
     norms = _norms_by_convolution(model)
     folded = {f"{norm}.{kind}" for norm in norms.values() for kind in ("weight", "bias")}
     missing = sorted(

@@ -1,7 +1,7 @@
 """Batch norms over the whole batch of several processes, on any device.
 
-PyTorch's own SyncBatchNorm refuses CPUs. This one sums each channel's values and squares over the
-processes, differentiably, so that N processes normalise as one does with the same global batch.
+PyTorch's own SyncBatchNorm refuses CPUs ("expected input tensor to be on GPU"), on which N
+processes should normalise as one does with the same global batch, too.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def synchronize_batch_norms(model: nn.Module) -> None:
     """Make every batch norm of a model take its statistics over all processes, in place."""
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = _SharedBatchNorm2d
+            module.__class__ = _SyncBatchNorm2d
         elif type(module) is nn.BatchNorm1d:
-            module.__class__ = _SharedBatchNorm1d
+            module.__class__ = _SyncBatchNorm1d
 
 
 class _Sum(torch.autograd.Function):
@@ -35,49 +35,38 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(context: object, *gradients: Tensor) -> Tensor:
-        (gradient,) = gradients
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total)
-        return total
+        return _Sum.forward(context, gradients[0].contiguous())
 
 
 def _normalize(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> Tensor:
-    """What a training batch norm does, with statistics over all processes."""
+    """What a batch norm does in training, with statistics over all processes."""
     axes = [axis for axis in range(values.ndim) if axis != 1]
     shape = [1, -1] + [1] * (values.ndim - 2)
     wide = at_least_float32(values)
     count = wide.new_tensor([wide.numel() / wide.shape[1]])
-    sums = _sum(torch.cat((wide.sum(axes), count)))
+    sums: Tensor = _Sum.apply(torch.cat((wide.sum(axes), count)))  # type: ignore[no-untyped-call]
     total = sums[-1].detach()
     mean = sums[:-1] / total
     centred = wide - mean.view(shape)
-    variance = _sum(centred.square().sum(axes)) / total
-    with torch.no_grad():
-        _move_statistics(norm, mean, variance * total / (total - 1).clamp_min(1))
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    return (centred * scale.view(shape) + norm.bias.view(shape)).to(values.dtype)
-
-
-def _move_statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    squares: Tensor = _Sum.apply(centred.square().sum(axes))  # type: ignore[no-untyped-call]
+    variance = squares / total
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
     assert norm.momentum is not None
-    norm.num_batches_tracked.add_(1)
-    norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(variance, norm.momentum)
+    with torch.no_grad():
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(squares / (total - 1).clamp_min(1), norm.momentum)
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return (centred * scale.view(shape) + norm.bias.view(shape)).to(values.dtype)
 
 
-def _sum(values: Tensor) -> Tensor:
-    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
-    return total
-
-
-class _SharedBatchNorm2d(nn.BatchNorm2d):
+class _SyncBatchNorm2d(nn.BatchNorm2d):
     def forward(self, values: Tensor) -> Tensor:
         return _normalize(self, values) if self.training else super().forward(values)
 
 
-class _SharedBatchNorm1d(nn.BatchNorm1d):
+class _SyncBatchNorm1d(nn.BatchNorm1d):
     def forward(self, values: Tensor) -> Tensor:
         return _normalize(self, values) if self.training else super().forward(values)

@@ -1,94 +1,122 @@
-"""The contact sheet's HTML: one file, pictures inside, no script, nothing loaded."""
+"""The contact sheet: one HTML file of the people found, written for its owner alone."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from edgeattr.search.contact_sheet.picture import Picture
-from edgeattr.search.contact_sheet.style import STYLE
+from markupsafe import Markup
+
+from edgeattr.core.errors import OutputError
+from edgeattr.core.files import write_atomically
+from edgeattr.report import render
+from edgeattr.search.contact_sheet.thumbnail import Thumbnail, thumbnail_of
 from edgeattr.search.query import WallClock
 from edgeattr.search.store.question import Found, Question
-from edgeattr.search.store.reasons import Reason, percent
+from edgeattr.search.store.reasons import Reason, percent, reasons
 from edgeattr.search.store.records import milliseconds
 
-__all__ = ["card", "foot", "head", "plain"]
+__all__ = ["LIMIT_MIB", "Written", "write_contact_sheet"]
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+LIMIT_MIB = 25  # of a page: what a browser on a phone opens well
 _CONDITIONS = 20  # of a query that are shown on a card
 _LONGEST = 4000  # characters of a query that are shown
 
 
-def plain(text: object) -> str:
-    """Any text as HTML that shows it, markup and quotes made harmless."""
-    return html.escape(str(text).encode("utf-8", "replace").decode())
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a contact sheet shows."""
+
+    cards: int  # people
+    pictures: int  # of these, with a picture
+    limit_mib: int  # how large the page may become
 
 
-def head(question: Question, found: Found, shown: int) -> str:
-    """The beginning of the page, up to the first card.
+def write_contact_sheet(
+    target: Path,
+    question: Question,
+    found: Found,
+    *,
+    beside: Path = Path(),
+    limit_mib: int = LIMIT_MIB,
+) -> Written:
+    """Write a page of the people who were found, readable by its owner alone.
+
+    People for whom there is no room are left out, and the page says how many it shows.
 
     Args:
+        target: the page's file; an old one is replaced.
         question: what was asked.
         found: what was found.
-        shown: how many cards follow.
+        beside: a folder where pictures with a relative name may lie too.
+        limit_mib: how large the page may become.
+
+    Raises:
+        OutputError: the file cannot be written; an old one is left as it was.
     """
-    title = f"{found.total:,} {'person' if found.total == 1 else 'people'} found"
+    room = limit_mib << 20
+    cards: list[Markup] = []
+    pictures = 0
+    for record, its in zip(found.records, reasons(question, found.records), strict=True):
+        thumbnail = thumbnail_of(record, beside)
+        card = _card(record, its, thumbnail, question.clock)
+        room -= len(card.encode())
+        if room < 0:
+            break
+        cards.append(card)
+        pictures += thumbnail.uri is not None
+    page = render(
+        Path(__file__).with_name("contact_sheet.html"),
+        title=f"{found.total:,} {'person' if found.total == 1 else 'people'} found",
+        query=_asked(question),
+        facts=_facts(question, found, len(cards)),
+        cards=cards,
+    )
+    try:
+        write_atomically(target, page, private=True)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+    return Written(cards=len(cards), pictures=pictures, limit_mib=limit_mib)
+
+
+def _card(
+    record: Mapping[str, Any], its: Sequence[Reason], thumbnail: Thumbnail, clock: WallClock
+) -> Markup:
+    """One person: the picture, when, and why it was found."""
+    stream, time = record["stream"], record.get("time")
+    text = render(
+        Path(__file__).with_name("card.html"),
+        record=record,
+        name=stream if "://" in stream else stream.rsplit("/", 1)[-1] or stream,
+        moment=clock.local(milliseconds(time)) if time is not None else None,
+        reasons=its,
+        limit=_CONDITIONS,
+        answers=sorted(record["attributes"].items(), key=lambda item: -item[1]["p"]),
+        thumbnail=thumbnail,
+        percent=percent,
+    )
+    return Markup(text)
+
+
+def _asked(question: Question) -> str:
     asked = str(question.query) if question.query is not None else "everybody"
-    if len(asked) > _LONGEST:
-        asked = f"{asked[:_LONGEST]}..."
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="robots" content="noindex">\n<meta name="referrer" content="no-referrer">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f'<h1>{title}</h1>\n<code class="query">{plain(asked)}</code>\n'
-        f'<p class="facts">{_facts(question, found, shown)}</p>\n'
-        '<p class="warning"><b>These are pictures of people.</b> Keep this file and pass it on '
-        "only as you may, and delete it in time: nothing else does.</p>\n"
-        '<ul class="people">\n'
-    )
+    return asked if len(asked) <= _LONGEST else f"{asked[:_LONGEST]}..."
 
 
-def card(
-    record: Mapping[str, Any], its: Sequence[Reason], picture: Picture, clock: WallClock
-) -> str:
-    """One person.
-
-    Args:
-        record: of the person.
-        its: why it was found.
-        picture: of the person.
-        clock: by which times are shown.
-    """
-    return (
-        f'<li class="person">\n<div class="picture">{_picture(record, picture)}</div>\n'
-        f'<div class="about">\n<h2>{plain(_short(record["stream"]))}</h2>\n'
-        f"<p>{_when(record, clock)}</p>\n"
-        f"{_why(its)}{_answers(record, its)}</div>\n</li>\n"
-    )
-
-
-def foot() -> str:
-    """The end of the page."""
-    return "</ul>\n</main>\n</body>\n</html>\n"
-
-
-def _facts(question: Question, found: Found, shown: int) -> str:
-    clock = question.clock
-    now = clock.now.astimezone(clock.zone)
+def _facts(question: Question, found: Found, shown: int) -> list[str]:
+    now = question.clock.now.astimezone(question.clock.zone)
     first = "latest" if question.order == "newest" else "most probable"
-    facts = [
+    return [
         f"the {first} {shown:,} of them" if shown < found.total else "all of them",
-        *(f"since {plain(when)}" for when in (question.since,) if when),
-        *(f"until {plain(when)}" for when in (question.until,) if when),
-        *(f"in {plain(name)}" for name in question.streams),
+        *(f"since {when}" for when in (question.since,) if when),
+        *(f"until {when}" for when in (question.until,) if when),
+        *(f"in {name}" for name in question.streams),
         *(f"plain answers from {question.min_p:.0%} on" for _ in range(question.min_p > 0)),
-        f"asked at {now:%Y-%m-%d %H:%M}; times are {plain(_zone(now))}",
+        f"asked at {now:%Y-%m-%d %H:%M}; times are {_zone(now)}",
     ]
-    return " &middot; ".join(facts)
 
 
 def _zone(now: datetime) -> str:
@@ -96,67 +124,3 @@ def _zone(now: datetime) -> str:
     shift = f"UTC{now.isoformat()[-6:]}".removesuffix("+00:00")
     name = now.tzname() or shift
     return shift if name == shift or name[0] in "+-" else f"{name} ({shift})"
-
-
-def _short(stream: str) -> str:
-    """A file's name without its folders; a camera's address whole."""
-    return stream if "://" in stream else stream.rsplit("/", 1)[-1] or stream
-
-
-def _picture(record: Mapping[str, Any], picture: Picture) -> str:
-    if picture.uri is None:
-        return f'<span class="nothing">{plain(picture.problem)}</span>'
-    return (
-        f'<img src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
-        f'alt="Person {plain(record["track"])} of {plain(record["stream"])}">'
-    )
-
-
-def _when(record: Mapping[str, Any], clock: WallClock) -> str:
-    begin, end = float(record["first_s"]), float(record["last_s"])
-    length = f"seen for {end - begin:.1f} s"
-    place = f"{begin:.1f} to {end:.1f} s into the stream"
-    if record.get("time") is None:
-        return f"{length}<br>{place}"
-    moment = clock.local(milliseconds(record["time"]))
-    shown = f"{moment:%Y-%m-%d %H:%M:%S}"
-    return f'<time datetime="{moment.isoformat()}">{shown}</time><br>{length}, {place}'
-
-
-def _why(its: Sequence[Reason]) -> str:
-    if not its:
-        return ""
-    rows = []
-    for reason in its[:_CONDITIONS]:
-        mark = "&#10003;" if reason.holds else "&#8211;"
-        word = "" if reason.holds else ' title="not so, and need not be"'
-        name = f"{plain(reason.attribute)} " if reason.text.startswith("not ") else ""
-        p = "" if reason.p is None else f"<b>{name}{plain(percent(reason.p))}</b>"
-        kind = "" if reason.holds else ' class="not"'
-        rows.append(f"<li{kind}{word}><span>{mark} {plain(reason.text)}</span>{p}</li>\n")
-    if len(its) > _CONDITIONS:
-        rows.append(f'<li class="not">and {len(its) - _CONDITIONS:,} more conditions</li>\n')
-    return f'<ul class="why" aria-label="Why">\n{"".join(rows)}</ul>\n'
-
-
-def _answers(record: Mapping[str, Any], its: Sequence[Reason]) -> str:
-    asked = {reason.attribute for reason in its}
-    answers = sorted(record["attributes"].items(), key=lambda item: -item[1]["p"])
-    rows = "".join(
-        f'<dt class="{answer["answer"]}{" asked" if name in asked else ""}">{plain(name)}</dt>'
-        f'<dd>{answer["answer"]}</dd><dd class="p">{plain(percent(answer["p"]))}</dd>\n'
-        for name, answer in answers
-    )
-    yes = [plain(name) for name, answer in answers if answer["answer"] == "yes"]
-    facts = (
-        record["stream"],
-        f"track {record['track']}, {record['frames']} frames, "
-        f"{record['crops_classified']} classified",
-        *(f"id {record['id']}" for _ in range("id" in record)),
-    )
-    about = f'<p class="id">{"<br>".join(map(plain, facts))}</p>'
-    also = f"<p>{', '.join(yes)}</p>\n" if yes and not its else ""
-    return (
-        f"{also}<details>\n<summary>All {len(answers)} answers</summary>\n<dl>\n{rows}</dl>\n"
-        f"{about}\n</details>\n"
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from edgeattr.core.errors import QueryError
@@ -20,10 +20,10 @@ _LISTED = 40  # names in a message
 
 @dataclass(frozen=True, kw_only=True)
 class KnownNames:
-    """The names that records have, and their numbers."""
+    """The names that records have."""
 
-    attributes: Mapping[str, int]
-    streams: Mapping[str, int]
+    attributes: Collection[str]
+    streams: Collection[str]
     place: str = "store"  # where they come from, for messages
     text: str | None = None  # the query, for messages that point into it
     _loose: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
@@ -32,24 +32,24 @@ class KnownNames:
         for name in self.attributes:
             self._loose.setdefault(loose(name), []).append(name)
 
-    def attribute(self, name: str, span: Span | None) -> int | None:
-        """The number of the attribute that is meant; None where there is none.
+    def attribute(self, name: str, span: Span | None) -> str | None:
+        """The attribute that is meant, as records have it; None if there is none.
 
         Raises:
             QueryError: several could be meant.
         """
         if name in self.attributes:
-            return self.attributes[name]
+            return name
         close = self._loose.get(loose(name), [])
         if len(close) > 1:
             listed = " or ".join(map(quoted, close))
             raise self.error(f"`{name}` could be {listed}; write it so", span)
-        return self.attributes[close[0]] if close else None
+        return close[0] if close else None
 
-    def streams_like(self, pattern: str) -> list[int]:
-        """The numbers of streams whose names fit a shell pattern, in any case."""
+    def streams_like(self, pattern: str) -> list[str]:
+        """The streams whose names fit a shell pattern, in any case."""
         fits = re.compile(fnmatch.translate(pattern.casefold())).match
-        return [number for name, number in self.streams.items() if fits(name.casefold())]
+        return [name for name in self.streams if fits(name.casefold())]
 
     def no_attribute(self, name: str, span: Span | None) -> QueryError:
         """What to say where no record has such an attribute."""

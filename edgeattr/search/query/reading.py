@@ -33,6 +33,7 @@ from edgeattr.search.query.words import joined, unquoted
 
 __all__ = ["Misread", "Moment", "Reading", "asking"]
 
+_CLOCKS_DIFFER_MS = 60_000  # how far ahead of this machine's clock another one may be
 _CLOCK: ContextVar[WallClock] = ContextVar("edgeattr.search.query.clock")
 _Value = TypeVar("_Value")
 
@@ -165,7 +166,8 @@ class Reading(Transformer[Token, Any]):
     def last(self, word: Token, length: int | Token) -> Query:
         if isinstance(length, Token):
             length = duration_ms([("1", str(length))])
-        return Period(_CLOCK.get().ago(length), None, span=_span(word))
+        clock = _CLOCK.get()
+        return Period(clock.ago(length), clock.ago(-_CLOCKS_DIFFER_MS), span=_span(word))
 
     def on(self, day: Token) -> Query:
         found = self.moment(day)

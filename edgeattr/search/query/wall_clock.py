@@ -18,6 +18,7 @@ UNITS = {
 }  # fmt: skip
 """Milliseconds of each unit, by a regular expression of its names."""
 
+_YEAR_1900, _YEAR_2100 = -2_208_988_800_000, 4_102_444_800_000  # milliseconds since 1970
 _LONGEST = 100 * 366 * 86_400_000  # milliseconds: a hundred years
 _STAMP = re.compile(r"(\d+)-(\d+)-(\d+)(?:[T\s]\s*([\d:.]+)\s*(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE)
 
@@ -32,6 +33,34 @@ class WallClock:
     def local(self, moment: int) -> datetime:
         """Milliseconds since 1970 as the wall clock shows them."""
         return datetime.fromtimestamp(moment / 1000, timezone.utc).astimezone(self.zone)
+
+    def offsets(self, first: int, last: int) -> list[tuple[int, int]]:
+        """What the wall clock is ahead of UTC, in milliseconds, and from when on.
+
+        Args:
+            first: milliseconds since 1970.
+            last: likewise, not before ``first``.
+
+        Returns:
+            ``(from when, offset)``, in that order; before the first one its offset holds too.
+            Changes before 1900 and after 2100 are left out.
+        """
+        begin, end = max(first, _YEAR_1900), min(last, _YEAR_2100)
+        found = [(begin, self._offset(begin))]
+        for day in range(begin, end, DAY_S * 1000):
+            low, high, before = day, min(day + DAY_S * 1000, end), found[-1][1]
+            if self._offset(high) == before:
+                continue
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if self._offset(middle) == before else (low, middle)
+            found.append((high, self._offset(high)))
+        return found
+
+    def _offset(self, moment: int) -> int:
+        shift = self.local(moment).utcoffset()
+        assert shift is not None
+        return round(shift / timedelta(milliseconds=1))
 
     def day(self, back: int = 0) -> date:
         """Today, or so many days before."""
@@ -50,8 +79,8 @@ class WallClock:
         return self._since_1970(wall)
 
     def ago(self, milliseconds: int) -> int:
-        """Milliseconds since 1970, so long before now."""
-        return max(EARLIEST, round(self.now.timestamp() * 1000) - milliseconds)
+        """Milliseconds since 1970, so long before now; after now if negative."""
+        return min(max(round(self.now.timestamp() * 1000) - milliseconds, EARLIEST), LATEST)
 
     def stamp(self, text: str) -> tuple[int, int | None]:
         """A date, with or without a time, which may name a zone.

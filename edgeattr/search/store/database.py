@@ -6,13 +6,19 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeattr.core.errors import OutputError
 
-__all__ = ["Layout", "check_layout", "open_database", "output_errors"]
+__all__ = ["Layout", "check_layout", "network_file_system", "open_database", "output_errors"]
+
+_NETWORK = {
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "fuse.glusterfs",
+    "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.davfs",
+}  # fmt: skip
+"""Linux's names of file systems whose machines share no memory, which the write-ahead log needs."""
 
 _BUSY_S = 10.0  # how long another process may hold the file
 
@@ -25,8 +31,6 @@ class Layout:
     application_id: int  # SQLite's own field for telling kinds of files apart
     version: int  # kept as user_version
     script: str  # creates the tables of that version
-    upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = field(default_factory=dict)
-    # by version: what makes the next one of it, within a transaction
 
 
 @contextlib.contextmanager
@@ -40,7 +44,7 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
-    """Open a file for writing, make it if it is not there, and upgrade one of an older version.
+    """Open a file for writing, and make it if it is not there.
 
     Write-ahead log with a sync at each commit: what was committed outlives a kill and a power
     cut, and others can read meanwhile. What is deleted is overwritten. A new file can be read by
@@ -48,10 +52,17 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
     begins transactions only when told to.
 
     Raises:
-        OutputError: no permission, no space, not a file of this kind, or of a newer version.
+        OutputError: no permission, no space, a network file system, not a file of this kind, or
+            of another version.
     """
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if kind := network_file_system(path.parent):
+            raise OutputError(
+                f"{path}: lies on a network file system ({kind}), on which SQLite's write-ahead "
+                f"log does not work and records would be lost; put the {layout.kind} on a disk of "
+                "this machine"
+            )
         _create_private(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -66,7 +77,6 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
             if _is_empty(connection):
                 _create(connection, layout)
             check_layout(connection, path, layout)  # another process may have made it meanwhile
-            _upgrade(connection, layout)
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -85,11 +95,38 @@ def check_layout(connection: sqlite3.Connection, path: Path, layout: Layout) -> 
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if kind != layout.application_id:
         raise OutputError(f"{path}: is a SQLite file, but not a {layout.kind}; name another file")
-    if not min(layout.upgrades, default=layout.version) <= version <= layout.version:
+    if version > layout.version:
         raise OutputError(
-            f"{path}: this {layout.kind} has version {version}, and this edgeattr knows "
-            f"versions up to {layout.version}; update edgeattr, or name another file"
+            f"{path}: this {layout.kind} has version {version}, and this edgeattr knows version "
+            f"{layout.version}; update edgeattr, or name another file"
         )
+    if version < layout.version:
+        raise OutputError(
+            f"{path}: this {layout.kind} has version {version}, which only an older edgeattr "
+            f"reads; this one needs version {layout.version}: move the file away, or name another "
+            "one, and a new one is made"
+        )
+
+
+def network_file_system(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
+    """The kind of network file system on which a path lies; None for local ones.
+
+    Args:
+        path: a file or folder that is there.
+        mounts: the kernel's list of what is mounted; see proc_pid_mountinfo(5).
+    """
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = mounts.read_text(errors="replace").splitlines()
+    except OSError:  # not Linux, or no /proc
+        return None
+    for line in lines:
+        mount, _, source = line.partition(" - ")
+        kind = source.partition(" ")[0]
+        if mount.split()[2:3] == [number] and kind in _NETWORK:
+            return kind
+    return None
 
 
 def _create_private(path: Path) -> None:
@@ -120,15 +157,6 @@ def _create(connection: sqlite3.Connection, layout: Layout) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {layout.application_id}")
     connection.execute(f"PRAGMA user_version = {layout.version}")
-
-
-def _upgrade(connection: sqlite3.Connection, layout: Layout) -> None:
-    """Bring an older file up to date: all of it, or with a kill or a full disk nothing."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for step in range(version, layout.version):
-        layout.upgrades[step](connection)
-    if version < layout.version:
-        connection.execute(f"PRAGMA user_version = {layout.version}")
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

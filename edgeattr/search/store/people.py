@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import UsageError
-from edgeattr.search.store.audit import insert_audit
-from edgeattr.search.store.blocks import block_of, seal
 from edgeattr.search.store.database import open_database, output_errors
 from edgeattr.search.store.group_commit import GroupCommit
-from edgeattr.search.store.records import Names, PersonRow, insert_person, milliseconds
+from edgeattr.search.store.records import PersonRow, insert_person, milliseconds
 from edgeattr.search.store.retention import DAY_MS, Sweeper, forget_before
-from edgeattr.search.store.tables import PEOPLE
+from edgeattr.search.store.table import PEOPLE, Catalog
 
 __all__ = ["PeopleStore"]
 
@@ -41,13 +40,13 @@ class PeopleStore(Closing):
         if retention_days is not None and not retention_days > 0:
             raise UsageError(f"retention is {retention_days} days; expected more than 0, or none")
         self.path = path
-        self._names = Names()
-        self._group = GroupCommit(open_database(path, PEOPLE), rolled_back=self._names.forget)
+        self._catalog = Catalog()
+        self._group = GroupCommit(open_database(path, PEOPLE), rolled_back=self._catalog.forget)
         self._sweeper = (
             Sweeper(self._group, retention_days, str(path)) if retention_days is not None else None
         )
 
-    def add(self, event: Mapping[str, Any], *, crop: bytes | None = None) -> None:
+    def add(self, event: Mapping[str, Any]) -> None:
         """Write one person's record, and return once it is on disk.
 
         An id that is there already is not written again.
@@ -55,13 +54,12 @@ class PeopleStore(Closing):
         Args:
             event: ``{"type": "person", ...}`` of the events file. ``time`` is when the person was
                 last seen, in ISO 8601, now if not given; ``id`` is unique, made if not given.
-            crop: a JPEG of the person, kept and deleted with the record.
 
         Raises:
             OutputError: not a person's record, the disk is full or failed, or the store is
                 closed; nothing of the record was written.
         """
-        self._add([PersonRow.from_event(event)], crop)
+        self.add_many([event])
 
     def add_many(self, events: Iterable[Mapping[str, Any]]) -> int:
         """Write records, all or none, in one transaction; gives how many were new.
@@ -69,16 +67,13 @@ class PeopleStore(Closing):
         Raises:
             OutputError: as :meth:`add`.
         """
-        return self._add([PersonRow.from_event(event) for event in events], None)
-
-    def audit(self, act: str, detail: Mapping[str, Any]) -> None:
-        """Note an act that touches privacy, with the time, the user and the process.
-
-        Raises:
-            OutputError: as :meth:`add`.
-        """
+        rows = [PersonRow.from_event(event) for event in events]
+        for row in rows:
+            row.values["id"] = row.values["id"] or uuid.uuid4().bytes
+            if row.values["time"] is None:
+                row.values["time"] = milliseconds(None)
         with output_errors(self.path):
-            self._group.run(lambda connection: insert_audit(connection, act, detail))
+            return self._group.run(lambda connection: self._insert(connection, rows))
 
     def forget_older(self, days: float) -> int:
         """Delete people last seen more than ``days`` ago; gives how many.
@@ -95,19 +90,5 @@ class PeopleStore(Closing):
             self._sweeper.close()
         self._group.close()
 
-    def _add(self, rows: list[PersonRow], crop: bytes | None) -> int:
-        def work(connection: sqlite3.Connection) -> int:
-            added = 0
-            for row in rows:
-                person = insert_person(connection, row, self._names)
-                if person is None:
-                    continue
-                added += 1
-                if block_of(person) != block_of(person - 1):
-                    seal(connection, block_of(person - 1))
-                if crop is not None:
-                    connection.execute("INSERT INTO crops VALUES (?, ?)", (person, crop))
-            return added
-
-        with output_errors(self.path):
-            return self._group.run(work)
+    def _insert(self, connection: sqlite3.Connection, rows: Iterable[PersonRow]) -> int:
+        return sum(insert_person(connection, row, self._catalog) for row in rows)

@@ -18,8 +18,6 @@ from edgeattr.search.query import (
     parse_query,
     parse_time,
 )
-from edgeattr.search.query.known_names import KnownNames
-from edgeattr.search.store.plan import Plan
 
 __all__ = ["Found", "Order", "Question"]
 
@@ -74,11 +72,6 @@ class Question:
         if streams:
             parts.append(Or(streams) if len(streams) > 1 else streams[0])
         return And(tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
-
-    def plan(self, query: Query | None, known: KnownNames, *, complete: bool = True) -> Plan:
-        """How to answer it with the names that there are; raises as :meth:`Plan.of`."""
-        zone = self.clock.zone
-        return Plan.of(query, known, min_p=self.min_p, zone=zone, complete=complete)
 
     def _moment(self, moment: str | datetime | None, *, end: bool = False) -> int | None:
         if isinstance(moment, str):

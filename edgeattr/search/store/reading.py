@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import InputError, OutputError
-from edgeattr.search.query import Query
+from edgeattr.search.query import Daily, Period, Query, WallClock, leaves
 from edgeattr.search.query.known_names import KnownNames
-from edgeattr.search.store.best import Best
-from edgeattr.search.store.blocks import read_blocks
-from edgeattr.search.store.database import check_layout
-from edgeattr.search.store.plan import time_span
+from edgeattr.search.store.conditions_sql import ConditionsSql
+from edgeattr.search.store.database import check_layout, network_file_system
 from edgeattr.search.store.question import Found, Order, Question
-from edgeattr.search.store.records import event_from_rows, iso_time, packed_id
-from edgeattr.search.store.tables import PEOPLE
+from edgeattr.search.store.records import event_from_row, iso_time, packed_id
+from edgeattr.search.store.table import PEOPLE, Catalog
 
-__all__ = ["PeopleReader"]
+__all__ = ["PeopleReader", "clock_offset"]
 
 _BUSY_S = 10.0
-_PERSON = "SELECT persons.*, name FROM persons JOIN streams USING (stream) WHERE "
-_ANSWERS = "SELECT attribute, p, answer FROM answers WHERE person = ? ORDER BY attribute"
+_MAPPED = 1 << 40  # bytes of a file that are read without copying them
 
 
 class PeopleReader(Closing):
@@ -44,16 +40,10 @@ class PeopleReader(Closing):
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such store; `edgeattr run --store` makes one")
-        self._path = path
+        self._path, self._place = path, "store"
+        self._catalog = Catalog()
         with self._input_errors():
-            try:
-                self._connection = _connected(path, "mode=ro")
-            except sqlite3.OperationalError:
-                # SQLite keeps notes of its readers beside the file, and may not here; where nobody
-                # has left anything unfinished beside it, the file alone is the whole store
-                if path.with_name(f"{path.name}-wal").exists():
-                    raise
-                self._connection = _connected(path, "mode=ro&immutable=1")
+            self._connection = _opened(path)
         self._connection.row_factory = sqlite3.Row
 
     def find(
@@ -108,44 +98,47 @@ class PeopleReader(Closing):
     def search(self, question: Question) -> Found:
         """Answer a question; raises as :meth:`find`."""
         tree = question.tree()
-        with self._snapshot():
-            plan = question.plan(tree, self.known_names(question.text))
-            best = Best(question.limit)
-            blocks = read_blocks(
-                self._connection, plan.attributes, *time_span(tree), durations=plan.needs_durations
-            )
-            for block in blocks:
-                meant = np.flatnonzero(plan.among(block))
-                if question.limit == 0:
-                    best.total += len(meant)
-                    continue
-                times, by_p = block.times[meant], question.order == "p"
-                keys = plan.scores(block.at(meant)) if by_p else times
-                best.add(keys, times, block.persons[meant])
-            records = list(self._events("person = ?", best.persons()))
-        return Found(records=records, total=best.total)
+        with self._snapshot() as connection:
+            self._catalog.read(connection)
+            known = self.known_names(question.text)
+            sql = ConditionsSql(
+                self._catalog, known, min_p=question.min_p,
+                offset=lambda: clock_offset(connection, question.clock),
+            )  # fmt: skip
+            where = sql.holds(tree)
+            (total,) = connection.execute(
+                f"SELECT count(*) FROM people WHERE {where}", sql.values
+            ).fetchone()
+            timeless = 0
+            if tree is not None and any(isinstance(leaf, Period | Daily) for leaf in leaves(tree)):
+                query = "SELECT count(*) FROM people WHERE time IS NULL"
+                (timeless,) = connection.execute(query).fetchone()
+            shown = total if question.limit is None else min(total, question.limit)
+            records: list[dict[str, Any]] = []
+            if shown:
+                order = _order(question, sql, tree, dense=total >= 4 * shown)
+                best = connection.execute(
+                    f"SELECT person FROM people WHERE {where} ORDER BY {order} LIMIT {shown}",
+                    sql.values,
+                )
+                records = list(self._events("person = ?", [row[0] for row in best.fetchall()]))
+        return Found(records=records, total=total, timeless=timeless)
 
     def known_names(self, text: str | None = None) -> KnownNames:
-        """The attributes and streams that the store has seen, by name.
+        """The attributes and streams that records have, by name.
 
         Args:
             text: a query that messages should point into.
         """
-        return KnownNames(
-            attributes=self._numbers("attribute"), streams=self._numbers("stream"), text=text
-        )
+        with self._input_errors():
+            self._catalog.read(self._connection)
+        return self._catalog.known(self._place, text)
 
     def get(self, person: str) -> dict[str, Any] | None:
         """The record with that id, or None."""
-        with self._snapshot():
-            return next(iter(self._events("id = ?", [packed_id(person)])), None)
-
-    def crop(self, person: str) -> bytes | None:
-        """The JPEG kept with the record of that id, or None."""
-        query = "SELECT jpeg FROM crops JOIN persons USING (person) WHERE id = ?"
         with self._snapshot() as connection:
-            found = connection.execute(query, (packed_id(person),)).fetchone()
-        return bytes(found["jpeg"]) if found else None
+            self._catalog.read(connection)
+            return next(self._events("id = ?", [packed_id(person)]), None)
 
     def audit(self) -> list[dict[str, Any]]:
         """Everything noted about privacy, oldest first: time, act, who, pid, detail."""
@@ -158,26 +151,20 @@ class PeopleReader(Closing):
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Every ``stream`` or ``attribute`` that the store has seen."""
-        with self._snapshot():
-            return tuple(self._numbers(kind))
+        known = self.known_names()
+        return tuple({"stream": known.streams, "attribute": known.attributes}[kind])
 
     def close(self) -> None:
         """Close the file. May be called twice."""
         self._connection.close()
 
-    def _numbers(self, kind: str) -> dict[str, int]:
-        rows = self._connection.execute(f"SELECT name, {kind} FROM {kind}s ORDER BY {kind}")
-        return {row[0]: row[1] for row in rows}
-
-    def _events(self, where: str, values: Sequence[Any]) -> Iterator[dict[str, Any]]:
-        """The record of each value that a column has."""
-        names = {number: name for name, number in self._numbers("attribute").items()}
+    def _events(self, where: str, values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        """The record for each value that a column has."""
+        streams = {number: name for name, number in self._catalog.streams.items()}
         for value in values:
-            for person in self._connection.execute(_PERSON + where, (value,)).fetchall():
-                answers = self._connection.execute(_ANSWERS, (person["person"],))
-                yield event_from_rows(
-                    person, [(names[number], p, answer) for number, p, answer in answers]
-                )
+            for row in self._connection.execute(f"SELECT * FROM people WHERE {where}", (value,)):
+                values_by_column = dict(zip(row.keys(), row, strict=True))
+                yield event_from_row(values_by_column, self._catalog, streams[row["stream"]])
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -199,8 +186,26 @@ class PeopleReader(Closing):
             raise InputError(f"{self._path}: cannot be read ({error})") from error
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; raises as :func:`check_layout` does."""
+    alone = not path.with_name(f"{path.name}-wal").exists()  # nobody has left anything unfinished
+    if kind := network_file_system(path):
+        if not alone:
+            raise InputError(
+                f"{path}: is being written, and lies on a network file system ({kind}), through "
+                "which SQLite cannot tell readers what is new; ask on the machine that writes it"
+            )
+        return _connected(path, "mode=ro&immutable=1")
+    try:
+        return _connected(path, "mode=ro")
+    except sqlite3.OperationalError:
+        # SQLite keeps notes of its readers beside the file, and may not here
+        if not alone:
+            raise
+        return _connected(path, "mode=ro&immutable=1")
+
+
 def _connected(path: Path, options: str) -> sqlite3.Connection:
-    """A connection to a store that was looked at; raises as :func:`check_layout` does."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{options}", uri=True, timeout=_BUSY_S,
         isolation_level=None, check_same_thread=False,
@@ -211,3 +216,23 @@ def _connected(path: Path, options: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _order(question: Question, sql: ConditionsSql, tree: Query | None, *, dense: bool) -> str:
+    """What comes first: by the index of times if many rows match, else all are looked through."""
+    if question.order == "p":
+        return f"{sql.score(tree)} DESC, +time DESC, person DESC"
+    return f"{'' if dense else '+'}time DESC, person DESC"
+
+
+def clock_offset(connection: sqlite3.Connection, clock: WallClock) -> str:
+    """What the wall clock is ahead of UTC at the time of each row, as an expression."""
+    first, last = connection.execute(  # so asked, each is found at once
+        "SELECT (SELECT min(time) FROM people), (SELECT max(time) FROM people)"
+    ).fetchone()
+    offsets = [] if first is None else clock.offsets(first, last)
+    if len({offset for _, offset in offsets}) < 2:
+        return str(offsets[0][1] if offsets else 0)
+    pairs = itertools.pairwise(offsets)
+    cases = " ".join(f"WHEN time < {end} THEN {offset}" for (_, offset), (end, _) in pairs)
+    return f"CASE {cases} ELSE {offsets[-1][1]} END"

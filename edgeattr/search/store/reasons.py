@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeattr.search.query import Answered, Chance, Has, Not, Period, WallClock
+from edgeattr.search.query import And, Answered, Chance, Has, Not, Or, Period, Query, WallClock
 from edgeattr.search.query.conditions import Leaf
-from edgeattr.search.store.event_blocks import EventNames, block_from_rows
+from edgeattr.search.store.conditions_sql import ConditionsSql
+from edgeattr.search.store.events_reader import temporary_table
 from edgeattr.search.store.question import Question
-from edgeattr.search.store.records import PersonRow
+from edgeattr.search.store.reading import clock_offset
+from edgeattr.search.store.records import PersonRow, answer_of
+from edgeattr.search.store.table import Catalog
 
 __all__ = ["Reason", "percent", "reasons"]
+
+_TOGETHER = 500  # conditions; a SELECT has 2000 columns at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +33,46 @@ class Reason:
 
 def reasons(question: Question, records: Sequence[Mapping[str, Any]]) -> list[list[Reason]]:
     """For each record, every condition of the question in its order."""
-    names = EventNames()
-    rows = [PersonRow.from_event(record) for record in records]
-    timed = [record.get("time") is not None for record in records]
-    block = block_from_rows(rows, timed, names, 0)
-    known = names.known(None)
-    plan = question.plan(question.tree(), known, complete=False)
     found: list[list[Reason]] = [[] for _ in records]
-    for leaf, wanted in dict.fromkeys(plan.terms()):
-        text = _words(leaf, wanted, question.clock)
-        so = plan.tests[leaf].mask(block, wanted).tolist()
-        name = leaf.name if isinstance(leaf, Has | Answered | Chance) else None
-        number = None if name is None else known.attribute(name, None)
-        own = {number: known for known, number in known.attributes.items()}.get(number or 0, name)
-        for record, holds, its in zip(records, so, found, strict=True):
-            answer = record["attributes"].get(own)
-            its.append(
-                Reason(text=text, holds=holds, attribute=own, p=answer["p"] if answer else None)
-            )
+    tree = question.tree()
+    terms = list(dict.fromkeys(_terms(tree, True))) if tree is not None and records else []
+    if not terms:
+        return found
+    rows = [PersonRow.from_event({**record, "id": None}) for record in records]
+    catalog = Catalog()
+    with contextlib.closing(temporary_table(rows, catalog)) as table:
+        known = catalog.known("answer")
+        sql = ConditionsSql(
+            catalog, known, min_p=question.min_p, complete=False,
+            offset=lambda: clock_offset(table, question.clock),
+        )  # fmt: skip
+        for start in range(0, len(terms), _TOGETHER):
+            some = terms[start : start + _TOGETHER]
+            columns = ", ".join(f"{sql.holds(leaf)} IS {int(wanted)}" for leaf, wanted in some)
+            answers = table.execute(f"SELECT {columns} FROM people ORDER BY person", sql.values)
+            for record, row, its in zip(records, answers, found, strict=True):
+                for (leaf, wanted), holds in zip(some, row, strict=True):
+                    name = leaf.name if isinstance(leaf, Has | Answered | Chance) else None
+                    own = name and (known.attribute(name, None) or name)
+                    answer = answer_of(record, own) if own else None
+                    its.append(
+                        Reason(
+                            text=_words(leaf, wanted, question.clock), holds=bool(holds),
+                            attribute=own, p=answer[1] if answer else None,
+                        )
+                    )  # fmt: skip
     return found
+
+
+def _terms(query: Query, holds: bool) -> Iterator[tuple[Leaf, bool]]:
+    """Each condition without parts, and whether it should hold, or else fail."""
+    if isinstance(query, Not):
+        yield from _terms(query.part, not holds)
+    elif isinstance(query, And | Or):
+        for part in query.parts:
+            yield from _terms(part, holds)
+    else:
+        yield query, holds
 
 
 def _words(leaf: Leaf, wanted: bool, clock: WallClock) -> str:

@@ -1,146 +1,147 @@
-"""A person's record as an event, and as rows of the store."""
+"""A person's record as an event, and as a row of the table of people."""
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import numbers
+import re
 import sqlite3
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from edgeattr.core.errors import OutputError
 from edgeattr.core.timestamps import utc_text
-from edgeattr.search.store.tables import ANSWERS, P_SCALE
+from edgeattr.search.query.conditions import EARLIEST, LATEST
+from edgeattr.search.store.table import (
+    P_SCALE,
+    Catalog,
+    colour_name,
+)
 
 __all__ = [
-    "Names",
-    "PersonRow",
-    "event_from_rows",
-    "insert_person",
-    "iso_time",
-    "milliseconds",
+    "PersonRow", "answer_of", "event_from_row", "insert_person", "iso_time", "milliseconds",
     "packed_id",
-]
+]  # fmt: skip
 
-_FIELDS = ("stream", "track", "first_s", "last_s", "frames", "crops_classified")
-_KNOWN = {"type", "id", "time", "box", "attributes", *_FIELDS}
-_CODES = {answer: code for code, answer in enumerate(ANSWERS)}
-_INSERT = f"INSERT OR IGNORE INTO persons VALUES (NULL{', ?' * 13})"
+_DAY_MS = 86_400_000  # what a clock's zone can shift
+_ANSWERS = {"yes": 1, "no": 0, "unknown": None}
+_WORDS = {stored: answer for answer, stored in _ANSWERS.items()}
+_COUNTS = ("track", "frames", "crops_classified")
+_SECONDS = ("first_s", "last_s")
+_SIDES = ("x", "y", "width", "height")
+_KNOWN = {"type", "id", "time", "stream", "box", "attributes", *_COUNTS, *_SECONDS}
+_COLOUR = re.compile(r"[\w -]{1,60}")  # names of colours and of parts of the body
 
 
 @dataclass(frozen=True, kw_only=True)
 class PersonRow:
-    """A checked record, ready to be written."""
+    """A checked record."""
 
-    id: bytes | str  # 16 bytes of a UUID, or a text that is none
     stream: str
-    time: int  # when last seen, milliseconds since 1970, UTC
-    values: tuple[Any, ...]  # columns from track on
-    answers: tuple[tuple[str, int, int], ...]  # attribute's name, ten-thousandths, code
+    values: dict[str, Any]  # by column
+    answers: dict[str, tuple[int | None, int]]  # by attribute: answer, ten-thousandths
+    colours: dict[str, tuple[str, int]]  # by part of the body: colour, ten-thousandths
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> PersonRow:
-        """Read a person's event; without ``id`` it gets one, without ``time`` it is now.
+        """Read a person's event; ``id`` and ``time`` may be missing.
 
         Raises:
             OutputError: a field is missing or of the wrong kind.
         """
         try:
             more = {key: value for key, value in event.items() if key not in _KNOWN}
+            moment, name = event.get("time"), event.get("id")
             return cls(
-                id=packed_id(str(event.get("id") or uuid.uuid4())),
-                stream=str(event["stream"]),
-                time=milliseconds(event.get("time")),
-                values=(
-                    int(event["track"]),
-                    float(event["first_s"]),
-                    float(event["last_s"]),
-                    int(event["frames"]),
-                    int(event["crops_classified"]),
-                    *_box(event["box"]),
-                    json.dumps(more, ensure_ascii=False) if more else None,
-                ),
-                answers=tuple(
-                    (str(name), _ten_thousandths(value["p"]), _CODES[value["answer"]])
+                stream=_text(event["stream"]),
+                values={
+                    "id": None if name is None else packed_id(str(name)),
+                    "time": None if moment is None else _moment(moment),
+                    **{name: _integer(event[name]) for name in _COUNTS},
+                    **{name: _real(event[name]) for name in _SECONDS},
+                    **dict(zip(_SIDES, map(_real, event["box"]), strict=True)),
+                    "more": json.dumps(more) if more else None,
+                },
+                answers={
+                    str(name): (_ANSWERS[value["answer"]], _ten_thousandths(value["p"]))
                     for name, value in event["attributes"].items()
-                ),
+                },
+                colours={
+                    part: (colour["name"], _ten_thousandths(colour["p"]))
+                    for part, colour in _colours(event)
+                },
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise OutputError(f"not a person's record, {error!r}: {event!r:.200}") from error
 
 
-class Names:
-    """Numbers of streams and attributes, kept from one record to the next."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], int] = {}
-
-    def forget(self) -> None:
-        """After a rollback: some numbers may never have been written."""
-        self._known.clear()
-
-    def number(self, connection: sqlite3.Connection, kind: str, name: str) -> int:
-        """The number of a name, which is written if it is new.
-
-        Args:
-            kind: ``stream`` or ``attribute``.
-        """
-        found = self._known.get((kind, name))
-        if found is None:
-            connection.execute(f"INSERT OR IGNORE INTO {kind}s (name) VALUES (?)", (name,))
-            query = f"SELECT {kind} FROM {kind}s WHERE name = ?"
-            found = int(connection.execute(query, (name,)).fetchone()[0])
-            self._known[kind, name] = found
-        return found
+def insert_person(connection: sqlite3.Connection, row: PersonRow, catalog: Catalog) -> bool:
+    """Write one person, within a transaction; False if that id is there already."""
+    colours = tuple((part, colour) for part, (colour, _) in row.colours.items())
+    statement = catalog.insert_statement(connection, tuple(row.values), tuple(row.answers), colours)
+    pairs = itertools.chain(row.answers.values(), row.colours.values())
+    values = (*row.values.values(), catalog.stream(connection, row.stream),
+              *itertools.chain.from_iterable(pairs))  # fmt: skip
+    return connection.execute(statement, values).rowcount > 0
 
 
-def insert_person(connection: sqlite3.Connection, row: PersonRow, names: Names) -> int | None:
-    """Write one person; gives the row's number, or None where that id is there already."""
-    answers = [
-        (names.number(connection, "attribute", name), p, code) for name, p, code in row.answers
-    ]
-    stream = names.number(connection, "stream", row.stream)
-    done = connection.execute(_INSERT, (row.id, stream, row.time, *row.values))
-    if not done.rowcount:
-        return None
-    person = done.lastrowid
-    assert person is not None
-    connection.executemany(
-        "INSERT INTO answers VALUES (?, ?, ?, ?)", [(person, *answer) for answer in answers]
-    )
-    return person
-
-
-def event_from_rows(person: sqlite3.Row, answers: Iterable[tuple[str, int, int]]) -> dict[str, Any]:
-    """The event again, from ``SELECT persons.*, streams.name AS name`` and its answers."""
-    packed = person["id"]
+def event_from_row(row: Mapping[str, Any], catalog: Catalog, stream: str) -> dict[str, Any]:
+    """The event again, from all columns of a row."""
+    answers = {
+        name: {"p": row[f"{found.column}_p"] / P_SCALE, "answer": _WORDS[row[found.column]]}
+        for name, found in catalog.attributes.items()
+        if found.colour is None and row[f"{found.column}_p"] is not None
+    }
+    packed, moment = row["id"], row["time"]
     return {
         "type": "person",
-        "stream": person["name"],
-        **{field: person[field] for field in _FIELDS[1:]},
-        "box": [person[side] for side in ("x", "y", "width", "height")],
-        "attributes": {
-            name: {"p": p / P_SCALE, "answer": ANSWERS[code]} for name, p, code in answers
-        },
-        "time": iso_time(person["time"]),
-        "id": str(uuid.UUID(bytes=packed)) if isinstance(packed, bytes) else packed,
-        **json.loads(person["more"] or "{}"),
+        **({} if packed is None else {"id": _text_from_id(packed)}),
+        **({} if moment is None else {"time": iso_time(moment)}),
+        "stream": stream,
+        **{field: row[field] for field in (*_COUNTS, *_SECONDS)},
+        "box": [row[side] for side in _SIDES],
+        "attributes": answers,
+        **json.loads(row["more"] or "{}"),
     }
 
 
+def answer_of(record: Mapping[str, Any], name: str) -> tuple[str, float] | None:
+    """What a record answers to an attribute or, as ``red_upper_body``, a colour; None if nothing.
+
+    Returns:
+        ``yes``, ``no`` or ``unknown``, and the probability that the attribute holds, 0..1.
+    """
+    if answer := record["attributes"].get(name):
+        return answer["answer"], answer["p"]
+    for part, colour in _colours(record):
+        if name == colour_name(part, colour["name"]):
+            return "yes", colour["p"]
+        if name.endswith(f"_{part}"):
+            return "no", 1 - colour["p"]
+    return None
+
+
 def packed_id(text: str) -> bytes | str:
-    """A record's id as it is stored: 16 bytes for a UUID in its usual form, else the text."""
+    """A record's id as it is stored: 16 bytes for a UUID in its usual form, else the text.
+
+    Raises:
+        ValueError: not Unicode.
+    """
     try:
         known = uuid.UUID(text)
     except ValueError:
+        text.encode()  # no half characters
         return text
     return known.bytes if str(known) == text else text
 
 
 def milliseconds(moment: str | datetime | None) -> int:
-    """Since 1970 in UTC, of ISO 8601 or a datetime; where no zone is named, it is UTC.
+    """Since 1970 in UTC, of ISO 8601, a datetime, or None for now; without a zone it is UTC.
 
     Raises:
         ValueError: not ISO 8601.
@@ -159,9 +160,40 @@ def iso_time(moment: int) -> str:
     return utc_text(moment / 1000)
 
 
-def _box(box: Iterable[float]) -> tuple[float, float, float, float]:
-    x, y, width, height = map(float, box)
-    return x, y, width, height
+def _colours(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Parts of the body whose colour was told, with their answers."""
+    for part, colour in (event.get("colours") or {}).items():
+        names = (part, colour.get("name"))
+        if all(isinstance(name, str) and _COLOUR.fullmatch(name) for name in names):
+            yield part, colour
+
+
+def _text_from_id(packed: bytes | str) -> str:
+    return packed if isinstance(packed, str) else str(uuid.UUID(bytes=packed))
+
+
+def _integer(value: Any) -> int:
+    if not -(2**63) <= (number := int(value)) < 2**63:
+        raise ValueError(f"{number} has more than 64 bits")
+    return number
+
+
+def _real(value: Any) -> float:
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _moment(value: Any) -> int:
+    if not EARLIEST + _DAY_MS <= (moment := milliseconds(value)) <= LATEST - _DAY_MS:
+        raise ValueError(f"{value} lies at the end of the calendar")
+    return moment
 
 
 def _ten_thousandths(p: float) -> int:

@@ -1,35 +1,37 @@
-"""Forgetting people after their time, in steps so small that nobody waits for them."""
+"""Deleting people after their time, in steps so small that nobody waits for them."""
 
 from __future__ import annotations
 
-import functools
 import logging
 import sqlite3
 import threading
 from collections.abc import Callable
 
 from edgeattr.search.store.audit import insert_audit, update_audit
-from edgeattr.search.store.blocks import block_of, reseal, unseal
 from edgeattr.search.store.group_commit import GroupCommit
 from edgeattr.search.store.records import iso_time, milliseconds
 
 __all__ = ["DAY_MS", "Sweeper", "forget_before"]
 
 DAY_MS = 24 * 3600 * 1000
+_AHEAD_MS = 3600 * 1000  # a time so far in the future is a clock's mistake
 _STEP = 100  # people per transaction
 _PAUSE_S = 0.02  # between two steps, for those who write
 _EVERY_S = 3600.0
 _JOIN_S = 1.0
 
+_OLD = "SELECT person FROM people WHERE time < :before OR kept_from < :before LIMIT :step"
+
 
 def forget_before(
     group: GroupCommit, moment: int, *, stopped: Callable[[float], bool] = lambda seconds: False
 ) -> int:
-    """Delete people last seen before a moment, with their answers and crops.
+    """Delete people last seen before a moment.
 
     Writes one audit row, in the transaction of the first step, and its counts with each further
     step. What was deleted is overwritten in the file, and the write-ahead log is emptied,
-    by a later call where somebody reads just now.
+    by a later call if somebody reads just now. The age of people whose time lies in the future
+    counts from the first call that sees them.
 
     Args:
         group: the store's connection.
@@ -37,44 +39,42 @@ def forget_before(
         stopped: waits some seconds, and says whether to stop before the end.
 
     Returns:
-        How many people were forgotten.
+        How many people were deleted.
 
     Raises:
         sqlite3.Error: the disk is full or failed. What was deleted until then stays deleted.
     """
-    persons = crops = 0
+    persons = 0
     entry: int | None = None
-    touched: set[int] = set()
 
-    def step(connection: sqlite3.Connection) -> tuple[int, int, int | None]:
-        query = "SELECT person FROM persons WHERE time < ? ORDER BY time LIMIT ?"
-        old = connection.execute(query, (moment, _STEP)).fetchall()
+    def step(connection: sqlite3.Connection) -> tuple[int, int | None]:
+        old = connection.execute(_OLD, {"before": moment, "step": _STEP}).fetchall()
         if not old:
-            return 0, 0, entry
-        gone = connection.executemany("DELETE FROM crops WHERE person = ?", old).rowcount
-        connection.executemany("DELETE FROM answers WHERE person = ?", old)
-        connection.executemany("DELETE FROM persons WHERE person = ?", old)
-        blocks = {block_of(person) for (person,) in old}
-        for block in blocks:
-            unseal(connection, block)
-        touched.update(blocks)
-        detail = {
-            "older_than": iso_time(moment), "persons": persons + len(old), "crops": crops + gone
-        }  # fmt: skip
+            return 0, entry
+        connection.executemany("DELETE FROM people WHERE person = ?", old)
+        detail = {"older_than": iso_time(moment), "persons": persons + len(old)}
         if entry is None:
-            return len(old), gone, insert_audit(connection, "retention applied", detail)
+            return len(old), insert_audit(connection, "retention applied", detail)
         update_audit(connection, entry, detail)
-        return len(old), gone, entry
+        return len(old), entry
 
+    group.run(_date_the_future)
     while True:
-        more, more_crops, entry = group.run(step)
-        persons, crops = persons + more, crops + more_crops
+        more, entry = group.run(step)
+        persons += more
         if more < _STEP or stopped(_PAUSE_S):
             break
-    for block in touched:
-        group.run(functools.partial(reseal, block=block))
     group.read(_empty_log)
     return persons
+
+
+def _date_the_future(connection: sqlite3.Connection) -> None:
+    """Start the retention of people whose time lies in the future."""
+    now = milliseconds(None)
+    connection.execute(
+        "UPDATE people SET kept_from = ? WHERE time > ? AND kept_from IS NULL",
+        (now, now + _AHEAD_MS),
+    )
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:
@@ -88,7 +88,7 @@ def _empty_log(connection: sqlite3.Connection) -> None:
 
 
 class Sweeper:
-    """Forgets people in the background: at once, and then once an hour at least.
+    """Deletes people in the background: at once, and then once an hour at least.
 
     Args:
         group: the store's connection.

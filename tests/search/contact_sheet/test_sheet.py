@@ -17,7 +17,7 @@ import pytest
 
 from edgeattr.core.errors import OutputError
 from edgeattr.search.contact_sheet import write_contact_sheet
-from edgeattr.search.contact_sheet.picture import picture_of
+from edgeattr.search.contact_sheet.thumbnail import thumbnail_of
 from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, Question
 
 from ..store.people import person
@@ -39,11 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sheet")
     (folder / "crops").mkdir()
     (folder / "crops" / "a.jpg").write_bytes(_jpeg())
+    (folder / "crops" / "large.jpg").write_bytes(_jpeg(900, 400))
     (folder / "crops" / "bad.jpg").write_bytes(_jpeg()[:40] + b"\0" * 100)
     (folder / "crops" / "text.jpg").write_text("dear diary")
     answers = {_HOSTILE: {"p": 0.9, "answer": "yes"}, **person()["attributes"]}
     with PeopleStore(folder / "people.sqlite") as store:
-        store.add(person(1), crop=_jpeg(900, 400))
+        store.add(person(1, crop="crops/large.jpg"))
         store.add(person(2, crop="crops/a.jpg"))
         store.add(person(3, crop="crops/gone.jpg"))
         store.add(person(4, crop="crops/bad.jpg"))
@@ -57,7 +58,7 @@ def _sheet(folder: Path, target: Path, **asked: Any) -> Any:
     question = Question(**asked)
     with PeopleReader(folder / "people.sqlite") as reader:
         found = reader.search(question)
-        return write_contact_sheet(target, reader, question, found, beside=folder)
+        return write_contact_sheet(target, question, found, beside=folder)
 
 
 @pytest.fixture(scope="module")
@@ -147,22 +148,19 @@ def test_what_has_no_room_is_left_out_and_said(folder: Path, tmp_path: Path) -> 
     many.mkdir()
     with PeopleStore(many / "people.sqlite") as store:
         for number in range(40):
-            store.add(person(number), crop=_jpeg(480, 400, number))
+            (many / f"{number}.jpg").write_bytes(_jpeg(480, 400, number))
+            store.add(person(number, crop=f"{number}.jpg"))
     question = Question(query="backpack")
     with PeopleReader(many / "people.sqlite") as reader:
         found = reader.search(question)
         target = tmp_path / "out.html"
-        written = write_contact_sheet(target, reader, question, found, limit_mib=1)
+        written = write_contact_sheet(target, question, found, beside=many, limit_mib=1)
     assert 10 < written.cards < 40
     assert target.stat().st_size < 1.1 * 2**20
     assert f"the latest {written.cards} of them" in target.read_text()
 
 
 def test_pictures_that_are_none_are_words(folder: Path, tmp_path: Path) -> None:
-    class Nowhere:
-        def crop(self, person: str) -> bytes | None:
-            return None
-
     bomb = bytearray(_jpeg())
     place = bomb.index(b"\xff\xc0")
     bomb[place + 5 : place + 9] = b"\xff\xdc\xff\xdc"  # 65,500 x 65,500
@@ -173,7 +171,7 @@ def test_pictures_that_are_none_are_words(folder: Path, tmp_path: Path) -> None:
         ("a\0b", "not there any more|cannot be read"), ("../" * 40 + "etc/passwd", "no JPEG"),
         ("x" * 5000, "not there any more|cannot be read"), (7, "no picture was kept"),
     ):  # fmt: skip
-        picture = picture_of({"crop": name}, Nowhere(), tmp_path)
+        picture = thumbnail_of({"crop": name}, tmp_path)
         assert picture.uri is None
         assert re.search(said, picture.problem), name
 
@@ -186,11 +184,11 @@ def test_events_files_have_sheets_too(folder: Path, tmp_path: Path) -> None:
     reader, question = EventsReader([events]), Question(query="backpack")
     found = reader.search(question)
     target = tmp_path / "out.html"
-    assert write_contact_sheet(target, reader, question, found, beside=folder).pictures == 1
+    assert write_contact_sheet(target, question, found, beside=folder).pictures == 1
     assert "1 person found" in target.read_text()
     long = Question(query=" or ".join(f"backpack > 0.{n}" for n in range(100, 600)))
-    write_contact_sheet(target, reader, long, reader.search(long))
+    write_contact_sheet(target, long, reader.search(long))
     assert "and 480 more conditions" in target.read_text()
     nobody = dataclasses.replace(found, records=[], total=0)
-    write_contact_sheet(target, reader, question, nobody)
+    write_contact_sheet(target, question, nobody)
     assert "0 people found" in target.read_text()

@@ -70,11 +70,11 @@ def test_who_has_no_time_is_left_out_by_conditions_on_time_and_told(tmp_path: Pa
 def test_names_that_never_came_are_an_error_and_those_that_came_late_are_not(
     tmp_path: Path,
 ) -> None:
-    late = person(9, attributes={"Cape": {"p": 0.9, "answer": "yes"}}, stream="attic")
+    late = person(9999, attributes={"Cape": {"p": 0.9, "answer": "yes"}}, stream="attic")
     path = _write(tmp_path / "e.jsonl", *(person(n) for n in range(2500)), late)
-    assert _tracks(path, "cape") == [9]
+    assert _tracks(path, "cape") == [9999]
     assert _tracks(path, "cape is unknown", limit=1) == [2499]
-    assert _tracks(path, "stream = attic") == [9]
+    assert _tracks(path, "stream = attic") == [9999]
     with pytest.raises(QueryError, match=r"no attribute `capes` in this file; did you mean `cape`"):
         _tracks(path, "capes")
     with pytest.raises(QueryError, match='no stream "attics" in this file; did you mean `"attic"`'):
@@ -100,6 +100,13 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="cannot be read"):
             _tracks(path, None)
     assert _tracks(_write(tmp_path / "empty"), None) == []
+    text = _write(tmp_path / "text", b"dear diary", b"{}")
+    for query in (None, "hat"):
+        with pytest.raises(InputError, match="no line tells of a person, and 2 are damaged"):
+            _tracks(text, query)
+    half = _write(tmp_path / "half", person(1), b"dear diary")
+    with pytest.raises(QueryError, match="`cape` in this file, of which 1 lines are damaged; it"):
+        _tracks(half, "cape")
 
 
 def test_a_store_is_no_file_of_events(tmp_path: Path) -> None:

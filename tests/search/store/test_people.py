@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgeattr.core.errors import InputError, OutputError, QueryError, UsageError
+from edgeattr.search.query import And, Answered, Chance, Has, InStream
 from edgeattr.search.store import PeopleReader, PeopleStore
+from edgeattr.search.store.database import network_file_system
 
 from ...small_disk import small_disk
 from .people import person
@@ -24,12 +26,10 @@ def test_a_record_comes_back_as_it_was(path: Path) -> None:
     plain = person(2)
     bare = {key: value for key, value in person(3).items() if key not in ("id", "time")}
     with PeopleStore(path) as store, PeopleReader(path) as reader:
-        store.add(full, crop=b"\xff\xd8 jpeg")
+        store.add(full)
         store.add(plain)
         assert reader.get("not-a-uuid") == full
         assert reader.get(plain["id"]) == plain
-        assert reader.crop("not-a-uuid") == b"\xff\xd8 jpeg"
-        assert reader.crop(plain["id"]) is None
         assert reader.get("nobody") is None
         store.add(bare)
         newest = reader.find(limit=1)[0]
@@ -53,6 +53,8 @@ def test_the_same_id_is_written_once(path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"track": None}, {"box": [1, 2]}, {"time": "noon"}, {"stream": None, "attributes": 3},
+     {"track": 2**63}, {"first_s": float("nan")}, {"box": [1, 2, 3, float("inf")]},
+     {"stream": 5}, {"colours": {"hair": {"name": "red", "p": 2}}}, {"id": "\ud800"},
      {"attributes": {"hat": {"p": 1.5, "answer": "yes"}}},
      {"attributes": {"hat": {"p": 0.5, "answer": "maybe"}}}],
 )  # fmt: skip
@@ -63,6 +65,107 @@ def test_what_is_no_record_is_refused_and_harms_no_other(path: Path, wrong: dict
         assert reader.count() == 0
         store.add(person(3))
         assert reader.count() == 1
+
+
+def test_people_of_a_time_and_a_place(path: Path) -> None:
+    hours = [person(n, stream=f"cam {n % 3}", time=f"2026-05-01T{n:02}:00:00Z") for n in range(24)]
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add_many(hours)
+        for asked, tracks in (
+            ({"since": "2026-05-01T20:00Z"}, [23, 22, 21, 20]),
+            ({"until": datetime(2026, 5, 1, 2, tzinfo=timezone.utc)}, [1, 0]),
+            ({"since": "2026-05-01T12:00+02:00", "until": "2026-05-01T12:00Z"}, [11, 10]),
+            ({"streams": ["cam 1", "cam 2"], "until": "2026-05-01T05:00Z"}, [4, 2, 1]),
+            ({"streams": ["cam 0"], "limit": 2}, [21, 18]),
+        ):
+            assert [found["track"] for found in reader.find("not hat", **asked)] == tracks
+            asked.pop("limit", None)
+            assert reader.count("not hat", **asked) == len(reader.find(limit=None, **asked))
+
+
+def test_times_in_view_that_make_no_sense_harm_nobody(path: Path) -> None:
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add_many(person(n, first_s=5.0 * (n % 2), last_s=1e300 * (n % 3)) for n in range(12))
+        assert (reader.count("seen <= 0s"), reader.count("seen > 1h")) == (4, 8)
+
+
+def test_an_attribute_that_is_new_is_a_new_column(path: Path) -> None:
+    """Also for another writer, who does not know it yet; and whatever it is called."""
+    names = ("Cape", "time", "hat_p", "x'\"; --", "\ud800", "", "rowid", "select", "é" * 99)
+    yes = {"p": 0.75, "answer": "yes"}
+    people = [person(n, attributes={name: yes}) for n, name in enumerate(names)]
+    with PeopleStore(path) as one, PeopleStore(path) as other, PeopleReader(path) as reader:
+        for number, record in enumerate(people):
+            (one, other)[number % 2].add(record)
+            (other, one)[number % 2].add({**record, "id": f"again {number}"})
+        assert reader.names("attribute") == names
+        for record, name in zip(people, names, strict=True):
+            assert reader.get(record["id"]) == record
+            assert reader.count(And((Has(name), Chance(name, ">=", 0.75)))) == 2
+            assert reader.count(Answered(name, "unknown")) == 2 * len(names) - 2
+        many = {f"a{n}": yes for n in range(990)}
+        with pytest.raises(OutputError, match="at most 1900 fit"):
+            one.add(person(50, attributes=many))
+        one.add(person(51))
+        assert reader.count() == 2 * len(names) + 1
+
+
+def test_a_stream_whose_name_is_no_unicode(path: Path) -> None:
+    name = os.fsdecode(b"/videos/caf\xe9.mp4")
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add(person(1, stream=name))
+        assert reader.names("stream") == (name,)
+        assert reader.find(InStream(name)) == [person(1, stream=name)]
+
+
+def test_colours_are_asked_for_by_name(path: Path) -> None:
+    def wearing(number: int, colour: str, p: float) -> dict:
+        hair = {"name": "black", "p": 0.5, "second": None}
+        upper = {"name": colour, "p": p, "second": "pink"}
+        return person(number, colours={"upper_body": upper, "hair": hair})
+
+    people = [person(0), wearing(1, "red", 0.9), wearing(2, "light blue", 0.6)]
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add_many(people)
+        for query, tracks in (
+            ("red upper_body", [1]), ("Red Upper Body and black hair", [1]), ("black hair", [2, 1]),
+            ("not red upper_body", [2]), ("red upper_body is unknown", [0]),
+            ("red upper_body is not yes", [2, 0]), ("light blue upper body > 50%", [2]),
+            ("red upper_body < 40%", []), ("red upper_body <= 40%", [2]),
+        ):  # fmt: skip
+            assert [found["track"] for found in reader.find(query)] == tracks, query
+        assert reader.find("red upper_body", min_p=0.95) == []
+        found = reader.find("red upper_body or black hair", order="p")
+        assert [record["track"] for record in found] == [1, 2]
+        with pytest.raises(QueryError, match="did you mean `red_upper_body`"):
+            reader.find("ret upper_body")
+        assert reader.get(people[2]["id"]) == people[2]
+
+
+def test_a_network_file_system_is_refused_with_the_reason(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PeopleStore(path) as store:
+        store.add(person(1))
+    device = path.stat().st_dev
+    mounts = path.with_name("mountinfo")
+    local = f"1 1 {os.major(device)}:{os.minor(device)} / / rw shared:1 - ext4 /dev/sda1 rw\n"
+    share = local.replace("ext4 /dev/sda1", "nfs4 server:/people")
+    for text, kind in ((local, None), (share, "nfs4"), ("", None), ("\n1 2\n", None)):
+        mounts.write_text(text)
+        assert network_file_system(path, mounts) == kind
+    assert network_file_system(path) is None, "tests run on a disk of this machine"
+    for module in ("database", "reading"):
+        monkeypatch.setattr(
+            f"edgeattr.search.store.{module}.network_file_system", lambda path: "cifs"
+        )
+    with pytest.raises(OutputError, match=r"network file system \(cifs\).*disk of this machine"):
+        PeopleStore(path)
+    with PeopleReader(path) as reader:
+        assert reader.count() == 1, "a copy that nobody writes is read"
+    path.with_name(f"{path.name}-wal").touch()
+    with pytest.raises(InputError, match="ask on the machine that writes it"):
+        PeopleReader(path)
 
 
 def test_many_threads_and_two_writers_share_a_file(path: Path) -> None:
@@ -99,17 +202,19 @@ def test_many_threads_and_two_writers_share_a_file(path: Path) -> None:
 
 
 def test_files_that_are_something_else_are_refused_unharmed(tmp_path: Path) -> None:
-    newer, other, text = (tmp_path / name for name in ("newer", "other", "text"))
-    PeopleStore(newer).close()
-    with sqlite3.connect(newer) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
+    newer, older, other, text = (tmp_path / name for name in ("newer", "older", "other", "text"))
+    for path, version in ((newer, 99), (older, 2)):
+        PeopleStore(path).close()
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+        connection.close()
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE mine (x)")
     connection.close()
     text.write_text("dear diary " * 100)
     for path, said in (
-        (newer, "has version 99.*up to 2"),
+        (newer, "has version 99.*knows version 3; update edgeattr"),
+        (older, "has version 2, which only an older edgeattr reads.*move the file away"),
         (other, "not a store of people"),
         (text, "not a database"),
         (tmp_path, "cannot be written"),
@@ -143,7 +248,7 @@ def test_a_full_disk_is_told_and_writing_goes_on_when_there_is_room(tmp_path: Pa
         with pytest.raises(OutputError, match="cannot be written"):
             _add_until_refused(store, kept)
         with pytest.raises(OutputError, match="cannot be written"):
-            store.add(person(501), crop=os.urandom(200_000))
+            store.add(person(501, more="x" * 200_000))
         fill(False)
         store.add(person(502))
         with PeopleReader(path) as reader:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import AttributeSchema
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.attribute_dataset import AttributeDataset
 
 __all__ = [
     "Annotations",

@@ -1,24 +1,16 @@
-"""Annotated person crops: what every data set is brought to, and how one is opened by name."""
+"""The data sets by name."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from edgeattr.core.errors import UsageError
+from edgeattr_train.data.annotations import Annotations, dataset_from_annotations
+from edgeattr_train.data.attribute_dataset import AttributeDataset
 
-from edgeattr.core.crops import Image, read_image
-from edgeattr.core.errors import InputError, UsageError
-from edgeattr.core.schema import AttributeSchema
-
-if TYPE_CHECKING:
-    from edgeattr_train.data.annotations import Annotations
-
-__all__ = ["AttributeDataset", "cut", "is_spec", "open_dataset"]
+__all__ = ["AttributeDataset", "is_spec", "open_dataset"]
 
 _READERS = {
     "csv": "edgeattr_train.data.csv_folder:open_csv",
@@ -28,67 +20,6 @@ _READERS = {
     "rap": "edgeattr_train.data.rap:open_rap",
     "wider": "edgeattr_train.data.wider:open_wider",
 }
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class AttributeDataset:
-    """Images of one person each, with their labels.
-
-    ``ids`` name a sample for good: a history or a log keyed by them survives shuffling.
-    """
-
-    name: str  # "peta", "peta@identity", ...
-    split: str  # "train", "val", ...
-    schema: AttributeSchema
-    paths: tuple[Path, ...]  # N image files
-    labels: npt.NDArray[np.int8]  # [N, C]: 1 yes, 0 no, -1 unknown
-    ids: npt.NDArray[np.int64]  # [N], unique, not negative
-    persons: npt.NDArray[np.int64]  # [N], equal where the person is the same
-    licence: str  # what the data may be used for
-    boxes: npt.NDArray[np.int32] | None = None  # [N, 4] x, y, w, h in pixels; None: whole images
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, index: int) -> Image:
-        """Decode one sample: uint8 BGR [h, w, 3], cut to its box where the set has boxes.
-
-        Raises:
-            InputError: the file cannot be decoded, or the box lies outside of it.
-        """
-        image = read_image(self.paths[index])
-        return image if self.boxes is None else cut(image, self.boxes[index], self.paths[index])
-
-    def first(self, count: int) -> AttributeDataset:
-        """The first ``count`` samples, or all if there are fewer."""
-        return self.take(np.arange(min(count, len(self))))
-
-    def take(self, indices: npt.NDArray[np.int64]) -> AttributeDataset:
-        """The samples at ``indices``, in that order."""
-        return replace(
-            self,
-            paths=tuple(self.paths[int(index)] for index in indices),
-            labels=self.labels[indices],
-            ids=self.ids[indices],
-            persons=self.persons[indices],
-            boxes=None if self.boxes is None else self.boxes[indices],
-        )
-
-
-def cut(image: Image, box: npt.NDArray[np.int32], path: Path) -> Image:
-    """The part of ``image`` inside ``box`` (x, y, w, h), clipped to the image.
-
-    Raises:
-        InputError: nothing of the box lies in the image; the text names ``path``.
-    """
-    x, y, width, height = (int(value) for value in box)
-    part = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
-    if not part.size:
-        raise InputError(
-            f"{path}: box {x},{y} of {width}x{height} lies outside the image, "
-            f"which has {image.shape[1]}x{image.shape[0]} pixels"
-        )
-    return part
 
 
 def open_dataset(spec: str, split: str, *, allow_missing: bool = False) -> AttributeDataset:
@@ -106,8 +37,6 @@ def open_dataset(spec: str, split: str, *, allow_missing: bool = False) -> Attri
         UsageError: the text is not ``NAME[@VARIANT]:DIR``; unknown name, variant or split.
         InputError: the directory does not hold what the data set's layout asks for.
     """
-    from edgeattr_train.data.annotations import dataset_from_annotations
-
     name, variant, directory = _parse(spec)
     module, _, function = _READERS[name].partition(":")
     reader: Callable[[Path, str, str], Annotations]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Tally"]
+__all__ = ["RunningMeanAccuracy"]
 
 
-class Tally:
+class RunningMeanAccuracy:
     """Counts right answers per attribute, batch by batch.
 
     Args:

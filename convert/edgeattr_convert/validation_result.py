@@ -1,16 +1,17 @@
-"""What conversion found out: what the contract judges, the report shows, the bundle keeps.
+"""The results of validating converted variants: judged, reported, and kept in the bundle.
 
-Everything is plain values, so that ``report.json`` is these classes and nothing else.
+All values are plain, so that ``report.json`` is these classes and nothing else.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
-__all__ = ["AttributeChange", "ConversionRecord", "LayerError", "Proof", "Speed"]
+__all__ = ["AttributeChange", "ConversionRecord", "LayerError", "Speed", "ValidationResult"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,13 @@ class AttributeChange:
     before: float | None  # mA of the parent
     after: float | None  # mA of the child
     flips: float  # share of decisions that differ
+
+    @property
+    def change(self) -> float | None:
+        """In points, negative where mA fell; None where undefined."""
+        if _is_number(self.before) and _is_number(self.after):
+            return self.after - self.before
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +58,7 @@ class LayerError:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class ValidationResult:
     """One variant against its parent."""
 
     variant: str  # "onnx-int8"
@@ -67,6 +75,7 @@ class Proof:
     layers: tuple[LayerError, ...] = ()  # sensitivity, in the order of the graph
     tried: Mapping[str, float] = field(default_factory=dict)  # way to quantize -> RMS of logits
     notes: tuple[str, ...] = ()  # what was done: "3 first convolutions in float", ...
+    min_speedup: float = 0.0  # required by the contract; 0: none
     met: bool = True  # whether the contract holds
     verdict: str = ""  # in a sentence
     advice: tuple[str, ...] = ()  # where it does not hold: what is to blame, what to try
@@ -80,6 +89,31 @@ class Proof:
             if self.before.get(key) is not None and self.after.get(key) is not None
         }
 
+    @property
+    def measured_on(self) -> str:
+        """The held data, e.g. "peta val, 1900 images"."""
+        facts = {**self.before, **self.after}
+        images = f"{facts['images']} images" if facts.get("images") else ""
+        data = " ".join(str(facts[key]) for key in ("dataset", "split") if facts.get(key))
+        return ", ".join(filter(None, (data, images))) or "n/a"
+
+    @property
+    def worst_attributes(self) -> list[AttributeChange]:
+        """The largest drop first, the undefined last."""
+        return sorted(self.attributes, key=lambda entry: (entry.change is None, entry.change or 0))
+
+    @property
+    def worst_layers(self) -> list[tuple[LayerError, int]]:
+        """The ten that lose most (no number is worst of all), with their place in the graph."""
+        placed = [(layer, place) for place, layer in enumerate(self.layers, 1)]
+        placed.sort(key=lambda item: -item[0].error if _is_number(item[0].error) else -math.inf)
+        return placed[:10]
+
+    @property
+    def best_ways(self) -> list[tuple[str, float]]:
+        """The ways tried, the least error first."""
+        return sorted(self.tried.items(), key=lambda way: (not _is_number(way[1]), way[1]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionRecord:
@@ -91,11 +125,17 @@ class ConversionRecord:
     device: str
     max_drop: float  # the contract: points of mA and of F1
     min_speedup: float
-    met: bool  # every proof holds
+    met: bool  # the contract holds for every variant
     written: bool  # whether the bundle was
-    proofs: tuple[Proof, ...]  # in the order they were made
+    results: tuple[ValidationResult, ...]  # in the order of the steps
     calibration: Mapping[str, Any] = field(default_factory=dict)  # data set, split, images, sha256
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``report.json``."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        values["proofs"] = values.pop("results")  # the file's own name for them
+        return values
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)

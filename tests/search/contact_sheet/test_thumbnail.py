@@ -7,12 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.search.contact_sheet.picture import picture_of
-
-
-class _NoStore:
-    def crop(self, person: str) -> bytes | None:
-        return None
+from edgeattr.search.contact_sheet.thumbnail import thumbnail_of
 
 
 def _size(height: int, width: int) -> bytes:
@@ -27,7 +22,7 @@ def test_a_second_size_cannot_hide_behind_a_marker_without_a_length(
     path.write_bytes(
         b"\xff\xd8" + marker + b"\xff\xfe" + _size(16, 16) + _size(40_000, 40_000) + b"\xff\xd9"
     )
-    found = picture_of({"id": "a", "crop": str(path)}, _NoStore(), tmp_path)
+    found = thumbnail_of({"id": "a", "crop": str(path)}, tmp_path)
     assert found.uri is None
     assert "crop.jpg" in found.problem
 
@@ -38,6 +33,6 @@ def test_a_cut_picture_is_shown_as_far_as_it_goes_or_named(tmp_path: Path) -> No
     path = tmp_path / "crop.jpg"
     for length in (3, 20, len(content) // 2, len(content)):
         path.write_bytes(content[:length])
-        found = picture_of({"id": "a", "crop": str(path)}, _NoStore(), tmp_path)
+        found = thumbnail_of({"id": "a", "crop": str(path)}, tmp_path)
         assert bool(found.uri) != bool(found.problem)
     assert (found.height, found.width) == (96, 40)

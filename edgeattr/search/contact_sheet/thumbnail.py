@@ -1,15 +1,16 @@
-"""The picture kept with a record, made small and harmless."""
+"""The thumbnail of a record: its crop, decoded, made small and encoded anew."""
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-__all__ = ["Crops", "Picture", "picture_of"]
+from edgeattr.report import jpeg_uri
+
+__all__ = ["Thumbnail", "thumbnail_of"]
 
 _HIGHEST, _WIDEST = 480, 400  # pixels as shown on the page
 _QUALITY = 85  # of JPEG
@@ -18,16 +19,9 @@ _MOST_PIXELS = 64_000_000  # decoded: 192 MB
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers that tell the size
 
 
-class Crops(Protocol):
-    """Where pictures may be kept with records."""
-
-    def crop(self, person: str) -> bytes | None:
-        """The JPEG kept with the record of that id, or None."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture for the page, or why there is none."""
+class Thumbnail:
+    """A thumbnail for the page, or why there is none."""
 
     uri: str | None = None  # data:image/jpeg
     width: int = 0  # pixels
@@ -35,54 +29,49 @@ class Picture:
     problem: str = ""  # in words; empty where there is a picture
 
 
-def picture_of(record: Mapping[str, Any], crops: Crops, beside: Path) -> Picture:
-    """Find a record's picture: in the store, or in the file that the record names.
+def thumbnail_of(record: Mapping[str, Any], beside: Path) -> Thumbnail:
+    """Find a record's picture in the file that the record names.
 
     Args:
         record: a person's.
-        crops: the store.
         beside: a folder where files with a relative name may lie too.
     """
-    inside = crops.crop(str(record["id"])) if "id" in record else None
-    if inside is not None:
-        return _shown(inside, "the picture in the store")
     name = record.get("crop")
     if not isinstance(name, str) or not name:
-        return Picture(problem="no picture was kept")
+        return Thumbnail(problem="no picture was kept")
     try:
         path = next((p for p in (Path(name), beside / name) if p.is_file()), Path(name))
         if not path.is_file():  # nor a device, which would never end
-            return Picture(problem=f"the picture is not there any more: {name}")
+            return Thumbnail(problem=f"the picture is not there any more: {name}")
         if path.stat().st_size > _LARGEST:
-            return Picture(problem=f"too large for a picture: {name}")
+            return Thumbnail(problem=f"too large for a picture: {name}")
         return _shown(path.read_bytes(), name)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         said = getattr(error, "strerror", None) or error
-        return Picture(problem=f"the picture cannot be read ({said}): {name}")
+        return Thumbnail(problem=f"the picture cannot be read ({said}): {name}")
 
 
-def _shown(content: bytes, name: str) -> Picture:
+def _shown(content: bytes, name: str) -> Thumbnail:
     """Decode, make smaller if need be, and encode again: nothing else of the file remains."""
     import cv2
     import numpy as np
 
     size = _jpeg_size(content)
     if size is None or not 0 < size[0] * size[1] <= _MOST_PIXELS:
-        return Picture(problem=f"no JPEG picture, or too large: {name}")
+        return Thumbnail(problem=f"no JPEG picture, or too large: {name}")
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:
-        return Picture(problem=f"the picture is damaged: {name}")
+        return Thumbnail(problem=f"the picture is damaged: {name}")
     height, width = image.shape[:2]
     scale = min(1.0, _HIGHEST / height, _WIDEST / width)
     if scale < 1:
         new = max(1, round(width * scale)), max(1, round(height * scale))
         image = cv2.resize(image, new, interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    uri = f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
-    return Picture(uri=uri, width=image.shape[1], height=image.shape[0])
+    return Thumbnail(uri=jpeg_uri(encoded.tobytes()), width=image.shape[1], height=image.shape[0])
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:

@@ -1,0 +1,48 @@
+"""Renders a page from its template: one file, nothing loaded from elsewhere, no script."""
+
+from __future__ import annotations
+
+import base64
+import functools
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from edgeattr.report import formats
+
+__all__ = ["jpeg_uri", "render"]
+
+_BASE = Path(__file__).parent  # of base.html, macros.html and style.css
+
+
+def render(template: Path, **values: Any) -> str:
+    """Fill in a template; every value is shown as text, markup in it made harmless.
+
+    Args:
+        template: a file that extends ``base.html``, or a part of such a page.
+        values: what it names.
+
+    Returns:
+        HTML that UTF-8 can encode: file names may hold broken characters.
+    """
+    text = _environment(template.parent).get_template(template.name).render(values)
+    return text.encode("utf-8", "replace").decode()
+
+
+def jpeg_uri(content: bytes) -> str:
+    """A JPEG file as the ``src`` of an image in the page."""
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+
+
+@functools.lru_cache
+def _environment(folder: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader([folder, _BASE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(formats, name) for name in formats.__all__}
+    return environment

@@ -1,0 +1,171 @@
+"""A query as SQL: conditions that are 1, 0 or NULL of each row of the table of people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edgeattr.search.query import (
+    And,
+    Answered,
+    Chance,
+    Daily,
+    Duration,
+    Has,
+    InStream,
+    Not,
+    Or,
+    Period,
+    Query,
+)
+from edgeattr.search.query.conditions import Leaf
+from edgeattr.search.query.known_names import KnownNames
+from edgeattr.search.store.table import P_SCALE, Attribute, Catalog
+
+__all__ = ["ConditionsSql"]
+
+_DAY_MS = 24 * 3600 * 1000
+_TINY = 1e-6  # of a ten-thousandth: 0.8 is 8000 of them, and not one more
+_RISES = {"yes": True, "no": False, "unknown": None}
+
+
+class ConditionsSql:
+    """Writes conditions; what they compare with is bound, and gathers in ``values``.
+
+    Args:
+        catalog: the columns of attributes and the numbers of streams.
+        known: their names, for messages.
+        min_p: an answer without a bound of its own counts from that probability on, 0..1.
+        offset: gives an expression of what the wall clock is ahead of UTC, in milliseconds.
+        complete: whether a name that is not known is an error; otherwise nobody has it.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        known: KnownNames,
+        *,
+        min_p: float = 0.0,
+        offset: Callable[[], str] = lambda: "0",
+        complete: bool = True,
+    ) -> None:
+        self.values: dict[str, Any] = {}
+        self._catalog, self._known = catalog, known
+        self._min_p, self._offset, self._complete = min_p, offset, complete
+        self._names: dict[Any, str] = {}  # of values
+
+    def holds(self, query: Query | None) -> str:
+        """1 where a query holds, 0 where it fails, NULL where it does neither.
+
+        Raises:
+            QueryError: nothing has such a name, or several attributes could be meant.
+        """
+        if query is None:
+            return "1"
+        if isinstance(query, Not):
+            return f"(NOT {self.holds(query.part)})"
+        if isinstance(query, And | Or):
+            parts = sorted(dict.fromkeys(query.parts), key=_cost)
+            word = "AND" if isinstance(query, And) else "OR"
+            return _balanced([self.holds(part) for part in parts], f"({{}} {word} {{}})")
+        return self._leaf(query)
+
+    def score(self, query: Query | None, holds: bool = True) -> str:
+        """How surely a query holds where it does, or fails where it does, in ten-thousandths.
+
+        That of ``and`` is its least sure part's, that of ``or`` its surest part's. Conditions
+        without a probability count as sure.
+        """
+        if query is None:
+            return str(P_SCALE)
+        if isinstance(query, Not):
+            return self.score(query.part, not holds)
+        if isinstance(query, And | Or):
+            least = isinstance(query, And) == holds  # of `or` each part must fail for it to fail
+            parts = [self.score(part, holds) for part in dict.fromkeys(query.parts)]
+            return _balanced(parts, "min({}, {})" if least else "max({}, {})")
+        sure = self._sureness(query, holds)
+        return f"(CASE WHEN {self._leaf(query)} IS {int(holds)} THEN {sure} ELSE 0 END)"
+
+    def attribute(self, leaf: Has | Answered | Chance) -> Attribute | None:
+        """Where the answers are; None if nobody has any. Raises QueryError as :meth:`holds`."""
+        name = self._known.attribute(leaf.name, leaf.span)
+        if name is None and self._complete:
+            raise self._known.no_attribute(leaf.name, leaf.span)
+        return None if name is None else self._catalog.attributes[name]
+
+    def _leaf(self, leaf: Leaf) -> str:
+        if isinstance(leaf, Has | Answered | Chance):
+            return self._answer(leaf)
+        if isinstance(leaf, InStream):
+            if leaf.name not in self._catalog.streams and self._complete:
+                raise self._known.no_stream(leaf.name, leaf.span)
+            return f"(stream = {self._catalog.streams.get(leaf.name, 0)})"
+        if isinstance(leaf, Period):
+            bounds = ((">=", leaf.since), ("<", leaf.until))
+            parts = [f"time {word} {self._bound(at)}" for word, at in bounds if at is not None]
+            return f"({' AND '.join(parts)})"
+        if isinstance(leaf, Daily):
+            return self._daily(leaf)
+        if isinstance(leaf, Duration):
+            return f"(seen_ms {leaf.compare} {self._bound(min(leaf.milliseconds, 2**32 - 1))})"
+        numbers = [self._catalog.streams[name] for name in self._known.streams_like(leaf.pattern)]
+        return f"(stream IN ({', '.join(map(str, numbers))}))"
+
+    def _answer(self, leaf: Has | Answered | Chance) -> str:
+        found = self.attribute(leaf)
+        answer, p = (found.answer_sql, found.p_sql) if found else ("NULL", "NULL")
+        if isinstance(leaf, Answered):
+            return f"({answer} IS {({'yes': '1', 'no': '0', 'unknown': 'NULL'})[leaf.answer]})"
+        if isinstance(leaf, Chance):
+            exact = leaf.p * P_SCALE
+            above = leaf.compare in (">=", "<")  # or the bound itself belongs to what is below it
+            cut = math.ceil(exact - _TINY) if above else math.floor(exact + _TINY) + 1
+            return f"({p} {leaf.compare[0]}{'=' * (leaf.compare[0] == '>')} {self._bound(cut)})"
+        least = math.ceil(self._min_p * P_SCALE - _TINY)
+        if not least:
+            return answer
+        yes = f"WHEN {answer} AND {p} >= {self._bound(least)} THEN 1"
+        no = f"WHEN NOT {answer} AND {p} <= {self._bound(P_SCALE - least)} THEN 0"
+        return f"(CASE {yes} {no} END)"
+
+    def _daily(self, leaf: Daily) -> str:
+        clock = f"(((time + {self._offset()}) % {_DAY_MS} + {_DAY_MS}) % {_DAY_MS})"
+        start, end = 1000 * leaf.start, 1000 * leaf.end
+        if start < end:
+            return f"({clock} BETWEEN {start} AND {end - 1})"
+        return f"({clock} NOT BETWEEN {end} AND {start - 1})"
+
+    def _sureness(self, leaf: Leaf, holds: bool) -> str:
+        rises: bool | None = None  # whether it is more likely so the greater p is
+        if isinstance(leaf, Has):
+            rises = True
+        elif isinstance(leaf, Answered):
+            rises = _RISES[leaf.answer]
+        elif isinstance(leaf, Chance):
+            rises = leaf.compare[0] == ">"
+        if rises is None or not isinstance(leaf, Has | Answered | Chance):
+            return str(P_SCALE)
+        found = self.attribute(leaf)
+        p = f"coalesce({found.p_sql}, {P_SCALE})" if found else str(P_SCALE)
+        return p if rises == holds else f"{P_SCALE} - {p}"
+
+    def _bound(self, value: Any) -> str:
+        if value not in self._names:
+            self._names[value] = f"v{len(self._names)}"
+            self.values[self._names[value]] = value
+        return f":{self._names[value]}"
+
+
+def _balanced(parts: Sequence[str], join: str) -> str:
+    """Join by twos: SQLite's expressions nest a thousand deep at most."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return join.format(_balanced(parts[:middle], join), _balanced(parts[middle:], join))
+
+
+def _cost(query: Query) -> bool:
+    """What reads columns far from the left of the row comes last."""
+    return not isinstance(query, InStream | Period | Duration)
