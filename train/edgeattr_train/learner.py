@@ -61,6 +61,7 @@ class Learner:
         self._recipe, self._fabric = recipe, fabric
         model = _first_model(recipe, train, threads)
         self._frozen = freeze(model.backbone, recipe.schedule.frozen)
+        self._tuned = [p for p in model.backbone.parameters() if p.requires_grad]
         self._average = moving_average(model.to(fabric.device), recipe.schedule.average_decay)
         self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
         self._classes = person_classes(train.persons)
@@ -88,9 +89,11 @@ class Learner:
         """The backbone's current learning rate."""
         return self._optimization.rate
 
-    def begin(self, seed: int) -> None:
+    def begin(self, seed: int, epoch: int) -> None:
         """Start an epoch: nothing random outlives one, so a killed run repeats it exactly."""
         torch.manual_seed(seed)
+        for parameter in self._tuned:
+            parameter.requires_grad_(epoch >= self._recipe.schedule.frozen_epochs)
         self._forward.train()
         for part in self._frozen:
             part.eval()

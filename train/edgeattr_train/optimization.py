@@ -41,6 +41,7 @@ class ScheduleOptions:
     clip: float = 20.0  # largest gradient norm; 0 turns clipping off
     average_decay: float = 0.998  # of the moving average that is validated and kept; 0: none
     images: int = 0  # use only this many training images; 0 means all
+    frozen_epochs: int = 0  # first epochs in which only the heads learn
     frozen: tuple[str, ...] = ()  # parts of the backbone that keep weights and statistics
 
     def __post_init__(self) -> None:
@@ -65,7 +66,7 @@ class ScheduleOptions:
                     f"schedule.{name}={getattr(self, name)}; expected above 0, up to 1"
                 )
         for name in ("backbone_rate", "head_rate", "weight_decay", "clip", "images", "patience",
-                     "small_epochs", "plateau_epochs"):  # fmt: skip
+                     "small_epochs", "plateau_epochs", "frozen_epochs"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise UsageError(f"schedule.{name}={getattr(self, name)}; expected 0 or more")
 
