@@ -78,6 +78,17 @@ class Prediction:
         """By attribute: probability and answer."""
         return {name: value.to_json() for name, value in self.attributes.items()}
 
+    def describe(self) -> str:
+        """The attributes that are answered yes and the colours, in words."""
+        if not self.is_person:
+            return "no person to be seen"
+        colours = [
+            f"{thing.replace('_', ' ')} {colour.name}"
+            for thing, colour in self.colours.items()
+            if colour.name != "unknown"
+        ]
+        return ", ".join([*self.present, *colours]) or "nothing recognised"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrackRecord:
@@ -231,8 +242,8 @@ class Decision:
             ranked = sorted((names[place] for place in places), key=lambda name: -answers[name].p)
             first = answers[ranked[0]]
             likely = first.answer == "yes" or (first.answer == "unknown" and first.p >= _LIKELY)
-            # "upper_red" is the colour red
-            colours = [name.partition("_")[2] for name in ranked]
+            # "upper_body_red" is the colour red
+            colours = [name.removeprefix(f"{thing}_") for name in ranked]
             second = colours[1] if len(colours) > 1 else "unknown"
             found[thing] = ColourAnswer(colours[0] if likely else "unknown", first.p, second)
         return found

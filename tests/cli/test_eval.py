@@ -19,7 +19,7 @@ from edgeattr_train.data.datasets import open_dataset
 
 _KEYS = [
     "dataset", "split", "images", "model", "runtime", "precision", "mA", "accuracy",
-    "precision_ex", "recall_ex", "f1", "mAP", "ece", "per_attribute", "images_per_second",
+    "precision_ex", "recall_ex", "f1", "mAP", "auc", "ece", "per_attribute", "images_per_second",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeattr.core.schema import Attribute, AttributeSchema
+from edgeattr.core.schema import COLOUR, Attribute, AttributeSchema
 
 __all__ = ["PETA_SCHEMA", "PETA_WIDE_SCHEMA"]
 
@@ -70,12 +70,12 @@ _FURTHER = (  # with at least 0.3 % positives in the first split's training part
     ("upperBodyThickStripes", "thick_stripes", "upper_body"),
 )
 
-_COLOURS = (  # (how names in PETA begin, how readable ones do, group, colours with 0.3 %)
-    ("upperBody", "upper", "upper_body_colour",
+_COLOURS = (  # (how names in PETA begin, what has the colour, colours with 0.3 %)
+    ("upperBody", "upper_body",
      "Black Blue Brown Green Grey Orange Pink Purple Red White Yellow"),
-    ("lowerBody", "lower", "lower_body_colour", "Black Blue Brown Green Grey Purple Red White"),
-    ("hair", "hair", "hair_colour", "Black Brown Grey White Yellow"),
-    ("footwear", "shoes", "footwear_colour", "Black Brown Grey Red White"),
+    ("lowerBody", "lower_body", "Black Blue Brown Green Grey Purple Red White"),
+    ("hair", "hair", "Black Brown Grey White Yellow"),
+    ("footwear", "footwear", "Black Brown Grey Red White"),
 )  # fmt: skip
 
 _AGES = ("age_16_30", "age_31_45", "age_46_60", "age_over_60")
@@ -113,8 +113,8 @@ def _attribute(source: str, name: str, group: str) -> Attribute:
 
 
 _COLOUR_ATTRIBUTES = tuple(
-    _attribute(f"{theirs}{colour}", f"{ours}_{colour.lower()}", group)
-    for theirs, ours, group, colours in _COLOURS
+    _attribute(f"{theirs}{colour}", f"{thing}_{colour.lower()}", f"{thing}{COLOUR}")
+    for theirs, thing, colours in _COLOURS
     for colour in colours.split()
 )
 
