@@ -22,7 +22,7 @@ import numpy as np
 
 import edgeattr
 from edgeattr.core.label_ranking import LabelRanking
-from edgeattr.outputs import LateVideoFile
+from edgeattr.outputs import SegmentedVideo
 from edgeattr.video.detectors import Detections, Detector, open_detector
 from edgeattr.video.draw import PersonDrawing
 from edgeattr.video.options import PipelineOptions
@@ -144,10 +144,11 @@ class _Parts:
     def encode(self) -> None:
         """Write the annotated frames as H.264."""
         with tempfile.TemporaryDirectory() as folder:
-            sink = LateVideoFile(Path(folder) / "out.mp4", lambda: self._source.rate)
+            video = SegmentedVideo(Path(folder) / "out.mp4")
+            video.begin(self._source)
             for frame, image in zip(self.frames, self._drawn, strict=True):
-                sink.write(image, frame.seconds)
-            sink.close()
+                video.write_frame("video", image, frame.seconds)
+            video.close()
 
     def pipeline(self) -> None:
         """All of it."""
@@ -155,9 +156,10 @@ class _Parts:
             tempfile.TemporaryDirectory() as folder,
             Pipeline(self._model, self._detector) as pipeline,
         ):
-            sink = LateVideoFile(Path(folder) / "out.mp4", lambda: self._source.rate)
             pipeline.add(
-                SourceSpec(address=str(self._video)), frames=[sink], max_frames=len(self.frames)
+                SourceSpec(address=str(self._video)),
+                outputs=[SegmentedVideo(Path(folder) / "out.mp4")],
+                max_frames=len(self.frames),
             )
             pipeline.wait()
 

@@ -23,7 +23,7 @@ from edgeattr.cli.site_config import (
     SourceSection,
     StoreSection,
 )
-from edgeattr.cli.site_runner import Runner
+from edgeattr.cli.site_runner import SiteRunner
 from edgeattr.video.detectors import open_detector
 from edgeattr_runtimes.device import device_name, memory_of_process
 
@@ -55,22 +55,22 @@ def main() -> None:
             metrics=MetricsSection(port=0),
         )
         detector = open_detector(arguments.detector, threads=1)
-        runner = Runner(site, model, detector)
+        runner = SiteRunner(site, model, detector)
         try:
             _soak(runner, arguments.hours * 3600)
         finally:
             runner.close()
-        failed = runner.sink_failures or any(summary.error for summary in runner.summaries())
+        failed = runner.failed
     raise SystemExit(1 if failed else 0)
 
 
-def _soak(runner: Runner, wanted: float) -> None:
+def _soak(runner: SiteRunner, wanted: float) -> None:
     """Read what grows until so many seconds of video went through."""
     readings: list[tuple[float, float, int, int]] = []
     start, done = time.monotonic(), 0.0
     while done < wanted:
         runner.wait(_BETWEEN)
-        status = runner.status()
+        status = runner.pipeline.status()
         done = sum(stream.seconds for stream in status)
         memory = memory_of_process("VmRSS:") / 1024
         descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counts itself alike

@@ -21,7 +21,7 @@ import edgeattr
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.status import StreamStatus
 from edgeattr.video.track_posterior import TrackPosterior
-from edgeattr.web import Board, WebServer
+from edgeattr.web import RecentPeople, WebServer
 
 _CAMERAS, _EACH = 8, 3  # of them, with so many people in view
 _REQUEST = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -34,11 +34,11 @@ def main() -> None:
     people = _people(200)
     print("browsers | person event | person in view | core, busy site | core, page idle")
     for browsers in (0, 1, 10, 50):
-        board = Board(list(people[0].attributes))
+        board = RecentPeople(list(people[0].attributes))
         with WebServer(board, _status, port=0) as server:
             stop, readers = _open(server.port, browsers)
             events = _each(lambda record, b=board: b.write(record.to_json()), people)
-            views = _each(lambda record, b=board: b.see("door", [record]), people)
+            views = _each(lambda record, b=board: b.watch("door", [record]), people)
             busy = _share(board, people, seconds)
             idle = _share(board, [], seconds / 2)
             stop.set()
@@ -79,7 +79,7 @@ def _each(take, people: list[TrackRecord], rounds: int = 25) -> float:  # type: 
     return 1e6 * sorted(took)[rounds // 2]
 
 
-def _share(board: Board, people: list[TrackRecord], seconds: float) -> float:
+def _share(board: RecentPeople, people: list[TrackRecord], seconds: float) -> float:
     """Of one core, for the page of eight cameras, three people in view of each, one a second."""
     begun, cpu = time.monotonic(), _cpu()
     number = 0
@@ -87,7 +87,7 @@ def _share(board: Board, people: list[TrackRecord], seconds: float) -> float:
         for camera in range(_CAMERAS):
             start = number * _CAMERAS * _EACH + camera * _EACH
             records = [people[(start + k) % len(people)] for k in range(_EACH)]
-            board.see(f"camera {camera}", records)
+            board.watch(f"camera {camera}", records)
         board.write(people[number % len(people)].to_json())
         number += 1
         time.sleep(max(0.0, begun + number - time.monotonic()))

@@ -16,9 +16,10 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from web_scene import CAMERAS, Scene, camera, troubled, without_time
 
-from edgeattr.outputs import EventsFile, Guarded
+from edgeattr.outputs import EventsFile
+from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.status import StreamStatus
-from edgeattr.web import Board, WebServer
+from edgeattr.web import RecentPeople, WebServer
 
 _SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -66,56 +67,60 @@ class _Camera:
                 print(path)
 
 
-def _site(streams: list[StreamStatus], board: Board, folder: Path | None, **more: Any) -> WebServer:
+def _site(
+    streams: list[StreamStatus], board: RecentPeople, folder: Path | None, **more: Any
+) -> WebServer:
     return WebServer(board, lambda: streams, crops=folder, **{"port": 0, **more})
 
 
 def _empty(shots: _Camera, scene: Scene, folder: Path) -> None:
     waiting = camera("front door", state="connecting", frames_per_second=0.0, people=0,
                      crops_seen=0, crops_classified=0)  # fmt: skip
-    with _site([waiting], Board(scene.names), None) as server:
+    with _site([waiting], RecentPeople(scene.names), None) as server:
         shots.shoot(server.address)
 
 
 def _one(shots: _Camera, scene: Scene, folder: Path) -> None:
     """One video file, no pictures kept."""
-    board = Board(scene.names)
+    board = RecentPeople(scene.names)
     for number in range(5):
         record = without_time(scene.person(number, "camera.mp4", ago=0, picture=False))
         board.write(record.to_json())
     record = without_time(scene.person(6, "camera.mp4", ago=0, picture=False))
-    board.see("camera.mp4", [record])
+    board.watch("camera.mp4", [record])
     with _site([camera("camera.mp4", live=False)], board, None) as server:
         shots.shoot(server.address)
 
 
-def _busy(scene: Scene, people: int) -> Board:
-    board = Board(scene.names, pictures=True)
+def _busy(scene: Scene, people: int) -> RecentPeople:
+    board = RecentPeople(scene.names, pictures=True)
     for number in range(people):
         stream = CAMERAS[number * 5 % len(CAMERAS)]
         board.write(scene.person(number, stream, ago=11.0 * (people - number)).to_json())
     for number, stream in enumerate(CAMERAS[:3]):
         record = scene.person(people + number, stream, ago=0.0, picture=False)
-        board.see(stream, [record])
+        board.watch(stream, [record])
     return board
 
 
 def _eight(shots: _Camera, scene: Scene, folder: Path) -> None:
-    sinks = [Guarded(EventsFile(folder / "people.jsonl"))]
+    events = FailsafeOutput(EventsFile(folder / "people.jsonl"))
     streams = [camera(name, number) for number, name in enumerate(CAMERAS)]
-    with _site(streams, _busy(scene, 130), folder, sinks=sinks) as server:
+    with _site(streams, _busy(scene, 130), folder, outputs=lambda: [events.status()]) as server:
         shots.shoot(server.address, whole=False)
-    sinks[0].close()
+    events.close()
 
 
 def _trouble(shots: _Camera, scene: Scene, folder: Path) -> None:
-    sinks = [Guarded(EventsFile(folder / "people.jsonl"))]
-    sinks[0].write({"p": float("nan")})
+    events = FailsafeOutput(EventsFile(folder / "people.jsonl"))
+    events.write({"p": float("nan")})
     missing = {"yard.mp4": "yard.mp4: no such file"}
     board = _busy(scene, 12)
-    with _site(troubled(), board, folder, sinks=sinks, unopened=lambda: missing) as server:
+    with _site(
+        troubled(), board, folder, outputs=lambda: [events.status()], unopened=lambda: missing
+    ) as server:
         shots.shoot(server.address)
-    sinks[0].close()
+    events.close()
 
 
 def _filtered(shots: _Camera, scene: Scene, folder: Path) -> None:
@@ -131,7 +136,7 @@ def _filtered(shots: _Camera, scene: Scene, folder: Path) -> None:
 
 def _hostile(shots: _Camera, scene: Scene, folder: Path) -> None:
     name = "<img src=x onerror=alert(1)>" + "W" * 120
-    board = Board(scene.names)
+    board = RecentPeople(scene.names)
     board.write(scene.person(1, name, ago=4.0, picture=False).to_json())
     with _site([camera(name, error="E" * 300)], board, None) as server:
         shots.shoot(server.address)
@@ -151,7 +156,7 @@ def _stopped(shots: _Camera, scene: Scene, folder: Path) -> None:
 
 
 def _token(shots: _Camera, scene: Scene, folder: Path) -> None:
-    with _site([], Board(), None, token="a token of some length") as server:
+    with _site([], RecentPeople(), None, token="a token of some length") as server:
         shots.shoot(server.address)
 
 

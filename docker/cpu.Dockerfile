@@ -12,18 +12,17 @@ COPY edgeattr edgeattr
 COPY runtimes runtimes
 COPY convert convert
 COPY train train
+# Without windows, OpenCV wants no library of the system; the tracker brings the one with windows.
 RUN python -m venv /opt/edgeattr \
-    && /opt/edgeattr/bin/pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]"
+    && /opt/edgeattr/bin/pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]" \
+    && /opt/edgeattr/bin/pip uninstall --yes opencv-python \
+    && /opt/edgeattr/bin/pip install --no-cache-dir --constraint constraints.txt opencv-python-headless
 
 FROM docker.io/library/python:${PYTHON_VERSION}-slim-bookworm
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="edgeattr" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-# OpenCV's wheel is built for windows as well, and wants these two.
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
-    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/edgeattr /opt/edgeattr
 ENV PATH=/opt/edgeattr/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -19,7 +19,9 @@ COPY convert convert
 COPY train train
 # Without the extra `tensorrt`: TensorRT's binding is the system's. PyCUDA is compiled here.
 RUN python3 -m venv --system-site-packages /opt/edgeattr \
-    && /opt/edgeattr/bin/pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]" "onnx>=1.17" "pycuda>=2022.1"
+    && /opt/edgeattr/bin/pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]" "onnx>=1.17" "pycuda>=2022.1" \
+    && /opt/edgeattr/bin/pip uninstall --yes opencv-python \
+    && /opt/edgeattr/bin/pip install --no-cache-dir --constraint constraints.txt opencv-python-headless
 
 FROM nvcr.io/nvidia/l4t-jetpack:${L4T_RELEASE}
 ARG VERSION=0.1.0
@@ -27,7 +29,7 @@ LABEL org.opencontainers.image.title="edgeattr for Jetson" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 libgl1 libglib2.0-0 \
+    && apt-get install --yes --no-install-recommends python3 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/edgeattr /opt/edgeattr
 ENV PATH=/opt/edgeattr/bin:$PATH \

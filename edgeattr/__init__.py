@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from edgeattr.core.telemetry import disable_telemetry
 
+TYPE_CHECKING = False  # typing itself is not imported: programs that start are interrupted cleanly
 if TYPE_CHECKING:
+    from typing import Any
+
     from edgeattr.aio import AsyncModel as AsyncModel
     from edgeattr.core.bundle import Bundle as Bundle
     from edgeattr.core.errors import EdgeAttrError as EdgeAttrError

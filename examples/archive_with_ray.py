@@ -44,7 +44,7 @@ from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.files import write_atomically
 from edgeattr.core.limits import available_cores
 from edgeattr.outputs import EventsFile
-from edgeattr.outputs.sink import encode_event
+from edgeattr.outputs.jsonl import encode_event
 from edgeattr.video.detectors import open_detector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
@@ -104,7 +104,9 @@ class Shipped:
 
 
 class Collected(list[Mapping[str, Any]]):
-    """A sink that keeps events: a video's people are few enough for that."""
+    """An output that keeps events: a video's people are few enough for that."""
+
+    name, promise = "events", "kept in memory"
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Keep one."""
@@ -139,7 +141,7 @@ class Worker:
 
     def _read(self, video: Video) -> Summary:
         events = Collected()
-        with Pipeline(self._model, self._detector, events=[events], options=self._options) as run:
+        with Pipeline(self._model, self._detector, outputs=[events], options=self._options) as run:
             run.add(SourceSpec(address=str(video.path), name=video.name))
             run.wait()
         people, summary = events[:-1], {**events[-1], "source": list(video.version)}

@@ -82,6 +82,7 @@ def test_the_wheel_holds_the_four_packages_the_recipes_and_the_default_bundle(
         *(f"edgeattr/web/static/{name}" for name in ASSETS),
         *(f"{package}/py.typed" for package in _PACKAGES),
         "edgeattr/data/default.edgeattr/bundle.json",
+        "edgeattr/data/person.edgeattr/bundle.json",
         "edgeattr_train/recipes/default.toml",
         "edgeattr_convert/int8.py",
         "edgeattr_runtimes/onnx_engine.py",

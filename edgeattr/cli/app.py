@@ -18,6 +18,11 @@ from edgeattr.core.hub import home
 
 __all__ = ["app", "main"]
 
+_NO_LIBRARY = (
+    "A library of the system is missing. Where there is no screen, OpenCV needs none: "
+    "pip uninstall --yes opencv-python && pip install opencv-python-headless"
+)
+
 app = typer.Typer(
     name="edgeattr",
     help="Read people's visual attributes off video at the edge.",
@@ -50,7 +55,8 @@ def _options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show and exit."),
     ] = False,
 ) -> None:
-    pass
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as main() in __init__.py left it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def main() -> None:
@@ -68,6 +74,11 @@ def main() -> None:
     except EdgeAttrError as error:
         print(f"edgeattr: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ImportError as error:
+        if ".so" not in str(error):
+            raise
+        print(f"edgeattr: {error}. {_NO_LIBRARY}", file=sys.stderr)
+        sys.exit(EdgeAttrError.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"edgeattr: {where}{error.strerror or error}", file=sys.stderr)

@@ -12,6 +12,7 @@ import typer
 from edgeattr.cli.options import Device, ModelArgument, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import BundleError, UsageError
+from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
@@ -99,6 +100,9 @@ def bench(
             f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
         )
     bundle = Bundle.read(path)
+    for file in (json_file, plot):
+        if file and str(file) != "-":
+            check_can_write(file)
     if plot:
         bench_output.check_plot(plot)
     if tune:
@@ -179,7 +183,9 @@ def _measure(bundle: Bundle, settings: list[Setting], seconds: float, quiet: boo
 
 def _tune(bundle: Bundle, seconds: float, quiet: bool) -> list[Timing]:
     from edgeattr_runtimes.tune import tune
+    from edgeattr_runtimes.tuning_cache import tuning_path
 
+    check_can_write(tuning_path(bundle), "set EDGEATTR_HOME to another folder")
     assert bundle.path
     with ProgressLine("tuning", quiet=quiet) as line:
         return tune(

@@ -25,9 +25,9 @@ def model_names(incomplete: str) -> list[str]:
 
 def recipe_names(incomplete: str) -> list[str]:
     """Of training."""
-    from edgeattr_train.recipe_files import named_recipes
+    from edgeattr_train.recipe_files import detection_recipes, named_recipes
 
-    return _fitting(named_recipes(), incomplete)
+    return _fitting({**named_recipes(), **detection_recipes()}, incomplete)
 
 
 def runtime_names(incomplete: str) -> list[str]:
@@ -44,7 +44,7 @@ def precision_names(incomplete: str) -> list[str]:
 
 def detector_names(incomplete: str) -> list[str]:
     """Those that need no file, and those that can be downloaded."""
-    return _fitting(["auto", "motion"], incomplete) + known_names(incomplete)
+    return _fitting(["auto", "person"], incomplete) + known_names(incomplete)
 
 
 def known_names(incomplete: str) -> list[str]:

@@ -7,6 +7,7 @@ import platform
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import typer
 
 from edgeattr.core.errors import EdgeAttrError
@@ -52,9 +53,7 @@ def doctor() -> None:
     _packages()
     typer.echo("engines")
     _engines()
-    detector = hub.cached("yolox_nano")
-    state = detector or "not downloaded; edgeattr models pull yolox_nano"
-    typer.echo(f"  detector yolox_nano: {state}")
+    detects = _detector()
     path = hub.resolve_bundle("default")
     typer.echo(f"default model, {path}")
     try:
@@ -62,7 +61,7 @@ def doctor() -> None:
     except EdgeAttrError as error:
         typer.echo(f"  failed   {error}")
         raise typer.Exit(1) from error
-    if not _what_runs(bundle):
+    if not _what_runs(bundle) or not detects:
         raise typer.Exit(1)
 
 
@@ -103,6 +102,30 @@ def _engines() -> None:
             typer.echo(f"  ok       {engine} on {', '.join(devices_of(engine))}")
         except EdgeAttrError as error:
             typer.echo(f"  failed   {engine}: {error}")
+
+
+def _detector() -> bool:
+    """Tell what finds people; whether it works."""
+    from edgeattr.core import hub
+    from edgeattr.video.detectors import open_detector
+
+    path = hub.person_bundle()
+    typer.echo(f"person detector, {path}")
+    try:
+        with open_detector("person") as detector:
+            blank = np.full((432, 768, 3), 114, np.uint8)
+            detector.detect(blank)
+            start = time.perf_counter()
+            detector.detect(blank)
+            seconds = time.perf_counter() - start
+    except EdgeAttrError as error:
+        typer.echo(f"  failed   {error}")
+        return False
+    typer.echo(
+        f"  chosen   {detector.precision} on {detector.engine}: {1000 * seconds:.0f} ms a frame of "
+        "768x432"
+    )
+    return True
 
 
 def _what_runs(bundle: Bundle) -> bool:

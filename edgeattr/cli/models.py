@@ -24,11 +24,12 @@ def models(context: typer.Context) -> None:
 
 @app.command("list")
 def show() -> None:
-    """List the default model and the known detectors. Example: `edgeattr models list`"""
+    """List the shipped models and the known detectors. Example: `edgeattr models list`"""
     from edgeattr.core import hub
 
     width = max(map(len, hub.KNOWN))
     typer.echo(f"{'default':<{width}}  {hub.resolve_bundle(None)}")
+    typer.echo(f"{'person':<{width}}  {hub.person_bundle()}")
     for name, model in hub.KNOWN.items():
         where = hub.cached(name) or "not downloaded"
         size = f"{model.bytes / 2**20:5.1f} MiB"
@@ -60,15 +61,19 @@ def verify() -> None:
     """Check the checksums of all that is here. Example: `edgeattr models verify`"""
     from edgeattr.core import hub
     from edgeattr.core.bundle import Bundle
+    from edgeattr.core.bundle_files import BundleFiles
+    from edgeattr.core.detection_bundle import DetectionBundle
 
     broken = False
-    try:
-        bundle = Bundle.read(hub.resolve_bundle(None))
-        bundle.verify()
-        typer.echo(f"ok       default: {', '.join(bundle.variants)}")
-    except BundleError as error:
-        broken = True
-        note(f"DAMAGED  default: {error}")
+    kinds: dict[str, type[BundleFiles]] = {"default": Bundle, "person": DetectionBundle}
+    for name, kind in kinds.items():
+        try:
+            bundle = kind.read(hub.resolve_bundle(name))
+            bundle.verify()
+            typer.echo(f"ok       {name}: {', '.join(bundle.variants)}")
+        except BundleError as error:
+            broken = True
+            note(f"DAMAGED  {name}: {error}")
     for name, model in hub.KNOWN.items():
         there = [path for path in hub.paths_of(model) if path.exists()]
         if whole := hub.cached(name):

@@ -1,38 +1,45 @@
-"""The sinks that a site asks for."""
+"""The outputs that a site asks for."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 from edgeattr.cli.site_config import Site
-from edgeattr.outputs.failsafe_sink import Guarded
+from edgeattr.model import AttributeModel
+from edgeattr.outputs.explanation_writer import ExplanationWriter
 from edgeattr.outputs.jsonl import EventsFile
 from edgeattr.outputs.mqtt import MqttSink
-from edgeattr.outputs.sink import EventSink
 from edgeattr.outputs.store_writer import StoreSink
+from edgeattr.outputs.thumbnails import ThumbnailWriter
 from edgeattr.outputs.webhook import WebhookSink
+from edgeattr.video.output import Output
 
-__all__ = ["open_sinks"]
+__all__ = ["open_outputs"]
 
 _MIB = 1 << 20
 
 
-def open_sinks(site: Site) -> list[Guarded]:
-    """Open them all, or none; the store first, so that what others tell is kept already.
+def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
+    """Open one after the other; the store first, so that what others tell is kept already.
+
+    Args:
+        site: asks for them.
+        model: explains its answers.
 
     Raises:
-        OutputError: one cannot be written.
+        OutputError: one cannot be written, or another run writes to it.
         UsageError: an address or an option makes no sense.
         MissingDependency: one needs a package that is not installed.
     """
-    with contextlib.ExitStack() as opening:
-        sinks = [opening.enter_context(contextlib.closing(Guarded(sink))) for sink in _sinks(site)]
-        opening.pop_all()
-    return sinks
-
-
-def _sinks(site: Site) -> Iterator[EventSink]:
+    if crops := site.crops:
+        yield ThumbnailWriter(crops.folder, crops.retention_days)
+    if evidence := site.evidence:
+        yield ExplanationWriter(
+            evidence.folder,
+            model,
+            retention_days=evidence.retention_days,
+            every=evidence.all_attributes,
+        )
     if store := site.store:
         yield StoreSink(store.path, retention_days=store.retention_days)
     if mqtt := site.mqtt:
@@ -58,4 +65,5 @@ def _sinks(site: Site) -> Iterator[EventSink]:
         )
     if events := site.events:
         most = round(events.rotate_mb * _MIB) if events.rotate_mb else None
-        yield EventsFile(events.file, append=events.append, max_bytes=most, keep=events.keep)
+        append = site.is_endless if events.append is None else events.append
+        yield EventsFile(events.file, append=append, max_bytes=most, keep=events.keep)

@@ -107,9 +107,9 @@ def _explained(
     model: AttributeModel, paths: list[Path], crops: list[Image], folder: Path, every: bool
 ) -> Iterator[Prediction]:
     """Answers, each once the evidence for it is in the folder."""
-    from edgeattr.explain import EvidenceFiles
+    from edgeattr.explain import ExplanationFiles
 
-    files = EvidenceFiles(folder, model.explained_by)
+    files = ExplanationFiles(folder, model.explained_by)
     for start in range(0, len(crops), _EXPLAINED_AT_ONCE):
         part = slice(start, start + _EXPLAINED_AT_ONCE)
         for path, explanation in zip(paths[part], model.explain(crops[part]), strict=True):

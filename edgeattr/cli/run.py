@@ -23,9 +23,10 @@ _BESIDE_CONFIG = ("context", "config", "show", "log_format", "quiet")
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="SOURCE...",
+        metavar="[NAME=]SOURCE...",
         help="Video files, folders of images, cameras (`0`, `/dev/video0`, `csi:0`), GStreamer "
-        "pipelines, or addresses: rtsp, http, rtmp, srt, udp.",
+        "pipelines, or addresses: rtsp, http, rtmp, srt, udp. With `door=rtsp://...` the stream "
+        "is called door everywhere.",
     ),
 ]
 Config = Annotated[
@@ -41,20 +42,53 @@ DetectorName = Annotated[
     typer.Option(
         "--detector",
         metavar="NAME|PATH",
-        help="`auto` (yolox_nano, downloaded once; `motion` where that fails), a name that "
-        "`edgeattr models` lists, `motion`, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
+        help="`auto` (`person`, which is inside the package), a name that `edgeattr models` "
+        "lists, a bundle, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
         autocompletion=detector_names,
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", metavar="OUT.mp4", help="Write an annotated video.")
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="OUT.mp4",
+        help="Write an annotated video; of a camera one an hour.",
+    ),
 ]
 Events = Annotated[
     Path | None,
     typer.Option(
         "--events",
         metavar="OUT.jsonl",
-        help="Write one JSON object per person; to standard output if no result is asked for.",
+        help="Write one JSON object per person; `-` is standard output, as is no result at all. "
+        "A file that is there is replaced by a run over files; a run that goes on until it is "
+        "stopped (cameras) adds to it.",
+    ),
+]
+Tracks = Annotated[
+    Path | None,
+    typer.Option(
+        "--tracks",
+        metavar="OUT.csv",
+        help="Write who is where in each frame, in MOTChallenge's text format.",
+    ),
+]
+Zones = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zone",
+        metavar="NAME=x,y,x,y,x,y,...",
+        help="Count people in a zone, and how long they stay; corners in fractions of the "
+        "picture. May be repeated; counts for every source.",
+    ),
+]
+Lines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--line",
+        metavar="NAME=x,y,x,y",
+        help="Count who crosses a line which way (in: from its left to its right, seen from "
+        "start to end). May be repeated.",
     ),
 ]
 Store = Annotated[
@@ -153,6 +187,9 @@ def run(
     detector: DetectorName = "auto",
     output: Output = None,
     events: Events = None,
+    tracks: Tracks = None,
+    zone: Zones = None,
+    line: Lines = None,
     store: Store = None,
     mqtt: Mqtt = None,
     webhook: Webhook = None,
@@ -196,14 +233,16 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
     """What the command line says, by the names of its options."""
     from edgeattr.cli import site_config as parts
     from edgeattr.video.options import PipelineOptions
+    from edgeattr.video.zones import parse_line, parse_zone
 
     if not sources:
         raise UsageError("no source; name a video or a camera, or pass --config SITE.toml")
-    if said["output"] and len(sources) > 1:
-        raise UsageError(
-            "--output takes one source; run once per video, use --events alone, or give each "
-            "source of --config an output"
-        )
+    for option in ("output", "tracks"):
+        if said[option] and len(sources) > 1:
+            raise UsageError(
+                f"--{option} takes one source; run once per video, use --events alone, or give "
+                f"each source of --config its own {option}"
+            )
     model = {name: said[name] for name in ("runtime", "precision", "device")}
     days, crops = said["retention_days"], said["crops"]
     explain = said["explain"]
@@ -214,8 +253,13 @@ def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
     privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
     return parts.Site(
         sources=tuple(
-            parts.SourceSection(
-                address=source, max_frames=said["max_frames"], output=said["output"]
+            parts.SourceSection.parse(
+                source,
+                max_frames=said["max_frames"],
+                output=said["output"],
+                tracks=said["tracks"],
+                zones=tuple(map(parse_zone, said["zone"] or ())),
+                lines=tuple(map(parse_line, said["line"] or ())),
             )
             for source in sources
         ),
@@ -236,9 +280,9 @@ def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
     store, mqtt, webhook, port = (said[name] for name in ("store", "mqtt", "webhook", "metrics"))
     events, days = said["events"], said["retention_days"]
     page = _page_of(said)
-    nowhere = not (said["output"] or store or mqtt or webhook or page)
+    nowhere = not (said["output"] or said["tracks"] or store or mqtt or webhook or page)
     return {
-        "events": parts.EventsSection(file=events, append=False) if events or nowhere else None,
+        "events": parts.EventsSection(file=events) if events or nowhere else None,
         "store": parts.StoreSection(path=store, retention_days=days) if store else None,
         "mqtt": parts.MqttSection(url=mqtt) if mqtt else None,
         "webhook": parts.WebhookSection(url=webhook) if webhook else None,

@@ -23,10 +23,11 @@ from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
     from edgeattr.cli.site_config import Site
-    from edgeattr.cli.site_runner import Runner
+    from edgeattr.cli.site_runner import SiteRunner
     from edgeattr.model import AttributeModel
     from edgeattr.outputs import Windows
     from edgeattr.video.status import StreamStatus
+    from edgeattr.web import WebServer
 
 __all__ = ["run_site"]
 
@@ -44,47 +45,39 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         quiet: no progress, only errors.
 
     Raises:
-        typer.Exit: 1 where a source or a sink failed.
+        typer.Exit: 1 where a source or an output failed.
         KeyboardInterrupt: a run of files was stopped before its end.
     """
-    from edgeattr.cli.site_runner import Runner
+    from edgeattr.cli.site_runner import SiteRunner
     from edgeattr.outputs import Windows
 
     windows = Windows() if show else None
     with contextlib.ExitStack() as opened:
-        finder = opened.enter_context(
+        detector = opened.enter_context(
             contextlib.closing(
-                open_detector(site.detector, quiet, threads=1, fall_back=config is None)
+                open_detector(site.detector, quiet, threads=1, side=site.detector_input or None)
             )
         )
         model = opened.enter_context(_model_of(site))
         about = model.describe()
         note(
             f"model: {site.model.path}, {about.precision} on {about.engine} {about.device}; "
-            f"detector: {finder.name}",
+            f"detector: {detector.name}, {detector.precision} on {detector.engine}",
             quiet=quiet,
         )
         asked = opened.enter_context(_signals(config))
-        runner = Runner(site, model, finder, show=windows.sinks if windows else _no_sinks)
+        runner = SiteRunner(site, model, detector, windows=windows)
         with contextlib.closing(runner):
-            _tell_page(runner, quiet)
+            _tell_page(runner.page, quiet)
             stay = bool(site.web and site.web.stay)
-            run = _Run(
-                runner=runner,
-                config=config,
-                windows=windows,
-                asked=asked,
-                service=Service(),
-                quiet=quiet,
-            )
-            stopped = _watch(run, stay=stay)
+            stopped = _watch(runner, asked, config=config, windows=windows, stay=stay, quiet=quiet)
         _conclude(runner, site, quiet)
-        if runner.unfinished:  # their threads would keep the program from ending
+        if runner.pipeline.unfinished:  # their threads would keep the program from ending
             sys.stderr.flush()
             os._exit(1)
     if stopped and not runner.is_live:
         raise KeyboardInterrupt
-    if runner.failures or runner.sink_failures or any(s.error for s in runner.summaries()):
+    if runner.failed:
         raise typer.Exit(1)
 
 
@@ -99,75 +92,6 @@ def _model_of(site: Site) -> AttributeModel:
         device=chosen.device,
         include_sensitive=site.privacy.include_sensitive,
     )
-
-
-def _no_sinks(name: str) -> tuple[()]:
-    return ()
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Run:
-    """A run, and all that has a say in how long it goes on."""
-
-    runner: Runner
-    config: Path | None  # of the site, read again when asked for
-    windows: Windows | None
-    asked: _Asked
-    service: Service
-    quiet: bool
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether somebody does not want it any more."""
-        return self.asked.stop or bool(self.windows and not self.windows.show())
-
-
-def _watch(run: _Run, *, stay: bool) -> bool:
-    """Look after a run until it ends; gives whether it was stopped before that."""
-    run.service.ready()
-    while True:
-        _follow(run)
-        stopped = run.asked.stop
-        if stopped or not stay or not run.runner.wait(0):
-            break
-        if not _stay(run):
-            break
-    run.service.stopping()
-    if run.windows:
-        run.windows.close()
-    return stopped
-
-
-def _follow(run: _Run) -> None:
-    """Until all sources have ended, or somebody stops it."""
-    began, runner = time.monotonic(), run.runner
-    with _progress(runner, run.quiet) as bar:
-        while not runner.wait(_STEP):
-            if not runner.is_stuck:  # or the service manager should start it again
-                run.service.alive()
-            _show(bar, runner.status())
-            if run.is_stopped:
-                break
-            _reload(run)
-        _show(bar, runner.status(), time.monotonic() - began)
-
-
-def _tell_page(runner: Runner, quiet: bool) -> None:
-    """Where the page is; always where only this line tells its token."""
-    if page := runner.page:
-        note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
-
-
-def _stay(run: _Run) -> bool:
-    """All sources have ended: show the page. Gives whether there are sources again."""
-    note("all sources have ended; the page stays until Ctrl-C", quiet=run.quiet)
-    while run.runner.wait(0):  # pictures still grow too old
-        run.service.alive()
-        if run.is_stopped:
-            return False
-        _reload(run)
-        time.sleep(_STEP)
-    return True
 
 
 @dataclass
@@ -205,24 +129,65 @@ def _signals(config: Path | None) -> Iterator[_Asked]:
             signal.signal(number, handler)
 
 
-def _reload(run: _Run) -> None:
-    """Read the site's file again, if somebody asked for it."""
+def _watch(
+    runner: SiteRunner,
+    asked: _Asked,
+    *,
+    config: Path | None,
+    windows: Windows | None,
+    stay: bool,
+    quiet: bool,
+) -> bool:
+    """Look after a run until all has ended, or somebody stops it. Returns whether it was stopped
+    before its end."""
+    service, began, ended = Service(), time.monotonic(), False
+    service.ready()
+    with _progress(runner, quiet) as bar:
+        while True:
+            before, ended = ended, runner.wait(_STEP)
+            if not runner.pipeline.is_stuck:  # or the service manager should start it again
+                service.alive()
+            if not ended:
+                _show(bar, runner.pipeline.status())
+            elif not before:
+                _show(bar, runner.pipeline.status(), time.monotonic() - began)
+                text = "all sources have ended; the page stays until Ctrl-C"
+                note(text, quiet=quiet or not stay)
+            if asked.stop or (windows and not windows.show()) or (ended and not stay):
+                break
+            if asked.reload and config:
+                asked.reload = False
+                _reload(runner, config)
+            if ended:
+                time.sleep(_STEP)
+        if not ended:
+            _show(bar, runner.pipeline.status(), time.monotonic() - began)
+    service.stopping()
+    if windows:
+        windows.close_all()
+    return asked.stop and not ended
+
+
+def _tell_page(page: WebServer | None, quiet: bool) -> None:
+    """Where the page is; always where only this line tells its token."""
+    if page:
+        note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
+
+
+def _reload(runner: SiteRunner, config: Path) -> None:
+    """Read the site's file again."""
     from edgeattr.cli.site_config import load_site
 
-    config, asked = run.config, run.asked
-    if not (asked.reload and config):
-        return
-    asked.reload = False
     try:
-        run.runner.reload(load_site(config))
+        runner.reload(load_site(config))
     except (EdgeAttrError, OSError, RuntimeError) as error:
         _log.error("%s was not read again, all goes on as before: %s", config, error)
     else:
         _log.info("%s was read again", config)
 
 
-def _progress(runner: Runner, quiet: bool) -> ProgressLine:
-    streams = runner.status()
+def _progress(runner: SiteRunner, quiet: bool) -> ProgressLine:
+    streams = runner.pipeline.status()
     title = Path(streams[0].stream).name if len(streams) == 1 else f"{len(streams)} streams"
     return ProgressLine(title, runner.announced_frames, quiet=quiet)
 
@@ -241,19 +206,14 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
     bar.update(frames, detail)
 
 
-def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
+def _conclude(runner: SiteRunner, site: Site, quiet: bool) -> None:
     """What came of each stream, and where it is."""
-    from edgeattr.outputs import EventsFile
-
-    outputs = {source.spec.shown: source.output for source in site.sources}
-    torn = any(sink.failures and isinstance(sink.sink, EventsFile) for sink in runner.sinks)
-    events = site.events.file if site.events and not torn else None
-    for failure in runner.failures:
+    events = site.events.file if site.events and not runner.pipeline.lost else None
+    for failure in runner.failures.values():
         note(f"edgeattr: {failure}")
-    for summary in runner.summaries():
-        video = outputs.get(summary.stream)
-        video = video if video and video.exists() else None
-        places = [str(place) for place in (events, video) if place]
+    for summary in runner.pipeline.summaries():
+        videos = [path for stream, path in runner.videos if stream == summary.stream]
+        places = [str(place) for place in (events, *videos[-1:]) if place]
         note(
             f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
             f"{summary.crops_classified} of {summary.crops_seen} crops classified"
@@ -262,11 +222,12 @@ def _conclude(runner: Runner, site: Site, quiet: bool) -> None:
         )
         if summary.error:
             note(f"edgeattr: {summary.error}")
-    if runner.evidence and (missing := runner.evidence.dropped + runner.evidence.failed):
-        note(f"edgeattr: {missing} pictures that explain answers were not made")
-    for sink in runner.sinks:
-        if sink.failures:
-            note(f"edgeattr: {sink.name}: {sink.failures} events were lost: {sink.last_failure}")
-        delivery = sink.status().delivery
+    for output in runner.pipeline.outputs:
+        if output.promises and output.failures:
+            what = f"{output.failures} {'pictures' if output.field else 'events'} were lost"
+            note(f"edgeattr: {output.name}: {what}: {output.last_failure}")
+        delivery = output.status().delivery
         if delivery and delivery.waiting:
-            note(f"edgeattr: {sink.name}: {delivery.waiting} events wait on disk for the next run")
+            note(
+                f"edgeattr: {output.name}: {delivery.waiting} events wait on disk for the next run"
+            )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from edgeattr.outputs.video_file import check_video_name
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.sources import SourceOptions, SourceSpec, check_source
 from edgeattr.video.sources.address import kind_of, local_path
+from edgeattr.video.zone_monitor import ZoneMonitor
+from edgeattr.video.zones import Line, Zone
 
 __all__ = [
     "CropsSection",
@@ -30,6 +34,8 @@ __all__ = [
     "load_site",
 ]
 
+_NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSection:
@@ -45,10 +51,14 @@ class ModelSection:
 class EventsSection:
     """Records as JSON Lines."""
 
-    file: Path | None = None  # standard output where absent
-    append: bool = True  # go on with a file that is there
+    file: Path | None = None  # "-", or None: standard output
+    append: bool | None = None  # keep what is there; None: if a source goes on until it is stopped
     rotate_mb: float | None = None  # begin a new file beyond this size, MiB
     keep: int = 5  # old files that are kept
+
+    def __post_init__(self) -> None:
+        if self.file == Path("-"):
+            object.__setattr__(self, "file", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +163,9 @@ class SourceSection(SourceOptions):
     name: str = ""  # in events; the address without credentials where absent
     max_frames: int | None = None  # stop after so many
     output: Path | None = None  # an annotated MP4; of a live source one an hour, by its time
+    tracks: Path | None = None  # who is where in each frame, in MOTChallenge's format
+    zones: tuple[Zone, ...] = ()  # where people are counted, and for how long they stay
+    lines: tuple[Line, ...] = ()  # where crossings are counted
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,6 +173,20 @@ class SourceSection(SourceOptions):
             raise UsageError(f"max_frames is {self.max_frames}; expected 1 or more")
         if self.output:
             check_video_name(self.output)
+        ZoneMonitor(self.zones, self.lines)  # refuses two of one name
+
+    @classmethod
+    def parse(cls, text: str, **more: Any) -> SourceSection:
+        """Of ``ADDRESS`` or ``NAME=ADDRESS``; a file of the whole name comes first.
+
+        Args:
+            text: as on the command line.
+            more: other fields.
+        """
+        named = _NAMED.fullmatch(text)
+        if named is None or os.path.exists(text):  # noqa: PTH110 - any text
+            return cls(address=text, **more)
+        return cls(address=named["address"], name=named["name"], **more)
 
     @property
     def spec(self) -> SourceSpec:
@@ -176,6 +203,11 @@ class SourceSection(SourceOptions):
         except InputError:  # a path that cannot be looked at; opening it says why
             return False
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it goes on until it is stopped."""
+        return self.is_live or self.loop
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
@@ -183,7 +215,8 @@ class Site:
 
     sources: tuple[SourceSection, ...]
     model: ModelSection = ModelSection()
-    detector: str = "auto"  # a known name, or a file
+    detector: str = "auto"  # a known name, a bundle, or a file
+    detector_input: int = 0  # pixels of a bundle's input along its longer side; 0: its own
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
     events: EventsSection | None = None
     store: StoreSection | None = None
@@ -201,11 +234,20 @@ class Site:
             raise UsageError(
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
             )
+        if self.detector_input < 0 or self.detector_input % 32:
+            raise UsageError(
+                f"detector_input = {self.detector_input}; expected a multiple of 32 pixels, as 640"
+            )
         self._check_files()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the run goes on until it is stopped."""
+        return any(source.is_endless for source in self.sources)
 
     def _check_files(self) -> None:
         """Refuse results that would replace each other, or what the run reads."""
-        written = [source.output for source in self.sources]
+        written = [path for source in self.sources for path in (source.output, source.tracks)]
         written += [self.events.file if self.events else None, self.privacy.audit]
         written += [part.path for part in (self.store,) if part]
         written += [part.spool for part in (self.mqtt, self.webhook) if part]

@@ -1,54 +1,58 @@
-"""A site at work: its sinks, its pipeline, its streams, as its configuration says."""
+"""A site at work: its servers, its sources, its outputs, as its configuration says."""
 
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-from edgeattr.cli.open_outputs import open_sinks
+from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.closing import Closing
-from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
-from edgeattr.outputs import AuditLog, Guarded, LateVideoFile, MetricsServer
-from edgeattr.outputs.explanation_writer import EvidenceFolder
-from edgeattr.outputs.thumbnails import CropFolder
+from edgeattr.outputs import AuditLog, MetricsServer, SegmentedVideo, Windows
+from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detector
-from edgeattr.video.frame_annotator import FrameSink
+from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
-from edgeattr.video.status import StreamStatus
 from edgeattr.video.summary import Summary
-from edgeattr.web import Board, WebServer
+from edgeattr.web import RecentPeople, WebServer
 
-__all__ = ["Runner"]
+__all__ = ["SiteRunner"]
 
-_SWEEP = 600.0  # seconds between two looks for crops that are too old
+_SWEEP = 600.0  # seconds between two looks for pictures that are too old
 
-_log = logging.getLogger("edgeattr.video")
+_log = logging.getLogger("edgeattr.run")
 
 
-class Runner(Closing):
+class SiteRunner(Closing):
     """Runs a site. A context manager.
 
-    Live sources run all at once; of files, as many at once as the machine has cores. A source that
-    cannot be opened gets a summary that says so, and costs the others nothing.
+    Live sources run all together; of files, as many together as the machine has cores. A source
+    that cannot be opened gets a summary that says so, and costs the others nothing.
+
+    Ports are bound and sources are opened before anything is opened for writing: a run that cannot
+    begin leaves earlier results as they are.
 
     Args:
         site: what is to be run.
         model: reads attributes off crops. Not closed with the runner.
         detector: finds people. Not closed with the runner.
-        show: gives further sinks for a stream's annotated frames.
+        windows: take annotated frames as well; None shows none.
 
     Raises:
-        OutputError: a result cannot be written where it was asked for.
-        MissingDependency: a sink needs a package that is not installed.
+        InputError: no source can be opened.
+        OutputError: a result cannot be written where it was asked for, or a port is taken.
+        MissingDependency: an output needs a package that is not installed.
     """
 
     def __init__(
@@ -57,41 +61,46 @@ class Runner(Closing):
         model: AttributeModel,
         detector: Detector,
         *,
-        show: Callable[[str], Sequence[FrameSink]] = lambda name: (),
+        windows: Windows | None = None,
     ) -> None:
-        self.failures: list[str] = []  # of sources that could not be opened
-        self._site, self._show = site, show
-        self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
-        self._reloading = False
-        self._crops: CropFolder | None = None
-        self.evidence: EvidenceFolder | None = None
-        self._swept = -_SWEEP
-        self._waiting: collections.deque[SourceSection] = collections.deque()
-        self._expected: list[int | None] = []  # frames of each source that was opened
-        self._running: dict[str, SourceSection] = {}
-        self._open = contextlib.ExitStack()
+        self.failures: dict[str, str] = {}  # why a source could not be opened, by its name
+        self.videos: list[tuple[str, Path]] = []  # that were completed, with their streams' names
+        self.audit_failed = False  # a line of the audit log could not be written
         self.metrics_address: str | None = None  # of its web server, http://...
         self.page: WebServer | None = None  # the live page, where it was asked for
-        self._unopened: dict[str, str] = {}  # why, by stream
+        self._site = site
+        self._audit: AuditLog | None = None
+        self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
+        self._waiting = collections.deque(site.sources)
+        self._expected: list[int | None] = []  # frames of each source that was opened
+        self._running: dict[str, SourceSection] = {}
+        self._swept = -_SWEEP
+        self._open = contextlib.ExitStack()
         with contextlib.ExitStack() as opening:
-            self._open_all(opening, model, detector)
-            self._tell_audit()
-            for section in site.sources:
-                self._begin(section)
+            opening.callback(self._close_audit)
+            options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
+            self.pipeline = opening.enter_context(Pipeline(model, detector, options=options))
+            people = self._open_servers(opening, model)
+            with contextlib.ExitStack() as unless_begun:
+                opened = list(self._open_sources())
+                for _, source in opened:
+                    unless_begun.callback(source.close)
+                self._check_any(opened)
+                for output in (people, windows):
+                    if output:
+                        self.pipeline.add_output(output)
+                self._open_outputs(model)
+                unless_begun.pop_all()
+            for name, error in self.failures.items():
+                self._tell_unopened(name, error)
+            for section, source in opened:
+                self._add(section, source)
             self._open = opening.pop_all()
-
-    def status(self) -> list[StreamStatus]:
-        """How the streams are doing."""
-        return self._pipeline.status()
-
-    def summaries(self) -> list[Summary]:
-        """What happened so far on each stream that was opened."""
-        return self._pipeline.summaries()
 
     @property
     def is_live(self) -> bool:
         """Whether any source goes on until it is stopped."""
-        return any(section.is_live or section.loop for section in self._running.values())
+        return any(section.is_endless for section in self._running.values())
 
     @property
     def announced_frames(self) -> int | None:
@@ -101,36 +110,29 @@ class Runner(Closing):
         return sum(filter(None, self._expected))
 
     @property
-    def unfinished(self) -> list[str]:
-        """Streams that did not end when they were told to: something hangs."""
-        return self._pipeline.unfinished
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether frames come and none is finished on any stream."""
-        return self._pipeline.is_stuck
-
-    @property
-    def sink_failures(self) -> int:
-        """Events that a sink did not take."""
-        return sum(sink.failures for sink in self.sinks)
+    def failed(self) -> bool:
+        """Whether anything that was asked for was not done."""
+        summaries = self.pipeline.summaries()
+        wrong = self.failures or self.pipeline.lost or self.audit_failed
+        return bool(wrong) or any(summary.error for summary in summaries)
 
     def wait(self, seconds: float) -> bool:
         """Wait a while; begin files whose turn has come.
 
-        A run of files ends with the first event that a sink does not take: nothing is gained by
+        A run of files ends with the first event that an output does not take: nothing is gained by
         going on. A live run goes on.
 
         Returns:
             Whether all has ended.
         """
-        self._pipeline.wait(seconds)
+        self.pipeline.wait(seconds)
         self._sweep()
-        if self.sink_failures and not self.is_live:
+        if self.pipeline.lost and not self.is_live:
             self._waiting.clear()
-            self._pipeline.stop()
-        self._begin_files()
-        return not self._waiting and self._pipeline.wait(0)
+            self.pipeline.stop()
+        for section, source in self._open_sources():
+            self._add(section, source)
+        return not self._waiting and self.pipeline.wait(0)
 
     def reload(self, site: Site) -> None:
         """Add, remove and restart sources until they are as a new configuration says.
@@ -139,178 +141,175 @@ class Runner(Closing):
         """
         wanted = {section.spec.shown: section for section in site.sources}
         changed = [name for name, section in self._running.items() if wanted.get(name) != section]
-        self._pipeline.remove(*changed)
+        self.pipeline.remove(*changed)
         for name in changed:
             del self._running[name]
             _log.info("%s was removed", name)
-        self._unopened = {name: why for name, why in self._unopened.items() if name in wanted}
-        self._waiting = collections.deque(
-            section for section in self._waiting if section in site.sources
-        )
-        self._reloading = True
-        for name, section in wanted.items():
-            if name not in self._running and section not in self._waiting:
-                self._begin(section)
-        self._reloading = False
-        for part in ("model", "detector", "pipeline", "events", "store", "mqtt", "webhook",
-                     "metrics", "web", "crops", "evidence", "privacy"):  # fmt: skip
-            if getattr(site, part) != getattr(self._site, part):
-                _log.warning("the change of [%s] takes effect at the next start", part)
+        waiting = [section for section in self._waiting if section in site.sources]
+        new = [
+            section
+            for name, section in wanted.items()
+            if name not in self._running and section not in waiting
+        ]
+        self._waiting = collections.deque([*waiting, *new])
+        self.failures = {}
+        for section, source in self._open_sources():
+            if self._add(section, source):
+                _log.info("%s was added", source.name)
+        for name, error in self.failures.items():
+            _log.error("%s was not added: %s", name, error)
+        for part in dataclasses.fields(Site):
+            if part.name != "sources" and _of(site, part) != _of(self._site, part):
+                _log.warning("the change of [%s] takes effect at the next start", part.name)
 
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
         self._waiting.clear()
-        if self.evidence:
-            self.evidence.hurry()
-        self._pipeline.stop()
+        self.pipeline.stop()
 
     def close(self) -> None:
-        """Stop, and finish all that is written. May be called twice."""
+        """Stop, and complete all that is written. May be called twice."""
         self._open.close()
 
-    def _open_all(
-        self, opening: contextlib.ExitStack, model: AttributeModel, detector: Detector
-    ) -> None:
-        """Sinks first, so that they are closed last."""
-        site = self._site
-        self.sinks = open_sinks(site)
-        opening.callback(self._close_sinks)
-        self._audit = opening.enter_context(contextlib.closing(AuditLog(site.privacy.audit)))
-        if crops := site.crops:
-            self._crops = CropFolder(crops.folder, crops.retention_days)
-        self._board = self._open_board(model)
-        if evidence := site.evidence:
-            self.evidence = EvidenceFolder(
-                evidence.folder,
-                model,
-                retention_days=evidence.retention_days,
-                every=evidence.all_attributes,
-            )
-            opening.enter_context(contextlib.closing(self.evidence))
-        options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
-        self._pipeline = opening.enter_context(
-            Pipeline(
-                model,
-                detector,
-                events=[*self.sinks, *self._shown],
-                options=options,
-                keep=self._crops.keep if self._crops else None,
-                watch=self._board.see if self._board else None,
-                explain=self.evidence.keep if self.evidence else None,
-            )
-        )
-        if self.evidence:
-            opening.callback(self.evidence.hurry)  # before streams are told to end
-        if metrics := site.metrics:
-            server = MetricsServer(self.status, self.sinks, host=metrics.host, port=metrics.port)
+    def _open_servers(
+        self, opening: contextlib.ExitStack, model: AttributeModel
+    ) -> RecentPeople | None:
+        """Bind the ports. Returns what the page shows, where there is one."""
+        status, outputs = self.pipeline.status, self.pipeline.output_statuses
+        if metrics := self._site.metrics:
+            server = MetricsServer(status, outputs, host=metrics.host, port=metrics.port)
             opening.enter_context(contextlib.closing(server))
             self.metrics_address = server.address
-        if self._board:
-            self.page = opening.enter_context(self._open_page(self._board))
-
-    def _open_board(self, model: AttributeModel) -> Board | None:
-        """What the page shows; it counts for nothing in what a run has lost."""
         web, crops, store = self._site.web, self._site.crops, self._site.store
-        self._shown: list[Guarded] = []
         if not web:
             return None
         days = [part.retention_days for part in (crops, store) if part and part.retention_days]
-        names = [model.decision.schema.names[index] for index in model.decision.reported]
-        board = Board(
-            names, most=web.people, keep_days=min(days, default=None), pictures=bool(crops)
+        people = RecentPeople(
+            [model.decision.schema.names[index] for index in model.decision.reported],
+            most=web.people,
+            keep_days=min(days, default=None),
+            pictures=bool(crops),
         )
-        self._shown.append(Guarded(board))
-        return board
-
-    def _open_page(self, board: Board) -> WebServer:
-        web, crops = self._site.web, self._site.crops
-        assert web
-        return WebServer(
-            board,
-            self.status,
-            self.sinks,
-            unopened=lambda: dict(self._unopened),
-            crops=crops.folder if crops else None,
-            host=web.host,
-            port=web.port,
-            token=web.token,
-            hosts=web.hosts,
+        self.page = opening.enter_context(
+            WebServer(
+                people,
+                status,
+                outputs,
+                unopened=lambda: dict(self.failures),
+                crops=crops.folder if crops else None,
+                host=web.host,
+                port=web.port,
+                token=web.token,
+                hosts=web.hosts,
+            )
         )
+        return people
 
-    def _close_sinks(self) -> None:
-        """At once: each may take seconds to hand on what waits."""
-        with concurrent.futures.ThreadPoolExecutor(max(1, len(self.sinks))) as closing:
-            list(closing.map(Guarded.close, self.sinks))
-
-    def _begin(self, section: SourceSection) -> None:
-        self._waiting.append(section)
-        self._begin_files()
-
-    def _begin_files(self) -> None:
+    def _open_sources(self) -> Iterator[tuple[SourceSection, Source]]:
         """Open what waits: all live sources, and files while there is a core for them."""
         cores = self._site.pipeline.workers or available_cores()
         files = sum(
-            not status.live and status.state not in ("ended", "failed") for status in self.status()
+            not status.live and status.state not in ("ended", "failed")
+            for status in self.pipeline.status()
         )
         for section in list(self._waiting):
-            if section.is_live or files < cores:
+            if not section.is_live and files >= cores:
+                continue
+            self._waiting.remove(section)
+            try:
+                source = open_source(section.spec)
+            except EdgeAttrError as error:
+                self._tell_unopened(section.spec.shown, str(error))
+            else:
                 files += not section.is_live
-                self._waiting.remove(section)
-                self._add(section)
+                yield section, source
 
-    def _add(self, section: SourceSection) -> None:
-        name = section.spec.shown
-        try:
-            source = open_source(section.spec)
-            self._pipeline.add(
-                source, frames=self._frame_sinks(section, source), max_frames=section.max_frames
-            )
-        except EdgeAttrError as error:
-            self.failures.append(str(error))
-            if self._reloading:  # else it is told when all has ended
-                _log.error("%s was not added: %s", name, error)
-            self._unopened[name] = str(error)
-            self._fail(Summary(stream=name, error=str(error)))
-            return
-        self._unopened.pop(name, None)
-        limits = filter(None, (source.announced_frames, section.max_frames))
-        self._expected.append(min(limits, default=None))
-        self._running[name] = section
-        if self._reloading:
-            _log.info("%s was added", name)
+    def _check_any(self, opened: list[tuple[SourceSection, Source]]) -> None:
+        """Refuse to begin where there is nothing to do, unless the page stays and says why."""
+        stays = self._site.web and self._site.web.stay
+        if self.failures and not opened and not stays:
+            raise InputError("\nedgeattr: ".join(self.failures.values()))
 
-    def _fail(self, summary: Summary) -> None:
-        for sink in self.sinks:
-            sink.write(summary.to_json())
-
-    def _frame_sinks(self, section: SourceSection, source: Source) -> list[FrameSink]:
-        sinks = list(self._show(source.name))
-        if section.output:
-            detail = {"file": str(section.output), "faces blurred": self._blurred}
-            self._audit.write("annotated video is stored", detail)
-            video = LateVideoFile(section.output, lambda: source.rate, hourly=source.live)
-            sinks.append(video)
-        return sinks
-
-    def _tell_audit(self) -> None:
+    def _open_outputs(self, model: AttributeModel) -> None:
+        """Open what is written, the audit log first."""
         site = self._site
+        self._audit = AuditLog(site.privacy.audit)
+        for output in open_outputs(site, model):
+            self.pipeline.add_output(output)
         if site.privacy.include_sensitive:
-            self._audit.write("sensitive attributes are reported", {"model": site.model.path})
+            self._note("sensitive attributes are reported", {"model": site.model.path})
         if self.page:
-            self._audit.write("people are shown on a page", {"address": self.page.address})
+            self._note("people are shown on a page", {"address": self.page.address})
         if site.crops:
             detail = {"folder": str(site.crops.folder), "days": site.crops.retention_days}
-            self._audit.write("crops of people are stored", detail)
+            self._note("crops of people are stored", detail)
         if site.evidence:
             detail = {"folder": str(site.evidence.folder), "days": site.evidence.retention_days}
-            self._audit.write("pictures that explain answers are stored", detail)
+            self._note("pictures that explain answers are stored", detail)
+
+    def _close_audit(self) -> None:
+        if self._audit:
+            self._audit.close()
+
+    def _add(self, section: SourceSection, source: Source) -> bool:
+        """Begin a stream. Returns whether it could begin; if not, its failure is told."""
+        outputs: list[Output] = []
+        try:
+            if section.output:
+                detail = {"file": str(section.output), "faces blurred": self._blurred}
+                self._note("annotated video is begun", detail)
+                outputs.append(
+                    SegmentedVideo(
+                        section.output, stored=functools.partial(self._note_video, source.name)
+                    )
+                )
+            if section.tracks:
+                outputs.append(TracksFile(section.tracks))
+            self.pipeline.add(
+                source,
+                outputs=outputs,
+                zones=section.zones,
+                lines=section.lines,
+                max_frames=section.max_frames,
+            )
+        except EdgeAttrError as error:
+            source.close()
+            self._tell_unopened(source.name, str(error))
+            return False
+        limits = filter(None, (source.announced_frames, section.max_frames))
+        self._expected.append(min(limits, default=None))
+        self._running[source.name] = section
+        return True
+
+    def _tell_unopened(self, name: str, error: str) -> None:
+        """Keep in mind that a source could not be opened, and tell all outputs."""
+        self.failures[name] = error
+        summary = Summary(stream=name, error=error)
+        for output in self.pipeline.outputs:
+            output.write(summary.to_json())
+
+    def _note(self, act: str, detail: Mapping[str, Any]) -> None:
+        assert self._audit
+        self._audit.write(act, detail)
+
+    def _note_video(self, stream: str, path: Path) -> None:
+        self.videos.append((stream, path))
+        self._note("annotated video is stored", {"file": str(path)})
 
     def _sweep(self) -> None:
         """Delete pictures that are too old, now and then."""
         if time.monotonic() - self._swept < _SWEEP:
             return
         self._swept = time.monotonic()
-        if self._crops and (deleted := self._crops.sweep()):
-            self._audit.write("crops past their retention are deleted", {"crops": deleted})
-        if self.evidence and (deleted := self.evidence.sweep()):
-            self._audit.write("evidence past its retention is deleted", {"sheets": deleted})
+        for output in self.pipeline.outputs:
+            if deleted := output.sweep():
+                detail = {"output": output.name, "pictures": deleted}
+                try:
+                    self._note("pictures past their retention are deleted", detail)
+                except OutputError as error:  # the disk is full: streams go on
+                    self.audit_failed = True
+                    _log.error("the audit log has no line of %s: %s", detail, error)
+
+
+def _of(site: Site, part: dataclasses.Field[Any]) -> Any:
+    return getattr(site, part.name)

@@ -12,6 +12,7 @@ from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -53,6 +54,8 @@ def train(
 
     Example: `edgeattr train --data peta:/data/PETA --recipe default --out run`
 
+    Example: `edgeattr train --recipe person --data scenes:scenes --out run`
+
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
     try:
@@ -66,9 +69,18 @@ def train(
             error.name or "torch", extra="train", purpose="train a model"
         ) from error
 
+    if file := _detection_recipe(recipe):
+        from edgeattr_train.detection.command import train_detector
+
+        found = train_detector(
+            file, data, out, tuple(change or ()), resume, lambda line: note(line, quiet=quiet)
+        )
+        note(f"wrote {found.path}", quiet=quiet)
+        return
     options = load_recipe(recipe, change or ())
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
+    check_can_write(out / "last.pt")
     part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))
     fabric = open_fabric(options, device)
     first, quiet = fabric.is_global_zero, quiet or not fabric.is_global_zero
@@ -83,6 +95,14 @@ def train(
         tell = functools.partial(note, quiet=quiet)
         bundle = finish_training(checkpoint, val, out, trainer.log, with_report=report, tell=tell)
         note(f"wrote {bundle.path}", quiet=quiet)
+
+
+def _detection_recipe(recipe: str) -> Path | None:
+    """The file of a person detector's recipe; None if it is another's."""
+    from edgeattr_train.recipe_files import detection_recipes, is_detection
+
+    path = detection_recipes().get(recipe, Path(recipe))
+    return path if is_detection(path) else None
 
 
 def _run(trainer: Trainer, board_folder: Path | None, quiet: bool) -> Checkpoint:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 import sys
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from edgeattr.core.errors import InputError, UsageError
 
@@ -23,10 +23,12 @@ __all__ = ["build", "parse_value", "read_toml", "with_environment"]
 
 _T = TypeVar("_T")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_INVALID = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<key>.*)`)?")  # of msgspec
+_KINDS = {"object": "a table", "array": "a list", "path": "a path"}  # names of msgspec's
 
 
 def read_toml(path: Path, *, what: str) -> dict[str, Any]:
-    """The values of a TOML file.
+    """The values of a TOML file, with or without a byte order mark.
 
     Args:
         path: of the file.
@@ -36,7 +38,7 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
         InputError: missing, or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: not a valid {what}: {error.strerror or error}") from error
     except ValueError as error:  # of TOML, and of UTF-8
@@ -51,33 +53,25 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def build(kind: type[_T], values: Mapping[str, Any], *, what: str, prefix: str = "") -> _T:
+def build(kind: type[_T], values: Mapping[str, Any], *, what: str) -> _T:
     """A dataclass of plain values, its fields converted as they are annotated.
 
     Args:
-        kind: a dataclass; fields may be numbers, text, paths, literals, optional, tuples of text
-            or of dataclasses, and dataclasses.
+        kind: a dataclass, whose fields are what msgspec converts, paths or dataclasses.
         values: by field name.
         what: they are keys of, for errors: ``recipe``.
-        prefix: of the keys, for errors: ``loss.``.
 
     Raises:
-        UsageError: an unknown key, a missing one, or a value of the wrong type.
+        UsageError: an unknown key, a missing one, or a value of the wrong type; the text does not
+            repeat values, which may be secrets in the wrong place.
     """
-    hints = typing.get_type_hints(kind)
-    if unknown := sorted(set(values) - set(hints)):
-        raise UsageError(
-            f"unknown {what} key {prefix}{unknown[0]}; expected one of "
-            f"{', '.join(prefix + name for name in hints)}"
-        )
-    arguments = {
-        key: _convert(hints[key], value, what, f"{prefix}{key}") for key, value in values.items()
-    }
-    for field in dataclasses.fields(typing.cast(Any, kind)):
-        optional = field.default, field.default_factory
-        if field.name not in arguments and optional == (dataclasses.MISSING, dataclasses.MISSING):
-            raise UsageError(f"{what} key {prefix}{field.name} is missing")
-    return kind(**arguments)
+    import msgspec
+
+    _check_names(kind, values, what)
+    try:
+        return msgspec.convert(values, kind, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise UsageError(_explained(str(error), kind, what)) from error
 
 
 def with_environment(value: Any, *, where: str) -> Any:
@@ -103,48 +97,61 @@ def _variable(name: str, where: str) -> str:
     return os.environ[name]
 
 
-def _convert(hint: Any, value: Any, what: str, key: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise UsageError(f"{what} key {key} is a table, not {_kind(value)}")
-        return build(hint, value, what=what, prefix=f"{key}.")
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        return _tuple(typing.get_args(hint)[0], value, what, key)
-    if origin in (types.UnionType, typing.Union):
-        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return _convert(kinds[0], value, what, key)
-    if origin is Literal:
-        if value not in typing.get_args(hint):
-            wanted = ", ".join(map(str, typing.get_args(hint)))
-            raise UsageError(f"{what} key {key} wants one of {wanted}; got {value!r}")
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is Path and isinstance(value, str):
+def _path(kind: Any, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
         return Path(value)
-    if type(value) is not hint:
-        raise UsageError(f"{what} key {key} wants {_named(hint)}, got {_kind(value)}")
-    return value
+    raise ValueError(f"Expected `{kind.__name__.lower()}`, got `{type(value).__name__}`")
 
 
-def _tuple(kind: Any, value: Any, what: str, key: str) -> tuple[Any, ...]:
-    if isinstance(value, list | tuple):
-        if dataclasses.is_dataclass(kind):
-            return tuple(
-                _convert(kind, entry, what, f"{key}[{number}]")
-                for number, entry in enumerate(value)
+def _check_names(kind: Any, values: Any, what: str, prefix: str = "") -> None:
+    """Refuse keys that a dataclass, or one inside it, does not have."""
+    if not isinstance(values, Mapping):
+        return
+    hints = typing.get_type_hints(kind)
+    for key, value in values.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, 1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise UsageError(
+                f"unknown {what} key {prefix}{key}{hint}; expected one of "
+                f"{', '.join(prefix + name for name in hints)}"
             )
-        if all(type(entry) is kind for entry in value):
-            return tuple(value)
-    wanted = "a list of tables" if dataclasses.is_dataclass(kind) else "a list of strings"
-    raise UsageError(f"{what} key {key} wants {wanted}, got {_kind(value)}")
+        for inner in filter(dataclasses.is_dataclass, _kinds(hints[key])):
+            if isinstance(value, list):
+                for number, entry in enumerate(value):
+                    _check_names(inner, entry, what, f"{prefix}{key}[{number}].")
+            else:
+                _check_names(inner, value, what, f"{prefix}{key}.")
 
 
-def _kind(value: Any) -> str:
-    """What a value is, without saying it: it may be a secret in the wrong place."""
-    return type(value).__name__
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """A type, and those that it is made of."""
+    return (hint, *typing.get_args(hint))
 
 
-def _named(hint: Any) -> str:
-    return "a path" if hint is Path else str(getattr(hint, "__name__", hint))
+def _explained(text: str, kind: Any, what: str) -> str:
+    """A message of msgspec's in terms of keys."""
+    found = _INVALID.fullmatch(text)
+    assert found
+    said, key = found["said"], found["key"] or ""
+    words = [_KINDS.get(word, word) for word in re.findall(r"`([^`]*)`", said)]
+    if said.startswith("Object missing"):
+        return f"{what} key {key}{'.' if key else ''}{words[0]} is missing"
+    if said.startswith("Invalid enum value"):
+        return f"{what} key {key} wants one of {', '.join(map(str, _choices(kind, key)))}; got " + (
+            said.removeprefix("Invalid enum value ")
+        )
+    if len(words) != 2:
+        return f"{what} key {key}: {said}"
+    wanted = [_KINDS.get(word, word) for word in words[0].split(" | ") if word != "null"]
+    return f"{what} key {key} wants {' or '.join(wanted)}, got {words[1]}"
+
+
+def _choices(kind: Any, key: str) -> tuple[Any, ...]:
+    """What a literal may be."""
+    *tables, last = re.sub(r"\[\d+\]", "", key).split(".")
+    for table in tables:
+        hint = typing.get_type_hints(kind)[table]
+        kind = next(filter(dataclasses.is_dataclass, _kinds(hint)))
+    kinds = _kinds(typing.get_type_hints(kind)[last])
+    return typing.get_args(next(one for one in kinds if typing.get_origin(one) is typing.Literal))

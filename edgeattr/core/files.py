@@ -67,7 +67,7 @@ def write_atomically(target: Path, content: bytes | str, *, private: bool = Fals
         temporary.write_bytes(data)
 
 
-def check_can_write(target: Path) -> None:
+def check_can_write(target: Path, remedy: str = "give another place") -> None:
     """Try whether a file can be written where ``target`` is to be, before long work for it.
 
     Raises:
@@ -79,7 +79,7 @@ def check_can_write(target: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); give another place"
+            f"{target} cannot be written ({error.strerror or error}); {remedy}"
         ) from error
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "fetch",
     "home",
     "paths_of",
+    "person_bundle",
     "resolve_bundle",
 ]
 
@@ -51,17 +52,25 @@ def default_bundle() -> Path:
     return Path(__file__).parent.parent / "data" / "default.edgeattr"
 
 
+def person_bundle() -> Path:
+    """The person detector: what `edgeattr convert person` made here, or else the shipped one."""
+    shipped = default_bundle().with_name("person.edgeattr")
+    converted = home() / "bundles" / "person.edgeattr"
+    return converted if _derives_from(shipped, converted) else shipped
+
+
 def resolve_bundle(model: str | os.PathLike[str] | None) -> Path:
     """Where a model is.
 
     Args:
         model: ``default`` or nothing: what `edgeattr convert` made of the shipped bundle on this
-            machine, or else the shipped bundle itself. Anything else is a path.
+            machine, or else the shipped bundle itself. ``person``: the same of the person
+            detector. Anything else is a path.
     """
     if model is None or os.fspath(model) == "default":
         converted = home() / "bundles" / "default.edgeattr"
-        return converted if _derives_from_default(converted) else default_bundle()
-    return Path(model)
+        return converted if _derives_from(default_bundle(), converted) else default_bundle()
+    return person_bundle() if os.fspath(model) == "person" else Path(model)
 
 
 def paths_of(model: RemoteModel) -> tuple[Path, ...]:
@@ -193,12 +202,12 @@ def _known(name: str) -> RemoteModel:
         raise UsageError(f"no model called {name!r}; known: {', '.join(KNOWN)}") from error
 
 
-def _derives_from_default(converted: Path) -> bool:
-    """Whether a converted bundle was made from the very default that this version ships."""
+def _derives_from(shipped: Path, converted: Path) -> bool:
+    """Whether a converted bundle was made from the very one that this version ships."""
     try:
         ours, theirs = (
             json.loads((folder / "bundle.json").read_text())["golden"]["sha256"]
-            for folder in (default_bundle(), converted)
+            for folder in (shipped, converted)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -103,6 +103,7 @@ class TrackRecord:
     box: tuple[float, float, float, float]  # x, y, width, height in pixels, where seen last
     attributes: Mapping[str, AttributeAnswer]
     colours: Mapping[str, ColourAnswer] = field(default_factory=dict)  # of "upper_body", ...
+    zones: Mapping[str, float] = field(default_factory=dict)  # seconds, by zone
     labels: tuple[str, ...] = ()  # what tells this person from others, in words, best first
     id: str = ""  # of this record, the same in all sinks; a UUID
     time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
@@ -120,6 +121,7 @@ class TrackRecord:
             "time": self.time,
             "crop": self.crop,
             "evidence": self.evidence,
+            "zones": {name: round(spent, 3) for name, spent in self.zones.items()} or None,
         }
         return {
             "type": kind,

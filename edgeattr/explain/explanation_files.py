@@ -12,16 +12,16 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.explain.attention_maps import Explanation
-from edgeattr.explain.explanation_image import draw_sheet
+from edgeattr.explain.explanation_image import draw_explanation
 
-__all__ = ["EvidenceFiles", "png_of"]
+__all__ = ["ExplanationFiles", "png_from_image"]
 
 _FORMAT = 1  # of the JSON
 _LONGEST = 160  # bytes of a name: 255 are allowed, and more is added to it
 _COMPRESSION = 1  # of PNG, 0..9: 4 saves five per cent more, 6 eight in three times the time
 
 
-class EvidenceFiles:
+class ExplanationFiles:
     """Writes ``NAME.explain.json`` and ``NAME.explain.png`` for images, each whole or not at all.
 
     NAME is the image's, without its suffix. Where another image of that name has its files here
@@ -58,11 +58,11 @@ class EvidenceFiles:
         name = self._name(image, source)
         record = {"format": _FORMAT, "image": source, "model": self._model}
         record |= explanation.to_json()
-        sheet = draw_sheet(explanation, image.name, [self._model], every=every)
+        sheet = draw_explanation(explanation, image.name, [self._model], every=every)
         place = self._folder / f"{name}.explain.png"
         try:  # the first one says whose the name is
             write_atomically(self._folder / f"{name}.explain.json", json.dumps(record) + "\n")
-            write_atomically(place, png_of(sheet))
+            write_atomically(place, png_from_image(sheet))
         except OSError as error:
             raise OutputError(f"{place}: cannot be written ({error.strerror})") from error
         return place
@@ -77,7 +77,7 @@ class EvidenceFiles:
         return f"{stem}-{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
-def png_of(sheet: Image) -> bytes:
+def png_from_image(sheet: Image) -> bytes:
     """A sheet as PNG.
 
     Raises:

@@ -13,7 +13,7 @@ from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.explain.attention_maps import Explanation
 from edgeattr.explain.heatmap import TICKS, colour_bar, overlay
 
-__all__ = ["draw_sheet"]
+__all__ = ["draw_explanation"]
 
 _Colour = tuple[int, int, int]
 
@@ -39,7 +39,7 @@ _MEANING = (
 )
 
 
-def draw_sheet(
+def draw_explanation(
     explanation: Explanation,
     title: str,
     notes: Sequence[str] = (),

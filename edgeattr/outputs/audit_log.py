@@ -25,7 +25,7 @@ class AuditLog(Closing):
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._file = None if path is None else EventsFile(path, append=True)
+        self._file = None if path is None else EventsFile(path, append=True, shared=True)
 
     def write(self, act: str, detail: Any = None) -> None:
         """Note one act.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import stat
@@ -13,15 +14,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.outputs.sink import encode_event
 
-__all__ = ["EventsFile"]
+__all__ = ["EventsFile", "encode_event"]
 
 _TAIL = 1 << 16  # bytes looked at together while searching for the last line's beginning
+_PRIVATE = 0o600  # mode of a new file: records are personal data
 
 
 class EventsFile:
     """One JSON object a line, each handed over whole before the next begins.
+
+    A new file is readable by its owner alone; one that is there keeps its mode.
 
     Args:
         path: the file, or None for standard output.
@@ -29,10 +32,11 @@ class EventsFile:
         max_bytes: before the file grows beyond that, it is renamed to ``NAME.1``, and what had
             that name to ``NAME.2``, and so on.
         keep: how many renamed files are kept.
+        shared: several processes may append to the file, line by line; otherwise one at a time.
 
     Raises:
         UsageError: a size without a file, or not positive.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or another process writes to it.
     """
 
     promise = (
@@ -47,12 +51,13 @@ class EventsFile:
         append: bool = False,
         max_bytes: int | None = None,
         keep: int = 5,
+        shared: bool = False,
     ) -> None:
         if max_bytes is not None and (path is None or max_bytes < 1 or keep < 1):
             raise UsageError("rotation needs a file, a size above 0 and at least one file to keep")
         self.path = path
         self.name = f"events {path or 'on standard output'}"
-        self._max_bytes, self._keep = max_bytes, keep
+        self._max_bytes, self._keep, self._shared = max_bytes, keep, shared
         self._lock = threading.Lock()
         if path is None:
             if sys.stdout is None:
@@ -60,9 +65,9 @@ class EventsFile:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if append:
-                _mend(path)
-            self._file = _open(path, append)
+            self._file = self._open(path)
+            if _size(self._file) is not None:
+                _mend(path) if append else self._file.truncate(0)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -110,18 +115,47 @@ class EventsFile:
         for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
             if newer.exists():
                 os.replace(newer, older)
-        old, self._file = self._file, _open(self.path, append=True)
+        old = self._file
+        self._file = self._open(self.path, stat.S_IMODE(os.fstat(old.fileno()).st_mode))
         old.close()
+
+    def _open(self, path: Path, mode: int = _PRIVATE) -> BinaryIO:
+        """Unbuffered, and each write goes to the end, whoever else writes.
+
+        Raises:
+            OutputError: another process has it.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
+        if self._shared or _size(file) is None:
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise OutputError(
+                f"{path}: another run writes to it; give this one a file of its own"
+            ) from error
+        return file
+
+
+def encode_event(event: Mapping[str, Any]) -> bytes:
+    """An event as JSON in UTF-8, on one line.
+
+    Raises:
+        OutputError: it holds what JSON has no word for.
+    """
+    try:
+        try:
+            return json.dumps(event, ensure_ascii=False, allow_nan=False).encode()
+        except UnicodeEncodeError:  # a path's bytes that are no text here: escaped, it reads back
+            return json.dumps(event, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise OutputError(f"an event cannot be written as JSON: {error}") from error
 
 
 def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
-
-
-def _open(path: Path, append: bool) -> BinaryIO:
-    """Unbuffered, and each write goes to the end, whoever else writes."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_TRUNC)
-    return os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
 
 
 def _size(file: BinaryIO) -> int | None:
@@ -132,8 +166,6 @@ def _size(file: BinaryIO) -> int | None:
 
 def _mend(path: Path) -> None:
     """Make the last line whole: end it if it lacks nothing but its end, or else cut it off."""
-    if not path.is_file():
-        return
     with open(path, "r+b") as file:
         end = file.seek(0, os.SEEK_END)
         start = end

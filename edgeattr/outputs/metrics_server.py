@@ -13,25 +13,25 @@ from typing import Any
 
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
-from edgeattr.outputs.failsafe_sink import Guarded
 from edgeattr.outputs.health import health
+from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 
 __all__ = ["MetricsServer"]
 
-_LOG = logging.getLogger("edgeattr.sinks")
+_LOG = logging.getLogger("edgeattr.outputs")
 _SLOW_S = 5.0  # a client that says nothing for so long is sent away
 
 
 class MetricsServer(Closing):
     """Answers ``GET /metrics`` and ``GET /health`` in threads of its own.
 
-    Health is 200 while every live stream runs and all sinks are well, and 503 with the reasons
+    Health is 200 while every live stream runs and all outputs are well, and 503 with the reasons
     otherwise.
 
     Args:
-        status: gives how each stream is doing; called from other threads at each request.
-        sinks: those to report on.
+        status: tells how each stream is doing; called from other threads at each request.
+        outputs: likewise each output.
         host: address to listen on; only this machine itself unless another is given.
         port: 0 takes a free one.
 
@@ -44,7 +44,7 @@ class MetricsServer(Closing):
     def __init__(
         self,
         status: Callable[[], Sequence[StreamStatus]],
-        sinks: Sequence[Guarded] = (),
+        outputs: Callable[[], Sequence[OutputStatus]] = list,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -59,10 +59,10 @@ class MetricsServer(Closing):
         from edgeattr.outputs.prometheus import Collector
 
         registry = CollectorRegistry()
-        registry.register(Collector(status, sinks))
+        registry.register(Collector(status, outputs))
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            self._server = _Server(found[0], _handler(registry, status, sinks))
+            self._server = _Server(found[0], _handler(registry, status, outputs))
         except OSError as error:
             raise OutputError(
                 f"metrics cannot be served on {host} port {port}: {error.strerror}; choose another"
@@ -102,7 +102,9 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def _handler(
-    registry: Any, status: Callable[[], Sequence[StreamStatus]], sinks: Sequence[Guarded]
+    registry: Any,
+    status: Callable[[], Sequence[StreamStatus]],
+    outputs: Callable[[], Sequence[OutputStatus]],
 ) -> type[BaseHTTPRequestHandler]:
     from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
@@ -110,7 +112,7 @@ def _handler(
         return 200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry)
 
     def check() -> tuple[int, str, bytes]:
-        found = health(status(), [sink.status() for sink in sinks])
+        found = health(status(), outputs())
         body = json.dumps(found, ensure_ascii=False).encode()
         return (200 if found["healthy"] else 503), "application/json", body
 

@@ -31,9 +31,10 @@ _PROMISE = (
 class MqttSink(SpooledSink):
     """Publishes events with QoS 1.
 
-    ``edgeattr/CLIENT/status`` holds, retained, ``online`` while it is connected and ``offline``
-    otherwise, by the broker's own hand after a crash. Credentials are taken from the URL, or else
-    from ``MQTT_USERNAME`` and ``MQTT_PASSWORD``, and are shown nowhere.
+    ``edgeattr/CLIENT/status`` holds, retained, ``{"type": "status", "client": CLIENT, "status":
+    "online"}`` while it is connected and ``"offline"`` otherwise; after a crash the broker sets it.
+    Credentials are taken from the URL, or else from ``MQTT_USERNAME`` and ``MQTT_PASSWORD``, and
+    are shown nowhere.
 
     Args:
         url: ``mqtt://[USER[:PASSWORD]@]HOST[:PORT]``, or ``mqtts://`` for TLS.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.spool import Entry
 from edgeattr.outputs.transport import Brought, NotBrought
 
@@ -34,8 +35,12 @@ class MqttOptions:
     client_id: str
     version5: bool  # MQTT 5 and not 3.1.1
     tls: ssl.SSLContext | None
-    status_topic: str  # holds "online" or "offline"
+    status_topic: str  # holds whether this client is online
     topic_of: Callable[[bytes], str]  # of an event's JSON
+
+    def status(self, status: str) -> bytes:
+        """What the status topic holds: JSON, like all messages."""
+        return encode_event({"type": "status", "client": self.client_id, "status": status})
 
 
 class MqttCarrier:
@@ -132,7 +137,7 @@ class MqttCarrier:
         )
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(self.batch + 1)
-        client.will_set(options.status_topic, "offline", qos=1, retain=True)
+        client.will_set(options.status_topic, options.status("offline"), qos=1, retain=True)
         if options.username is not None:
             client.username_pw_set(options.username, options.password)
         if options.tls is not None:
@@ -152,7 +157,8 @@ class MqttCarrier:
         self._answers[number] = reason
 
     def _say(self, status: str, seconds: float) -> None:
-        sent = self._client.publish(self._options.status_topic, status, qos=1, retain=True)
+        topic, payload = self._options.status_topic, self._options.status(status)
+        sent = self._client.publish(topic, payload, qos=1, retain=True)
         self._until(lambda: sent.mid in self._answers, seconds)
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:

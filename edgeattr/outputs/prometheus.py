@@ -8,13 +8,12 @@ from typing import TypeVar, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from edgeattr.outputs.failsafe_sink import Guarded
-from edgeattr.outputs.sink import SinkStatus
+from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamState, StreamStatus
 
 __all__ = ["Collector"]
 
-_Status = TypeVar("_Status", StreamStatus, SinkStatus)
+_Status = TypeVar("_Status", StreamStatus, OutputStatus)
 
 _STREAM_COUNTERS: dict[str, tuple[str, Callable[[StreamStatus], float]]] = {
     "edgeattr_frames_in": ("Frames decoded.", lambda s: s.frames_in),
@@ -39,7 +38,7 @@ _STREAM_GAUGES: dict[str, tuple[str, Callable[[StreamStatus], float | None]]] = 
         lambda s: s.last_frame_s,
     ),
 }
-_SINK_COUNTERS: dict[str, tuple[str, Callable[[SinkStatus], float | None]]] = {
+_SINK_COUNTERS: dict[str, tuple[str, Callable[[OutputStatus], float | None]]] = {
     "edgeattr_sink_written": ("Events taken.", lambda s: s.written),
     "edgeattr_sink_failed": ("Events that could not be taken.", lambda s: s.failed),
     "edgeattr_sink_delivered": (
@@ -55,7 +54,7 @@ _SINK_COUNTERS: dict[str, tuple[str, Callable[[SinkStatus], float | None]]] = {
         lambda s: s.delivery.dropped if s.delivery else None,
     ),
 }
-_SINK_GAUGES: dict[str, tuple[str, Callable[[SinkStatus], float | None]]] = {
+_SINK_GAUGES: dict[str, tuple[str, Callable[[OutputStatus], float | None]]] = {
     "edgeattr_sink_spooled": (
         "Events on disk that were not acknowledged yet.",
         lambda s: s.delivery.waiting if s.delivery else None,
@@ -65,17 +64,19 @@ _SINK_GAUGES: dict[str, tuple[str, Callable[[SinkStatus], float | None]]] = {
 
 
 class Collector:
-    """Asks streams and sinks how they are doing at each scrape.
+    """Asks streams and outputs how they are doing at each scrape.
 
     Args:
-        status: gives how each stream is doing.
-        sinks: those to report on.
+        status: tells how each stream is doing.
+        outputs: likewise each output.
     """
 
     def __init__(
-        self, status: Callable[[], Sequence[StreamStatus]], sinks: Sequence[Guarded]
+        self,
+        status: Callable[[], Sequence[StreamStatus]],
+        outputs: Callable[[], Sequence[OutputStatus]],
     ) -> None:
-        self._status, self._sinks = status, sinks
+        self._status, self._outputs = status, outputs
 
     def describe(self) -> Iterable[Metric]:
         """Nothing, so that registering asks nobody."""
@@ -84,16 +85,16 @@ class Collector:
     def collect(self) -> Iterator[Metric]:
         """All metrics, at this moment."""
         streams = _distinct([(status.stream, status) for status in self._status()])
-        sinks = _distinct([(sink.name, sink.status()) for sink in self._sinks])
+        outputs = _distinct([(output.name, output) for output in self._outputs()])
         for name, (text, value) in _STREAM_COUNTERS.items():
             yield _family(CounterMetricFamily(name, text, labels=["stream"]), streams, value)
         for name, (text, gauge) in _STREAM_GAUGES.items():
             yield _family(GaugeMetricFamily(name, text, labels=["stream"]), streams, gauge)
         yield _states(streams)
         for name, (text, count) in _SINK_COUNTERS.items():
-            yield _family(CounterMetricFamily(name, text, labels=["sink"]), sinks, count)
+            yield _family(CounterMetricFamily(name, text, labels=["sink"]), outputs, count)
         for name, (text, level) in _SINK_GAUGES.items():
-            yield _family(GaugeMetricFamily(name, text, labels=["sink"]), sinks, level)
+            yield _family(GaugeMetricFamily(name, text, labels=["sink"]), outputs, level)
 
 
 def _states(streams: dict[str, StreamStatus]) -> Metric:

@@ -1,9 +1,10 @@
-"""Annotated videos of a stream: opened when its size is known, and begun anew every hour."""
+"""Annotated videos of a stream: opened with its first frame, of a live one anew every hour."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import itertools
 import re
 import time
@@ -13,60 +14,77 @@ from pathlib import Path
 import cv2
 
 from edgeattr.core.crops import Image
+from edgeattr.core.errors import OutputError
 from edgeattr.outputs.video_file import VideoFile, check_video_name
+from edgeattr.video.sources import Source
 
-__all__ = ["LateVideoFile"]
+__all__ = ["SegmentedVideo"]
 
 _HOUR = 3600.0  # seconds of one file of a live stream
-_OLD = 3600.0  # seconds since a part was last written, after which nobody will finish it
+_FRESH = 5.0  # seconds in which a part's writer may not have locked it yet
 _MOMENT = r"-\d{8}T\d{6}Z(-\d+)?"  # in the names of a live stream's files
 _MARK = r"-[a-z0-9_]{8}"  # of unfinished files, as edgeattr.core.files.atomic_path names them
 
 
-class LateVideoFile:
-    """A :class:`VideoFile` that is opened with its first frame.
+class SegmentedVideo:
+    """An output of one stream: a :class:`VideoFile` that is opened with the first frame.
+
+    A live stream begins a new file every hour and puts the time at which it begins into its name,
+    so that none replaces another: ``door-20261125T193000Z.mp4``. What a killed run left unfinished
+    takes such a name when the next run of that stream begins.
 
     Args:
         path: ends in ``.mp4``.
-        rate: gives the frames per second that are expected.
-        hourly: begin a new file every hour of the stream, and put the time at which it begins into
-            its name, so that none replaces another: ``door-20261125T193000Z.mp4``. What a kill left
-            unfinished takes such a name once nobody has written to it for an hour.
+        stored: called with the path of each file that was completed.
 
     Raises:
         UsageError: the name does not end in .mp4.
     """
 
-    def __init__(self, path: Path, rate: Callable[[], float], *, hourly: bool = False) -> None:
+    promise = (
+        "a whole video takes its name when the stream ends, of a live stream every hour; a kill "
+        "costs a file its name, and the next run of a live stream restores it"
+    )
+
+    def __init__(self, path: Path, *, stored: Callable[[Path], None] = lambda path: None) -> None:
         check_video_name(path)
-        self._path, self._rate, self._hourly = path, rate, hourly
+        self.name = f"video {path}"
+        self._path, self._stored = path, stored
         self._file: VideoFile | None = None
         self._began = 0.0  # seconds of the stream
+
+    def begin(self, source: Source) -> None:
+        """Take the rate of a stream, and deal with what earlier runs of it left.
+
+        Raises:
+            OutputError: another run writes this video.
+        """
+        self._source, self._hourly = source, source.live
         self._clear_parts()
 
-    def write(self, image: Image, seconds: float) -> None:
+    def write_frame(self, stream: str, image: Image, seconds: float) -> None:
         """Append one frame, shown at its time in the stream.
 
         Raises:
             OutputError: the encoder failed or the disk is full.
         """
         if self._file and self._hourly and seconds - self._began >= _HOUR:
-            self._file.close()
-            self._file = None
+            self.close()
             self._clear_parts()
         if self._file is None:
             self._began = seconds
-            self._file = VideoFile(self._name(), image.shape[1::-1], self._rate())
+            self._file = VideoFile(self._name(), image.shape[1::-1], self._source.rate)
         self._file.write(image, seconds)
 
     def close(self) -> None:
-        """Finish the file and put it in place; without a frame there is none. May be called twice.
+        """Complete the file, if there was a frame, and put it in place. May be called twice.
 
         Raises:
             OutputError: the encoder failed or the disk is full.
         """
-        if self._file:
-            self._file.close()
+        file, self._file = self._file, None
+        if file and file.close():
+            self._stored(file.path)
 
     def _name(self) -> Path:
         if not self._hourly:
@@ -79,19 +97,39 @@ class LateVideoFile:
         return next(name for name in names if not name.exists())
 
     def _clear_parts(self) -> None:
-        """Of what killed runs left: finish a live stream's videos, remove the rest."""
+        """Of what killed runs left: complete a live stream's videos, remove the rest."""
+        for part, stem in self._parts():
+            with contextlib.suppress(OSError):  # another process may do it as well
+                if _is_written(part):
+                    if self._hourly:
+                        continue
+                    raise OutputError(
+                        f"{self._path}: another run writes it; give this one a file of its own"
+                    )
+                if self._hourly and cv2.VideoCapture(str(part)).read()[0]:
+                    part.rename(self._free(stem))
+                elif time.time() - part.stat().st_mtime > _FRESH:
+                    part.unlink()
+
+    def _parts(self) -> Iterator[tuple[Path, str]]:
+        """Unfinished files of this video, and the stems of their names to be."""
         hourly = _MOMENT if self._hourly else ""
         own = re.compile(rf"\.(?P<stem>{re.escape(self._path.stem)}{hourly}){_MARK}")
         folder = self._path.parent
-        for part in folder.iterdir() if folder.is_dir() else ():
+        for part in list(folder.iterdir()) if folder.is_dir() else ():
             named = own.fullmatch(part.stem) if part.suffix == self._path.suffix else None
-            with contextlib.suppress(OSError):  # another process may do it as well
-                if named is None or time.time() - part.stat().st_mtime <= _OLD:
-                    continue
-                if self._hourly and cv2.VideoCapture(str(part)).read()[0]:
-                    part.rename(self._free(named["stem"]))
-                else:
-                    part.unlink()
+            if named:
+                yield part, named["stem"]
+
+
+def _is_written(part: Path) -> bool:
+    """Whether a process has it open for writing: VideoFile locks what it writes."""
+    with open(part, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _more() -> Iterator[str]:

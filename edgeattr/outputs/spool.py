@@ -21,10 +21,10 @@ from edgeattr.core.rate_limit import Throttle
 from edgeattr.search.store.database import Layout, open_database, output_errors
 from edgeattr.search.store.group_commit import GroupCommit
 
-__all__ = ["Entry", "Spool", "spool_path"]
+__all__ = ["Entry", "Spool", "Totals", "spool_path"]
 
 _Result = TypeVar("_Result")
-_LOG = logging.getLogger("edgeattr.sinks")
+_LOG = logging.getLogger("edgeattr.outputs")
 _QUEUE = Layout(
     kind="spool",
     application_id=0x45417471,

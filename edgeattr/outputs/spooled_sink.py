@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -12,13 +13,14 @@ from typing import Any
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import OutputError
 from edgeattr.core.rate_limit import Throttle
-from edgeattr.outputs.sink import Delivery, encode_event
-from edgeattr.outputs.spool import Spool
+from edgeattr.outputs.jsonl import encode_event
+from edgeattr.outputs.spool import Spool, Totals
 from edgeattr.outputs.transport import Brought, Carrier, NotBrought
+from edgeattr.video.output import Delivery
 
 __all__ = ["SpooledSink"]
 
-_LOG = logging.getLogger("edgeattr.sinks")
+_LOG = logging.getLogger("edgeattr.outputs")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # between two tries; doubles from one to the other
 _PATIENCE_S = 60.0  # failures that last no longer are no trouble yet
 _LAST_MINUTE_S = 1.5  # at the end, for what still waits
@@ -47,6 +49,7 @@ class SpooledSink(Closing):
         self._wait_s = _FIRST_WAIT_S
         self._told = False  # whether the log knows of the failure
         self._settled: list[int] = []  # answered by the other side, and still in the spool
+        self._at_close: Totals | None = None
         self._failures, self._refusals = Throttle(), Throttle()
         self._thread = threading.Thread(target=self._run, name=f"edgeattr {name}", daemon=True)
         self._thread.start()
@@ -61,12 +64,12 @@ class SpooledSink(Closing):
         self._wake.set()
 
     def delivery(self) -> Delivery:
-        """How sending goes.
+        """How sending goes; once it is closed, how it stood then.
 
         Raises:
             OutputError: the spool cannot be read.
         """
-        totals = self._spool.totals()
+        totals = self._at_close or self._spool.totals()
         since = self._failing_since
         lasting = 0.0 if since is None else time.monotonic() - since
         return Delivery(
@@ -90,6 +93,9 @@ class SpooledSink(Closing):
         self._stop.set()
         self._wake.set()
         self._thread.join(_JOIN_S)  # one that hangs in the network ends by itself, later
+        if self._at_close is None:
+            with contextlib.suppress(OutputError):  # damaged: status has said so
+                self._at_close = self._spool.totals()
         self._spool.close()
 
     def _run(self) -> None:

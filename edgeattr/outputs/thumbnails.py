@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.core.prediction import TrackRecord
 
-__all__ = ["CropFolder", "delete_old"]
+__all__ = ["ThumbnailWriter", "delete_old"]
 
 _QUALITY = 90  # of JPEG
 _DAY = 86400.0  # seconds
@@ -25,31 +26,36 @@ _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of a record
 _log = logging.getLogger("edgeattr.video")
 
 
-class CropFolder:
-    """A folder of JPEG files, named by the records' ids.
+class ThumbnailWriter:
+    """An output that keeps a person's best crop as JPEG, named by the record's id: ``ID.jpg``.
 
     Args:
         folder: made where it is not there.
-        retention_days: after which a picture is deleted; never where absent.
+        retention_days: after which a picture is deleted; None keeps all.
 
     Raises:
         OutputError: the folder cannot be made.
     """
 
+    promise = "a picture is whole in its folder before the record that names it is told"
+    field = "crop"  # of the record
+
     def __init__(self, folder: Path, retention_days: float | None = None) -> None:
+        self.name = f"crops {folder}"
         self._folder, self._days = folder, retention_days
         self._lock = threading.Lock()
         make_folder(folder)
 
-    def keep(self, record: TrackRecord, crop: Image) -> str:
+    def keep(self, record: TrackRecord, crop: Image, *, live: bool) -> Future[str]:
         """Store a person's picture.
 
         Args:
             record: of the person; its id names the file.
             crop: uint8 [h, w, 3], BGR.
+            live: without effect: it is stored at once.
 
         Returns:
-            Where it is.
+            Its path, known already.
 
         Raises:
             OutputError: the disk is full, or the folder went away.
@@ -62,7 +68,9 @@ class CropFolder:
             write_atomically(path, content.tobytes(), private=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-        return str(path)
+        stored: Future[str] = Future()
+        stored.set_result(str(path))
+        return stored
 
     def sweep(self) -> int:
         """Delete pictures of ours that are too old; gives how many. Call it now and then."""
@@ -75,7 +83,7 @@ def delete_old(folder: Path, days: float | None, ending: str) -> int:
 
     Args:
         folder: where they are; others' files are left alone.
-        days: how long they are kept; nothing is deleted where absent.
+        days: how long they are kept; None deletes nothing.
         ending: of their names, after the id and a point: ``jpg``, ``explain.png``.
 
     Returns:

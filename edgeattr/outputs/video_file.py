@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +31,8 @@ class VideoFile:
     """An H.264 MP4 that plays in browsers; it takes its name when it is closed.
 
     What was written before an interruption is kept: closing makes it a whole, shorter video. If
-    the encoder or the disk fails, nothing takes the place of what was there before.
+    the encoder or the disk fails, nothing takes the place of what was there before. The file is
+    readable by its owner alone, and locked (flock) while it is written.
 
     Args:
         path: ends in ``.mp4``.
@@ -49,12 +51,14 @@ class VideoFile:
             import av
         except ImportError as error:
             raise MissingDependency("av", extra=None, purpose="write MP4 files") from error
-        self._av, self._path = av, path
+        self._av, self.path = av, path
         self._size = size[0] // 2 * 2, size[1] // 2 * 2  # 4:2:0 wants even sides
         self._whole = contextlib.ExitStack()
         self._open = True
         try:
-            temporary = self._whole.enter_context(atomic_path(path))
+            temporary = self._whole.enter_context(atomic_path(path, private=True))
+            lock = self._whole.enter_context(temporary.open("rb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
             self._container = av.open(str(temporary), "w", options=_MP4_OPTIONS)
             exact = Fraction(rate).limit_denominator(1001)
             self._stream: Any = self._container.add_stream(
@@ -104,14 +108,17 @@ class VideoFile:
             self._last = max(self._last + 1, round((seconds - self._first) * _TICKS))
         return self._last
 
-    def close(self) -> None:
-        """Finish the file and put it in place. May be called twice.
+    def close(self) -> bool:
+        """Complete the file and put it in place. May be called twice.
+
+        Returns:
+            Whether it was this call that did.
 
         Raises:
             OutputError: the encoder failed or the disk is full.
         """
         if not self._open:
-            return
+            return False
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
@@ -119,6 +126,7 @@ class VideoFile:
             self._whole.close()
         except (OSError, ValueError, self._av.error.FFmpegError) as error:
             raise self._fail(error) from error
+        return True
 
     def _fail(self, error: BaseException) -> OutputError:
         """Drop the unfinished file."""
@@ -127,7 +135,7 @@ class VideoFile:
             self._container.close()
         with contextlib.suppress(Exception):
             self._whole.__exit__(type(error), error, None)
-        return OutputError(f"{self._path}: cannot be written ({error}); nothing was replaced")
+        return OutputError(f"{self.path}: cannot be written ({error}); nothing was replaced")
 
 
 def check_video_name(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,10 @@ import numpy as np
 from edgeattr.core.crops import Image
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import AttributeAnswer
+from edgeattr.video.draw_zones import draw_zones
+from edgeattr.video.text_style import FONT, TextStyle, text_width
 from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.zone_monitor import ZoneMonitor
 
 __all__ = ["Box", "PersonDrawing"]
 
@@ -28,7 +30,6 @@ _HEAD = 0.25  # of a box's height: a person is seven to eight heads tall, detect
 _ABOVE = 0.05  # of the height, above the box
 _BESIDE = 0.05  # of the width, on each side
 _SQUARES = 5  # in each direction
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _COLOURS = (  # blue-green-red, told apart by colour-blind eyes too (Okabe and Ito)
     (0, 159, 230),
     (233, 180, 86),
@@ -37,24 +38,6 @@ _COLOURS = (  # blue-green-red, told apart by colour-blind eyes too (Okabe and I
     (178, 114, 0),
     (0, 94, 213),
 )
-
-
-@dataclass(frozen=True)
-class _Style:
-    """Sizes for one size of picture, pixels."""
-
-    scale: float  # of the font
-    stroke: int  # of text
-    line: int  # height of a line of text
-    border: int  # of a box
-
-    @classmethod
-    def of(cls, image: Image) -> _Style:
-        """Text of 1/42 of the picture's shorter side, 13 pixels at least."""
-        height = max(13, round(min(image.shape[:2]) / 42))
-        stroke = max(1, round(height / 14))
-        scale = cv2.getFontScaleFromHeight(_FONT, round(height * 0.72), stroke)
-        return cls(scale, stroke, round(height * 1.35), max(2, round(height / 8)))
 
 
 @dataclass(frozen=True)
@@ -71,10 +54,11 @@ class PersonDrawing:
 
     Args:
         ranking: which attributes are shown, the most telling first.
+        zones: drawn with their counts.
     """
 
-    def __init__(self, ranking: LabelRanking) -> None:
-        self._ranking = ranking
+    def __init__(self, ranking: LabelRanking, zones: ZoneMonitor | None = None) -> None:
+        self._ranking, self._zones = ranking, zones
         self._sides: dict[int, int] = {}  # by track: which place beside the box the label had
 
     def draw(
@@ -98,7 +82,9 @@ class PersonDrawing:
         canvas = image.copy()
         for box in blurred:
             _blur_head(canvas, box)
-        style = _Style.of(image)
+        style = TextStyle.of(image)
+        if self._zones:
+            draw_zones(canvas, self._zones, style)
         for person, _ in people:
             left, top, right, bottom = map(round, person.box)
             cv2.rectangle(canvas, (left, top), (right, bottom), _colour(person), style.border)
@@ -109,7 +95,7 @@ class PersonDrawing:
     def _place(
         self,
         people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
-        style: _Style,
+        style: TextStyle,
         space: _Space,
     ) -> list[_Placed]:
         """The largest label that has room for each person, the nearest people first."""
@@ -125,7 +111,7 @@ class PersonDrawing:
         return placed
 
     def _largest(
-        self, person: TrackedBox, texts: Sequence[str], style: _Style, space: _Space
+        self, person: TrackedBox, texts: Sequence[str], style: TextStyle, space: _Space
     ) -> tuple[int, _Placed] | None:
         """The side and the label; None where not even the number has room."""
         number = str(person.track)
@@ -217,19 +203,14 @@ def _colour(person: TrackedBox) -> tuple[int, int, int]:
     return _COLOURS[person.track % len(_COLOURS)]
 
 
-@functools.lru_cache(maxsize=4096)
-def _text_width(text: str, scale: float, stroke: int) -> int:
-    return int(cv2.getTextSize(text, _FONT, scale, stroke)[0][0])
-
-
-def _size(lines: Sequence[str], style: _Style) -> tuple[int, int]:
+def _size(lines: Sequence[str], style: TextStyle) -> tuple[int, int]:
     """Width and height of a label, pixels."""
     pad = 2 * round(_PAD * style.line)
-    width = max(_text_width(line, style.scale, style.stroke) for line in lines)
+    width = max(text_width(line, style) for line in lines)
     return width + pad, style.line * len(lines) + pad // 2
 
 
-def _draw_label(canvas: Image, label: _Placed, style: _Style) -> None:
+def _draw_label(canvas: Image, label: _Placed, style: TextStyle) -> None:
     """White text on a darkened ground, with a stripe in the person's colour on its left."""
     left, top, right, bottom = label.box
     ground = canvas[top:bottom, left:right]
@@ -239,7 +220,7 @@ def _draw_label(canvas: Image, label: _Placed, style: _Style) -> None:
     for number, line in enumerate(label.lines):
         place = (left + pad, top + pad // 2 + round(style.line * (number + 0.78)))
         cv2.putText(
-            canvas, line, place, _FONT, style.scale, (255, 255, 255), style.stroke, cv2.LINE_AA
+            canvas, line, place, FONT, style.scale, (255, 255, 255), style.stroke, cv2.LINE_AA
         )
 
 

@@ -1,36 +1,25 @@
-"""A stream's annotated frames: drawn once, taken by every sink that asked for them."""
+"""A stream's annotated frames: drawn once, taken by every output that asked for them."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Protocol
 
-from edgeattr.core.crops import Image
-from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.errors import OutputError
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.video.detectors import Detections
 from edgeattr.video.draw import Box, PersonDrawing
+from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.sources import Frame
 from edgeattr.video.track_manager import People
 from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["Annotator", "FrameSink"]
+__all__ = ["Annotator"]
 
 _REMEMBER = 2.0  # seconds that somebody who is not found any more may still be there
 
 _log = logging.getLogger("edgeattr.video")
-
-
-class FrameSink(Protocol):
-    """Takes annotated frames."""
-
-    def write(self, image: Image, seconds: float) -> None:
-        """Take one frame, uint8 [H, W, 3] BGR, and its time in the stream."""
-
-    def close(self) -> None:
-        """Finish. May be called twice."""
 
 
 class Annotator:
@@ -38,25 +27,30 @@ class Annotator:
 
     Args:
         stream: its name, for the log.
-        sinks: take the frames; closed with the annotator.
+        outputs: of all streams; those that take frames get them.
+        own: of this stream alone; closed with the annotator.
         ranking: which attributes are shown, the most telling first.
+        zones: drawn with their counts.
         blur_faces: whether to make heads unrecognisable.
-        patient: whether to go on without a sink that failed, as live streams do.
+        patient: whether to go on without an output that failed, as live streams do.
     """
 
     def __init__(
         self,
         stream: str,
-        sinks: Sequence[FrameSink],
+        outputs: Sequence[FailsafeOutput],
+        own: Sequence[FailsafeOutput],
         *,
         ranking: LabelRanking,
+        zones: ZoneMonitor,
         blur_faces: bool,
         patient: bool,
     ) -> None:
-        self.failure: EdgeAttrError | None = None  # of the first sink that was given up
-        self._stream, self._sinks = stream, [*sinks]
+        self.failure: str | None = None  # of the first output that was given up or not completed
+        self._stream, self._own = stream, own
+        self._outputs = [output for output in (*outputs, *own) if output.takes("write_frame")]
         self._blur_faces, self._patient = blur_faces, patient
-        self._drawing = PersonDrawing(ranking)
+        self._drawing = PersonDrawing(ranking, zones)
         self._found: list[Box] = []  # by the last detection
         self._seen: dict[int, tuple[float, Box]] = {}  # when each person was last seen, and where
 
@@ -76,30 +70,24 @@ class Annotator:
             people: what is known of them.
 
         Raises:
-            OutputError: a sink failed, and the annotator is not patient.
+            OutputError: an output failed, and the annotator is not patient.
         """
-        if not self._sinks:
+        if not self._outputs:
             return
         known = [(seen, people.answers(seen.track)) for seen in tracked]
         heads = self._heads(frame, tracked, detections) if self._blur_faces else ()
         image = self._drawing.draw(frame.image, known, blurred=heads)
-        for sink in list(self._sinks):
-            try:
-                sink.write(image, frame.seconds)
-            except EdgeAttrError as error:
+        for output in list(self._outputs):
+            if error := output.write_frame(self._stream, image, frame.seconds):
                 if not self._patient:
-                    raise
-                self._give_up(sink, error)
+                    raise OutputError(error)
+                self._give_up(output, error)
 
     def close(self) -> None:
-        """Finish every sink.
-
-        Raises:
-            OutputError: one could not be finished; the others are.
-        """
-        with contextlib.ExitStack() as closing:
-            for sink in self._sinks:
-                closing.callback(sink.close)
+        """Complete the files of this stream; what fails is in :attr:`failure`."""
+        for output in self._own:
+            error = output.close()
+            self.failure = self.failure or error
 
     def _heads(
         self, frame: Frame, tracked: Sequence[TrackedBox], detections: Detections | None
@@ -113,9 +101,8 @@ class Annotator:
         self._seen = {track: seen for track, seen in self._seen.items() if seen[0] >= recent}
         return [*self._found, *(box for _, box in self._seen.values())]
 
-    def _give_up(self, sink: FrameSink, error: EdgeAttrError) -> None:
+    def _give_up(self, output: FailsafeOutput, error: str) -> None:
         _log.error("%s: annotated frames are not written any more: %s", self._stream, error)
-        self._sinks.remove(sink)
+        self._outputs.remove(output)
         self.failure = self.failure or error
-        with contextlib.suppress(EdgeAttrError):
-            sink.close()
+        output.close()

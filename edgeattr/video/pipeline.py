@@ -7,26 +7,25 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 from edgeattr.core.closing import Closing
-from edgeattr.core.crops import Image
-from edgeattr.core.errors import RuntimeFailure, UsageError
+from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.core.limits import available_cores
-from edgeattr.core.prediction import TrackRecord
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
-from edgeattr.video.frame_annotator import FrameSink
 from edgeattr.video.frame_reader import Feed
 from edgeattr.video.options import PipelineOptions
+from edgeattr.video.output import FailsafeOutput, Output, OutputStatus
 from edgeattr.video.sources import Source, SourceSpec, open_source
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.stream import Explain, Shared, Stream
+from edgeattr.video.stream import Shared, Stream
 from edgeattr.video.summary import Summary
+from edgeattr.video.zone_monitor import ZoneMonitor
+from edgeattr.video.zones import Line, Zone
 
-__all__ = ["EventSink", "Pipeline"]
+__all__ = ["Pipeline"]
 
 _STOP_SECONDS = 8.0  # that stopping waits at most; streams end in tenths of a second
 _DEFAULTS = PipelineOptions()
@@ -34,33 +33,22 @@ _DEFAULTS = PipelineOptions()
 _log = logging.getLogger("edgeattr.video")
 
 
-class EventSink(Protocol):
-    """Takes events; several threads may call it at once."""
-
-    def write(self, event: Mapping[str, Any]) -> None:
-        """Take one event: a person, an update, or a stream's summary."""
-
-
 class Pipeline(Closing):
     """Runs streams until they end or are stopped. A context manager.
 
     Each stream has a thread that reads and one that follows its people; all share the detector,
-    the workers it runs in, and the model, which takes the crops of all streams together. A sink
-    that fails costs its event, and is reported in :attr:`sink_failure`; it does not stop a stream.
+    the workers it runs in, and the model, which takes the crops of all streams together. An output
+    that fails costs its event, which is counted and named in the stream's summary.
 
     Args:
         model: reads attributes off crops. Not closed with the pipeline.
         detector: finds people. Not closed with the pipeline.
-        events: take one event per person, when the person has left, and a summary per stream.
+        outputs: take the results of all streams, and are closed with the pipeline; see
+            :class:`edgeattr.video.output.Output`.
         options: how streams are processed.
-        keep: stores a person's best crop and gives where; no crop is kept where absent.
-        watch: takes a stream's name and who is in view there, about once a second. It is called
-            from the stream's thread and must be quick.
-        explain: begins to show where the model looked in it, and gives where that will be, or None
-            where there is no time; nothing is shown where absent.
 
     Example:
-        >>> with Pipeline(model, detector, events=[sink]) as pipeline:
+        >>> with Pipeline(model, detector, outputs=[output]) as pipeline:
         ...     pipeline.add("rtsp://camera/1")
         ...     pipeline.wait()
     """
@@ -70,15 +58,12 @@ class Pipeline(Closing):
         model: AttributeModel,
         detector: Detector,
         *,
-        events: Sequence[EventSink] = (),
+        outputs: Sequence[Output] = (),
         options: PipelineOptions = _DEFAULTS,
-        keep: Callable[[TrackRecord, Image], str] | None = None,
-        watch: Callable[[str, Sequence[TrackRecord]], None] | None = None,
-        explain: Explain | None = None,
     ) -> None:
-        self.sink_failure: BaseException | None = None  # the first
+        self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end when they were told to
-        self._detector, self._events, self._options = detector, events, options
+        self._detector, self._options = detector, options
         self._streams: dict[str, tuple[Feed, Stream]] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -91,24 +76,29 @@ class Pipeline(Closing):
             batcher=self._batcher,
             workers=self._workers,
             options=options,
-            emit=self._emit,
-            keep=keep,
-            watch=watch,
-            explain=explain,
+            outputs=self.outputs,
         )
+
+    def add_output(self, output: Output) -> None:
+        """Have one more output take results, of streams that are added from now on."""
+        self.outputs.append(FailsafeOutput(output))
 
     def add(
         self,
         source: str | SourceSpec | Source,
         *,
-        frames: Sequence[FrameSink] = (),
+        outputs: Sequence[Output] = (),
+        zones: Sequence[Zone] = (),
+        lines: Sequence[Line] = (),
         max_frames: int | None = None,
     ) -> str:
         """Begin to process a stream; may be called at any time.
 
         Args:
             source: see :func:`edgeattr.video.sources.open_source`.
-            frames: take the stream's annotated frames, and are closed with it.
+            outputs: take this stream's annotated frames, and are closed with it.
+            zones: where people are counted, and for how long they stay.
+            lines: where crossings are counted.
             max_frames: stop after so many.
 
         Returns:
@@ -117,15 +107,21 @@ class Pipeline(Closing):
         Raises:
             InputError: a file that is missing or cannot be decoded.
             UsageError: a stream of that name is there already.
+            OutputError: an output does not take the stream.
             RuntimeFailure: the pipeline was closed.
         """
         opened = open_source(source) if isinstance(source, str | SourceSpec) else source
         with contextlib.ExitStack() as unless_added:
             unless_added.callback(opened.close)
-            for sink in frames:
-                unless_added.callback(sink.close)
+            own = [FailsafeOutput(output) for output in outputs]
+            for output in own:
+                unless_added.callback(output.close)
             feed = Feed(opened, size=self._options.frames_waiting, limit=max_frames)
-            stream = Stream(feed, self._detector.for_stream(), self._shared, frames)
+            for output in (*self.outputs, *own):
+                if error := output.begin(opened):
+                    raise OutputError(error)
+            monitor = ZoneMonitor(zones, lines)
+            stream = Stream(feed, self._detector.for_stream(), self._shared, own, monitor)
             with self._lock:
                 self._check_name(opened.name)
                 self._streams[opened.name] = feed, stream
@@ -162,6 +158,15 @@ class Pipeline(Closing):
         """What happened so far on each stream."""
         return [stream.summary for _, stream in self._all()]
 
+    def output_statuses(self) -> list[OutputStatus]:
+        """How the outputs of all streams are doing: those that promise something."""
+        return [output.status() for output in self.outputs if output.promises]
+
+    @property
+    def lost(self) -> int:
+        """Events and pictures that an output with a promise did not take."""
+        return sum(output.failures for output in self.outputs if output.promises)
+
     @property
     def is_stuck(self) -> bool:
         """Whether any stream has frames and finishes none."""
@@ -185,11 +190,13 @@ class Pipeline(Closing):
 
     def stop(self) -> None:
         """Ask all streams to end soon; people who are there get their records."""
+        for output in self.outputs:
+            output.hurry()
         for _, stream in self._all():
             stream.stop()
 
     def close(self) -> None:
-        """Stop, and wait for what is under way. May be called twice.
+        """Stop, wait for what is under way, and close the outputs. May be called twice.
 
         Streams that do not end in time, since a model or an encoder hangs, are named in
         :attr:`unfinished` and in the log.
@@ -201,6 +208,8 @@ class Pipeline(Closing):
         self._note_unfinished([stream for _, stream in self._all()])
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._batcher.close()
+        with concurrent.futures.ThreadPoolExecutor(max(1, len(self.outputs))) as closing:
+            list(closing.map(FailsafeOutput.close, self.outputs))  # each may take seconds
 
     def _check_name(self, name: str) -> None:
         if self._closed:
@@ -222,13 +231,3 @@ class Pipeline(Closing):
 
     def _names(self) -> str:
         return ", ".join(self._streams) or "none"
-
-    def _emit(self, event: Mapping[str, Any]) -> None:
-        """Hand an event to every sink, whatever the others do."""
-        for sink in self._events:
-            try:
-                sink.write(event)
-            except Exception as error:
-                if self.sink_failure is None:
-                    _log.error("an event was lost: %s", error)
-                self.sink_failure = self.sink_failure or error

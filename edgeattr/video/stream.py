@@ -8,11 +8,10 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
-from edgeattr.core.crops import Image
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import Throttle
@@ -20,16 +19,19 @@ from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher, Logits
 from edgeattr.video.detection_interval import Rhythm
 from edgeattr.video.detectors import Detections, Detector
-from edgeattr.video.frame_annotator import Annotator, FrameSink
+from edgeattr.video.frame_annotator import Annotator
 from edgeattr.video.frame_reader import Feed
 from edgeattr.video.options import PipelineOptions
+from edgeattr.video.output import FailsafeOutput
+from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus
 from edgeattr.video.summary import Summary
 from edgeattr.video.track_manager import BestCrop, People, Wanted
 from edgeattr.video.tracker import PersonTracker
+from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
-__all__ = ["Explain", "Shared", "Stream"]
+__all__ = ["Shared", "Stream"]
 
 _STALLED = 5.0  # seconds without a frame
 _STUCK = 30.0  # seconds without a finished frame while frames wait
@@ -40,15 +42,12 @@ _WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures i
 _WATCH = 1.0  # seconds between two tellings of who is in view
 _RATE_FRAMES = 100  # frames over which the rate is told
 
+_LONGEST_WAIT = 60.0  # seconds for the pictures that records name, at the end of a file
+_LONGEST_LIVE = 5.0  # the same where the stream was live or stopped: a service has to end soon
+
 _Found = concurrent.futures.Future[Detections]
+_Path = concurrent.futures.Future[str]
 _log = logging.getLogger("edgeattr.video")
-
-
-class Explain(Protocol):
-    """Begins to show where the model looked, for a person who has left."""
-
-    def __call__(self, record: TrackRecord, crop: Image, /, *, live: bool) -> str | None:
-        """Gives where that will be; None where a live stream has to go on without."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,10 +58,7 @@ class Shared:
     batcher: Batcher
     workers: concurrent.futures.Executor  # look for people
     options: PipelineOptions
-    emit: Callable[[dict[str, Any]], None]  # hands an event to the sinks
-    keep: Callable[[TrackRecord, Image], str] | None  # stores a person's best crop, gives where
-    watch: Callable[[str, Sequence[TrackRecord]], None] | None  # takes who is in view, by stream
-    explain: Explain | None
+    outputs: Sequence[FailsafeOutput]  # of all streams
 
 
 class Stream(threading.Thread):
@@ -76,11 +72,17 @@ class Stream(threading.Thread):
         feed: where frames come from.
         detector: finds people; of this stream alone where it must see frames in order.
         shared: what all streams have in common.
-        frames: take annotated frames; closed at the end.
+        own: outputs of this stream alone; closed at its end.
+        zones: follows people through the zones and over the lines of this stream.
     """
 
     def __init__(
-        self, feed: Feed, detector: Detector, shared: Shared, frames: Sequence[FrameSink]
+        self,
+        feed: Feed,
+        detector: Detector,
+        shared: Shared,
+        own: Sequence[FailsafeOutput],
+        zones: ZoneMonitor,
     ) -> None:
         super().__init__(name=f"stream {feed.source.name}", daemon=True)
         options, model = shared.options, shared.model
@@ -90,8 +92,10 @@ class Stream(threading.Thread):
         ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = Annotator(
             feed.source.name,
-            frames,
+            shared.outputs,
+            own,
             ranking=ranking,
+            zones=zones,
             blur_faces=options.blur_faces,
             patient=feed.source.live,
         )
@@ -102,19 +106,30 @@ class Stream(threading.Thread):
             schedule=options.schedule,
             ranking=ranking,
             budget=options.crops_per_second,
-            keep_best=bool(shared.keep or shared.explain),
+            keep_best=any(output.field for output in shared.outputs),
         )
         self._rhythm = Rhythm(options.detect_every)
-        self._tracker = PersonTracker(feed.source.rate)
+        self._tracker, self._zones = PersonTracker(feed.source.rate), zones
+        self._scene = SceneCutDetector()
+        self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._asked: collections.deque[_Asked] = collections.deque()
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished = time.monotonic()  # when the last frame was
         self._failures = 0  # in a row
+        self._watchers = [output for output in shared.outputs if output.takes("watch")]
+        self._untold: collections.deque[_Untold] = collections.deque()
+        self._lost: str | None = None  # why the first event or picture was lost
         self._throttle, self._watched = Throttle(), Throttle(_WATCH)
 
     def run(self) -> None:
         """Process the stream to its end."""
+        rate = self._feed.source.rate
+        if not PersonTracker.can_follow(rate):
+            _log.warning(
+                "%s: %.3g frames/s are too few to follow people who walk: they may be missed, or "
+                "counted more than once", self.summary.stream, rate,
+            )  # fmt: skip
         try:
             self._process_all()
             self.failure = self._feed.failure
@@ -224,9 +239,12 @@ class Stream(threading.Thread):
             self._times.append(self._finished)
 
     def _follow(self, frame: Frame, found: _Found | None) -> None:
-        if self._feed.source.live:  # told by the clock of now: it may have been set since
-            self._people.began = time.time() - frame.seconds
-        self._tracker.size = frame.image.shape[1], frame.image.shape[0]
+        self._people.began = frame.began
+        size = frame.image.shape[1], frame.image.shape[0]
+        self._tracker.size = size
+        if self._scene.is_cut(frame.image):
+            self._tracker.cut()
+            self._tell_gone(None)
         detections = None
         if found is None:
             tracked = self._tracker.predict(frame.seconds)
@@ -236,12 +254,15 @@ class Stream(threading.Thread):
             tracked = self._tracker.update(detections, frame.seconds)
         self._learn(late=self._shared.options.frames_late)
         self._ask([] if found is None else self._people.see(frame, tracked))
+        self._tell_zones(self._zones.update(frame.seconds, tracked, size))
+        for output in self._track_files:
+            self._lost = self._lost or output.write_tracks(self.summary.stream, frame, tracked)
         self._annotator.write(frame, tracked, detections, self._people)
         self._tell_gone(frame.seconds - self._tracker.lost_seconds)
         self._tell_view()
         if every := self._shared.options.updates_every:
             for record in self._people.updates(frame.seconds, every):
-                self._shared.emit(record.to_json("update"))
+                self._emit(record.to_json("update"))
 
     def _ask(self, wanted: list[Wanted]) -> None:
         if not wanted:
@@ -270,38 +291,65 @@ class Stream(threading.Thread):
 
     def _tell_view(self) -> None:
         """Tell those who watch who is in view, now and then by the clock of now."""
-        if self._shared.watch is None or not self._watched.allows():
-            return
-        try:
-            self._shared.watch(self.summary.stream, self._people.present())
-        except Exception as error:  # nobody's record is lost by it
-            self._say(f"who is in view could not be told: {error!r}")
+        if self._watchers and self._watched.allows():
+            for output in self._watchers:
+                output.watch(self.summary.stream, self._people.present())
 
     def _tell_gone(self, before: float | None) -> None:
-        if before is not None and not self._people.any_gone(before):
-            return
-        self._learn(late=0)
-        for record, best in self._people.take_gone(before):
-            self.summary.people += 1
-            self._shared.emit(self._kept(record, best).to_json())
+        if before is None or self._people.any_gone(before):
+            self._learn(late=0)
+            for record, best in self._people.take_gone(before):
+                record = dataclasses.replace(record, zones=self._zones.dwell(record.track))
+                self.summary.people += 1
+                self._untold.append(_Untold(record, self._pictures(record, best)))
+            self._tell_zones(self._zones.leave_before(before))
+        self._tell_records()
 
-    def _kept(self, record: TrackRecord, best: BestCrop | None) -> TrackRecord:
-        """The record, with its best crop stored and explained where that was asked for."""
-        if best is None:
-            return record
-        keep, explain = self._shared.keep, self._shared.explain
-        crop = evidence = None
-        try:
-            if keep:
-                crop = keep(record, best.image)
-        except Exception as error:  # the record counts for more than its picture
-            self._say(f"a crop could not be kept: {error}")
-        try:
-            if explain:
-                evidence = explain(record, best.image, live=self._feed.source.live)
-        except Exception as error:
-            self._say(f"answers could not be explained: {error}")
-        return dataclasses.replace(record, crop=crop, evidence=evidence)
+    def _tell_zones(self, events: Sequence[ZoneEvent]) -> None:
+        for event in events:
+            self._emit(event.to_json(self.summary.stream))
+
+    def _pictures(self, record: TrackRecord, best: BestCrop | None) -> dict[str, _Path]:
+        """The files that are made of a person's best crop, by field of the record."""
+        pictures = {}
+        for output in self._shared.outputs if best else ():
+            if output.field and best:
+                path = output.keep(record, best.image, live=self._feed.source.live)
+                if path is not None:
+                    pictures[output.field] = path
+        return pictures
+
+    def _tell_records(self) -> None:
+        """Tell records, in order, once the files that they name exist."""
+        while self._untold and all(path.done() for path in self._untold[0].pictures.values()):
+            record, pictures = self._untold.popleft()
+            made: dict[str, Any] = {}
+            for field, path in pictures.items():
+                if not path.cancelled() and (error := path.exception()):
+                    self._lost = self._lost or str(error) or repr(error)
+                elif not path.cancelled():
+                    made[field] = path.result()
+            self._emit(dataclasses.replace(record, **made).to_json())
+
+    def _tell_waiting_records(self) -> None:
+        """Tell all records, those without their files whose time is over."""
+        hurried = self._feed.source.live or self._feed.cut_short
+        waiting = [path for untold in self._untold for path in untold.pictures.values()]
+        _, late = concurrent.futures.wait(waiting, _LONGEST_LIVE if hurried else _LONGEST_WAIT)
+        for path in late:
+            path.cancel()
+        if any(not path.done() for path in late):  # the one that is being made hangs
+            self._untold = collections.deque(
+                _Untold(record, {name: path for name, path in pictures.items() if path.done()})
+                for record, pictures in self._untold
+            )
+        self._tell_records()
+
+    def _emit(self, event: dict[str, Any]) -> None:
+        """Hand an event to every output, whatever becomes of the others."""
+        for output in self._shared.outputs:
+            error = output.write(event)
+            self._lost = self._lost or error
 
     def _failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
@@ -327,8 +375,9 @@ class Stream(threading.Thread):
             lambda: self._learn(late=0),
             self._forget_asked,
             lambda: self._tell_gone(None),
-            self._sum_up,
+            self._tell_waiting_records,
             self._annotator.close,
+            self._sum_up,
             self._let_go,
         ]
         for step in steps:
@@ -345,11 +394,12 @@ class Stream(threading.Thread):
         self.summary.dropped_frames = self._feed.dropped
         self.summary.crops_seen = self._people.crops_seen
         self.summary.crops_classified = self._people.crops_classified
-        wrong = self.failure or self._annotator.failure
+        self.summary.zones, self.summary.lines = self._zones.counts()
+        wrong = self.failure or self._annotator.failure or self._lost
         stopped = self._feed.cut_short and not self._feed.source.endless
         missing = "stopped" if stopped else self._feed.source.shortfall
         self.summary.error = str(wrong) or repr(wrong) if wrong else missing
-        self._shared.emit(self.summary.to_json())
+        self._emit(self.summary.to_json())
 
 
 def _rarest(source: Source, options: PipelineOptions) -> int:
@@ -357,6 +407,13 @@ def _rarest(source: Source, options: PipelineOptions) -> int:
     if not source.live:
         return options.detect_every
     return min(options.detect_at_most_every, max(1, int(source.rate / _DETECTIONS)))
+
+
+class _Untold(NamedTuple):
+    """A record that waits for the files that it names."""
+
+    record: TrackRecord
+    pictures: Mapping[str, _Path]  # paths, by field of the record
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Summary"]
@@ -21,11 +21,14 @@ class Summary:
     crops_classified: int = 0  # crops that went through the model
     crops_seen: int = 0  # crops of tracked people, classified or not
     dropped_frames: int = 0  # frames of a live stream that were not processed
+    zones: dict[str, int] = field(default_factory=dict)  # people who entered each
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
     error: str | None = None  # why the stream was not processed to its end
 
     def to_json(self) -> dict[str, Any]:
         """The last line of the events file."""
         values = dataclasses.asdict(self)
-        if self.error is None:
-            del values["error"]
+        for name in ("zones", "lines", "error"):
+            if not values[name]:
+                del values[name]
         return {"type": "summary", **values, "seconds": round(self.seconds, 3)}

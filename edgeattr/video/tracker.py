@@ -1,22 +1,32 @@
-"""Who is who from frame to frame: ByteTrack, from Roboflow's `trackers`."""
+"""Who is who from frame to frame: OC-SORT (Cao et al., CVPR 2023), from Roboflow's `trackers`."""
 
 from __future__ import annotations
 
+import collections
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeattr.core.errors import MissingDependency
 from edgeattr.video.detectors import Detections
+from edgeattr.video.fragments import FragmentJoiner
 
-__all__ = ["PersonTracker", "TrackedBox"]
+__all__ = ["Box", "PersonTracker", "TrackedBox"]
 
-_LOST_SECONDS = 2.0  # how long a person may be hidden and stay the same person
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, pixels."""
+
+_LOST_SECONDS = 2.0  # how long a person may be hidden and stay the same track
 _TRACKER_RATE = 30  # frames/s in which `trackers` counts its buffer
+_CONFIRM_SECONDS = 0.12  # a person is found for as long, and twice at least, before they count
+_LEAST_SCORE = 0.4  # of a detection that takes part
+_LEAST_OVERLAP = 0.2  # IoU of the widened boxes of one person in two frames
+_WIDENED = 1.0  # of a box's size, each second between frames: people walk two widths a second
+_WIDEST = 0.8  # of a box's size
+_VELOCITY_SECONDS = 0.5  # over which a person's speed is measured
+_FOLLOWS = 2.5  # frames/s; at less people are further apart between frames than from each other
 
 
 @dataclass(frozen=True)
@@ -24,16 +34,8 @@ class TrackedBox:
     """A person in one frame."""
 
     track: int  # number of the person, from 1, in order of appearance
-    box: tuple[float, float, float, float]  # left, top, right, bottom, pixels
+    box: Box
     score: float  # the detector's, 0..1
-
-
-@dataclass(frozen=True)
-class _Moving:
-    """A person when last seen."""
-
-    person: TrackedBox
-    velocity: npt.NDArray[np.float64]  # of its middle: right and down, pixels a second
 
 
 class PersonTracker:
@@ -54,24 +56,29 @@ class PersonTracker:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 import supervision
-                from trackers import ByteTrackTracker
+                from trackers import OCSORTTracker
+                from trackers.utils.iou import BIoU
         except ImportError as error:
             raise MissingDependency("trackers", extra=None, purpose="track people") from error
         self.size = size
         self._make = supervision.Detections
-        self._rate = rate
-        self._tracker = ByteTrackTracker(
+        self._tracker = OCSORTTracker(
             lost_track_buffer=round(_LOST_SECONDS * _TRACKER_RATE),
             frame_rate=rate,
-            track_activation_threshold=0.45,
-            minimum_consecutive_frames=3,
-            minimum_iou_threshold=0.15,
-            high_conf_det_threshold=0.4,
+            minimum_consecutive_frames=max(2, round(_CONFIRM_SECONDS * rate)),
+            minimum_iou_threshold=_LEAST_OVERLAP,
+            high_conf_det_threshold=_LEAST_SCORE,
+            iou=BIoU(min(_WIDEST, _WIDENED / rate)),
         )
-        self._numbers: dict[int, int] = {}  # the library's number -> ours
-        self._count = 0  # people so far
+        self._joiner = FragmentJoiner()
         self._time = -math.inf  # of the last detections, seconds
-        self._seen: list[_Moving] = []  # in them
+        self._seen: list[TrackedBox] = []  # in them
+        self._paths: dict[int, collections.deque[tuple[float, Box]]] = {}  # by person, lately
+
+    @staticmethod
+    def can_follow(rate: float) -> bool:
+        """Whether people can be told from each other at so many frames a second."""
+        return rate >= _FOLLOWS
 
     def update(self, detections: Detections, seconds: float) -> list[TrackedBox]:
         """Match people with those before.
@@ -87,11 +94,9 @@ class PersonTracker:
             Of a frame that is left out, the people of the last one.
         """
         if seconds < self._time - _LOST_SECONDS:
-            self._tracker.reset()
-            self._numbers.clear()
-            self._time = -math.inf
+            self.cut()
         if not self._time < seconds < math.inf:
-            return [moving.person for moving in self._seen]
+            return self._seen
         self._time = seconds
         found = self._tracker.update(
             self._make(
@@ -100,10 +105,28 @@ class PersonTracker:
             ),
             timestamp=seconds,
         )
-        self._seen = self._moving(found)
-        living = {track.tracker_id for track in self._tracker.tracks}
-        self._numbers = {own: ours for own, ours in self._numbers.items() if own in living}
-        return [moving.person for moving in self._seen]
+        tracks: dict[int, Box] = {}
+        scores: dict[int, float] = {}
+        if found.tracker_id is not None and found.confidence is not None:
+            for box, track, score in zip(
+                found.xyxy.tolist(), found.tracker_id.tolist(), found.confidence, strict=True
+            ):
+                if track >= 0:
+                    tracks[track] = (box[0], box[1], box[2], box[3])
+                    scores[track] = float(score)
+        numbers = self._joiner.join(tracks, seconds, self._velocity)
+        self._seen = [
+            TrackedBox(numbers[track], box, scores[track]) for track, box in tracks.items()
+        ]
+        self._remember(seconds)
+        return self._seen
+
+    def cut(self) -> None:
+        """Forget everybody: the scene has changed, or the clock was set back."""
+        self._tracker.reset()
+        self._joiner.forget()
+        self._time, self._seen = -math.inf, []
+        self._paths.clear()
 
     def predict(self, seconds: float) -> list[TrackedBox]:
         """Where the people of the last detections are now, moving on as they did, size unchanged.
@@ -120,49 +143,41 @@ class PersonTracker:
         ahead = max(0.0, seconds - self._time)
         if not ahead <= _LOST_SECONDS:
             return []
-        moved = (self._moved(moving, ahead) for moving in self._seen)
+        moved = (self._moved(person, ahead) for person in self._seen)
         return [person for person in moved if person is not None]
 
     @property
     def lost_seconds(self) -> float:
         """A person not seen for longer than this will not come back under the same number."""
-        return _LOST_SECONDS
+        return self._joiner.keep_seconds
 
-    def _moving(self, found: Any) -> list[_Moving]:
-        """The people among what the library gives back."""
-        if found.tracker_id is None or found.confidence is None:
-            return []
-        # an XYXYStateEstimator's state is the box, and then its velocity in pixels a frame
-        states = {
-            track.tracker_id: track.state_estimator.kf.state[:, 0] for track in self._tracker.tracks
-        }
-        return [
-            _Moving(
-                TrackedBox(
-                    self._number(int(number)),
-                    (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
-                    float(score),
-                ),
-                # the sides' own speeds would change its size, and miss by more
-                states[number][4:].reshape(2, 2).mean(0) * self._rate,
-            )
-            for box, number, score in zip(
-                found.xyxy, found.tracker_id, found.confidence, strict=True
-            )
-            if number >= 0
-        ]
+    def _remember(self, seconds: float) -> None:
+        for person in self._seen:
+            path = self._paths.setdefault(person.track, collections.deque())
+            path.append((seconds, person.box))
+            while seconds - path[0][0] > _VELOCITY_SECONDS:
+                path.popleft()
+        oldest = seconds - self._joiner.keep_seconds
+        self._paths = {track: path for track, path in self._paths.items() if path[-1][0] >= oldest}
 
-    def _number(self, theirs: int) -> int:
-        if theirs not in self._numbers:
-            self._count += 1
-            self._numbers[theirs] = self._count
-        return self._numbers[theirs]
+    def _velocity(self, track: int) -> tuple[float, float]:
+        """Of a person's middle, right and down, pixels a second, measured from their boxes."""
+        path = self._paths.get(track)
+        if path is None or len(path) < 2:
+            return 0.0, 0.0
+        (began, first), (ended, last) = path[0], path[-1]
+        elapsed = ended - began
+        return (
+            (last[0] + last[2] - first[0] - first[2]) / 2 / elapsed,
+            (last[1] + last[3] - first[1] - first[3]) / 2 / elapsed,
+        )
 
-    def _moved(self, moving: _Moving, ahead: float) -> TrackedBox | None:
-        box = np.asarray(moving.person.box) + np.tile(moving.velocity * ahead, 2)
+    def _moved(self, person: TrackedBox, ahead: float) -> TrackedBox | None:
+        right, down = self._velocity(person.track)
+        box = np.asarray(person.box) + np.tile([right * ahead, down * ahead], 2)
         if self.size is not None:
             box = np.clip(box, 0, [*self.size, *self.size])
         left, top, right, bottom = map(float, box)
         if right - left < 1 or bottom - top < 1:
             return None
-        return TrackedBox(moving.person.track, (left, top, right, bottom), moving.person.score)
+        return TrackedBox(person.track, (left, top, right, bottom), person.score)

@@ -141,16 +141,34 @@ class ZoneMonitor:
                 visit.last = seconds, point
         return events
 
-    def leave(self, track: int) -> list[ZoneEvent]:
-        """End a person's visits where they were last seen: they have left the picture."""
-        person = self._people.pop(track, None)
-        if person is None:
-            return []
-        return [
-            self._left(zone.name, track, person.visits[zone.name], person.seen)
-            for zone in self.zones
-            if zone.name in person.visits and person.visits[zone.name].side
+    def leave_before(self, seconds: float | None) -> list[ZoneEvent]:
+        """End the visits of those last seen before a moment, when they were last seen.
+
+        Args:
+            seconds: of the stream; None ends everybody's.
+        """
+        gone = [
+            track
+            for track, person in self._people.items()
+            if seconds is None or person.seen < seconds
         ]
+        events = []
+        for track in gone:
+            person = self._people.pop(track)
+            events += [
+                self._left(zone.name, track, person.visits[zone.name], person.seen)
+                for zone in self.zones
+                if person.visits[zone.name].side
+            ]
+        return events
+
+    def counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """How many people entered each zone, and crossed each line "in" and "out", so far."""
+        lines = {
+            line.name: {way: self.crossed[line.name, way] for way in ("in", "out")}
+            for line in self.lines
+        }
+        return {zone.name: self.entered[zone.name] for zone in self.zones}, lines
 
     def dwell(self, track: int) -> dict[str, float]:
         """Seconds that a person has spent in each zone that they were in."""

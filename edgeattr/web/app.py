@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from edgeattr.core.errors import UsageError
 from edgeattr.web.assets import ASSETS, asset
 from edgeattr.web.events import Events, EventStream
-from edgeattr.web.people_filter import Wanted
+from edgeattr.web.people_filter import PeopleFilter
 from edgeattr.web.thumbnail_files import read_picture
 
 __all__ = ["page_app"]
@@ -46,7 +46,7 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
 
     def people(request: Request) -> Response:
         try:
-            wanted = Wanted.from_query(request.query_params)
+            wanted = PeopleFilter.from_query(request.query_params)
         except UsageError as error:
             return JSONResponse({"error": str(error)}, 400)
         found = [person for person in board.people() if wanted.matches(person)]

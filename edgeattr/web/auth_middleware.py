@@ -14,7 +14,7 @@ from edgeattr.core.rate_limit import Throttle
 from edgeattr.web.access import Access
 from edgeattr.web.assets import OPEN_TO_ALL, asset
 
-__all__ = ["Guard"]
+__all__ = ["AuthMiddleware"]
 
 _LOG = logging.getLogger("edgeattr.web")
 _MONTH = 30 * 86400  # seconds that a browser stays known
@@ -30,7 +30,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class AuthMiddleware:
     """An ASGI application around another.
 
     Args:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from edgeattr.web.recent_people import Board
+from edgeattr.web.recent_people import RecentPeople
 from edgeattr.web.state import State
 
 __all__ = ["EventStream", "Events"]
@@ -33,7 +33,7 @@ class Events:
         state: tells how the site is doing.
     """
 
-    def __init__(self, board: Board, state: State) -> None:
+    def __init__(self, board: RecentPeople, state: State) -> None:
         self.board, self.state = board, state
         self.closing = False  # ends all streams within moments
         self.visitors = 0

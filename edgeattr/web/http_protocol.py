@@ -16,21 +16,30 @@ class PatientProtocol(H11Protocol):
     """uvicorn's own, which by itself waits for ever for those who say nothing or do not read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, if there are not too many."""
+        """Take a connection; of too many, one that is idle has to go."""
         super().connection_made(transport)
         self._answered: RequestResponseCycle | None = None  # the last request, where it was done
+        self._made = self.loop.time()
         if len(self.connections) > _MOST:
-            transport.abort()
-        else:
-            self.loop.call_later(_PATIENCE, self._look)
+            self._make_room()
+        self.loop.call_later(_PATIENCE, self._look)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        """Close the connection that has been idle for the longest, or this one if none is."""
+        others = (other for other in self.connections if isinstance(other, PatientProtocol))
+        idle = [other for other in others if other.is_idle and not other.transport.is_closing()]
+        min(idle, key=lambda other: other._made, default=self).transport.abort()
 
     def _look(self) -> None:
         if self not in self.connections:
             return
-        idle = self.cycle is None or self.cycle is self._answered
-        if idle or self.transport.is_closing():
+        if self.cycle is None or self.cycle is self._answered or self.transport.is_closing():
             self.transport.abort()
             return
-        done = self.cycle is not None and self.cycle.response_complete
-        self._answered = self.cycle if done else None
+        self._answered = self.cycle if self.is_idle else None
         self.loop.call_later(_PATIENCE, self._look)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Tally"]
+__all__ = ["PeopleCounts"]
 
 
-class Tally:
+class PeopleCounts:
     """Counts people who have left the picture. Not for several threads at once.
 
     Args:

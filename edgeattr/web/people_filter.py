@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeattr.core.errors import UsageError
 
-__all__ = ["Wanted"]
+__all__ = ["PeopleFilter"]
 
 _ANSWERS = ("yes", "no", "unknown")
 _MOST = 10_000  # people in one answer
@@ -17,7 +17,7 @@ _FLAGS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class PeopleFilter:
     """People who are asked for; what is absent does not matter."""
 
     stream: str | None = None  # where they were seen
@@ -28,7 +28,7 @@ class Wanted:
     limit: int = 100  # people at most
 
     @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> Wanted:
+    def from_query(cls, query: Mapping[str, str]) -> PeopleFilter:
         """Of a web address's query.
 
         Raises:

@@ -11,10 +11,10 @@ from typing import Any
 
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.timestamps import utc_text
-from edgeattr.outputs.sink import encode_event
-from edgeattr.web.people_counts import Tally
+from edgeattr.outputs.jsonl import encode_event
+from edgeattr.web.people_counts import PeopleCounts
 
-__all__ = ["Board", "Changes"]
+__all__ = ["Changes", "RecentPeople"]
 
 _GONE = 2000  # removals that are remembered; who was away for longer is told everything anew
 _DAY = 86400.0  # seconds
@@ -41,8 +41,8 @@ class _Kept:
     told: float  # when, seconds since 1970
 
 
-class Board:
-    """An event sink that remembers the latest people, and forgets the oldest.
+class RecentPeople:
+    """An output that remembers the latest people, and forgets the oldest.
 
     Several threads may write and ask at once. Nothing waits for those who ask: each says up to
     where it knows the board, and gets what is new.
@@ -55,7 +55,6 @@ class Board:
     """
 
     name = "page"
-    promise = "a person is on the page once write returns; the latest few hundred, in memory alone"
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class Board:
     ) -> None:
         self.pictures = pictures
         self._most, self._keep = most, None if keep_days is None else keep_days * _DAY
-        self._tally = Tally(attributes)
+        self._tally = PeopleCounts(attributes)
         self._people: collections.OrderedDict[str, _Kept] = collections.OrderedDict()
         self._in_view: dict[str, set[str]] = {}  # ids, by stream
         self._gone: collections.deque[tuple[int, str]] = collections.deque()
@@ -93,7 +92,7 @@ class Board:
                 for name in self._in_view.pop(stream, set()):
                     self._remove(name)
 
-    def see(self, stream: str, records: Sequence[TrackRecord]) -> None:
+    def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
         """Take in who is in view of a stream now: all of them, as far as anything is known."""
         now, ids = time.time(), {record.id for record in records}
         with self._lock:

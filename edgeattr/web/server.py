@@ -12,10 +12,10 @@ from pathlib import Path
 
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
-from edgeattr.outputs.failsafe_sink import Guarded
+from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 from edgeattr.web.access import Access
-from edgeattr.web.recent_people import Board
+from edgeattr.web.recent_people import RecentPeople
 from edgeattr.web.state import State
 
 __all__ = ["WebServer"]
@@ -31,9 +31,9 @@ class WebServer(Closing):
 
     Args:
         board: knows the people.
-        status: gives how each stream is doing; called from another thread, once a second.
-        sinks: those to report on.
-        unopened: gives the streams that could not be opened, and why.
+        status: tells how each stream is doing; called from another thread, once a second.
+        outputs: likewise each output.
+        unopened: tells the streams that could not be opened, and why.
         crops: the folder of people's pictures; absent where none are kept.
         host: address to listen on; only this machine itself unless another is given.
         port: 0 takes a free one.
@@ -48,9 +48,9 @@ class WebServer(Closing):
 
     def __init__(
         self,
-        board: Board,
+        board: RecentPeople,
         status: Callable[[], Sequence[StreamStatus]],
-        sinks: Sequence[Guarded] = (),
+        outputs: Callable[[], Sequence[OutputStatus]] = list,
         *,
         unopened: Callable[[], Mapping[str, str]] = dict,
         crops: Path | None = None,
@@ -66,7 +66,7 @@ class WebServer(Closing):
             import uvicorn
 
             from edgeattr.web.app import page_app
-            from edgeattr.web.auth_middleware import Guard
+            from edgeattr.web.auth_middleware import AuthMiddleware
             from edgeattr.web.events import Events
             from edgeattr.web.http_protocol import PatientProtocol
         except ImportError as error:
@@ -77,9 +77,9 @@ class WebServer(Closing):
         self.port = int(self._socket.getsockname()[1])
         self.address = f"http://{_reachable(host)}:{self.port}/"
         self.made_up_token = access.token if access.made_up else None
-        self._events = Events(board, State(board, status, sinks, unopened))
+        self._events = Events(board, State(board, status, outputs, unopened))
         config = uvicorn.Config(
-            Guard(page_app(self._events, crops), access, self.port),
+            AuthMiddleware(page_app(self._events, crops), access, self.port),
             http=PatientProtocol,
             ws="none",
             loop="asyncio",

@@ -11,10 +11,10 @@ from typing import Any
 
 from edgeattr.core.rate_limit import Throttle
 from edgeattr.core.timestamps import utc_text
-from edgeattr.outputs.failsafe_sink import Guarded
 from edgeattr.outputs.health import health
+from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
-from edgeattr.web.recent_people import Board
+from edgeattr.web.recent_people import RecentPeople
 
 __all__ = ["State"]
 
@@ -23,23 +23,23 @@ _FRESH = 0.9  # seconds for which all visitors get the same
 
 
 class State:
-    """Tells how streams, sinks and people are doing; once a second for all who ask.
+    """Tells how streams, outputs and people are doing; once a second for all who ask.
 
     Args:
         board: knows the people.
-        status: gives how each stream is doing.
-        sinks: those to report on.
-        unopened: gives the streams that could not be opened, and why.
+        status: tells how each stream is doing.
+        outputs: likewise each output.
+        unopened: tells the streams that could not be opened, and why.
     """
 
     def __init__(
         self,
-        board: Board,
+        board: RecentPeople,
         status: Callable[[], Sequence[StreamStatus]],
-        sinks: Sequence[Guarded] = (),
+        outputs: Callable[[], Sequence[OutputStatus]] = list,
         unopened: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        self._board, self._status, self._sinks, self._unopened = board, status, sinks, unopened
+        self._board, self._status, self._outputs, self._unopened = board, status, outputs, unopened
         self._started, self._version = utc_text(time.time()), _version()
         self._text, self._made = b"", float("-inf")
         self._throttle = Throttle()
@@ -54,7 +54,7 @@ class State:
     def health(self) -> dict[str, Any]:
         """What ``/health`` of the metrics says, too; not well where it cannot be told."""
         try:
-            return health(self._status(), [sink.status() for sink in self._sinks])
+            return health(self._status(), self._outputs())
         except Exception as error:
             if self._throttle.allows():
                 _LOG.exception("the state could not be told")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,10 @@ def devices() -> tuple[str, ...]:
 
 
 def open_session(
-    model: bytes | str, threads: int | None = None, device: str = "cpu"
+    model: bytes | str,
+    threads: int | None = None,
+    device: str = "cpu",
+    free_sides: Mapping[str, int] | None = None,
 ) -> onnxruntime.InferenceSession:
     """Open an ONNX model. What it has in float32 is computed in float32, on NVIDIA GPUs too.
 
@@ -58,6 +62,7 @@ def open_session(
         model: the file's content, or its path.
         threads: that one run may use; all cores where absent.
         device: one of :func:`devices`.
+        free_sides: lengths of the input's free sides, by their names in the model.
 
     Raises:
         MissingDependency: onnxruntime is not installed.
@@ -67,6 +72,8 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only
+    for side, length in (free_sides or {}).items():
+        options.add_free_dimension_override_by_name(side, length)
     # threads that wait in a loop take the processor from whatever else runs, decoding above all
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -60,11 +61,14 @@ def test_doctor_loads_the_model() -> None:
     assert "  chosen   onnx-int8 on onnxruntime: by what is installed" in said
     assert "  ok       onnx-int8 on onnxruntime" in said
     assert "  ok       openvino on auto, cpu" in said
+    assert "  chosen   fp32 on onnxruntime: " in said.split("person detector")[1]
 
 
 def test_models() -> None:
     assert "yolox_nano" in _edgeattr("models").stdout
-    assert "ok       default" in _edgeattr("models", "verify").stdout
+    verified = _edgeattr("models", "verify").stdout
+    assert "ok       default" in verified
+    assert "ok       person: onnx-fp32" in verified
     assert "EDGEATTR_OFFLINE" in _edgeattr("models", "pull", "yolox_nano", code=1).stderr
     assert "known:" in _edgeattr("models", "pull", "yolo99", code=2).stderr
 
@@ -100,7 +104,7 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     person, summary = _events(events)
     assert set(person) == {
         "type", "id", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
-        "attributes",
+        "attributes", "labels",
     }  # fmt: skip
     assert set(summary) == {
         "type", "stream", "frames", "seconds", "people", "detections", "crops_classified",
@@ -110,9 +114,9 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     assert sum(1 for _ in iter(lambda: capture.read()[0], False)) == 40
 
 
-def test_run_without_a_detector_falls_back_and_says_so(walking_video: Path) -> None:
+def test_run_needs_no_download(walking_video: Path) -> None:
     done = _edgeattr("run", walking_video)
-    assert "falling back on the detector `motion`" in done.stderr
+    assert "detector: person, fp32 on " in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["type"] == "summary"
 
 
@@ -275,10 +279,25 @@ def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> N
     ).stderr.replace('install it: pip install "edgeattr[tensorrt]"', "no NVIDIA GPU")
 
 
-def test_convert_looks_at_its_place_before_it_works() -> None:
-    done = _edgeattr("convert", "--fp16", "--out", "/proc/x.edgeattr", code=1)
-    assert "/proc/x.edgeattr cannot be written" in done.stderr
-    assert "onnx-fp16" not in done.stderr, "no variant was begun"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("convert", "--fp16", "--out", "/proc/x.edgeattr"),
+        ("eval", "--data", "peta:nowhere", "--json", "/proc/x.json"),
+        ("bench", "--json", "/proc/x.json"),
+        ("bench", "--plot", "/proc/x.png"),
+        ("bench", "--tune"),
+        ("train", "--data", "peta:nowhere", "--out", "/proc/x"),
+    ],
+    ids=" ".join,
+)
+def test_a_long_command_looks_at_its_place_before_it_works(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEATTR_HOME", "/proc/home")
+    done = _edgeattr(*arguments, code=1)
+    assert re.search(r"/proc/(x|home)\S* cannot be written", done.stderr)
+    assert done.stderr.count("\n") == 1, "nothing was begun"
 
 
 def test_convert_says_what_is_wrong_with_a_model(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_in_zsh(bin_folder: Path) -> None:
     [
         (complete.recipe_names, "peta_densenet121_s",
          ["peta_densenet121_score", "peta_densenet121_stride"]),
-        (complete.detector_names, "", ["auto", "motion", *KNOWN]),
+        (complete.detector_names, "", ["auto", "person", *KNOWN]),
         (complete.known_names, "yolox_n", ["yolox_nano"]),
         (complete.precision_names, "fp", ["fp32", "fp16"]),
         (complete.model_names, "", ["default"]),

@@ -18,7 +18,7 @@ from edgeattr.cli.site_config import (
     SourceSection,
     StoreSection,
 )
-from edgeattr.cli.site_runner import Runner
+from edgeattr.cli.site_runner import SiteRunner
 from edgeattr.core.errors import OutputError
 from edgeattr.search.store import PeopleReader
 from edgeattr.video.detectors import MotionDetector
@@ -31,7 +31,7 @@ def model() -> Iterator[edgeattr.AttributeModel]:
         yield loaded
 
 
-def _finish(runner: Runner) -> None:
+def _finish(runner: SiteRunner) -> None:
     for _ in range(600):
         if runner.wait(0.1):
             return
@@ -53,12 +53,14 @@ def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
         events=EventsSection(file=tmp_path / "people.jsonl"),
         store=StoreSection(path=tmp_path / "people.sqlite"),
     )
-    runner = Runner(site, model, MotionDetector())
-    running = [status for status in runner.status() if status.state not in ("ended", "failed")]
+    runner = SiteRunner(site, model, MotionDetector())
+    running = [
+        status for status in runner.pipeline.status() if status.state not in ("ended", "failed")
+    ]
     assert len(running) <= 2
     _finish(runner)
     runner.close()
-    assert [failure.partition(":")[0] for failure in runner.failures] == [str(bad)]
+    assert list(runner.failures) == [str(bad)]
     events = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
     summaries = {event["stream"]: event for event in events if event["type"] == "summary"}
     assert set(summaries) == {*names, str(bad)}
@@ -74,14 +76,14 @@ def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
 ) -> None:
     good = SourceSection(address=str(walking_video), name="good", loop=True)
     site = Site(sources=(good,), events=EventsSection(file=tmp_path / "people.jsonl"))
-    runner = Runner(site, model, MotionDetector())
+    runner = SiteRunner(site, model, MotionDetector())
     try:
         for address in ("x" * 300, str(tmp_path), str(tmp_path / "none.mp4")):
             bad = SourceSection(address=address, name="bad")
             runner.reload(replace(site, sources=(good, bad)))
-            assert [status.stream for status in runner.status()] == ["good"]
-            assert runner.status()[0].state == "running"
-        assert len(runner.failures) == 3
+            assert [status.stream for status in runner.pipeline.status()] == ["good"]
+            assert runner.pipeline.status()[0].state == "running"
+            assert list(runner.failures) == ["bad"]
     finally:
         runner.close()
 
@@ -100,18 +102,18 @@ def test_what_touches_privacy_leaves_a_line(
     old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.png"
     old.write_bytes(b"of long ago")
     os.utime(old, (1e9, 1e9))
-    runner = Runner(site, model, MotionDetector())
+    runner = SiteRunner(site, model, MotionDetector())
     _finish(runner)
     runner.close()
-    assert runner.evidence is not None
-    assert (runner.evidence.written, runner.evidence.dropped, runner.evidence.failed) == (1, 0, 0)
+    assert not runner.failed
     acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert acts == [
         "sensitive attributes are reported",
         "crops of people are stored",
         "pictures that explain answers are stored",
+        "annotated video is begun",
+        "pictures past their retention are deleted",
         "annotated video is stored",
-        "evidence past its retention is deleted",
     ]
     person = json.loads((tmp_path / "people.jsonl").read_text().splitlines()[0])
     assert Path(person["crop"]).parent == tmp_path / "crops"
@@ -126,7 +128,7 @@ def test_metrics_and_health_of_a_run(walking_video: Path, model: edgeattr.Attrib
         sources=(SourceSection(address=str(walking_video), name="walk", loop=True),),
         metrics=MetricsSection(port=0),
     )
-    runner = Runner(site, model, MotionDetector())
+    runner = SiteRunner(site, model, MotionDetector())
     try:
         address = runner.metrics_address
         with urllib.request.urlopen(f"{address}/health", timeout=10) as answer:
@@ -147,9 +149,9 @@ def test_nothing_is_left_open_where_one_result_cannot_be_written(
         events=EventsSection(file=tmp_path / "file" / "people.jsonl"),
     )
     with pytest.raises(OutputError, match="cannot be written"):
-        Runner(site, model, MotionDetector())
+        SiteRunner(site, model, MotionDetector())
     other = replace(site, events=None)
-    runner = Runner(other, model, MotionDetector())  # the store was closed, and opens again
+    runner = SiteRunner(other, model, MotionDetector())  # the store was closed, and opens again
     _finish(runner)
     runner.close()
     runner.close()

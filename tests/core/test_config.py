@@ -25,6 +25,12 @@ class _Outer:
     whole: bool = False
 
 
+def test_a_byte_order_mark_is_no_part_of_toml(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes(b"\xef\xbb\xbfkind = 'b'\r\n")
+    assert read_toml(path, what="site") == {"kind": "b"}
+
+
 def test_every_kind_of_field() -> None:
     value = build(
         _Outer,
@@ -53,16 +59,22 @@ def test_every_kind_of_field() -> None:
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"knid": "a"}, "unknown test key knid; expected one of kind, place"),
+        (
+            {"knid": "a"},
+            r"key knid \(did you mean kind\?\); expected one of kind, place",
+        ),
         ({"kind": "c"}, "test key kind wants one of a, b; got 'c'"),
         ({"place": 3}, "test key place wants a path, got int"),
-        ({"many": {"name": "one"}}, "test key many wants a list of tables"),
+        ({"many": {"name": "one"}}, "test key many wants a list, got a table"),
         ({"many": [{"name": "one"}, {"ratio": 2.0}]}, r"test key many\[1\]\.name is missing"),
         ({"many": [{"name": "one", "size": 1}]}, r"unknown test key many\[0\]\.size"),
-        ({"words": "p"}, "test key words wants a list of strings"),
-        ({"inner": 5}, "test key inner is a table, not int"),
+        ({"words": "p"}, "test key words wants a list, got str"),
+        ({"inner": 5}, "test key inner wants a table, got int"),
         ({"count": True}, "test key count wants int, got bool"),
         ({"whole": 1}, "test key whole wants bool, got int"),
+        ({"words": ["p", 3]}, r"test key words\[1\] wants str, got int"),
+        ({"inner": {"name": "x", "ratio": "2"}}, "test key inner.ratio wants float, got str"),
+        ({"inner": {}}, "test key inner.name is missing"),
     ],
 )
 def test_wrong_values_are_named(values: dict[str, Any], error: str) -> None:
@@ -98,3 +110,9 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
     broken.write_bytes(b"a = '\xff'")
     with pytest.raises(InputError, match="not a valid site"):
         read_toml(broken, what="site")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+    assert read_toml(path, what="site") == {"a": 1}

@@ -13,7 +13,7 @@ import pytest
 
 import edgeattr
 from edgeattr.core.errors import OutputError
-from edgeattr.explain import EvidenceFiles
+from edgeattr.explain import ExplanationFiles
 from edgeattr.explain.attention_maps import Explanation
 
 
@@ -26,7 +26,7 @@ def explanation() -> Iterator[Explanation]:
 
 
 def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:
-    sheet = EvidenceFiles(tmp_path / "new" / "folder", "model m").write(
+    sheet = ExplanationFiles(tmp_path / "new" / "folder", "model m").write(
         tmp_path / "person.jpg", explanation
     )
     assert sheet == tmp_path / "new" / "folder" / "person.explain.png"
@@ -53,26 +53,26 @@ def test_images_of_one_name_do_not_overwrite_each_other(
     tmp_path: Path, explanation: Explanation
 ) -> None:
     images = [tmp_path / folder / name for folder in "ab" for name in ("1.jpg", "1.png")]
-    places = [EvidenceFiles(tmp_path / "out", "m").write(image, explanation) for image in images]
+    places = [ExplanationFiles(tmp_path / "out", "m").write(image, explanation) for image in images]
     assert len(set(places)) == 4
     for image, place in zip(images, places, strict=True):
         record = json.loads(place.with_suffix(".json").read_text())
         assert record["image"] == str(image)
-    again = [EvidenceFiles(tmp_path / "out", "m").write(image, explanation) for image in images]
+    again = [ExplanationFiles(tmp_path / "out", "m").write(image, explanation) for image in images]
     assert again == places
     assert len(list((tmp_path / "out").iterdir())) == 8
 
 
 def test_what_is_no_file_of_ours_is_left_alone(tmp_path: Path, explanation: Explanation) -> None:
     (tmp_path / "1.explain.json").write_text("{broken")
-    place = EvidenceFiles(tmp_path, "m").write(Path("1.jpg"), explanation)
+    place = ExplanationFiles(tmp_path, "m").write(Path("1.jpg"), explanation)
     assert place.name.startswith("1-")
     assert (tmp_path / "1.explain.json").read_text() == "{broken"
 
 
 @pytest.mark.parametrize("name", ["ä" * 120 + ".jpg", os.fsdecode(b"\xff\xfe.jpg"), ".jpg", "-x"])
 def test_any_name_that_a_file_can_have(tmp_path: Path, explanation: Explanation, name: str) -> None:
-    place = EvidenceFiles(tmp_path, "m").write(tmp_path / name, explanation)
+    place = ExplanationFiles(tmp_path, "m").write(tmp_path / name, explanation)
     assert place.is_file()
     record = json.loads(place.with_suffix(".json").read_text())
     assert record["image"] == str(tmp_path / name)
@@ -81,8 +81,8 @@ def test_any_name_that_a_file_can_have(tmp_path: Path, explanation: Explanation,
 def test_a_folder_that_cannot_be_or_went_away(tmp_path: Path, explanation: Explanation) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be made"):
-        EvidenceFiles(tmp_path / "file" / "out", "m")
-    files = EvidenceFiles(tmp_path / "out", "m")
+        ExplanationFiles(tmp_path / "file" / "out", "m")
+    files = ExplanationFiles(tmp_path / "out", "m")
     (tmp_path / "out").rmdir()
     (tmp_path / "out").write_text("a file now")
     with pytest.raises(OutputError, match="cannot be written"):

@@ -16,7 +16,7 @@ import pytest
 import edgeattr
 from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
-from edgeattr.outputs.explanation_writer import EvidenceFolder
+from edgeattr.outputs.explanation_writer import ExplanationWriter
 
 _CROP = np.full((90, 40, 3), (90, 120, 60), np.uint8)
 
@@ -65,11 +65,13 @@ def test_a_sheet_is_made_under_the_record_s_id(
     tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
     record = _record(model)
-    with EvidenceFolder(tmp_path / "new", model) as folder:
-        place = folder.keep(record, _CROP, live=True)
-    assert place == str(tmp_path / "new" / f"{record.id}.explain.png")
-    assert cv2.imread(place) is not None
-    assert (folder.written, folder.dropped, folder.failed) == (1, 0, 0)
+    with ExplanationWriter(tmp_path / "new", model) as folder:
+        sheet = folder.keep(record, _CROP, live=True)
+        assert sheet is not None
+        place = sheet.result(30)
+        assert place == str(tmp_path / "new" / f"{record.id}.explain.png")
+        assert cv2.imread(place) is not None
+    assert folder.dropped == 0
     assert folder.keep(record, _CROP, live=False) is None  # closed
 
 
@@ -77,7 +79,7 @@ def test_live_streams_go_on_without_a_sheet_and_files_wait(
     tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
 ) -> None:
     records = [_record(model) for _ in range(5)]
-    with EvidenceFolder(tmp_path, model, waiting=2) as folder:
+    with ExplanationWriter(tmp_path, model, waiting=2) as folder:
         places = [folder.keep(record, _CROP, live=True) for record in records[:4]]
         assert [place is not None for place in places] == [True, True, False, False]
         assert folder.dropped == 2
@@ -90,23 +92,25 @@ def test_live_streams_go_on_without_a_sheet_and_files_wait(
         held.set()
         waiting.join(30)
         assert not waiting.is_alive()
-    assert (folder.written, folder.dropped) == (3, 2)
-    assert len(list(tmp_path.iterdir())) == 3
+        _wait(lambda: len(list(tmp_path.glob("[!.]*"))) == 3)
+    assert folder.dropped == 2
 
 
-def test_closing_while_the_engine_hangs_counts_what_is_lost(
+def test_closing_while_the_engine_hangs_leaves_out_what_waits(
     tmp_path: Path,
     model: edgeattr.AttributeModel,
     held: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgeattr.outputs.explanation_writer._LONGEST_LIVE", 0.2)
-    folder = EvidenceFolder(tmp_path, model)
-    for _ in range(3):
-        folder.keep(_record(model), _CROP, live=True)
+    monkeypatch.setattr("edgeattr.outputs.explanation_writer._LONGEST_CLOSE", 0.2)
+    folder = ExplanationWriter(tmp_path, model)
+    first, *others = [folder.keep(_record(model), _CROP, live=True) for _ in range(3)]
+    assert first is not None
+    _wait(first.running)
     folder.close()
     folder.close()
-    assert folder.dropped == 3
+    assert all(path is not None and path.cancelled() for path in others)
+    assert not first.done()
 
 
 def test_one_person_s_failure_costs_the_others_nothing(
@@ -119,10 +123,13 @@ def test_one_person_s_failure_costs_the_others_nothing(
         raise RuntimeFailure("the engine failed")
 
     monkeypatch.setattr(model, "explain", fail_once)
-    with EvidenceFolder(tmp_path, model) as folder:
-        for _ in range(2):
-            folder.keep(_record(model), _CROP, live=True)
-    assert (folder.written, folder.failed) == (1, 1)
+    with ExplanationWriter(tmp_path, model) as folder:
+        first, second = [folder.keep(_record(model), _CROP, live=True) for _ in range(2)]
+        assert first is not None
+        assert second is not None
+        assert Path(second.result(30)).exists()
+        with pytest.raises(RuntimeFailure, match="the engine failed"):
+            first.result()
 
 
 def test_a_folder_that_went_away_is_an_error_of_the_sheet_alone(
@@ -130,19 +137,22 @@ def test_a_folder_that_went_away_is_an_error_of_the_sheet_alone(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be made"):
-        EvidenceFolder(tmp_path / "file" / "out", model)
-    with EvidenceFolder(tmp_path / "out", model) as folder:
+        ExplanationWriter(tmp_path / "file" / "out", model)
+    with ExplanationWriter(tmp_path / "out", model) as folder:
         (tmp_path / "out").rmdir()
         (tmp_path / "out").write_text("a file now")
-        folder.keep(_record(model), _CROP, live=True)
-        _wait(lambda: folder.failed == 1)
+        sheet = folder.keep(_record(model), _CROP, live=True)
+        assert sheet is not None
+        with pytest.raises(OutputError, match=r"cannot be written|cannot be made"):
+            sheet.result(30)
 
 
 def test_streams_that_are_to_end_wait_for_no_place(
     tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
 ) -> None:
-    with EvidenceFolder(tmp_path, model, waiting=1) as folder:
-        assert folder.keep(_record(model), _CROP, live=False) is not None
+    with ExplanationWriter(tmp_path, model, waiting=1) as folder:
+        first = folder.keep(_record(model), _CROP, live=False)
+        assert first is not None
         waiting = threading.Thread(
             target=folder.keep, args=(_record(model), _CROP), kwargs={"live": False}
         )
@@ -154,4 +164,4 @@ def test_streams_that_are_to_end_wait_for_no_place(
         assert not waiting.is_alive()
         assert folder.dropped == 1
         held.set()
-    assert folder.written == 1
+        assert Path(first.result(30)).exists()

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.outputs import EventsFile, Guarded, MetricsServer, MqttSink
+from edgeattr.outputs import EventsFile, MetricsServer, MqttSink
+from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.status import StreamStatus
 
 pytest.importorskip("prometheus_client")
@@ -53,12 +54,14 @@ def _samples(server: MetricsServer) -> dict[tuple[str, frozenset[Any]], float]:
 
 def test_every_figure_is_there(tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
-    events = Guarded(EventsFile(tmp_path / "events.jsonl"))
-    mqtt = Guarded(MqttSink("mqtt://me:s3cret@127.0.0.1:1", spool=tmp_path / "spool"))
+    events = FailsafeOutput(EventsFile(tmp_path / "events.jsonl"))
+    mqtt = FailsafeOutput(MqttSink("mqtt://me:s3cret@127.0.0.1:1", spool=tmp_path / "spool"))
     for sink in (events, mqtt):
         sink.write({"type": "person"})
     events.write({"p": float("nan")})
-    with MetricsServer(lambda: [_DOOR, _FILE, _FILE], [events, mqtt]) as server:
+    with MetricsServer(
+        lambda: [_DOOR, _FILE, _FILE], lambda: [events.status(), mqtt.status()]
+    ) as server:
         found = _samples(server)
         text = _get(server.address + "/metrics")[1] + _get(server.address + "/health")[1]
     for sink in (events, mqtt):
@@ -88,8 +91,8 @@ def test_every_figure_is_there(tmp_path: Path) -> None:
 
 def test_health_is_well_only_if_live_streams_run_and_sinks_write(tmp_path: Path) -> None:
     streams = [_DOOR, _FILE]
-    sink = Guarded(EventsFile(tmp_path / "events.jsonl"))
-    with MetricsServer(lambda: streams, [sink]) as server:
+    sink = FailsafeOutput(EventsFile(tmp_path / "events.jsonl"))
+    with MetricsServer(lambda: streams, lambda: [sink.status()]) as server:
         code, body, kind = _get(server.address + "/health")
         assert (code, kind) == (200, "application/json")
         assert json.loads(body)["healthy"] is True

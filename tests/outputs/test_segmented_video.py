@@ -2,16 +2,25 @@ import os
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 import pytest
 
 from edgeattr.core.errors import UsageError
-from edgeattr.outputs import LateVideoFile
+from edgeattr.outputs import SegmentedVideo
+from edgeattr.video.sources import Source
 
 _IMAGE = np.full((48, 64, 3), 90, np.uint8)
+
+
+def _begun(path: Path, *, rate: float = 10.0, live: bool = False) -> SegmentedVideo:
+    video = SegmentedVideo(path)
+    video.begin(cast(Source, types.SimpleNamespace(rate=rate, live=live)))
+    return video
 
 
 def _frames(path: Path) -> int:
@@ -22,9 +31,9 @@ def _frames(path: Path) -> int:
 
 
 def test_frames_are_shown_at_their_times(tmp_path: Path) -> None:
-    video = LateVideoFile(tmp_path / "a.mp4", lambda: 10.0)
+    video = _begun(tmp_path / "a.mp4")
     for seconds in (5.0, 5.1, 5.1, 7.0):  # a camera may give two frames at one time
-        video.write(_IMAGE, seconds)
+        video.write_frame("a", _IMAGE, seconds)
     video.close()
     video.close()
     capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
@@ -36,9 +45,9 @@ def test_frames_are_shown_at_their_times(tmp_path: Path) -> None:
 
 def test_a_live_stream_begins_a_new_file_every_hour_and_replaces_none(tmp_path: Path) -> None:
     for _ in range(2):  # as after a restart
-        video = LateVideoFile(tmp_path / "door.mp4", lambda: 1.0, hourly=True)
+        video = _begun(tmp_path / "door.mp4", rate=1.0, live=True)
         for minute in range(0, 121, 20):
-            video.write(_IMAGE, minute * 60.0)
+            video.write_frame("door", _IMAGE, minute * 60.0)
         video.close()
     videos = sorted(tmp_path.glob("door-*Z*.mp4"))
     assert sorted(map(_frames, videos)) == [1, 1, 3, 3, 3, 3]
@@ -46,10 +55,10 @@ def test_a_live_stream_begins_a_new_file_every_hour_and_replaces_none(tmp_path: 
 
 
 def test_without_a_frame_there_is_no_file(tmp_path: Path) -> None:
-    LateVideoFile(tmp_path / "a.mp4", lambda: 10.0).close()
+    _begun(tmp_path / "a.mp4").close()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match="can be written"):
-        LateVideoFile(tmp_path / "a.avi", lambda: 10.0)
+        SegmentedVideo(tmp_path / "a.avi")
 
 
 def test_parts_that_a_kill_left_are_removed_once_they_are_old(tmp_path: Path) -> None:
@@ -57,27 +66,26 @@ def test_parts_that_a_kill_left_are_removed_once_they_are_old(tmp_path: Path) ->
     for part in (old, new):
         part.write_bytes(b"half")
     os.utime(old, (time.time() - 7200,) * 2)
-    LateVideoFile(tmp_path / "door.mp4", lambda: 10.0)
+    _begun(tmp_path / "door.mp4")
     assert list(tmp_path.iterdir()) == [new]
 
 
 _KILLED = """
-import os, signal, sys, pathlib, numpy as np
-from edgeattr.outputs import LateVideoFile
-video = LateVideoFile(pathlib.Path(sys.argv[1]), lambda: 10.0, hourly=True)
+import os, signal, sys, types, pathlib, numpy as np
+from edgeattr.outputs import SegmentedVideo
+video = SegmentedVideo(pathlib.Path(sys.argv[1]))
+video.begin(types.SimpleNamespace(rate=10.0, live=True))
 for index in range(600):
-    video.write(np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8), index / 10)
+    image = np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8)
+    video.write_frame("door", image, index / 10)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_a_live_video_that_a_kill_cut_short_is_found_again(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "door.mp4"], check=False)
-    (part,) = tmp_path.glob(".door-*.mp4")
-    LateVideoFile(tmp_path / "door.mp4", lambda: 10.0, hourly=True)
-    assert part.exists()  # somebody may still write to it
-    os.utime(part, (time.time() - 7200,) * 2)
-    LateVideoFile(tmp_path / "door.mp4", lambda: 10.0, hourly=True)
+    (_,) = tmp_path.glob(".door-*.mp4")
+    _begun(tmp_path / "door.mp4", live=True)
     (video,) = tmp_path.iterdir()
     assert video.name.startswith("door-20")
     assert video.name.endswith("Z.mp4")
@@ -90,10 +98,10 @@ def test_parts_of_other_cameras_are_left_alone(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"half")
         os.utime(tmp_path / name, (time.time() - 7200,) * 2)
     for hourly in (True, False):
-        LateVideoFile(tmp_path / "door.mp4", lambda: 10.0, hourly=hourly)
+        _begun(tmp_path / "door.mp4", live=hourly)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     odd = tmp_path / ".cam[1]-abcd1234.mp4"
     odd.write_bytes(b"half")
     os.utime(odd, (time.time() - 7200,) * 2)
-    LateVideoFile(tmp_path / "cam[1].mp4", lambda: 10.0)
+    _begun(tmp_path / "cam[1].mp4")
     assert not odd.exists()

@@ -9,7 +9,7 @@ import pytest
 
 from edgeattr.core.errors import OutputError
 from edgeattr.core.prediction import TrackRecord
-from edgeattr.outputs.thumbnails import CropFolder, delete_old
+from edgeattr.outputs.thumbnails import ThumbnailWriter, delete_old
 
 _DAY = 86400
 
@@ -23,7 +23,7 @@ def _record() -> TrackRecord:
 
 def test_a_picture_is_kept_under_the_record_s_id(tmp_path: Path) -> None:
     record, crop = _record(), np.full((60, 30, 3), (10, 120, 200), np.uint8)
-    place = CropFolder(tmp_path / "crops").keep(record, crop)
+    place = ThumbnailWriter(tmp_path / "crops").keep(record, crop, live=False).result()
     assert place == str(tmp_path / "crops" / f"{record.id}.jpg")
     read = cv2.imread(place)
     assert read is not None
@@ -32,9 +32,9 @@ def test_a_picture_is_kept_under_the_record_s_id(tmp_path: Path) -> None:
 
 
 def test_old_pictures_of_ours_are_deleted_and_nothing_else(tmp_path: Path) -> None:
-    folder = CropFolder(tmp_path, retention_days=2)
+    folder = ThumbnailWriter(tmp_path, retention_days=2)
     crop = np.zeros((8, 8, 3), np.uint8)
-    old, new = (Path(folder.keep(_record(), crop)) for _ in range(2))
+    old, new = (Path(folder.keep(_record(), crop, live=True).result()) for _ in range(2))
     other = tmp_path / "holiday.jpg"
     other.write_bytes(b"not ours")
     for path in (old, other):
@@ -44,7 +44,7 @@ def test_old_pictures_of_ours_are_deleted_and_nothing_else(tmp_path: Path) -> No
     os.utime(part, (time.time() - 3 * _DAY,) * 2)
     assert folder.sweep() == 2
     assert sorted(tmp_path.iterdir()) == sorted([new, other])
-    assert CropFolder(tmp_path).sweep() == 0
+    assert ThumbnailWriter(tmp_path).sweep() == 0
 
 
 def test_endings_of_two_parts_are_told_apart(tmp_path: Path) -> None:
@@ -63,20 +63,20 @@ def test_endings_of_two_parts_are_told_apart(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be made"):
-        CropFolder(tmp_path / "file" / "crops")
+        ThumbnailWriter(tmp_path / "file" / "crops")
 
 
 def test_a_folder_that_went_away_is_made_again_and_no_part_is_left(tmp_path: Path) -> None:
-    folder = CropFolder(tmp_path / "crops")
+    folder = ThumbnailWriter(tmp_path / "crops")
     (tmp_path / "crops").rmdir()
     (tmp_path / "crops").write_text("a file now")
     with pytest.raises(OutputError, match="cannot be written"):
-        folder.keep(_record(), np.zeros((8, 8, 3), np.uint8))
+        folder.keep(_record(), np.zeros((8, 8, 3), np.uint8), live=True)
     (tmp_path / "crops").unlink()
-    assert Path(folder.keep(_record(), np.zeros((8, 8, 3), np.uint8))).exists()
+    assert Path(folder.keep(_record(), np.zeros((8, 8, 3), np.uint8), live=True).result()).exists()
 
 
 def test_a_folder_that_went_away_ends_no_sweep(tmp_path: Path) -> None:
-    folder = CropFolder(tmp_path / "crops", retention_days=1)
+    folder = ThumbnailWriter(tmp_path / "crops", retention_days=1)
     (tmp_path / "crops").rmdir()
     assert folder.sweep() == 0

@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
-from edgeattr.outputs import VideoFile, Window
+from edgeattr.outputs import VideoFile, Windows
 
 
 def test_unwritable_places(tmp_path: Path) -> None:
@@ -51,4 +52,11 @@ def test_a_window_without_a_desktop_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(RuntimeFailure, match="needs a desktop"):
-        Window("camera")
+        Windows()
+
+
+def test_an_opencv_without_windows_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")  # as headless says
+    with pytest.raises(RuntimeFailure, match=r"headless has none: pip uninstall .* opencv-python$"):
+        Windows()

@@ -9,7 +9,8 @@ import pytest
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr.video.draw import PersonDrawing, _Space, _Style
+from edgeattr.video.draw import PersonDrawing, _Space
+from edgeattr.video.text_style import TextStyle
 from edgeattr.video.tracker import TrackedBox
 
 _NAMES = ("hat", "bag", "long_hair", "jeans", "trousers", "skirt")
@@ -39,7 +40,7 @@ def _placed(people: list[TrackedBox], height: int, width: int) -> list:
     image = np.zeros((height, width, 3), np.uint8)
     space = _Space(image, [person.box for person in people])
     drawing = PersonDrawing(_RANKING)
-    return drawing._place([(person, _ANSWERS) for person in people], _Style.of(image), space)
+    return drawing._place([(person, _ANSWERS) for person in people], TextStyle.of(image), space)
 
 
 def test_the_frame_itself_stays_as_it_is() -> None:
@@ -105,7 +106,7 @@ def test_a_label_stays_on_its_side_while_it_is_free() -> None:
 
 @pytest.mark.parametrize(("height", "text"), [(480, 13), (2160, 51)])
 def test_text_is_legible_at_any_size(height: int, text: int) -> None:
-    style = _Style.of(np.zeros((height, height * 16 // 9, 3), np.uint8))
+    style = TextStyle.of(np.zeros((height, height * 16 // 9, 3), np.uint8))
     (_, tall), _ = cv2.getTextSize("Xg", cv2.FONT_HERSHEY_SIMPLEX, style.scale, style.stroke)
     assert tall == pytest.approx(text * 0.72, rel=0.3)
 

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ import edgeattr
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, OutputError, RuntimeFailure, UsageError
 from edgeattr.core.prediction import TrackRecord
+from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detections, MotionDetector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceOptions, SourceSpec
+from edgeattr.video.zones import Line, Zone
 
 from .test_frame_reader import DrawnSource
 
 
 class _Lines:
+    name, promise = "lines", "kept in memory"
+
     def __init__(self) -> None:
         self.events: list[Mapping[str, Any]] = []
 
@@ -30,11 +35,12 @@ class _Lines:
 
 
 class _Count:
+    name, promise = "frames", "counted"
     frames = 0
     seconds = -1.0
     closed = False
 
-    def write(self, image: Image, seconds: float) -> None:
+    def write_frame(self, stream: str, image: Image, seconds: float) -> None:
         assert seconds > self.seconds
         self.frames, self.seconds = self.frames + 1, seconds
 
@@ -50,8 +56,8 @@ def model() -> Iterator[edgeattr.AttributeModel]:
 
 def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.AttributeModel) -> None:
     lines, count = _Lines(), _Count()
-    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
-        assert pipeline.add(str(walking_video), frames=[count]) == str(walking_video)
+    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+        assert pipeline.add(str(walking_video), outputs=[count]) == str(walking_video)
         assert pipeline.wait(60)
         (summary,) = pipeline.summaries()
         (status,) = pipeline.status()
@@ -75,13 +81,40 @@ def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.Attr
     assert (status.state, status.frames_in, status.frames_waiting) == ("ended", 40, 0)
 
 
+def test_zones_lines_and_tracks_of_a_stream(
+    walking_video: Path, model: edgeattr.AttributeModel, tmp_path: Path
+) -> None:
+    """Somebody walks through the picture: over a line in its middle, into the zone on one side."""
+    lines, tracks = _Lines(), TracksFile(tmp_path / "tracks.csv")
+    right = Zone(name="right", points=((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
+    middle = Line(name="middle", points=((0.5, 0.0), (0.5, 1.0)))
+    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+        pipeline.add(str(walking_video), outputs=[tracks], zones=[right], lines=[middle])
+        assert pipeline.wait(60)
+        (summary,) = pipeline.summaries()
+    (person,) = lines.of("person")
+    (crossing,) = lines.of("line")
+    entered, left = lines.of("zone")
+    assert crossing["track"] == entered["track"] == person["track"]
+    assert {entered["event"], left["event"]} == {"entered", "left"}
+    assert crossing["time_s"] in (
+        pytest.approx(entered["time_s"], abs=0.15), pytest.approx(left["time_s"], abs=0.15)
+    )  # fmt: skip
+    assert person["zones"] == {"right": left["dwell_s"]}
+    assert summary.zones == {"right": 1}
+    assert sum(summary.lines["middle"].values()) == 1
+    rows = (tmp_path / "tracks.csv").read_text().splitlines()
+    assert len(rows) == person["frames"]
+    assert {row.split(",")[1] for row in rows} == {str(person["track"])}
+
+
 def test_streams_at_once_give_what_each_gives_alone(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     records = []
     for streams in (1, 4):
         lines = _Lines()
-        with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+        with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
             for number in range(streams):
                 pipeline.add(SourceSpec(address=str(walking_video), name=f"camera {number}"))
             assert pipeline.wait(60)
@@ -98,7 +131,7 @@ def test_stopping_early_still_gives_records_and_summary(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
         pipeline.add(str(walking_video), max_frames=30)
         assert pipeline.wait(60)
         assert pipeline.summaries()[0].frames == 30
@@ -111,7 +144,7 @@ def test_an_endless_stream_is_stopped_and_its_frames_add_up(
 ) -> None:
     lines = _Lines()
     spec = SourceSpec(address=str(walking_video), name="loop", options=SourceOptions(loop=True))
-    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
+    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
         pipeline.add(spec)
         end = time.monotonic() + 60
         while pipeline.status()[0].frames < 60 and time.monotonic() < end:
@@ -144,7 +177,7 @@ def test_a_failure_in_the_middle_of_a_file_loses_nothing_known(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, _Failing(30), events=[lines]) as pipeline:
+    with Pipeline(model, _Failing(30), outputs=[lines]) as pipeline:
         pipeline.add(str(walking_video))
         assert pipeline.wait(60)
         statuses = pipeline.status()
@@ -157,7 +190,7 @@ def test_a_failure_in_the_middle_of_a_file_loses_nothing_known(
 
 def test_a_live_stream_goes_on_after_frames_that_fail(model: edgeattr.AttributeModel) -> None:
     lines = _Lines()
-    with Pipeline(model, _Failing(3, times=2), events=[lines]) as pipeline:
+    with Pipeline(model, _Failing(3, times=2), outputs=[lines]) as pipeline:
         pipeline.add(DrawnSource(30, live=True, pause=0.02))
         assert pipeline.wait(60)
         (status,) = pipeline.status()
@@ -197,8 +230,8 @@ def test_a_stream_that_hangs_says_so(
 
 
 class _FullDisk(_Count):
-    def write(self, image: Image, seconds: float) -> None:
-        super().write(image, seconds)
+    def write_frame(self, stream: str, image: Image, seconds: float) -> None:
+        super().write_frame(stream, image, seconds)
         if self.frames == 5:
             raise OutputError("the disk is full")
 
@@ -208,7 +241,7 @@ def test_a_live_stream_goes_on_without_a_video_that_cannot_be_written(
 ) -> None:
     full, good = _FullDisk(), _Count()
     with Pipeline(model, MotionDetector()) as pipeline:
-        pipeline.add(DrawnSource(20, live=True, pause=0.02), frames=[full, good])
+        pipeline.add(DrawnSource(20, live=True, pause=0.02), outputs=[full, good])
         assert pipeline.wait(60)
         (summary,) = pipeline.summaries()
     assert (full.frames, full.closed) == (5, True)
@@ -221,8 +254,8 @@ def test_a_file_stops_where_its_video_cannot_be_written(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, MotionDetector(), events=[lines]) as pipeline:
-        pipeline.add(str(walking_video), frames=[_FullDisk()])
+    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+        pipeline.add(str(walking_video), outputs=[_FullDisk()])
         assert pipeline.wait(60)
         (status,) = pipeline.status()
     assert status.state == "failed"
@@ -231,32 +264,45 @@ def test_a_file_stops_where_its_video_cannot_be_written(
 
 
 class _Broken:
+    name, promise = "broken", "everything"
+
     def write(self, event: Mapping[str, Any]) -> None:
         raise OutputError("the disk is full")
 
 
-def test_a_sink_that_fails_costs_the_others_nothing(
+def test_an_output_that_fails_costs_the_others_nothing_and_is_in_the_summary(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, MotionDetector(), events=[_Broken(), lines]) as pipeline:
+    with Pipeline(model, MotionDetector(), outputs=[_Broken(), lines]) as pipeline:
         pipeline.add(str(walking_video))
         assert pipeline.wait(60)
-        assert str(pipeline.sink_failure) == "the disk is full"
+        assert [output.failures for output in pipeline.outputs] == [2, 0]
+        assert pipeline.lost == 2
     assert [event["type"] for event in lines.events] == ["person", "summary"]
+    assert lines.events[-1]["error"] == "the disk is full"
+
+
+class _Crops:
+    name, promise, field = "crops", "kept in memory", "crop"
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, tuple[int, ...]]] = []
+
+    def keep(self, record: TrackRecord, crop: Image, *, live: bool) -> Future[str]:
+        self.kept.append((record.id, crop.shape))
+        path: Future[str] = Future()
+        path.set_result(f"crops/{record.id}.jpg")
+        return path
 
 
 def test_updates_of_who_is_still_there_and_their_best_crop(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
-    lines, kept = _Lines(), []
-
-    def keep(record: TrackRecord, crop: Image) -> str:
-        kept.append((record.id, crop.shape))
-        return f"crops/{record.id}.jpg"
-
+    lines, crops = _Lines(), _Crops()
     options = PipelineOptions(updates_every=1.0)
-    with Pipeline(model, MotionDetector(), events=[lines], options=options, keep=keep) as pipeline:
+    outputs = [crops, lines]
+    with Pipeline(model, MotionDetector(), outputs=outputs, options=options) as pipeline:
         pipeline.add(str(walking_video))
         assert pipeline.wait(60)
     (person,) = lines.of("person")
@@ -264,7 +310,7 @@ def test_updates_of_who_is_still_there_and_their_best_crop(
     assert len(updates) >= 2
     assert {update["id"] for update in updates} == {person["id"]}
     assert [update["last_s"] for update in updates] == sorted(u["last_s"] for u in updates)
-    ((identity, shape),) = kept
+    ((identity, shape),) = crops.kept
     assert person["crop"] == f"crops/{identity}.jpg"
     assert shape[0] > shape[1] > 10
 

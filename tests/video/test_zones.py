@@ -46,7 +46,6 @@ class _Path:
 def _play(monitor: ZoneMonitor, paths: list[_Path], rate: float, jitter: float) -> list[ZoneEvent]:
     draw = np.random.default_rng(0)
     events: list[ZoneEvent] = []
-    gone: set[int] = set()
     for frame in range(int(30 * rate)):
         seconds = frame / rate
         seen = []
@@ -55,10 +54,8 @@ def _play(monitor: ZoneMonitor, paths: list[_Path], rate: float, jitter: float) 
             if place:
                 x, y = np.array(place) + draw.normal(0, jitter, 2)
                 seen.append(_box(track, float(x), float(y)))
-            elif seconds > path._times[-1] and track not in gone:
-                gone.add(track)
-                events += monitor.leave(track)
         events += monitor.update(seconds, seen, _SIZE)
+        events += monitor.leave_before(seconds - 2 / rate)
     return events
 
 
@@ -118,13 +115,15 @@ def test_who_leaves_the_picture_inside_a_zone_leaves_the_zone() -> None:
     monitor.update(0.0, [_box(7, 700, 400)], _SIZE)
     monitor.update(2.0, [_box(7, 710, 400)], _SIZE)
     assert monitor.dwell(7) == {"hall": 2.0}
-    (left,) = monitor.leave(7)
+    assert monitor.leave_before(2.0) == []
+    (left,) = monitor.leave_before(2.1)
     assert (left.event, left.dwell_s, left.count) == ("left", 2.0, 0)
     assert left.to_json("cam") == {
         "type": "zone", "stream": "cam", "track": 7, "time_s": 2.0, "zone": "hall",
         "event": "left", "occupancy": 0, "dwell_s": 2.0,
     }  # fmt: skip
-    assert monitor.leave(7) == []
+    assert monitor.leave_before(None) == []
+    assert monitor.counts() == ({"hall": 1}, {})
 
 
 def test_the_anchor_says_which_point_counts() -> None:

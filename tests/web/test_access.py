@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.web import Board, WebServer
+from edgeattr.web import RecentPeople, WebServer
 from edgeattr.web.access import Access, is_loopback
 
 from .people import NAMES, camera, record
@@ -48,7 +48,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(crops: Path) -> Iterator[WebServer]:
-    board = Board(NAMES, pictures=True)
+    board = RecentPeople(NAMES, pictures=True)
     board.write(record(1, crop="/somewhere/x.jpg").to_json())
     with WebServer(board, lambda: [camera("door")], crops=crops, port=0) as opened:
         yield opened
@@ -57,7 +57,9 @@ def server(crops: Path) -> Iterator[WebServer]:
 @pytest.fixture(scope="module")
 def closed() -> Iterator[WebServer]:
     """A page that asks for a token."""
-    with WebServer(Board(NAMES), lambda: [], port=0, token=_TOKEN, hosts=["cams.test"]) as opened:
+    with WebServer(
+        RecentPeople(NAMES), lambda: [], port=0, token=_TOKEN, hosts=["cams.test"]
+    ) as opened:
         yield opened
 
 
@@ -98,7 +100,7 @@ def test_what_is_served(server: WebServer) -> None:
 
 def test_health_is_that_of_the_metrics() -> None:
     streams = [camera("door"), camera("yard", state="stalled", error="no picture")]
-    with WebServer(Board(), lambda: streams, port=0) as server:
+    with WebServer(RecentPeople(), lambda: streams, port=0) as server:
         answer = _Answer(server, "/api/health")
         assert answer.code == 503
         assert json.loads(answer.body)["reasons"] == ["yard: stalled (no picture)"]
@@ -112,7 +114,7 @@ def test_a_bug_in_the_pipeline_s_answers_is_told_and_costs_nothing(
     def status() -> list[object]:
         raise RuntimeError("a bug")
 
-    board = Board()
+    board = RecentPeople()
     with WebServer(board, status, port=0) as server:  # type: ignore[arg-type]
         state = json.loads(_Answer(server, "/api/state").body)
         assert state["reasons"] == ["the state cannot be told: RuntimeError('a bug')"]
@@ -194,7 +196,7 @@ def test_a_proxy_may_ask_under_a_name_that_was_told(closed: WebServer) -> None:
 def test_beyond_this_machine_a_token_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.8.9.1", "localhost", "::1")))
     assert not any(map(is_loopback, ("0.0.0.0", "", "::", "192.0.2.1", "no such host.invalid")))
-    with WebServer(Board(), lambda: [], host="0.0.0.0", port=0) as server:
+    with WebServer(RecentPeople(), lambda: [], host="0.0.0.0", port=0) as server:
         assert server.made_up_token
         assert len(server.made_up_token) >= 32
         assert server.link == f"{server.address}?token={server.made_up_token}"
@@ -220,7 +222,7 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_too() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
         pytest.skip(f"no IPv6 here: {error}")
-    with WebServer(Board(), lambda: [], host="::", port=0, token=_TOKEN) as server:
+    with WebServer(RecentPeople(), lambda: [], host="::", port=0, token=_TOKEN) as server:
         host = urlsplit(server.link).hostname
         for address in (host, "127.0.0.1", "::1"):
             connection = http.client.HTTPConnection(address or "", server.port, timeout=20)
@@ -231,11 +233,11 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_too() -> None:
 
 def test_a_port_in_use_and_one_that_is_none(server: WebServer) -> None:
     with pytest.raises(OutputError, match=f"port {server.port}: Address already in use"):
-        WebServer(Board(), lambda: [], port=server.port)
+        WebServer(RecentPeople(), lambda: [], port=server.port)
     with pytest.raises(UsageError, match="port 99999"):
-        WebServer(Board(), lambda: [], port=99999)
+        WebServer(RecentPeople(), lambda: [], port=99999)
     with pytest.raises(OutputError, match=r"192\.0\.2\.1"):
-        WebServer(Board(), lambda: [], host="192.0.2.1", port=0)
+        WebServer(RecentPeople(), lambda: [], host="192.0.2.1", port=0)
 
 
 def test_silent_many_and_garbled_visitors_leave_room_for_others(
@@ -245,7 +247,7 @@ def test_silent_many_and_garbled_visitors_leave_room_for_others(
 
     monkeypatch.setattr(protocol, "_MOST", 5)
     monkeypatch.setattr(protocol, "_PATIENCE", 0.5)
-    with WebServer(Board(), lambda: [], port=0) as server:
+    with WebServer(RecentPeople(), lambda: [], port=0) as server:
         silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
         silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")  # and never more
         for client in silent:
@@ -268,10 +270,10 @@ def _ended(client: socket.socket) -> bool:
 
 def test_closing_is_quick_and_frees_the_port() -> None:
     before = threading.active_count()
-    server = WebServer(Board(), lambda: [], port=0)
+    server = WebServer(RecentPeople(), lambda: [], port=0)
     server.close()  # at once, before it has begun
     server.close()
-    again = WebServer(Board(), lambda: [], port=server.port)
+    again = WebServer(RecentPeople(), lambda: [], port=server.port)
     assert _Answer(again, "/").code == 200
     start = time.monotonic()
     again.close()
@@ -310,3 +312,12 @@ def test_a_connection_that_says_nothing_more_is_closed(
         connection.sendall(b"G")
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(1) == b""
+
+
+def test_silent_connections_keep_nobody_out(server: WebServer) -> None:
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(400)]
+    begun = time.monotonic()
+    assert _Answer(server, "/api/state").code == 200
+    assert time.monotonic() - begun < 5, "the silent ones are sent away after 10 s"
+    for connection in silent:
+        connection.close()

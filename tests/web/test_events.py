@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from edgeattr.web import Board, WebServer, server
+from edgeattr.web import RecentPeople, WebServer, server
 
 from .people import NAMES, Client, camera, record
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board(NAMES)
+def board() -> RecentPeople:
+    return RecentPeople(NAMES)
 
 
 @pytest.fixture
-def page(board: Board) -> Iterator[WebServer]:
+def page(board: RecentPeople) -> Iterator[WebServer]:
     with WebServer(board, lambda: [camera("door")], port=0) as opened:
         yield opened
 
@@ -33,7 +33,7 @@ def _stream(page: WebServer, **headers: str) -> Client:
     return Client(page.address + "api/events", named)
 
 
-def test_everything_first_and_then_what_changes(board: Board, page: WebServer) -> None:
+def test_everything_first_and_then_what_changes(board: RecentPeople, page: WebServer) -> None:
     for number in range(90):
         board.write(record(number).to_json())
     client = _stream(page)
@@ -49,10 +49,10 @@ def test_everything_first_and_then_what_changes(board: Board, page: WebServer) -
     assert [bool(batch[2]) for batch in batches] == [False, False, True], "one id, at the end"
     told = [person["track"] for _, batch, _ in batches for person in batch]
     assert told == list(range(90))
-    board.see("door", [record(100)])
+    board.watch("door", [record(100)])
     people, _ = client.until("people")
     assert [(person["track"], person["in_view"]) for person in people] == [(100, True)]
-    board.see("door", [])
+    board.watch("door", [])
     assert client.until("gone")[0] == [record(100).id]
     start = time.monotonic()
     client.until("state")
@@ -60,7 +60,7 @@ def test_everything_first_and_then_what_changes(board: Board, page: WebServer) -
     client.close()
 
 
-def test_a_stream_goes_on_where_it_broke_off(board: Board, page: WebServer) -> None:
+def test_a_stream_goes_on_where_it_broke_off(board: RecentPeople, page: WebServer) -> None:
     board.write(record(1).to_json())
     client = _stream(page)
     _, last = client.until("people")
@@ -83,7 +83,7 @@ def test_a_stream_goes_on_where_it_broke_off(board: Board, page: WebServer) -> N
 
 
 def test_silence_is_broken_by_a_beat(
-    board: Board, page: WebServer, monkeypatch: pytest.MonkeyPatch
+    board: RecentPeople, page: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgeattr.web import events
 
@@ -98,7 +98,7 @@ def test_silence_is_broken_by_a_beat(
 
 
 def test_fifty_visitors_and_slow_ones_do_not_hold_up_those_who_write(
-    board: Board, page: WebServer, monkeypatch: pytest.MonkeyPatch
+    board: RecentPeople, page: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgeattr.web import events
 
@@ -113,7 +113,7 @@ def test_fifty_visitors_and_slow_ones_do_not_hold_up_those_who_write(
     while time.monotonic() < end:
         number += 1
         begun = time.perf_counter()
-        board.see("door", [record(1000 + number % 3, frames=number)])
+        board.watch("door", [record(1000 + number % 3, frames=number)])
         board.write(record(number % 400).to_json())
         took.append(time.perf_counter() - begun)
         time.sleep(0.002)
@@ -176,7 +176,7 @@ def test_one_too_many_is_told_to_come_again(
 
 
 def test_a_server_that_fails_is_told_and_harms_nobody(
-    board: Board, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    board: RecentPeople, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def serve(self: Any) -> None:
         raise RuntimeError("a bug of the server")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.web import Board, WebServer
+from edgeattr.web import RecentPeople, WebServer
 
 from .people import NAMES, camera, record
 
@@ -85,16 +85,16 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-def _crowd(folder: Path, people: int = 120) -> Board:
+def _crowd(folder: Path, people: int = 120) -> RecentPeople:
     """Eight cameras, many people, some in view."""
-    board = Board((*NAMES, _HOSTILE), pictures=True)
+    board = RecentPeople((*NAMES, _HOSTILE), pictures=True)
     for number in range(people):
         stream = _HOSTILE if number % 8 == 7 else f"camera {number % 8}"
         seen = record(number, stream, "yes", "unknown", crop="x")
         (folder / f"{seen.id}.jpg").write_bytes(_JPEG)
         board.write(seen.to_json())
     for number in range(3):
-        board.see(f"camera {number}", [record(1000 + number, f"camera {number}", "unknown")])
+        board.watch(f"camera {number}", [record(1000 + number, f"camera {number}", "unknown")])
     return board
 
 
@@ -109,7 +109,7 @@ def test_every_state_at_every_size_in_both_schemes(
     browser: Any, tmp_path: Path, cameras: int
 ) -> None:
     streams = _eight() if cameras == 8 else [camera("door")][:cameras]
-    board = _crowd(tmp_path) if cameras == 8 else Board(NAMES)
+    board = _crowd(tmp_path) if cameras == 8 else RecentPeople(NAMES)
     with WebServer(board, lambda: streams, crops=tmp_path, port=0) as server:
         tab = Tab(browser, server.address)
         assert tab.page.locator("#cameras > li").count() == cameras
@@ -142,11 +142,11 @@ def test_names_are_shown_as_text_and_run_nothing(browser: Any, tmp_path: Path) -
 
 
 def test_filters_and_the_keyboard(browser: Any) -> None:
-    board = Board(NAMES)
+    board = RecentPeople(NAMES)
     board.write(record(1, "door", "yes").to_json())
     board.write(record(2, "door", "no", "unknown").to_json())
     board.write(record(3, "yard", "no", "no", "yes").to_json())
-    board.see("yard", [record(4, "yard", "yes")])
+    board.watch("yard", [record(4, "yard", "yes")])
     streams = [camera("door"), camera("yard")]
     with WebServer(board, lambda: streams, port=0) as server:
         tab = Tab(browser, server.address)
@@ -188,15 +188,15 @@ def test_filters_and_the_keyboard(browser: Any) -> None:
 
 
 def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
-    board, streams = Board(NAMES), [camera("door")]
+    board, streams = RecentPeople(NAMES), [camera("door")]
     server = WebServer(board, lambda: streams, port=0)
     tab = Tab(browser, server.address)
     page, expect = tab.page, playwright.expect
-    board.see("door", [record(1, "door", "unknown")])
+    board.watch("door", [record(1, "door", "unknown")])
     card = page.locator("#present article")
     expect(card.locator(".unknowns")).to_have_text("hat?55 %")
     card.evaluate("(node) => { node.dataset.mine = 1; }")
-    board.see("door", [record(1, "door", "yes")])
+    board.watch("door", [record(1, "door", "yes")])
     expect(card.locator(".yeses .name")).to_have_text("hat")
     assert card.get_attribute("data-mine") == "1", "changed in place"
     page.click("#pause")
@@ -215,7 +215,7 @@ def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
     server.close()
     expect(page.locator("#live")).to_have_text("Stopped")
     expect(page.locator("#toast")).to_contain_text("edgeattr has stopped")
-    again = Board(NAMES)
+    again = RecentPeople(NAMES)
     again.write(record(7).to_json())
     streams[0] = camera("door")
     with WebServer(again, lambda: streams, port=server.port):
@@ -227,7 +227,7 @@ def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
 
 
 def test_the_token_is_asked_for(browser: Any) -> None:
-    with WebServer(Board(NAMES), lambda: [], port=0, token="ein Schlüssel") as server:
+    with WebServer(RecentPeople(NAMES), lambda: [], port=0, token="ein Schlüssel") as server:
         context = browser.new_context()
         page = context.new_page()
         page.goto(server.address)
@@ -238,7 +238,7 @@ def test_the_token_is_asked_for(browser: Any) -> None:
         context.close()
         tab = Tab(browser, f"{server.address}?token=ein%20Schl%C3%BCssel")
         assert tab.page.url == server.address
-    with WebServer(Board(NAMES), lambda: [], port=server.port, token="another one"):
+    with WebServer(RecentPeople(NAMES), lambda: [], port=server.port, token="another one"):
         playwright.expect(tab.page.locator("#live")).to_have_text("Token needed", timeout=15000)
         playwright.expect(tab.page.locator("#toast")).to_contain_text("no longer valid")
     tab.context.close()

@@ -12,8 +12,8 @@ import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.web import people_counts as tally
-from edgeattr.web.people_filter import Wanted
-from edgeattr.web.recent_people import Board, Changes
+from edgeattr.web.people_filter import PeopleFilter
+from edgeattr.web.recent_people import Changes, RecentPeople
 
 from .people import NAMES, record
 
@@ -24,14 +24,14 @@ def _told(changes: Changes) -> list[tuple[int, bool]]:
 
 
 def test_people_come_into_view_leave_and_are_told_once() -> None:
-    board = Board(NAMES)
-    board.see("door", [record(1), record(2)])
+    board = RecentPeople(NAMES)
+    board.watch("door", [record(1), record(2)])
     first = board.changes()
     assert first.whole
     assert _told(first) == [(1, True), (2, True)]
     nothing = board.changes(first.at)
     assert (nothing.whole, nothing.people, nothing.gone) == (False, [], [])
-    board.see("door", [record(2, last_s=9.0)])  # 1 was nobody after all
+    board.watch("door", [record(2, last_s=9.0)])  # 1 was nobody after all
     board.write(record(2, "door", "yes").to_json())
     then = board.changes(first.at)
     assert not then.whole
@@ -47,10 +47,10 @@ def test_people_come_into_view_leave_and_are_told_once() -> None:
 
 
 def test_updates_and_summaries_are_no_people_and_an_ended_stream_has_nobody_in_view() -> None:
-    board = Board(NAMES)
+    board = RecentPeople(NAMES)
     board.write(record(1).to_json("update"))
-    board.see("door", [record(1)])
-    board.see("yard", [record(2, "yard")])
+    board.watch("door", [record(1)])
+    board.watch("yard", [record(2, "yard")])
     board.write({"type": "summary", "stream": "door"})
     assert [person["stream"] for person in board.people()] == ["yard"]
     assert board.counts()["people_in_view"] == 1
@@ -58,8 +58,8 @@ def test_updates_and_summaries_are_no_people_and_an_ended_stream_has_nobody_in_v
 
 
 def test_the_oldest_who_left_is_forgotten_first_and_stays_counted() -> None:
-    board = Board(NAMES, most=3)
-    board.see("yard", [record(100, "yard")])
+    board = RecentPeople(NAMES, most=3)
+    board.watch("yard", [record(100, "yard")])
     known = board.changes().at
     for number in range(5):
         board.write(record(number, "door", "yes", "unknown").to_json())
@@ -73,7 +73,7 @@ def test_the_oldest_who_left_is_forgotten_first_and_stays_counted() -> None:
     ]
     since = board.changes(known)
     assert _told(since) == [(3, False), (4, False)]
-    board.see("yard", [record(number, "yard") for number in range(200, 210)])
+    board.watch("yard", [record(number, "yard") for number in range(200, 210)])
     assert len(board.people()) == 3, "also where all are in view"
 
 
@@ -81,7 +81,7 @@ def test_who_was_away_for_too_long_is_told_everything_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("edgeattr.web.recent_people._GONE", 4)
-    board = Board(NAMES, most=2)
+    board = RecentPeople(NAMES, most=2)
     start = board.changes().at
     for number in range(5):
         board.write(record(number).to_json())
@@ -94,7 +94,7 @@ def test_who_was_away_for_too_long_is_told_everything_anew(
 
 
 def test_people_are_forgotten_after_their_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    board = Board(NAMES, keep_days=2)
+    board = RecentPeople(NAMES, keep_days=2)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     board.write(record(1).to_json())
@@ -110,7 +110,7 @@ def test_people_are_forgotten_after_their_days(monkeypatch: pytest.MonkeyPatch) 
 def test_today_begins_at_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
     days: Iterator[tuple[int, int]] = iter([(2026, 1), (2026, 1), (2026, 2), (2026, 2)])
     monkeypatch.setattr(tally, "_day", lambda seconds: next(days))
-    counts = tally.Tally()
+    counts = tally.PeopleCounts()
     counts.add(record(1).to_json(), 0.0)
     assert counts.to_json(1.0) | {"attributes": []} == {
         "people_since_start": 1, "people_today": 0, "attributes": [],
@@ -119,7 +119,7 @@ def test_today_begins_at_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_json_cannot_say_is_an_error_and_changes_nothing() -> None:
-    board = Board()
+    board = RecentPeople()
     with pytest.raises(OutputError, match="as JSON"):
         board.write({**record(1).to_json(), "box": [float("nan")]})
     assert board.people() == []
@@ -127,13 +127,13 @@ def test_what_json_cannot_say_is_an_error_and_changes_nothing() -> None:
 
 
 def test_many_threads_write_while_others_ask() -> None:
-    board = Board(NAMES, most=50)
+    board = RecentPeople(NAMES, most=50)
     stop = threading.Event()
     failures: list[BaseException] = []
 
     def write(stream: int) -> None:
         for number in range(150):
-            board.see(str(stream), [record(stream * 1000 + number, str(stream))])
+            board.watch(str(stream), [record(stream * 1000 + number, str(stream))])
             board.write(record(stream * 1000 + number, str(stream)).to_json())
 
     def ask() -> None:
@@ -193,7 +193,7 @@ def test_questions_about_people(query: dict[str, str], tracks: list[int]) -> Non
         record(2, "door", "unknown").to_json() | {"in_view": True},
         record(3, "back_yard", "no", "no", "yes").to_json() | {"in_view": False},
     ]
-    wanted = Wanted.from_query(query)
+    wanted = PeopleFilter.from_query(query)
     assert [person["track"] for person in people if wanted.matches(person)] == tracks
 
 
@@ -212,4 +212,4 @@ def test_questions_about_people(query: dict[str, str], tracks: list[int]) -> Non
 )
 def test_questions_that_make_no_sense(query: dict[str, str], error: str) -> None:
     with pytest.raises(UsageError, match=error):
-        Wanted.from_query(query)
+        PeopleFilter.from_query(query)

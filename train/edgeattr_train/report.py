@@ -18,6 +18,7 @@ from edgeattr.core.metrics import average_precision, mean_accuracy_per_attribute
 from edgeattr.core.schema import AttributeSchema
 from edgeattr.explain import overlay
 from edgeattr.report import jpeg_uri, render
+from edgeattr.report.formats import figure
 from edgeattr_train.reliability import calibration_error, reliability
 from edgeattr_train.report_charts import reliability_chart, risk_chart, training_curves
 from edgeattr_train.selective import Selective
@@ -32,6 +33,7 @@ _ALIKE = 3  # of these, at most, of one attribute: many kinds are shown
 _TALLEST, _WIDEST = 256, 256  # pixels that a crop is shown in
 _QUALITY = 85  # of JPEG, 0..100
 _RAW = 0.5  # the raw decision: logit > 0
+_NAMES = {"f1": "F1", "pixels": "pixels (mean, deviation)"}  # of facts
 
 Masks = Callable[[Image], Sequence[npt.NDArray[np.floating]]]
 """From one crop, uint8 BGR of any size, to its attention at each scale, [C, h, w] each."""
@@ -129,10 +131,9 @@ def _attribute_rows(data: ReportData) -> list[dict[str, Any]]:
 
 def _facts(data: ReportData) -> dict[str, Any]:
     """The head of the page: the training's facts, then the overall figures."""
-    facts = {
-        key: f"{value:.2f} %" if key in ("mA", "f1") and isinstance(value, float) else value
-        for key, value in data.facts.items()
-    }
+    facts = {_NAMES.get(key, key): value for key, value in data.facts.items()}
+    for name in {"mA", "F1"} & facts.keys():
+        facts[name] = figure(facts[name], 2, " %")
     if not len(data.labels):
         return {**facts, "validation images": "none"}
     facts["validation images"] = f"{len(data.labels)}, {len(data.schema)} attributes"

@@ -46,44 +46,45 @@ _KINDS = (  # of answers, their name, colour and mark
 )
 
 
-def training_curves(log: Sequence[Mapping[str, Any]]) -> Markup | None:
+def training_curves(log: Sequence[Mapping[str, Any]]) -> list[Markup]:
     """Loss, mA, F1, mAP, learning rate and speed by epoch.
 
     Args:
         log: one mapping per epoch; values that are absent or no numbers are left out.
 
     Returns:
-        An ``svg`` element, or None if the log holds no number.
+        An ``svg`` element for each quantity of which the log holds a number.
 
     Raises:
         MissingDependency: Matplotlib is not installed.
     """
     epochs = np.array([_number(line, "epoch", place) for place, line in enumerate(log, 1)])
     curves = {key: np.array([_number(line, key) for line in log]) for _, _, key in _CURVES}
-    panels = [curve for curve in _CURVES if np.isfinite(curves[curve[2]]).any()]
-    if not panels:
-        return None
     quality = curves["mA"] + curves["f1"]
     best = epochs[np.nanargmax(quality)] if np.isfinite(quality).any() else math.nan
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = _figure(3.4 * columns, 2.6 * rows)
+    return [
+        _curve(title, unit, epochs, curves[key], best)
+        for title, unit, key in _CURVES
+        if np.isfinite(curves[key]).any()
+    ]
+
+
+def _curve(title: str, unit: str, epochs: _Floats, values: _Floats, best: float) -> Markup:
+    figure, known = _figure(3.1, 2.5), np.isfinite(values)
     from matplotlib.ticker import MaxNLocator
 
-    for place, (title, unit, key) in enumerate(panels, 1):
-        axes, values = figure.add_subplot(rows, columns, place), curves[key]
-        known = np.isfinite(values)
-        axes.plot(epochs[known], values[known], color=_AFTER, marker="o", markersize=3)
-        axes.set_title(title, fontsize=10, loc="left", fontweight="bold")
-        axes.set_ylabel(unit, fontsize=9)
-        axes.set_xlabel("epoch", fontsize=9)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-        axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
-        axes.yaxis.set_major_formatter("{x:.4g}")
-        at_best = values[(epochs == best) & known]
-        if at_best.size:
-            axes.axvline(best, color=_BEFORE, linewidth=1, linestyle="--")
-            axes.set_title(f"{at_best[0]:.4g}", fontsize=9, loc="right", color=_BEFORE)
+    axes = figure.add_subplot()
+    axes.plot(epochs[known], values[known], color=_AFTER, marker="o", markersize=3)
+    axes.set_title(title, fontsize=10, loc="left", fontweight="bold", color=_INK)
+    axes.set_ylabel(unit, fontsize=9)
+    axes.set_xlabel("epoch", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    axes.set_xlim(epochs.min() - 0.5, epochs.max() + 0.5)
+    axes.yaxis.set_major_formatter("{x:.4g}")
+    at_best = values[(epochs == best) & known]
+    if at_best.size:
+        axes.axvline(best, color=_BEFORE, linewidth=1, linestyle="--")
+        axes.set_title(f"{at_best[0]:.4g}", fontsize=9, loc="right", color=_BEFORE)
     return _svg(figure)
 
 
@@ -175,8 +176,8 @@ def _style(axes: Axes) -> None:
     axes.tick_params(labelsize=8.5, colors=_SOFT)
     axes.grid(True, color=_LINE, linewidth=0.6)
     axes.set_axisbelow(True)
-    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
-        text.set_color(_INK)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(_INK)
 
 
 def _number(line: Mapping[str, Any], key: str, absent: float = math.nan) -> float:

@@ -1,5 +1,6 @@
 """Who is in a frame: detectors of several families behind one small Protocol."""
 
+from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr.video.detectors.detr import DetrDetector, DetrLogitsDetector
 from edgeattr.video.detectors.motion import MotionDetector
 from edgeattr.video.detectors.open import open_detector
@@ -8,6 +9,7 @@ from edgeattr.video.detectors.ssd import SsdDetector
 from edgeattr.video.detectors.yolox import YoloxDetector
 
 __all__ = [
+    "BundleDetector",
     "Detections",
     "Detector",
     "DetrDetector",

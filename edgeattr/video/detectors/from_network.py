@@ -39,6 +39,7 @@ class NetworkDetector(Closing, ABC):
 
     interface: ClassVar[str]  # of the family, in words
     in_order = False
+    precision = "as it is"
 
     def __init__(self, network: Network, name: str, min_score: float) -> None:
         picture = self.recognise(network)

@@ -20,6 +20,8 @@ class MotionDetector(Closing):
     """
 
     name = "motion"
+    engine = "opencv"
+    precision = "as it is"
     in_order = True  # each camera has a background of its own
     _WIDTH = 384  # pixels at which motion is looked for
     _WARM_UP = 100  # frames in which the background is learnt fast

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeattr.core import hub
+from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.errors import InputError, UsageError
+from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr.video.detectors.detr import DetrDetector, DetrLogitsDetector
 from edgeattr.video.detectors.motion import MotionDetector
 from edgeattr.video.detectors.protocol import Detector
@@ -16,7 +18,7 @@ from edgeattr.video.detectors.yolox import YoloxDetector
 
 __all__ = ["open_detector"]
 
-_AUTO = "yolox_nano"
+_SHIPPED = ("auto", "person")
 _FAMILIES = (YoloxDetector, SsdDetector, DetrDetector, DetrLogitsDetector)
 _SUFFIXES = (".onnx", ".xml")  # that are looked for in a folder
 
@@ -29,18 +31,24 @@ def open_detector(
     name_or_path: str | os.PathLike[str],
     *,
     engine: str = "auto",
+    precision: str = "auto",
     threads: int | None = None,
+    side: int | None = None,
+    min_score: float | None = None,
     on_download: Callable[[str, int, int], None] = _ignore,
 ) -> Detector:
     """Open a detector; what a file holds is told by its inputs and outputs, not by its name.
 
     Args:
-        name_or_path: ``auto`` (yolox_nano), ``motion``, a name of :data:`edgeattr.core.hub.KNOWN`,
-            which is downloaded where it is not here yet, an ONNX file, an OpenVINO IR's XML, or a
-            folder that holds one of these.
-        engine: ``onnxruntime``, ``openvino``, or ``auto``: ONNX Runtime for ONNX files and
-            OpenVINO for its IR.
+        name_or_path: ``auto`` or ``person`` (the bundle inside the package), a name of
+            :data:`edgeattr.core.hub.KNOWN`, which is downloaded where it is not here yet, a bundle,
+            an ONNX file, an OpenVINO IR's XML, or a folder that holds one of these.
+        engine: ``onnxruntime``, ``openvino``, or ``auto``: for a bundle what is fastest here, ONNX
+            Runtime for ONNX files and OpenVINO for its IR.
+        precision: ``fp32``, ``fp16`` or ``int8`` of a bundle; ``auto``: what is fastest here.
         threads: that one call may use; all cores where absent.
+        side: pixels of a bundle's input along its longer side; the bundle's own if None.
+        min_score: people less certain than this are left out; the detector's own if None.
         on_download: called with the name, bytes done and bytes in all.
 
     Raises:
@@ -50,30 +58,43 @@ def open_detector(
         MissingDependency: the engine is not installed.
         RuntimeFailure: the engine cannot run it.
     """
+
+    def bundled(path: Path) -> BundleDetector:
+        return BundleDetector(
+            DetectionBundle.read(path), engine, precision,
+            threads=threads, side=side, min_score=min_score,
+        )  # fmt: skip
+
     name = os.fspath(name_or_path)
-    if name == "motion":
+    if name == "motion":  # for tests and for looking at drawn videos
         return MotionDetector()
-    known = _AUTO if name == "auto" else name
-    if known in hub.KNOWN:
-        path = hub.fetch(known, progress=lambda done, total: on_download(known, done, total))
-        return _from_file(path, known, engine, threads)
+    if name in _SHIPPED:
+        return bundled(hub.person_bundle())
+    if name in hub.KNOWN:
+        path = hub.fetch(name, progress=lambda done, total: on_download(name, done, total))
+        return _from_file(path, name, engine, threads, min_score)
     path = Path(name)
+    if path.suffix == ".edgeattr" or (path / "bundle.json").is_file():
+        return bundled(path)
     if not path.exists():
         raise UsageError(
-            f"detector {name!r} is neither a file nor a folder nor one of: auto, motion, "
+            f"detector {name!r} is neither a file nor a folder nor one of: auto, person, "
             f"{', '.join(hub.KNOWN)}"
         )
     path = _inside(path) if path.is_dir() else path
-    return _from_file(path, path.stem, engine, threads)
+    return _from_file(path, path.stem, engine, threads, min_score)
 
 
-def _from_file(path: Path, name: str, engine: str, threads: int | None) -> Detector:
+def _from_file(
+    path: Path, name: str, engine: str, threads: int | None, min_score: float | None
+) -> Detector:
     from edgeattr_runtimes.network import open_network
 
     network = open_network(path, engine=engine, threads=threads)
     for family in _FAMILIES:
         if family.recognise(network):
-            return family(network, name)
+            scores = {} if min_score is None else {"min_score": min_score}
+            return family(network, name, **scores)
     known = "\n".join(f"  {family.interface}" for family in _FAMILIES)
     raise InputError(
         f"{path} is not a person detector that edgeattr knows. It has the inputs "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image
 
 __all__ = ["Detections", "Detector"]
+
+
+_Self = TypeVar("_Self", bound="Detector")  # typing.Self is of Python 3.11
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,16 @@ class Detector(Protocol):
         ...
 
     @property
+    def engine(self) -> str:
+        """What computes: ``onnxruntime``, ``openvino``."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """``fp32``, ``fp16`` or ``int8`` of a bundle, ``as it is`` of other files."""
+        ...
+
+    @property
     def in_order(self) -> bool:
         """Whether it must see the frames of one stream in order, and no other stream's.
 
@@ -47,6 +61,17 @@ class Detector(Protocol):
     def for_stream(self) -> Detector:
         """The detector for one more stream: itself, or a fresh one where order matters."""
         ...
+
+    def __enter__(self: _Self) -> _Self:
+        """Itself; closed at the end of the block."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
     def close(self) -> None:
         """Release everything. May be called twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.parse
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ __all__ = [
     "check_source",
     "kind_of",
     "local_path",
+    "printable",
     "without_password",
 ]
 
@@ -66,7 +68,12 @@ class SourceSpec:
     @property
     def shown(self) -> str:
         """The name, or the address without credentials."""
-        return self.name or without_password(self.address)
+        return self.name or printable(without_password(self.address))
+
+
+def printable(text: str) -> str:
+    """A file's name as text; without Python's UTF-8 mode it may hold undecoded bytes."""
+    return os.fsencode(text).decode(errors="replace")
 
 
 def without_password(text: str) -> str:
@@ -112,8 +119,8 @@ def check_source(address: str) -> None:
         InputError: no such file, an empty one, or a name that cannot be used.
         UsageError: an address of a scheme that is not known.
     """
-    if not address or "\0" in address or address != address.encode(errors="replace").decode():
-        raise InputError(f"{address!r}: not a name that OpenCV can open; rename the file")
+    if not address or "\0" in address or "\ufffd" in printable(address):
+        raise InputError(f"{address!r}: not a name in UTF-8; rename the file")
     if kind_of(address) != "file" or local_path(address) is None:
         return
     path = Path(local_path(address) or "")

@@ -18,9 +18,17 @@ class StreamLost(InputError):
 class Connection(Protocol):
     """A source that is open."""
 
-    rate: float  # frames per second that are expected
-    finite: bool  # it has an end, after which there is no use in connecting again
-    damaged: int  # packets that could not be decoded
+    @property
+    def rate(self) -> float:
+        """Frames per second that are expected."""
+
+    @property
+    def finite(self) -> bool:
+        """It has an end, after which there is no use in connecting again."""
+
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded."""
 
     def pictures(self) -> Iterator[tuple[Image, float | None]]:
         """Pictures, uint8 [H, W, 3] BGR, and the stream's own time in seconds where it has one.

@@ -10,7 +10,7 @@ import numpy as np
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import UsageError
 from edgeattr.video.sources.connection import StreamLost
-from edgeattr.video.sources.file import believed_rate
+from edgeattr.video.sources.decoder import believed_rate
 
 __all__ = ["DeviceConnection", "csi_pipeline"]
 

@@ -19,6 +19,7 @@ class Frame:
     image: Image  # uint8 [H, W, 3], BGR
     index: int  # from 0
     seconds: float  # from the start of the stream; never less than the frame's before
+    began: float | None = None  # second 0 of a live stream, seconds since the epoch
 
 
 class Source(Protocol):

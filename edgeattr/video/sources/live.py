@@ -22,7 +22,10 @@ __all__ = ["LiveSource"]
 _WAITS = (0.25, 0.5, 1.0, 2.0, 3.0)  # seconds before each further try, times 0.5 to 1 at random
 _STEADY = 5.0  # seconds of pictures after which the next loss is a new one
 _JUMP = 2.0  # seconds between two frames' own times that are not believed
-_SLEW = 0.01  # of the time that passed: by how much the stream's clock is pulled towards ours
+_SLEW = 0.01  # of the time that passed: by how much a clock that is behind ours is pulled
+_LATE = 0.25  # seconds by which a clock may be off
+_HOLD = 0.9  # of the time that passed: by how much one that is further ahead is held back
+_WINDOW = 0.8  # seconds in which every frame is later: the clock is set by ours
 _REPEAT = 60.0  # seconds between two lines of the log about one trouble
 
 _log = logging.getLogger("edgeattr.sources")
@@ -105,7 +108,8 @@ class LiveSource(Closing):
                     return
                 if number == 0:
                     self._found(image)
-                yield Frame(image, self._index, self._clock.seconds(told, first=number == 0))
+                seconds = self._clock.seconds(told, first=number == 0)
+                yield Frame(image, self._index, seconds, self._clock.began)
                 self._index += 1
         finally:
             self._damaged_before, self._connection = self.damaged, None
@@ -134,8 +138,10 @@ class LiveSource(Closing):
 class _StreamClock:
     """Seconds since the first frame of all, by the stream's own clock as far as it can be true.
 
-    The stream's clock spaces frames better than their arrival does, but drifts, and jumps. So it is
-    pulled gently towards ours, and set by ours where it jumps.
+    The stream's clock spaces frames better than their arrival does, but drifts, jumps, and may run
+    at another speed. No frame comes before it was taken, so a clock that is ahead of ours is held
+    back quickly. One that is behind is pulled gently, since frames may have been delayed on their
+    way, and set where every frame of some seconds is late.
     """
 
     def __init__(self) -> None:
@@ -143,6 +149,14 @@ class _StreamClock:
         self._offset = 0.0  # what is added to the stream's times
         self._told: float | None = None  # the last frame's own time
         self._last = 0.0
+        self._window = 0.0  # when the window began in which delays are compared
+        self._delay = math.inf  # the least in it
+
+    @property
+    def began(self) -> float:
+        """Second 0, in seconds since the epoch, by the system's clock of now."""
+        now = time.monotonic()
+        return time.time() - (now - (now if self._start is None else self._start))
 
     def seconds(self, told: float | None, *, first: bool) -> float:
         """The time of a frame that has just come.
@@ -164,7 +178,14 @@ class _StreamClock:
         step = math.inf if first or self._told is None else told - self._told
         if not 0 <= step <= _JUMP:
             self._offset = passed - told
+            self._window, self._delay = passed, math.inf
             return passed
-        error = passed - (told + self._offset)
-        self._offset += min(max(error, -_SLEW * step), _SLEW * step)
+        delay = passed - (told + self._offset)
+        if passed - self._window >= _WINDOW:
+            if _LATE < self._delay < math.inf:
+                self._offset, delay = passed - told, 0.0
+            self._window, self._delay = passed, math.inf
+        self._delay = min(self._delay, delay)
+        slew = (_HOLD if delay < -_LATE else _SLEW) * step
+        self._offset += min(max(delay, -slew), _SLEW * step)
         return told + self._offset

@@ -81,6 +81,64 @@ def test_one_table_with_a_column_split(folder: Path) -> None:
         open_dataset(f"csv:{table}", "train")
 
 
+def _read(folder: Path, text: str) -> list[list[int]]:
+    (folder / "train.csv").write_text(text)
+    data = open_dataset(f"csv:{folder}", "train")
+    assert [path.name for path in data.paths] == ["a.png", "b.png", "c.png"]
+    labels: list[list[int]] = data.labels.tolist()
+    return labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # pandas: floats where a label is missing, with its row numbers, written once and twice
+        ",path,helmet,young,old\n0,pictures/a.png,1.0,0.0,\n1,pictures/b.png,0.0,1.0,1.0\n"
+        "2,pictures/c.png,1.0,0.0,0.0\n",
+        "Unnamed: 0,path,helmet,young,old\n0,pictures/a.png,1,0,NaN\n1,pictures/b.png,0,1,1\n"
+        "2,pictures/c.png,1,0,0\n",
+        # truth values, other case and spaces
+        "Path,Helmet, Young ,OLD\npictures/a.png,True,False,<NA>\npictures/b.png,FALSE,true,TRUE\n"
+        "pictures/c.png,yes,No,no\n",
+        # a spreadsheet's semicolons and tabs, another system's paths
+        "\ufeffpath;helmet;young;old\npictures\\a.png;1;0;?\npictures\\b.png;0;1;1\n"
+        "pictures\\c.png;1;0;0\n",
+        "path\thelmet\tyoung\told\npictures/a.png\t1\t0\tn/a\npictures/b.png\t0\t1\t1\n"
+        "pictures/c.png\t1\t0\t0\n",
+    ],
+)
+def test_tables_as_tools_write_them(
+    folder: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert _read(folder, text) == [[1, 0, -1], [0, 1, 1], [1, 0, 0]]
+    assert not caplog.text
+
+
+def test_further_columns_are_passed_over_and_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (
+        "path,annotator,helmet,young,old,Date taken\npictures/a.png,Ann,1,0,0,monday\n"
+        "pictures/b.png,Bob,0,1,0,\npictures/c.png,Bob,0,1,0,\n"
+    )
+    assert _read(folder, text) == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
+    assert "passed over the columns 'annotator', 'date_taken'" in caplog.text
+
+
+def test_boxes_as_floats_that_are_whole(folder: Path) -> None:
+    (folder / "train.csv").write_text(
+        "path,helmet,young,old,X,Y,W,H\npictures/a.png,1,0,0,0.0,0.0,6.0,30.0\n"
+    )
+    boxes = open_dataset(f"csv:{folder}", "train").boxes
+    assert boxes is not None
+    assert boxes.tolist() == [[0, 0, 6, 30]]
+
+
+def test_a_schema_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / "schema.toml").write_text("\ufeff" + _SCHEMA)
+    assert len(open_dataset(f"csv:{folder}", "train").schema) == 3
+
+
 def test_boxes_tell_people_of_one_picture_apart(folder: Path) -> None:
     (folder / "train.csv").write_text(
         "path,helmet,young,old,x,y,w,h\n"
@@ -102,11 +160,12 @@ _HEAD = "path,helmet,young,old"
     [
         ("", r"line 1: the header lacks the columns 'path', 'helmet', 'young', 'old'"),
         ("path,helmet,old\n", r"line 1: the header lacks the columns 'young'"),
-        (f"{_HEAD},tall\n", r"line 1: the header does not know the columns 'tall'"),
         (f"{_HEAD},old\n", r"line 1: the header repeats the columns 'old'"),
         (f"{_HEAD},x,y\n", r"line 1: the header lacks the columns 'w', 'h'"),
         (f"{_HEAD}\na.png,1,2,0\n", r"train\.csv: line 2, column young: '2'; expected 1, 0, or \?"),
-        (f"{_HEAD}\na.png,1,yes,no\n", r"column young: 'yes'.*line 2, column old: 'no'"),
+        (f"{_HEAD}\na.png,1,y,0.7\n", r"column young: 'y'.*line 2, column old: '0\.7'"),
+        (f"Path,{_HEAD}\n", "line 1: the header repeats the columns 'path'"),
+        (f"{_HEAD}\na.png,1,-1,1\nb.png,-1,1,-1\n", "1 and -1 and never 0, so -1 may mean no"),
         (f"{_HEAD}\na.png,1,0\n", r"line 2 has 3 cells; the header has 4"),
         (f"{_HEAD}\n,1,0,0\n", r"line 2, column path: empty"),
         (f"{_HEAD}\na.png,1,0,0\na.png,1,0,0\n", r"line 3, column path: a\.png is in line 2 too"),

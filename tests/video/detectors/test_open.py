@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 
 from edgeattr.core import hub
+from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import DownloadError, InputError, RuntimeFailure, UsageError
-from edgeattr.video.detectors import MotionDetector, YoloxDetector, open_detector
+from edgeattr.core.detection_metrics import overlaps
+from edgeattr.core.errors import (
+    BundleError,
+    DownloadError,
+    InputError,
+    RuntimeFailure,
+    UsageError,
+)
+from edgeattr.video.detectors import BundleDetector, MotionDetector, YoloxDetector, open_detector
 
 from .networks import fixed_yolox, same
 
@@ -64,9 +72,55 @@ def test_a_named_detector_comes_from_the_cache(detector_files: Path, frames: lis
         open_detector(_SSD)
 
 
-def test_auto_is_yolox_nano_and_says_when_it_cannot_be_had() -> None:
-    with pytest.raises(DownloadError, match="yolox_nano is not in"):
-        open_detector("auto")
+def test_auto_is_the_bundle_inside_the_package(frames: list[Image]) -> None:
+    for name in ("auto", "person", hub.person_bundle()):
+        with open_detector(name, threads=1) as detector:
+            assert isinstance(detector, BundleDetector)
+            assert (detector.name, detector.in_order) == ("person", False)
+            assert detector.for_stream() is detector
+    with pytest.raises(RuntimeFailure, match="person was closed"):
+        detector.detect(frames[0])
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_the_bundle_finds_who_yolox_nano_finds(
+    engine: str, detector_files: Path, frames: list[Image]
+) -> None:
+    with (
+        open_detector("person", engine=engine, threads=1) as ours,
+        open_detector(detector_files / "yolox_nano.onnx", threads=1) as theirs,
+    ):
+        for frame in frames:
+            sure = theirs.detect(frame)
+            sure_boxes = sure.boxes[sure.scores > 0.7]
+            found = ours.detect(frame)
+            assert (overlaps(sure_boxes, found.boxes).max(1, initial=0.0) > 0.5).all()
+            portrait = ours.detect(np.ascontiguousarray(frame[:, 200:400]))
+            assert (portrait.boxes[:, 2] <= 200).all()
+
+
+def test_bundles_in_the_wrong_place_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        BundleError, match="'attributes' and not 'person-detection'; give it as --m"
+    ):
+        open_detector(hub.default_bundle())
+    with pytest.raises(
+        BundleError, match="'person-detection' and not 'attributes'; give it as --d"
+    ):
+        Bundle.read(hub.person_bundle())
+    copy = tmp_path / "person.edgeattr"
+    shutil.copytree(hub.person_bundle(), copy)
+    (model,) = copy.glob("model-*")
+    content = model.read_bytes()
+    model.write_bytes(content[: len(content) // 2])
+    with pytest.raises(BundleError, match="is damaged: its SHA-256"):
+        open_detector(copy)
+    model.unlink()
+    with pytest.raises(BundleError, match="missing"):
+        open_detector(copy)
+    (copy / "bundle.json").write_text("{")
+    with pytest.raises(BundleError, match="damaged"):
+        open_detector(copy)
 
 
 def test_motion_is_one_for_each_stream() -> None:
@@ -102,7 +156,7 @@ def test_a_network_of_attributes_is_no_detector(shared: Path) -> None:
 
 
 def test_what_cannot_be_opened(tmp_path: Path, detector_files: Path) -> None:
-    with pytest.raises(UsageError, match="neither a file nor a folder nor one of: auto, motion"):
+    with pytest.raises(UsageError, match="neither a file nor a folder nor one of: auto, person"):
         open_detector(tmp_path / "none.onnx")
     with pytest.raises(InputError, match=r"expected one \.xml or \.onnx file, found none"):
         open_detector(tmp_path)

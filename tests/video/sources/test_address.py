@@ -68,7 +68,7 @@ def test_a_spec_is_shown_by_name_or_without_password() -> None:
 
 @pytest.mark.parametrize("address", ["", "a\0b", "caf\udce9.mp4"])
 def test_names_that_cannot_be_opened(address: str) -> None:
-    with pytest.raises(InputError, match="not a name that OpenCV can open"):
+    with pytest.raises(InputError, match="not a name in UTF-8"):
         check_source(address)
 
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError
 from edgeattr.video.sources import SourceOptions, open_source
-from edgeattr.video.sources.file import VideoFileSource
+from edgeattr.video.sources.file import VideoFileSource, steady_times
 
 
 def test_every_frame_in_order_with_its_time(walking_video: Path) -> None:
@@ -80,11 +82,16 @@ def test_times_are_the_container_s(tmp_path: Path) -> None:
 
 
 def _write(
-    path: Path, frames: list[Image], *, keyint: int = 250, times: list[int] | None = None
+    path: Path,
+    frames: list[Image],
+    *,
+    keyint: int = 250,
+    times: list[int] | None = None,
+    options: dict[str, str] | None = None,
 ) -> None:
     import av
 
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+    with av.open(str(path), "w", options=options or {"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=1000 if times else 10)
         stream.options = {"g": str(keyint), "bf": "0"}
         stream.height, stream.width = frames[0].shape[:2]
@@ -101,6 +108,33 @@ def test_a_name_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
     with pytest.raises(InputError, match="rename the file"):
         VideoFileSource(name)
+
+
+def test_a_name_beyond_ascii_without_utf8_mode(walking_video: Path, tmp_path: Path) -> None:
+    named = tmp_path / "caf\u00e9.mp4"
+    named.write_bytes(walking_video.read_bytes())
+    code = (
+        "import sys; from edgeattr.video.sources import open_source; source = open_source("
+        "sys.argv[1]); print(ascii(source.name[-8:]), sum(1 for _ in source.frames()))"
+    )
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    told = subprocess.run(
+        [sys.executable, "-c", code, os.fsencode(named)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "'caf\\xe9.mp4' 40\n"
+
+
+def test_a_camera_that_refuses_is_not_told_to_be_converted() -> None:
+    with pytest.raises(
+        InputError, match=r"clip\.mp4 cannot be opened \(Connection refused\)"
+    ) as told:
+        VideoFileSource("https://user:secret@127.0.0.1:9/clip.mp4")
+    assert "secret" not in str(told.value)
+    assert "convert" not in str(told.value)
 
 
 def test_a_loop_starts_again_with_times_that_go_on(walking_video: Path) -> None:
@@ -121,3 +155,84 @@ def test_an_address_of_a_file(walking_video: Path) -> None:
     with VideoFileSource(walking_video.as_uri(), name="door") as source:
         assert source.name == "door"
         assert sum(1 for _ in source.frames()) == 40
+
+
+_STEP = 0.04
+
+
+def _stamps(kind: str, count: int = 500) -> tuple[list[float | None], list[float]]:
+    """What a recorder stamps, and the true seconds."""
+    true = [index * _STEP for index in range(count)]
+    stamps: list[float | None] = list(true)
+    if kind == "hours away now and then":
+        stamps = [
+            t + 7200 if i % 50 == 7 else t - 86400 if i % 90 == 8 else t for i, t in enumerate(true)
+        ]
+    elif kind == "hours away for a while":
+        stamps = [t + 5 * 3600 if 100 <= i < 130 else t for i, t in enumerate(true)]
+    elif kind == "back by an hour":
+        stamps = [t if i < 200 else t - 3600 for i, t in enumerate(true)]
+    elif kind == "wraps":
+        stamps = [(t + 95443.7 - 5) % 95443.7 for t in true]  # 33 bits of 90 kHz
+    elif kind == "starts negative":
+        stamps = [t - 30 for t in true]
+    elif kind == "the same twice":
+        stamps = [2 * _STEP * (i // 2) for i in range(count)]
+    elif kind == "without":
+        stamps = [None] * count
+    elif kind == "with gaps":
+        stamps = [None if i % 3 else t for i, t in enumerate(true)]
+    elif kind == "a pause of ten minutes":
+        true = [t if i < 200 else t + 600 for i, t in enumerate(true)]
+        stamps = list(true)
+    return stamps, true
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "hours away now and then",
+        "hours away for a while",
+        "back by an hour",
+        "wraps",
+        "starts negative",
+        "the same twice",
+        "without",
+        "with gaps",
+        "a pause of ten minutes",
+    ],
+)
+def test_clocks_of_recorders(kind: str) -> None:
+    stamps, true = _stamps(kind)
+    image = np.zeros((2, 2, 3), np.uint8)
+    found = [seconds for _, seconds in steady_times(((image, s) for s in stamps), _STEP)]
+    assert len(found) == len(true)
+    assert np.diff(found).min() > 0
+    assert np.abs(np.array(found) - true).max() < 0.5
+
+
+def test_one_picture_in_ten_seconds_keeps_its_times() -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    stamps = [10.0 * index for index in range(50)]
+    found = [seconds for _, seconds in steady_times(((image, s) for s in stamps), 10.0)]
+    assert found == pytest.approx(stamps)
+
+
+def test_a_container_whose_stamps_go_hours_away(tmp_path: Path) -> None:
+    """A Matroska file of which one cluster's time stamp is spoilt, as recorders leave them."""
+    path = tmp_path / "recorder.mkv"
+    frames = [np.full((64, 64, 3), 2 * i, np.uint8) for i in range(100)]
+    start = 100_000  # milliseconds: three bytes
+    times = [start + 100 * i for i in range(100)]
+    _write(path, frames, keyint=10, times=times, options={"cluster_time_limit": "1000"})
+    content = bytearray(path.read_bytes())
+    clusters = [i for i in range(len(content)) if content[i : i + 4] == b"\x1f\x43\xb6\x75"]
+    assert len(clusters) > 5
+    place = content.index(b"\xe7", clusters[4]) + 1  # Timestamp: its size, then milliseconds
+    assert content[place] == 0x83  # three bytes
+    content[place + 1 : place + 4] = b"\xff\xff\xff"
+    path.write_bytes(content)
+    with VideoFileSource(str(path)) as source:
+        seconds = [frame.seconds for frame in source.frames()]
+    assert len(seconds) == 100
+    assert np.abs(np.array(seconds) - np.arange(100) / 10).max() < 1.0

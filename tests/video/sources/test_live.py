@@ -82,6 +82,27 @@ def test_frames_that_come_in_a_burst_keep_their_own_times(monkeypatch: pytest.Mo
     assert np.diff(seconds) == pytest.approx(np.full(99, 0.1), abs=0.002)
 
 
+@pytest.mark.parametrize("speed", [0.5, 0.8, 1.0, 1.5, 3.0])
+@pytest.mark.parametrize("burst", [0.0, 5.0])
+@pytest.mark.parametrize("every", [0, 40], ids=["steady", "stamped hours away now and then"])
+def test_wall_clock_through_odd_recorders(
+    monkeypatch: pytest.MonkeyPatch, speed: float, burst: float, every: int
+) -> None:
+    """Stamps at another speed than ours, after a burst of buffered frames, some hours away."""
+    now = [1000.0]
+    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
+    clock, errors = live._StreamClock(), []
+    for frame in range(1500):  # a minute of 25 frames/s
+        taken = frame / 25
+        now[0] = 1000.0 + max(0.0, taken - burst)
+        told = -90.0 + taken * (speed if taken > burst else 1.0)
+        if every and frame % every == every - 1:
+            told += (-1) ** frame * 7200.0
+        seconds = clock.seconds(told, first=frame == 0)
+        errors.append(seconds - (now[0] - 1000.0))
+    assert np.abs(errors[int(25 * 3 * burst) :]).max() < 1.01
+
+
 def test_a_decoder_that_breaks_is_tried_again() -> None:
     tries = itertools.count()
 

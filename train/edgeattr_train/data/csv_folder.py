@@ -4,14 +4,21 @@ A directory holds ``schema.toml`` (see :mod:`edgeattr_train.data.csv_schema`) an
 ``val.csv``, ``test.csv``, or one CSV with a column ``split``. Columns: ``path`` (relative to the
 CSV), one per attribute (1, 0; empty, ``?`` or -1 for unknown), and if need be ``person`` (any text)
 and ``x``, ``y``, ``w``, ``h`` (a box in whole pixels).
+
+Tables as pandas, spreadsheets and annotation tools write them are taken where they mean one thing:
+1.0, True, yes and NaN as values; names in other case or with spaces; semicolons or tabs between
+cells; backslashes in paths; an index column. Further columns are passed over with a warning.
 """
 
 from __future__ import annotations
 
 import csv
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -23,7 +30,13 @@ from edgeattr_train.data.csv_schema import RESERVED, read_schema
 __all__ = ["open_csv"]
 
 _BOX = ("x", "y", "w", "h")
-_VALUES = {"1": 1, "0": 0, "-1": -1, "?": -1, "": -1}
+_VALUES = {
+    **dict.fromkeys(("1", "1.0", "true", "yes"), 1),
+    **dict.fromkeys(("0", "0.0", "false", "no"), 0),
+    **dict.fromkeys(("-1", "-1.0", "?", "", "nan", "na", "n/a", "none", "null", "<na>"), -1),
+}
+_INDEX = ("", "unnamed:_0", "index")  # what pandas calls the column of its row numbers
+_LOG = logging.getLogger("edgeattr.train")
 _NAMED = 5  # how many faults an error spells out
 
 
@@ -36,6 +49,7 @@ class _Rows:
     persons: list[str] = field(default_factory=list)  # "" where not told
     boxes: list[list[int]] = field(default_factory=list)
     labels: list[list[int]] = field(default_factory=list)
+    values: set[str] = field(default_factory=set)  # labels as written, in lower case
     faults: list[str] = field(default_factory=list)
 
 
@@ -94,8 +108,8 @@ def _read_rows(table: Path, schema: AttributeSchema, split: str | None) -> _Rows
     rows, splits = _Rows(), set()
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
+            reader = csv.reader(stream, strict=True, delimiter=_delimiter(stream))
+            header = list(map(_column, next(reader, [])))
             _check_header(table, header, schema, split)
             for cells in filter(None, reader):  # a blank line has no cells
                 record = dict(zip(header, map(str.strip, cells), strict=False))
@@ -107,6 +121,11 @@ def _read_rows(table: Path, schema: AttributeSchema, split: str | None) -> _Rows
                     _add(rows, record, schema, reader.line_num, table.parent)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table}: not a CSV in UTF-8 that can be read ({error})") from error
+    if {"-1", "-1.0"} & rows.values and {_VALUES[value] for value in rows.values} == {-1, 1}:
+        rows.faults.append(
+            "the labels are 1 and -1 and never 0, so -1 may mean no or unknown; write 0 for no, "
+            "? for unknown"
+        )
     if rows.faults:
         more = f" and {len(rows.faults) - _NAMED} more" if len(rows.faults) > _NAMED else ""
         raise InputError(f"{table}: {'; '.join(rows.faults[:_NAMED])}{more}")
@@ -123,15 +142,30 @@ def _check_header(
     if set(_BOX) & set(header):
         required += _BOX
     missing = [name for name in required if name not in header]
-    unknown = [name for name in header if name not in (*schema.names, *RESERVED)]
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    for what, names in (("lacks", missing), ("does not know", unknown), ("repeats", repeated)):
+    known = {*schema.names, *RESERVED}
+    repeated = sorted({name for name in known if header.count(name) > 1})
+    for what, names in (("lacks", missing), ("repeats", repeated)):
         if names:
             raise InputError(
                 f"{table}, line 1: the header {what} the columns {', '.join(map(repr, names))}; "
                 f"expected path, {', '.join(schema.names)} and, if need be, "
                 f"{', '.join(RESERVED[1:])}"
             )
+    further = [name for name in header if name not in known and name not in _INDEX]
+    if further:
+        _LOG.warning("%s: passed over the columns %s", table, ", ".join(map(repr, further)))
+
+
+def _delimiter(stream: TextIO) -> str:
+    """What separates the cells of the header: a comma, semicolon or tab, whichever it has most."""
+    header = stream.readline()
+    stream.seek(0)
+    return max(",;\t", key=header.count)
+
+
+def _column(name: str) -> str:
+    """A column's name as a schema writes it: ``Long hair`` is ``long_hair``."""
+    return re.sub(r"[\s-]+", "_", name.strip().casefold())
 
 
 def _add(
@@ -140,22 +174,25 @@ def _add(
     """Take one row in, or note what is wrong with it."""
     before = len(rows.faults)
     for name in schema.names:
-        if record[name] not in _VALUES:
+        if record[name].casefold() not in _VALUES:
             rows.faults.append(
                 f"line {line}, column {name}: {record[name]!r}; expected 1, 0, or ? for unknown"
             )
     box = _box(rows, record, line) if "x" in record else []
-    key = " ".join([record["path"], *map(str, box)])
-    if not record["path"]:
+    path = record["path"] if "/" in record["path"] else record["path"].replace("\\", "/")
+    key = " ".join([path, *map(str, box)])
+    if not path:
         rows.faults.append(f"line {line}, column path: empty")
     elif key in rows.keys:
         rows.faults.append(f"line {line}, column path: {key} is in line {rows.keys[key]} too")
     if len(rows.faults) > before:
         return
-    rows.paths.append(folder / record["path"])
+    rows.paths.append(folder / path)
     rows.keys[key] = line
     rows.persons.append(record.get("person", ""))
-    rows.labels.append([_VALUES[record[name]] for name in schema.names])
+    values = [record[name].casefold() for name in schema.names]
+    rows.labels.append([_VALUES[value] for value in values])
+    rows.values.update(values)
     if box:
         rows.boxes.append(box)
 
@@ -165,7 +202,7 @@ def _box(rows: _Rows, record: dict[str, str], line: int) -> list[int]:
     for name in _BOX:
         least = 1 if name in "wh" else 0
         try:
-            value = int(record[name])
+            value = int(record[name].removesuffix(".0"))
         except ValueError:
             value = least - 1
         if value < least:

@@ -12,18 +12,13 @@ sensitive = false                      # optional: reported only when asked for
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgeattr.core.config import read_toml
 from edgeattr.core.errors import InputError
 from edgeattr.core.schema import Attribute, AttributeSchema
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["RESERVED", "read_schema"]
 
@@ -41,14 +36,11 @@ def read_schema(path: Path) -> tuple[AttributeSchema, str]:
         InputError: missing, not TOML, or a key is unknown, missing or of the wrong type; the text
             names the file and the attribute.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.exists():
         raise InputError(
             f"{path} is missing: it names the attributes, one [[attributes]] with a name each"
-        ) from error
-    except ValueError as error:  # tomllib.TOMLDecodeError and UnicodeDecodeError
-        raise InputError(f"{path}: {error}") from error
+        )
+    content = read_toml(path, what="schema")
     _check(content, _KEYS, str(path))
     entries = content.get("attributes", [])
     if not entries:

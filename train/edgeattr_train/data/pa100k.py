@@ -44,8 +44,8 @@ PA100K_SCHEMA = schema_from_names(
         ("LongSleeve", "long_sleeves", "upper_body"),
         ("UpperStride", "upper_stripes", "upper_body"),
         ("UpperLogo", "logo", "upper_body"),
-        ("UpperPlaid", "upper_spliced", "upper_body"),  # the names are exchanged in annotation.mat
-        ("UpperSplice", "plaid", "upper_body"),
+        ("UpperPlaid", "upper_spliced", "upper_body"),  # the public annotation has these two
+        ("UpperSplice", "plaid", "upper_body"),  # names exchanged, as its pictures show
         ("LowerStripe", "lower_stripes", "lower_body"),
         ("LowerPattern", "lower_pattern", "lower_body"),
         ("LongCoat", "long_coat", "upper_body"),

@@ -161,7 +161,7 @@ def _number(text: str, path: Path) -> int:
 
 def _label_lines(path: Path) -> dict[int, frozenset[str]]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     words = [line.split() for line in lines if line.strip()]

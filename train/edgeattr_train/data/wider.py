@@ -70,7 +70,7 @@ def open_wider(directory: Path, split: str, variant: str = "") -> Annotations:
         raise UsageError(f"WIDER-Attribute has no split {split!r}; it has {', '.join(_FILES)}")
     path = _annotation_file(directory, split)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         _check_attributes(content["attribute_id_map"], path)
         targets = _targets(content, split)
         boxes = np.array([_box(target["bbox"]) for _, _, target in targets], np.int32)

@@ -1,0 +1,294 @@
+"""What bundles of every task share: variants with checksums, golden inputs, atomic writing, zips.
+
+``bundle.json`` names every other file. Names carry the start of the content's SHA-256, so a new
+version never overwrites a file that the old ``bundle.json`` names: a killed run changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.bundle_format import CURRENT, BundleFormat, check_format
+from edgeattr.core.bundle_reading import (
+    DAMAGE,
+    INDEX,
+    read_arrays,
+    read_index,
+    read_member,
+    with_digest,
+)
+from edgeattr.core.errors import BundleError
+from edgeattr.core.files import add_to_zip, atomic_path, sha256_of, write_atomically
+from edgeattr.core.variant import Variant
+
+__all__ = [
+    "BundleFiles",
+    "GoldenArrays",
+    "read_bundle",
+    "read_golden",
+    "read_variants",
+    "task_of",
+]
+
+_USE = {  # task -> how a bundle of it is given
+    "attributes": "; give it as --model",
+    "person-detection": "; give it as --detector",
+}
+_log = logging.getLogger("edgeattr.core.bundle")
+_Self = TypeVar("_Self", bound="BundleFiles")
+
+
+class GoldenArrays(Protocol):
+    """Reference inputs and answers."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the arrays' content, whatever compressed them."""
+        ...
+
+    @property
+    def file(self) -> str:
+        """Its name inside the bundle."""
+        ...
+
+    @property
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What the file holds, by name."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BundleFiles(ABC):
+    """A model's files, whatever its task. Immutable; ``with_variant`` gives a new one."""
+
+    name: str
+    training: Mapping[str, Any]  # data set, split, licence of the data, recipe, scores
+    variants: Mapping[str, Variant]
+    golden: GoldenArrays
+    path: Path | None = None  # where it was read from: a directory or a zip
+    format: BundleFormat = CURRENT  # the lowest that has all that is in it
+    later: Mapping[str, Any] = field(default_factory=dict)  # sections that a newer edgeattr added
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``bundle.json``."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls: type[_Self], path: Path) -> _Self:
+        """Read a directory or zip. Variant files are read, and checked, when they are used."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the bundle is: its description, which has the SHA-256 of each file."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def variant(self, name: str) -> Variant:
+        """The variant called ``name``.
+
+        Raises:
+            BundleError: there is none; the text lists those there are.
+        """
+        try:
+            return self.variants[name]
+        except KeyError as error:
+            raise BundleError(
+                f"{self.path or self.name} has no variant {name!r}; it has: "
+                f"{', '.join(self.variants)}. Make it with: edgeattr convert"
+            ) from error
+
+    def read_file(self, variant: Variant) -> bytes:
+        """A variant's file, its checksum verified.
+
+        Raises:
+            BundleError: the file is missing or damaged.
+        """
+        if self.path is None:
+            raise BundleError(f"bundle {self.name!r} has not been written yet")
+        content = read_member(self.path, variant.file)
+        self._check(variant, content)
+        return content
+
+    def verify(self) -> None:
+        """Check every variant's checksum.
+
+        Raises:
+            BundleError: a file is missing or damaged.
+        """
+        for variant in self.variants.values():
+            self.read_file(variant)
+
+    def with_variant(self: _Self, variant: Variant) -> _Self:
+        """This bundle's description with a variant added or replaced."""
+        return dataclasses.replace(self, variants={**self.variants, variant.name: variant})
+
+    def write(self: _Self, directory: Path, files: Mapping[str, Path]) -> _Self:
+        """Write to a directory; ``bundle.json`` comes last, so a killed run changes nothing.
+
+        Args:
+            directory: ``NAME.edgeattr``; may hold an older version of this bundle.
+            files: where the new variants' files are now, by their name in the bundle. Variants
+                that are not named are taken from where this bundle was read.
+
+        Returns:
+            The bundle as read from its new place.
+        """
+        before = _named_files(directory, type(self))
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            for variant in self.variants.values():
+                target = directory / variant.file
+                if variant.file in files:
+                    content = files[variant.file].read_bytes()
+                elif target.is_file() and sha256_of(target) == variant.sha256:
+                    continue
+                else:
+                    content = self.read_file(variant)
+                self._check(variant, content)
+                write_atomically(target, content)
+            arrays = io.BytesIO()
+            np.savez_compressed(arrays, **dict(self.golden.arrays))  # type: ignore[arg-type]
+            write_atomically(directory / self.golden.file, arrays.getvalue())
+            write_atomically(
+                directory / INDEX, json.dumps(with_digest(self.to_json()), indent=1) + "\n"
+            )
+        except BaseException:
+            # a full disk is not left fuller; what the index names by now stays
+            _remove(directory, self._file_names() - before - _named_files(directory, type(self)))
+            raise
+        _remove(directory, before - self._file_names())
+        return type(self).read(directory)
+
+    def zip(self, target: Path) -> None:
+        """Pack into one file of the same meaning."""
+        with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            if self.path is None:
+                raise BundleError(f"bundle {self.name!r} has not been written yet")
+            for name in (INDEX, *sorted(self._file_names())):
+                add_to_zip(archive, name, read_member(self.path, name))
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """What this version of edgeattr does not know of it, such as ``variants.onnx-int8.x``."""
+        return (
+            *self.later,
+            *(
+                f"variants.{name}.{key}"
+                for name, variant in self.variants.items()
+                for key in variant.later
+            ),
+        )
+
+    def _file_names(self) -> set[str]:
+        return {self.golden.file, *(variant.file for variant in self.variants.values())}
+
+    def _check(self, variant: Variant, content: bytes) -> None:
+        found = hashlib.sha256(content).hexdigest()
+        if found != variant.sha256:
+            raise BundleError(
+                f"{variant.file} of {self.path or self.name} is damaged: its SHA-256 is "
+                f"{found[:12]}..., bundle.json says {variant.sha256[:12]}...; "
+                "delete the bundle and get or convert it again"
+            )
+
+
+def read_bundle(
+    path: Path,
+    task: str,
+    build: Callable[[Mapping[str, Any], Path, BundleFormat], _Self],
+    check: Callable[[_Self], None],
+) -> _Self:
+    """Read ``bundle.json`` of a directory or zip.
+
+    Args:
+        path: the bundle.
+        task: what it must be for, ``attributes`` or ``person-detection``.
+        build: makes the bundle of the index, its path and its format.
+        check: raises BundleError where sections do not fit each other.
+
+    Raises:
+        BundleError: missing, damaged, for another task, or of a format that this version does not
+            know.
+    """
+    if not path.exists():
+        raise BundleError(f"no bundle at {path}; see: edgeattr models list")
+    index = read_index(path)
+    if "format" not in index:
+        raise BundleError(f"{path} is damaged: {INDEX} has no format")
+    found_task = index.get("task", "attributes")
+    form = check_format(index["format"], str(path))
+    if found_task != task:
+        raise BundleError(
+            f"{path} is for the task {found_task!r} and not {task!r}{_USE.get(found_task, '')}"
+        )
+    try:
+        bundle = build(index, path, form)
+        if bundle.golden.sha256 != index["golden"]["sha256"]:
+            raise BundleError(
+                f"{path}/{bundle.golden.file} is damaged: its content is not what {INDEX} names"
+            )
+        check(bundle)
+    except DAMAGE as error:
+        raise BundleError(f"{path}/{INDEX} is damaged: {error!r}") from error
+    if passed_over := bundle.passed_over:
+        _log.debug("%s, format %s: passed over %s", path, form, ", ".join(passed_over))
+    return bundle
+
+
+def task_of(path: Path) -> str:
+    """What a bundle is for, ``attributes`` or ``person-detection``.
+
+    Raises:
+        BundleError: no bundle, or a damaged one.
+    """
+    if not path.exists():
+        raise BundleError(f"no bundle at {path}; see: edgeattr models list")
+    return str(read_index(path).get("task", "attributes"))
+
+
+def read_golden(path: Path, index: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of the golden file that the index names."""
+    return dict(read_arrays(path, plain_name(index["golden"]["file"])))
+
+
+def read_variants(index: Mapping[str, Any]) -> dict[str, Variant]:
+    """The index's variants, by name."""
+    variants = {name: Variant.from_json(entry) for name, entry in index["variants"].items()}
+    for variant in variants.values():
+        plain_name(variant.file)
+        if not isinstance(variant.tolerance, int | float):
+            raise ValueError(f"tolerance {variant.tolerance!r} is not a number")
+    return variants
+
+
+def _named_files(directory: Path, kind: type[BundleFiles]) -> set[str]:
+    """Files of the bundle that lies there now, if any: what a new version may remove."""
+    try:
+        return kind.read(directory)._file_names()
+    except BundleError:
+        return set()
+
+
+def _remove(directory: Path, names: set[str]) -> None:
+    for name in names:
+        (directory / name).unlink(missing_ok=True)
+
+
+def plain_name(name: str) -> str:
+    """A file name that stays inside the bundle."""
+    if PurePath(name).name != name:
+        raise ValueError(f"{name!r} is not a plain file name")
+    return name

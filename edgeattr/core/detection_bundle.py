@@ -1,0 +1,201 @@
+"""The portable person detector: a bundle whose ``task`` is ``person-detection``.
+
+    bundle.json    input, decision, training facts, variants
+    golden-*.npz   frames uint8 [n, H, W, 3] with the reference's boxes [n, K, 4] and scores [n, K]
+    model-*        one file per variant
+
+A variant takes ``frames``, uint8 [N, H, W, 3] BGR with H and W multiples of ``stride``, and returns
+``boxes`` [N, K, 4] (left, top, right, bottom in pixels of the input) and ``scores`` [N, K].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.bundle_files import BundleFiles, read_bundle, read_golden, read_variants
+from edgeattr.core.bundle_format import BundleFormat
+from edgeattr.core.bundle_reading import INDEX
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import BundleError
+
+__all__ = [
+    "PERSON_SCORE",
+    "TASK",
+    "DetectionBundle",
+    "DetectionDecision",
+    "DetectionGolden",
+    "DetectionInput",
+    "fit_frame",
+    "input_size",
+]
+
+PERSON_SCORE = 0.45  # every detector's score from which the tracker believes in a person
+TASK = "person-detection"  # in bundle.json under ``task``
+FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEAR; grey border"
+FORMAT = BundleFormat(1, 1)  # the first whose bundles have a task
+_SECTIONS = {"format", "task", "name", "input", "decision", "training", "golden", "variants"}
+_SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": FIT_RULE}
+_GREY = 114  # of the border to the right and below, as in YOLOX's training
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionInput:
+    """What the detector takes: frames, shrunk in proportion."""
+
+    side: int  # pixels of the longer side
+    stride: int = 32  # both sides are filled up to a multiple of this
+    layout: str = "NHWC"
+    dtype: str = "uint8"
+    colour: str = "BGR"
+    resize: str = FIT_RULE
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionDecision:
+    """What turns scores into people."""
+
+    score: float  # 0..1: a box of at least this score is a person
+    candidate: float  # 0..1: from here on a box may continue a track
+    overlap: float  # intersection over union beyond which two boxes are one person
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionGolden:
+    """Reference frames and answers."""
+
+    frames: npt.NDArray[np.uint8]  # [n, H, W, 3], BGR
+    boxes: npt.NDArray[np.float32]  # [n, K, 4], pixels
+    scores: npt.NDArray[np.float32]  # [n, K]
+
+    @property
+    def sha256(self) -> str:
+        """Of the arrays' content, whatever compressed them."""
+        digest = hashlib.sha256(self.frames.tobytes())
+        digest.update(self.boxes.tobytes())
+        digest.update(self.scores.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def file(self) -> str:
+        """Its name inside the bundle."""
+        return f"golden-{self.sha256[:8]}.npz"
+
+    @property
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What the file holds."""
+        return {"frames": self.frames, "boxes": self.boxes, "scores": self.scores}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DetectionBundle(BundleFiles):
+    """A person detector with everything needed to run it."""
+
+    input: DetectionInput
+    decision: DetectionDecision
+    golden: DetectionGolden
+    format: BundleFormat = FORMAT
+
+    @classmethod
+    def read(cls, path: Path) -> DetectionBundle:
+        """Read a directory or zip. Variant files are read, and checked, when they are used.
+
+        Raises:
+            BundleError: missing, damaged, no person detector, or of a format that this version
+                does not know.
+        """
+        return read_bundle(path, TASK, _from_json, _check_consistent)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``bundle.json``."""
+        return {
+            "format": self.format.to_json(),
+            "task": TASK,
+            "name": self.name,
+            "input": dataclasses.asdict(self.input),
+            "decision": dataclasses.asdict(self.decision),
+            "training": dict(self.training),
+            "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
+            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            **self.later,
+        }
+
+
+def input_size(frame: tuple[int, ...], side: int, stride: int) -> tuple[int, int]:
+    """Height and width of the input for a frame of this shape, multiples of ``stride``."""
+    scale = side / max(frame[:2])
+    height, width = (-(-max(round(edge * scale), 1) // stride) * stride for edge in frame[:2])
+    return height, width
+
+
+def fit_frame(frame: Image, target: Image) -> float:
+    """Shrink or enlarge a frame in proportion into the left-top of ``target``; the rest is grey.
+
+    Args:
+        frame: uint8 [h, w, 3].
+        target: uint8 [H, W, 3], written to.
+
+    Returns:
+        The scale: pixels of the target for one of the frame.
+    """
+    scale = min(target.shape[0] / frame.shape[0], target.shape[1] / frame.shape[1])
+    height, width = (max(round(edge * scale), 1) for edge in frame.shape[:2])
+    way = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    cv2.resize(frame, (width, height), dst=target[:height, :width], interpolation=way)
+    target[height:] = _GREY
+    target[:height, width:] = _GREY
+    return float(scale)
+
+
+def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> DetectionBundle:
+    arrays = read_golden(path, index)
+    return DetectionBundle(
+        name=index["name"],
+        input=DetectionInput(**index["input"]),
+        decision=DetectionDecision(**index["decision"]),
+        training=dict(index["training"]),
+        variants=read_variants(index),
+        golden=DetectionGolden(arrays["frames"], arrays["boxes"], arrays["scores"]),
+        path=path,
+        format=form,
+        later={key: entry for key, entry in index.items() if key not in _SECTIONS},
+    )
+
+
+def _check_consistent(bundle: DetectionBundle) -> None:
+    where = f"{bundle.path}/{INDEX}"
+    for field_name, value in dataclasses.asdict(bundle.decision).items():
+        if not 0 <= value <= 1:  # NaN is refused too
+            raise BundleError(f"{where} has decision.{field_name} {value}; expected 0..1")
+    for field_name, supported in _SUPPORTED.items():
+        asked = getattr(bundle.input, field_name)
+        if asked != supported:
+            raise BundleError(
+                f"{where} asks for input {field_name} {asked!r}; this version of edgeattr does "
+                f"{supported!r} only"
+            )
+    side, stride = bundle.input.side, bundle.input.stride
+    if stride < 1 or side < stride or side % stride:
+        raise BundleError(f"{where} has input.side {side}, no multiple of input.stride {stride}")
+    golden = bundle.golden
+    count, height, width = golden.frames.shape[:3]
+    cells = golden.scores.shape[-1]
+    if (
+        not count
+        or height % stride
+        or width % stride
+        or golden.boxes.shape != (count, cells, 4)
+        or golden.scores.shape != (count, cells)
+    ):
+        raise BundleError(
+            f"{where}: golden frames {golden.frames.shape}, boxes {golden.boxes.shape} and scores "
+            f"{golden.scores.shape} do not fit each other"
+        )

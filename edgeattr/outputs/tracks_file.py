@@ -1,0 +1,65 @@
+"""Who is where in each frame, as text in MOTChallenge's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeattr.core.errors import OutputError
+from edgeattr.video.sources import Frame
+from edgeattr.video.tracker import TrackedBox
+
+__all__ = ["TracksFile"]
+
+
+class TracksFile:
+    """One line a person and frame: ``frame,id,left,top,width,height,score,-1,-1,-1``.
+
+    Frames count from 1; boxes are in pixels. The file is replaced when the stream begins.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    promise = "each frame's people are in the file once it has been processed"
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"tracks {path}"
+        self._path = path
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def write_tracks(self, stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None:
+        """Append the people of one frame.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        del stream  # of one stream alone
+        lines = []
+        for person in people:
+            left, top, right, bottom = person.box
+            box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
+            lines.append(f"{frame.index + 1},{person.track},{box},{person.score:.4f},-1,-1,-1\n")
+        try:
+            text = "".join(lines).encode("ascii")
+            if self._file.write(text) != len(text):
+                raise OutputError(f"{self._path}: cannot be written (the disk is full)")
+        except (OSError, ValueError) as error:
+            raise OutputError(f"{self._path}: cannot be written ({error})") from error
+
+    def close(self) -> None:
+        """Complete the file. May be called twice.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error

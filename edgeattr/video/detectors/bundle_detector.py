@@ -1,0 +1,101 @@
+"""The detector of a bundle: a frame's shape chooses the input's, so that little is border."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
+from edgeattr.core.errors import RuntimeFailure
+from edgeattr.video.detectors.nms import suppress
+from edgeattr.video.detectors.protocol import Detections
+from edgeattr_runtimes.detection import DetectionRuntime, open_detection
+
+__all__ = ["BundleDetector"]
+
+
+class BundleDetector(Closing):
+    """A person detector from a bundle; threads may share it.
+
+    Args:
+        bundle: the detector.
+        runtime: see :func:`edgeattr_runtimes.detection.open_detection`.
+        precision: the same.
+        threads: that one call may use; all cores if None.
+        side: pixels of the input's longer side; the bundle's if None. A larger one finds smaller
+            people and takes longer.
+        min_score: boxes of at least this score are returned; the bundle's candidates if None.
+
+    Raises:
+        UsageError, RuntimeFailure, BundleError: as ``open_detection``.
+    """
+
+    in_order = False
+
+    def __init__(
+        self,
+        bundle: DetectionBundle,
+        runtime: str = "auto",
+        precision: str = "auto",
+        *,
+        threads: int | None = None,
+        side: int | None = None,
+        min_score: float | None = None,
+    ) -> None:
+        self._take(bundle, open_detection(bundle, runtime, precision, threads), side, min_score)
+
+    @classmethod
+    def of(
+        cls,
+        bundle: DetectionBundle,
+        runtime: DetectionRuntime,
+        *,
+        side: int | None = None,
+        min_score: float | None = None,
+    ) -> BundleDetector:
+        """A detector that runs what is open already."""
+        detector = cls.__new__(cls)
+        detector._take(bundle, runtime, side, min_score)
+        return detector
+
+    def _take(
+        self,
+        bundle: DetectionBundle,
+        runtime: DetectionRuntime,
+        side: int | None,
+        min_score: float | None,
+    ) -> None:
+        self.name = bundle.name
+        self._bundle = bundle
+        self._side = side or bundle.input.side
+        self._min_score = bundle.decision.candidate if min_score is None else min_score
+        self.engine, self.precision = runtime.engine, runtime.variant.precision
+        self._runtime: DetectionRuntime | None = runtime
+
+    def detect(self, image: Image) -> Detections:
+        """See :meth:`Detector.detect`.
+
+        Raises:
+            RuntimeFailure: the engine failed, or the detector was closed.
+        """
+        runtime = self._runtime
+        if runtime is None:
+            raise RuntimeFailure(f"the detector {self.name} was closed")
+        height, width = input_size(image.shape, self._side, self._bundle.input.stride)
+        frames = np.empty((1, height, width, 3), np.uint8)
+        scale = fit_frame(image, frames[0])
+        boxes, scores = runtime.run(frames)
+        keep = np.flatnonzero(scores[0] >= self._min_score)
+        overlap = self._bundle.decision.overlap
+        return suppress(boxes[0, keep] / scale, scores[0, keep], overlap, image.shape)
+
+    def for_stream(self) -> BundleDetector:
+        """Itself."""
+        return self
+
+    def close(self) -> None:
+        """Release the networks; calls that run come to their end. May be called twice."""
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()

@@ -1,0 +1,219 @@
+"""What takes the results of a pipeline, and how it is doing."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edgeattr.core.crops import Image
+from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.prediction import TrackRecord
+from edgeattr.core.rate_limit import Throttle
+from edgeattr.video.sources import Frame, Source
+from edgeattr.video.tracker import TrackedBox
+
+__all__ = ["Delivery", "FailsafeOutput", "Output", "OutputStatus"]
+
+_LOG = logging.getLogger("edgeattr.outputs")
+
+
+class Output(Protocol):
+    """Takes results of a pipeline: of all its streams, or of one.
+
+    Beside its name it has those of the following that it needs. Several threads may call them at
+    the same time.
+
+    ``promise: str``
+        One sentence: what is kept, and when. An output without a promise can lose nothing: its
+        failures neither count nor end a run.
+    ``write(event: Mapping[str, Any]) -> None``
+        Takes one event: a person, an update, a stream's summary. Returns once the promise holds
+        for it, or raises OutputError.
+    ``begin(source: Source) -> None``
+        Called before the first frame of a stream; raises OutputError where it cannot be taken.
+    ``write_frame(stream: str, image: Image, seconds: float) -> None``
+        Takes one annotated frame, uint8 [H, W, 3] BGR, and its time in the stream.
+    ``write_tracks(stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None``
+        Takes who is where in one frame.
+    ``keep(record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None``
+        Makes a file of a person who has left, from the best crop, uint8 [h, w, 3] BGR. Returns its
+        path, or None where a live stream has to go on without. ``field: str`` names the field of
+        the record that takes the path, which is told once the file exists.
+    ``hurry() -> None``
+        Streams are to end soon: from now on ``keep`` waits for nothing.
+    ``sweep() -> int``
+        Deletes pictures past their retention; returns how many. Called now and then.
+    ``watch(stream: str, records: Sequence[TrackRecord]) -> None``
+        Takes who is in view of a stream, about once a second; must be quick.
+    ``delivery() -> Delivery``
+        How sending goes, of an output that sends events on.
+    ``close() -> None``
+        Completes what is written, or raises OutputError. May be called twice.
+    """
+
+    @property
+    def name(self) -> str:
+        """For logs and metrics; without credentials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How an output that sends events on is doing."""
+
+    waiting: int  # events on disk that were not acknowledged yet
+    delivered: int  # acknowledged by the other side, since the start
+    refused: int  # that the other side will never take; logged and dropped
+    dropped: int  # the oldest ones, because the spool was full, since the spool was made
+    trouble: str | None  # what has been wrong for a while, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputStatus:
+    """How an output is doing: what metrics and health checks are made of."""
+
+    name: str
+    written: int  # events, or pictures, that were taken
+    failed: int  # that could not be taken
+    trouble: str | None  # what is wrong now, in words
+    delivery: Delivery | None  # of an output that sends events on
+
+
+class FailsafeOutput:
+    """Hands results to an output; counts what it takes and what it does not, and raises nothing.
+
+    The first failure is logged, and then one a minute at most.
+
+    Args:
+        output: belongs to this object from now on.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.name = output.name
+        self.field: str | None = getattr(output, "field", None)
+        self.written = self.failures = 0
+        self.last_failure: str | None = None  # of the latest write that failed
+        self._output: Any = output
+        self._last_error: str | None = None  # of the latest write, None if it succeeded
+        self._lock = threading.Lock()
+        self._throttle = Throttle()
+
+    @property
+    def promises(self) -> bool:
+        """Whether anything is lost where it fails."""
+        return self.takes("promise")
+
+    def hurry(self) -> None:
+        """Tell the output that streams are to end."""
+        self._attempt("hurry", counts=False)
+
+    def takes(self, method: str) -> bool:
+        """Whether the output has one of the optional methods."""
+        return hasattr(self._output, method)
+
+    def begin(self, source: Source) -> str | None:
+        """Say that a stream begins. Returns why the output does not take it, or None."""
+        return self._attempt("begin", source, counts=False)
+
+    def write(self, event: Mapping[str, Any]) -> str | None:
+        """Hand one event on. Returns why it was lost, or None; None without a promise, too."""
+        return self._attempt("write", event)
+
+    def write_frame(self, stream: str, image: Image, seconds: float) -> str | None:
+        """Hand one annotated frame on. Returns why it was lost, or None."""
+        return self._attempt("write_frame", stream, image, seconds)
+
+    def write_tracks(self, stream: str, frame: Frame, people: Sequence[TrackedBox]) -> str | None:
+        """Hand on who is where in a frame. Returns why it was lost, or None."""
+        return self._attempt("write_tracks", stream, frame, people)
+
+    def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
+        """Tell who is in view of a stream."""
+        self._attempt("watch", stream, records)
+
+    def keep(
+        self, record: TrackRecord, crop: Image, *, live: bool
+    ) -> concurrent.futures.Future[str] | None:
+        """Have a person's best crop kept. Returns the path to come, None where there is none."""
+        try:
+            path: concurrent.futures.Future[str] | None
+            path = self._output.keep(record, crop, live=live)
+        except Exception as error:
+            path = concurrent.futures.Future()
+            path.set_exception(error)
+        if path is not None:
+            path.add_done_callback(self._count_picture)
+        return path
+
+    def sweep(self) -> int:
+        """Delete pictures past their retention. Returns how many."""
+        return int(self._output.sweep()) if self.takes("sweep") else 0
+
+    def status(self) -> OutputStatus:
+        """How the output is doing."""
+        delivery: Delivery | None = None
+        broken: str | None = None
+        if self.takes("delivery"):
+            try:
+                delivery = self._output.delivery()
+            except Exception as error:  # a damaged spool, say
+                broken = _in_words(error)
+        with self._lock:
+            return OutputStatus(
+                name=self.name,
+                written=self.written,
+                failed=self.failures,
+                trouble=self._last_error or broken or (delivery.trouble if delivery else None),
+                delivery=delivery,
+            )
+
+    def close(self) -> str | None:
+        """Close the output. Returns what could not be completed, or None."""
+        return self._attempt("close", counts=False)
+
+    def _attempt(self, method: str, *arguments: Any, counts: bool = True) -> str | None:
+        """Call a method if the output has it."""
+        call: Callable[..., object] | None = getattr(self._output, method, None)
+        if call is None:
+            return None
+        try:
+            call(*arguments)
+        except Exception as error:
+            return self._note(error)
+        if counts:
+            self._succeeded()
+        return None
+
+    def _count_picture(self, path: concurrent.futures.Future[str]) -> None:
+        if path.cancelled():
+            return
+        if error := path.exception():
+            self._note(error)
+        else:
+            self._succeeded()
+
+    def _succeeded(self) -> None:
+        with self._lock:
+            self.written += 1
+            self._last_error = None
+
+    def _note(self, error: BaseException) -> str | None:
+        said = _in_words(error)
+        with self._lock:
+            self.failures += 1
+            self._last_error = self.last_failure = said
+            count = self.failures
+        if self._throttle.allows():
+            expected = isinstance(error, EdgeAttrError)
+            _LOG.error(
+                "%s: %d lost so far: %s", self.name, count, said,
+                exc_info=None if expected else error,
+            )  # fmt: skip
+        return said if self.promises else None
+
+
+def _in_words(error: BaseException) -> str:
+    return str(error) if isinstance(error, EdgeAttrError) else repr(error)

@@ -1,0 +1,56 @@
+"""Which fragments are one person."""
+
+import pytest
+
+from edgeattr.video.fragments import FragmentJoiner
+
+_Box = tuple[float, float, float, float]
+
+
+def _box(x: float, bottom: float = 300.0, tall: float = 200.0) -> _Box:
+    return x - tall / 5, bottom - tall, x + tall / 5, bottom
+
+
+def _walks(_: int) -> tuple[float, float]:
+    return 100.0, 0.0  # pixels a second to the right
+
+
+def _stands(_: int) -> tuple[float, float]:
+    return 0.0, 0.0
+
+
+@pytest.mark.parametrize(
+    ("gap", "x", "tall", "same"),
+    [
+        (0.5, 150, 200, True),  # where they are expected
+        (0.5, 250, 200, False),  # half a body's height away
+        (2.0, 210, 200, True),  # slowed down behind a pole
+        (3.9, 200, 200, True),
+        (4.1, 200, 200, False),  # too long
+        (0.5, 150, 120, False),  # another size
+    ],
+)
+def test_a_person_who_was_hidden(gap: float, x: float, tall: float, same: bool) -> None:
+    joiner = FragmentJoiner()
+    assert joiner.join({7: _box(100)}, 1.0, _walks) == {7: 1}
+    again = joiner.join({9: _box(x, tall=tall)}, 1.0 + gap, _walks)
+    assert again == {9: 1 if same else 2}
+
+
+def test_who_is_in_sight_is_nobody_else() -> None:
+    joiner = FragmentJoiner()
+    joiner.join({1: _box(100)}, 0.0, _stands)
+    assert joiner.join({1: _box(100), 2: _box(110)}, 0.1, _stands) == {1: 1, 2: 2}
+
+
+def test_the_nearest_takes_the_number() -> None:
+    joiner = FragmentJoiner()
+    joiner.join({1: _box(100), 2: _box(160)}, 0.0, _stands)
+    assert joiner.join({3: _box(150), 4: _box(112)}, 0.5, _stands) == {3: 2, 4: 1}
+
+
+def test_after_forgetting_numbers_go_on() -> None:
+    joiner = FragmentJoiner()
+    joiner.join({1: _box(100)}, 0.0, _stands)
+    joiner.forget()
+    assert joiner.join({1: _box(100)}, 0.1, _stands) == {1: 2}

@@ -1,0 +1,215 @@
+"""A detection bundle from a trained network: its first variant, ``onnx-fp32``."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.bundle import Variant, variant_file
+from edgeattr.core.detection_bundle import (
+    PERSON_SCORE,
+    DetectionBundle,
+    DetectionDecision,
+    DetectionGolden,
+    DetectionInput,
+)
+from edgeattr.core.errors import ContractNotMet
+from edgeattr.core.files import sha256_of
+from edgeattr_train.golden import golden_crops
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import Tensor, nn
+
+    from edgeattr_train.detection.network import PersonDetector
+
+__all__ = ["detection_bundle", "golden_frames", "odds_of", "onnx_from_detector"]
+
+_OPSET = 18
+_LARGE = 64  # numbers of a weight that is worth storing in half precision
+_TOLERANCE = 1e-3  # largest difference between PyTorch and ONNX Runtime on the golden frames
+
+
+def golden_frames(height: int = 128, width: int = 192, count: int = 2) -> npt.NDArray[np.uint8]:
+    """Drawn figures of several sizes on soft backgrounds, uint8 [count, height, width, 3]."""
+    rng = np.random.default_rng(11)
+    figures = golden_crops(192, 96)
+    frames = []
+    for _ in range(count):
+        coarse = rng.integers(40, 216, (5, 8, 3), dtype=np.uint8)
+        frame = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        for figure in figures:
+            tall = int(rng.integers(40, 116))
+            small = cv2.resize(figure, (tall // 2, tall), interpolation=cv2.INTER_AREA)
+            top, left = int(rng.integers(height - tall)), int(rng.integers(width - tall // 2))
+            frame[top : top + tall, left : left + tall // 2] = small
+        frames.append(np.asarray(cv2.GaussianBlur(frame, (0, 0), 0.8), np.uint8))
+    return np.stack(frames)
+
+
+def odds_of(threshold: float) -> float:
+    """What a score's odds are divided by so that ``threshold`` becomes :data:`PERSON_SCORE`."""
+    return threshold / (1 - threshold) * (1 - PERSON_SCORE) / PERSON_SCORE
+
+
+def exported(network: PersonDetector, threshold: float) -> nn.Module:
+    """The network as it is exported: frames [N, H, W, 3] -> boxes [N, K, 4], scores [N, K]."""
+    import torch
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    from edgeattr_train.detection.network import Block, decode
+
+    folded = copy.deepcopy(network).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for block in folded.modules():
+        if isinstance(block, Block):
+            block.conv = fuse_conv_bn_eval(block.conv, block.bn)
+            block.bn = nn.Identity()  # type: ignore[assignment]
+    for parameter in folded.parameters():
+        parameter.data = parameter.data.half().float()  # as the file stores them
+    odds = odds_of(threshold)
+
+    class Exported(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = folded
+
+        def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+            levels = self.network(frames.permute(0, 3, 1, 2).float())
+            boxes, objectness, person = decode(levels)
+            score = objectness.sigmoid() * person.sigmoid()
+            half = boxes[..., 2:] / 2
+            corners = torch.cat((boxes[..., :2] - half, boxes[..., :2] + half), -1)
+            return corners, score / (score + odds * (1 - score))
+
+    return Exported().eval()
+
+
+def onnx_from_detector(module: nn.Module, target: Path) -> None:
+    """Write the module of :func:`exported`, with free batch, height and width.
+
+    Weights are stored in half precision and cast when the file is loaded: half the bytes, and
+    arithmetic in float32.
+    """
+    import onnx
+    import torch
+
+    from edgeattr_train.onnx_from_torch import _tidy
+
+    axes = {"frames": {0: "batch", 1: "height", 2: "width"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            module,
+            (torch.zeros((1, 256, 416, 3), dtype=torch.uint8),),
+            str(target),
+            input_names=["frames"],
+            output_names=["boxes", "scores"],
+            dynamic_axes={
+                **axes,
+                "boxes": {0: "batch", 1: "cells"},
+                "scores": {0: "batch", 1: "cells"},
+            },
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    proto = onnx.load(target)
+    _tidy(proto)
+    _store_halves(proto)
+    onnx.checker.check_model(proto)
+    onnx.save(proto, target)
+
+
+def _store_halves(proto: onnx.ModelProto) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    for initializer in list(proto.graph.initializer):
+        array = numpy_helper.to_array(initializer)
+        if array.dtype != np.float32 or array.size < _LARGE:
+            continue
+        name = initializer.name
+        half = numpy_helper.from_array(array.astype(np.float16), f"{name}.half")
+        proto.graph.initializer.remove(initializer)
+        proto.graph.initializer.append(half)
+        cast = helper.make_node("Cast", [half.name], [name], f"{name}.cast", to=TensorProto.FLOAT)
+        proto.graph.node.insert(0, cast)
+
+
+def detection_bundle(
+    network: PersonDetector,
+    directory: Path,
+    *,
+    name: str,
+    threshold: float,
+    candidate: float,
+    overlap: float,
+    side: int,
+    training: Mapping[str, Any],
+) -> DetectionBundle:
+    """Export a trained detector into a new bundle.
+
+    Args:
+        network: trained.
+        directory: ``NAME.edgeattr``.
+        name: the bundle's.
+        threshold: the network's own score from which a box is a person; becomes 0.45.
+        candidate: the network's own score from which a box may continue a track.
+        overlap: of two boxes of one person.
+        side: pixels of the input's longer side.
+        training: facts.
+
+    Raises:
+        ContractNotMet: the export answers otherwise than the network; nothing is written.
+    """
+    import torch
+
+    from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
+
+    odds = odds_of(threshold)
+    module = exported(network, threshold)
+    frames = golden_frames()
+    with torch.no_grad():
+        boxes, scores = (t.numpy() for t in module(torch.from_numpy(frames)))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "fp32.onnx"
+        onnx_from_detector(module, file)
+        digest = sha256_of(file)
+        variant = Variant(
+            engine="onnx",
+            precision="fp32",
+            file=variant_file("onnx-fp32", digest),
+            sha256=digest,
+            parent="torch",
+            parity=0.0,
+            tolerance=10 * _TOLERANCE,
+            verdict="parity",
+        )
+        bundle = DetectionBundle(
+            name=name,
+            input=DetectionInput(side=side),
+            decision=DetectionDecision(
+                score=PERSON_SCORE,
+                candidate=round(candidate / (candidate + odds * (1 - candidate)), 4),
+                overlap=overlap,
+            ),
+            golden=DetectionGolden(frames, boxes, scores),
+            training=dict(training),
+            variants={variant.name: variant},
+        )
+        runtime = DetectionRuntime(variant, "onnxruntime", file.read_bytes(), 1)
+        worst = detection_difference(bundle, runtime)
+        if not worst <= _TOLERANCE:
+            raise ContractNotMet(
+                f"the exported detector differs from PyTorch's by {worst:.2g}, more than "
+                f"{_TOLERANCE:g}; nothing was written"
+            )
+        proven = bundle.with_variant(Variant(**{**variant.__dict__, "parity": worst}))
+        return proven.write(directory, {variant.file: file})

@@ -1,0 +1,134 @@
+"""Dynamic assignment (SimOTA) and the losses of YOLOX (Ge et al. 2021, arXiv 2107.08430)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgeattr_train.detection.network import cells_of, decode
+
+__all__ = ["Assignment", "Targets", "assign", "detection_loss", "pairwise_overlap"]
+
+_RADIUS = 1.5  # cells around a box's centre that may answer for it, in strides
+_CANDIDATES = 10  # overlaps that are summed to the number of cells a box gets
+_OUTSIDE = 1e5  # cost of a cell outside of the box or its centre
+_BOX_WEIGHT = 5.0  # of the box loss against the score losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """People of one picture."""
+
+    boxes: Tensor  # [G, 4], centre x, centre y, width, height in input pixels
+    ignore: Tensor  # [I, 4], the same: cells in them are neither people nor background
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """Which cells answer for which person."""
+
+    cells: Tensor  # [P], indices of cells
+    people: Tensor  # [P], index of each cell's person
+    overlaps: Tensor  # [P], intersection over union of the cell's box and the person's
+
+
+def pairwise_overlap(one: Tensor, other: Tensor) -> Tensor:
+    """Intersection over union of [A, 4] and [B, 4] (centre, size) as [A, B]."""
+    low = torch.maximum((one[:, :2] - one[:, 2:] / 2)[:, None], other[:, :2] - other[:, 2:] / 2)
+    high = torch.minimum((one[:, :2] + one[:, 2:] / 2)[:, None], other[:, :2] + other[:, 2:] / 2)
+    inner = (high - low).clamp(min=0).prod(-1)
+    return inner / (one[:, 2:].prod(-1)[:, None] + other[:, 2:].prod(-1) - inner + 1e-9)
+
+
+@torch.no_grad()
+def assign(
+    people: Tensor, boxes: Tensor, scores: Tensor, corners: Tensor, strides: Tensor
+) -> Assignment:
+    """Assign cells to people by SimOTA.
+
+    A cell is a candidate if its centre lies in a person's box or within `_RADIUS` strides of its
+    centre. The cost of a pair is the cross-entropy of the score plus three times -log of the
+    overlap, plus `_OUTSIDE` unless the cell lies in both. A person takes the k cheapest cells, k
+    being the sum of the person's ten largest overlaps, at least one. A cell claimed twice goes to
+    the cheaper.
+
+    Args:
+        people: [G, 4], centre and size.
+        boxes: [K, 4], predicted.
+        scores: [K], predicted probability of a person.
+        corners: [K, 2], left-top of the cells.
+        strides: [K].
+    """
+    centres = corners + strides[:, None] / 2
+    offset = (centres[None] - people[:, None, :2]).abs()
+    in_box = (offset < people[:, None, 2:] / 2).all(-1)
+    in_centre = (offset < _RADIUS * strides[None, :, None]).all(-1)
+    candidates = (in_box | in_centre).any(0).nonzero()[:, 0]
+    if not len(people) or not len(candidates):
+        none = candidates[:0]
+        return Assignment(cells=none, people=none, overlaps=boxes.new_zeros(0))
+    overlaps = pairwise_overlap(people, boxes[candidates])
+    entropy = -scores[candidates].clamp(1e-7, 1).sqrt().log()
+    both = (in_box & in_centre)[:, candidates]
+    cost = entropy[None] - 3 * (overlaps + 1e-8).log() + _OUTSIDE * (~both)
+    best = overlaps.topk(min(_CANDIDATES, len(candidates)), 1).values
+    counts = best.sum(1).int().clamp(min=1)
+    rank = cost.argsort(1).argsort(1)
+    chosen = rank < counts[:, None]
+    twice = chosen.sum(0) > 1
+    cheapest = functional.one_hot(cost.argmin(0), len(people)).T.bool()
+    chosen = torch.where(twice[None], cheapest, chosen)
+    person, cell = chosen.nonzero(as_tuple=True)
+    return Assignment(cells=candidates[cell], people=person, overlaps=overlaps[person, cell])
+
+
+def _box_loss(boxes: Tensor, people: Tensor) -> Tensor:
+    """1 - IoU^2 of pairs of boxes [P, 4]."""
+    low = torch.maximum(boxes[:, :2] - boxes[:, 2:] / 2, people[:, :2] - people[:, 2:] / 2)
+    high = torch.minimum(boxes[:, :2] + boxes[:, 2:] / 2, people[:, :2] + people[:, 2:] / 2)
+    inner = (high - low).clamp(min=0).prod(-1)
+    overlap = inner / (boxes[:, 2:].prod(-1) + people[:, 2:].prod(-1) - inner + 1e-9)
+    return 1 - overlap**2
+
+
+def _ignored(ignore: Tensor, corners: Tensor, strides: Tensor) -> Tensor:
+    """[K], True where the cell's centre lies in a box to ignore."""
+    offset = (corners + strides[:, None] / 2)[None] - ignore[:, None, :2]
+    return (offset.abs() < ignore[:, None, 2:] / 2).all(-1).any(0)
+
+
+def detection_loss(levels: list[Tensor], targets: list[Targets]) -> dict[str, Tensor]:
+    """Losses of a batch, each a sum over cells divided by the number of assigned cells.
+
+    `box`: 1 - IoU^2. `objectness`: cross-entropy of every cell that isn't ignored. `person`:
+    cross-entropy against the overlap, on the assigned cells.
+    """
+    boxes, objectness, person = decode(levels)
+    height, width = levels[0].shape[2] * 8, levels[0].shape[3] * 8
+    corners, strides = (t.to(boxes) for t in cells_of(height, width))
+    truth, weight = torch.zeros_like(objectness), torch.ones_like(objectness)
+    box, class_, count = boxes.sum() * 0, boxes.sum() * 0, 0
+    for index, target in enumerate(targets):
+        score = objectness[index].sigmoid() * person[index].sigmoid()
+        found = assign(target.boxes, boxes[index], score, corners, strides)
+        if len(target.ignore):
+            weight[index] = (~_ignored(target.ignore, corners, strides)).float()
+        truth[index, found.cells] = 1
+        weight[index, found.cells] = 1
+        count += len(found.cells)
+        box = box + _box_loss(boxes[index, found.cells], target.boxes[found.people]).sum()
+        class_ = class_ + functional.binary_cross_entropy_with_logits(
+            person[index, found.cells], found.overlaps, reduction="sum"
+        )
+    entropy = functional.binary_cross_entropy_with_logits(
+        objectness, truth, weight, reduction="sum"
+    )
+    count = max(count, 1)
+    return {
+        "box": _BOX_WEIGHT * box / count,
+        "objectness": entropy / count,
+        "person": class_ / count,
+    }
