@@ -121,6 +121,7 @@ class TrackRecord:
             "time": self.time,
             "crop": self.crop,
             "evidence": self.evidence,
+            "colours": {thing: c.to_json() for thing, c in self.colours.items()} or None,
             "zones": {name: round(spent, 3) for name, spent in self.zones.items()} or None,
         }
         return {
@@ -135,7 +136,6 @@ class TrackRecord:
             "box": [round(value, 1) for value in self.box],
             "labels": list(self.labels),
             "attributes": {name: value.to_json() for name, value in self.attributes.items()},
-            "colours": {thing: value.to_json() for thing, value in self.colours.items()},
         }
 
 
