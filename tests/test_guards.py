@@ -83,8 +83,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         for name in graph.modules
         for other in graph.find_modules_directly_imported_by(name)
     )
-    circles = [c for c in networkx.strongly_connected_components(imports) if len(c) > 1]
-    assert [sorted(circle) for circle in circles] == _CIRCLES
+    circles = [sorted(c) for c in networkx.strongly_connected_components(imports) if len(c) > 1]
+    assert [circle for circle in circles if circle not in _CIRCLES] == []
 
 
 def test_files_and_functions_stay_short() -> None:

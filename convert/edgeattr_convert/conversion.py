@@ -1,4 +1,4 @@
-"""Conversion: every draft is proven on data and on this device; all hold, or nothing is written."""
+"""Converts a bundle: variants are validated on data and this device; none or all are written."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def convert(
         steps: of :func:`edgeattr_convert.steps.steps_for`.
         data: without data, FP16 is held to parity alone.
         contract: what each variant must keep to.
-        tell: told what has been found.
-        tick: told how far each long part is.
+        tell: receives a line for each result.
+        tick: receives the progress of each long part.
 
     Returns:
         The bundle as it was written.
@@ -230,7 +230,7 @@ class _Conversion:
             file=variant_file(step.makes, digest, draft.file.suffix),
             sha256=digest,
             parent=step.requires,
-            parity=float("nan"),
+            parity=0.0,  # not measured yet
             tolerance=0.0,
             calibration=calibration.facts if calibration and step.precision == "int8" else {},
         )
@@ -251,7 +251,7 @@ class _Conversion:
             tolerance=tolerance,
             layers=draft.layers,
             tried=draft.tried,
-            notes=(*draft.notes, *((_NOT_HERE,) if _borrowed(step.family) else ())),
+            notes=(*draft.notes, *((_NOT_HERE,) if _uses_onnxruntime(step.family) else ())),
         )
         if held is None or not parity <= tolerance:  # NaN is refused too
             return result
@@ -284,17 +284,17 @@ class _Conversion:
     def _speed(
         self, step: Step, trial: Bundle, child: Runtime, result: ValidationResult
     ) -> ValidationResult:
-        """The result with the speed beside the variant that it races, on its own engine."""
-        if step.races is None or _borrowed(step.family):
+        """The result with the speed beside the step's baseline, on the same engine."""
+        if step.baseline is None or _uses_onnxruntime(step.family):
             return result
-        if step.races not in trial.variants:
-            unraced = f"speed was not measured: there is no {step.races} to race"
-            return dataclasses.replace(result, notes=(*result.notes, unraced))
+        if step.baseline not in trial.variants:
+            missing = f"speed was not measured: there is no {step.baseline} to compare with"
+            return dataclasses.replace(result, notes=(*result.notes, missing))
         limit = self._contract.min_speedup if step.precision == "int8" else 0.0
         crops = self.bundle.golden.crops
-        with open_variant(trial, trial.variant(step.races), _engine(step.family)) as parent:
+        with open_variant(trial, trial.variant(step.baseline), _engine(step.family)) as parent:
             found = compare_speed(parent, child, crops, limit=limit, tick=self._tick)
-        return dataclasses.replace(result, speed=dataclasses.replace(found, parent=step.races))
+        return dataclasses.replace(result, speed=dataclasses.replace(found, parent=step.baseline))
 
     def _take(self, variant: Variant, file: Path, result: ValidationResult) -> None:
         """The variant holds: it goes into the bundle."""
@@ -327,10 +327,10 @@ def _halves(step: Step, engine: str) -> tuple[bool | None, ...]:
 
 
 def _engine(family: str) -> str:
-    return "onnxruntime" if _borrowed(family) else _ENGINES[family]
+    return "onnxruntime" if _uses_onnxruntime(family) else _ENGINES[family]
 
 
-def _borrowed(family: str) -> bool:
+def _uses_onnxruntime(family: str) -> bool:
     """Whether ONNX Runtime stands in for a family's engine, which cannot run here."""
     return family == "tensorrt" and "tensorrt" not in available()
 

@@ -48,15 +48,15 @@ _JUDGED_ALONE = 64  # crops on which each layer's own harm is measured
 
 
 class Quantizer:
-    """Finds the best INT8 form of a float model, and gives way layer by layer where asked to.
+    """Finds the best INT8 form of a float model; returns layers to float on request.
 
     Args:
         source: float32 ONNX, input ``crops``, output ``logits``, batch norms folded.
         crops: calibration images, uint8 [n, H, W, 3]: they set the ranges.
         judged: other images, uint8 [m, H, W, 3]: on them the ways are compared.
         scheme: the form that the engine wants.
-        tell: told what has been found.
-        tick: told what is being done, and how many parts of how many are.
+        tell: receives a line for each result.
+        tick: receives the progress of each long part.
 
     Raises:
         InputError: no crops, or the model has nothing to quantize.
@@ -128,7 +128,7 @@ class Quantizer:
             self._harm[name] = _rms(_logits(alone, crops) - self._truth[: len(crops)])
         self._tick("sensitivity of the layers", len(self._body), len(self._body))
 
-    def give_way(self, count: int) -> list[str]:
+    def keep_in_float(self, count: int) -> list[str]:
         """Keep the ``count`` most harmful layers in float that are not yet.
 
         Returns:

@@ -1,4 +1,4 @@
-"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF, which may give layers back to float.
+"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF, which may return layers to float.
 
 A variant's file is a zip of ``model.xml`` and ``model.bin``. Preprocessing stays in the graph, and
 so do the attention masks as further outputs.

@@ -77,7 +77,7 @@ def collect_histograms(
         model: float32, input ``crops``.
         names: of the activations.
         crops: uint8 [n, H, W, 3].
-        tick: told how many runs of how many are done.
+        tick: receives the runs that are done, and their number.
     """
     lows, highs = np.zeros(len(names)), np.zeros(len(names))
     counts, total = np.zeros((len(names), _BINS)), 2 * -(-len(crops) // _BATCH)

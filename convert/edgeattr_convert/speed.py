@@ -24,7 +24,7 @@ __all__ = ["compare_speed"]
 _BATCH = 8  # crops a call: people in a frame
 _FEWEST = 15  # turns, and turns between two looks at what they say
 _MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
-_LOOK_SECONDS = 8.0  # of turns, where speed is only told
+_LOOK_SECONDS = 8.0  # of turns, if no limit is to be decided
 _NARROW = 0.04  # width of the interval, as a share of the ratio, at which turns may end
 
 _Times = list[list[float]]  # for each turn: parent and child, batch and single; seconds
@@ -47,7 +47,7 @@ def compare_speed(
         crops: uint8 [n, H, W, 3], n at least 1.
         limit: the speedup that is asked for; turns go on while the interval contains it. 0: none.
         seconds: after which turns end in any case; 40 with a limit and 8 without where absent.
-        tick: told how far it is.
+        tick: receives the progress.
 
     Returns:
         Medians, and the median ratio of crops per second in batches with its 95 % interval, by

@@ -2,8 +2,8 @@
 
     requires -> drafts -> ensures
 
-``drafts`` gives a variant's file, and then, as long as it is asked for another, files that lose
-less accuracy. What a draft must ensure is judged in one place for all: edgeattr_convert.conversion.
+``drafts`` yields a variant's file and then, on request, files that lose less accuracy.
+What a draft must ensure is validated in one place for all: edgeattr_convert.conversion.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Step:
     makes: str  # "onnx-int8"
     requires: str  # the variant whose file is taken
     drafts: Drafts
-    races: str | None  # the variant that its speed is compared with, on its own engine
+    baseline: str | None  # the variant that its speed is compared with, on the same engine
     packages: tuple[str, ...]  # of the extra `convert` that it imports
     tolerance: float | None = None  # of a logit on golden crops; None: by what is measured
 
@@ -181,27 +181,27 @@ STEPS: Mapping[str, Step] = MappingProxyType(
         for step in (
             Step(
                 makes="onnx-fp16", requires="onnx-fp32", drafts=_onnx_fp16,
-                races="onnx-fp32", packages=("onnx",), tolerance=_HALF,
+                baseline="onnx-fp32", packages=("onnx",), tolerance=_HALF,
             ),
             Step(
                 makes="openvino-fp16", requires="onnx-fp32", drafts=_openvino_fp16,
-                races="onnx-fp32", packages=("openvino",), tolerance=_HALF,
+                baseline="onnx-fp32", packages=("openvino",), tolerance=_HALF,
             ),
             Step(
                 makes="tensorrt-fp16", requires="onnx-fp32", drafts=_tensorrt_fp16,
-                races=None, packages=("onnx",), tolerance=_HALF,
+                baseline=None, packages=("onnx",), tolerance=_HALF,
             ),
             Step(
                 makes="onnx-int8", requires="onnx-fp32", drafts=_onnx_int8,
-                races="onnx-fp32", packages=("onnx",),
+                baseline="onnx-fp32", packages=("onnx",),
             ),
             Step(
                 makes="openvino-int8", requires="onnx-fp32", drafts=_openvino_int8,
-                races="onnx-fp32", packages=("onnx", "openvino", "nncf"),
+                baseline="onnx-fp32", packages=("onnx", "openvino", "nncf"),
             ),
             Step(
                 makes="tensorrt-int8", requires="onnx-fp32", drafts=_tensorrt_int8,
-                races="tensorrt-fp16", packages=("onnx",),
+                baseline="tensorrt-fp16", packages=("onnx",),
             ),
         )
     }
@@ -219,7 +219,7 @@ def _quantized(job: Job, scheme: QdqScheme, file: Path) -> Iterator[Draft]:
     quantizer.write(file)
     yield _draft(quantizer, file)
     for more in _REPAIRS:
-        given = quantizer.give_way(more)
+        given = quantizer.keep_in_float(more)
         if not given:
             return
         job.tell(f"back to float: {', '.join(given)}")

@@ -40,17 +40,21 @@ ModelArgument = Annotated[
 Runtime = Annotated[
     str,
     typer.Option(
+        "--runtime",
         help="`auto`, `onnxruntime`, `openvino`, `tensorrt` or `torch`.",
         autocompletion=runtime_names,
     ),
 ]
 Precision = Annotated[
     str,
-    typer.Option(help="`auto`, `fp32`, `fp16` or `int8`.", autocompletion=precision_names),
+    typer.Option(
+        "--precision", help="`auto`, `fp32`, `fp16` or `int8`.", autocompletion=precision_names
+    ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
+        "--device",
         metavar="D",
         help="Of the engine: `cpu`; with onnxruntime-gpu `cuda`, `tensorrt`; on OpenVINO `gpu`, "
         "`npu`, `auto`.",

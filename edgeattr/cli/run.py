@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from edgeattr.cli.complete import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
 from edgeattr.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from edgeattr.cli.site_config import Site, WebSection
 
 __all__ = ["run"]
 
@@ -180,32 +177,32 @@ def run(
     context: typer.Context,
     sources: Sources = None,
     config: Config = None,
-    model: Model = "default",
-    runtime: Runtime = "auto",
-    precision: Precision = "auto",
-    device: Device = None,
+    model__path: Model = "default",
+    model__runtime: Runtime = "auto",
+    model__precision: Precision = "auto",
+    model__device: Device = None,
     detector: DetectorName = "auto",
-    output: Output = None,
-    events: Events = None,
-    tracks: Tracks = None,
-    zone: Zones = None,
-    line: Lines = None,
-    store: Store = None,
-    mqtt: Mqtt = None,
-    webhook: Webhook = None,
-    metrics: Metrics = None,
-    web: Web = None,
-    web_host: WebHost = None,
-    web_stay: WebStay = False,
-    crops: Crops = None,
-    explain: Explain = None,
-    retention_days: RetentionDays = None,
-    blur_faces: BlurFaces = False,
-    audit: Audit = None,
-    detect_every: DetectEvery = 1,
-    max_frames: MaxFrames = None,
+    sources__output: Output = None,
+    events__file: Events = None,
+    sources__tracks: Tracks = None,
+    sources__zones: Zones = None,
+    sources__lines: Lines = None,
+    store__path: Store = None,
+    mqtt__url: Mqtt = None,
+    webhook__url: Webhook = None,
+    metrics__port: Metrics = None,
+    web__port: Web = None,
+    web__host: WebHost = None,
+    web__stay: WebStay = False,
+    crops__folder: Crops = None,
+    evidence__folder: Explain = None,
+    privacy__retention_days: RetentionDays = None,
+    privacy__blur_faces: BlurFaces = False,
+    privacy__audit: Audit = None,
+    pipeline__detect_every: DetectEvery = 1,
+    sources__max_frames: MaxFrames = None,
     show: Show = False,
-    include_sensitive: Sensitive = False,
+    privacy__include_sensitive: Sensitive = False,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
@@ -213,102 +210,74 @@ def run(
 
     Example: `edgeattr run camera.mp4 --output annotated.mp4 --events people.jsonl`
     """
-    said = dict(locals())
     from edgeattr.cli.logs import set_up_logs
     from edgeattr.cli.running import run_site
+    from edgeattr.cli.site_config import Site, load_site
+    from edgeattr.core.config import build
 
     set_up_logs(log_format, quiet=quiet)
-    if config:
-        from edgeattr.cli.site_config import load_site
-
-        _refuse_others(context)
-        run_site(load_site(config), config=config, show=show, quiet=quiet)
-        return
-    site = _site_of(sources or [], said)
-    site.check_sources()
-    run_site(site, config=None, show=show, quiet=quiet)
-
-
-def _site_of(sources: list[str], said: Mapping[str, Any]) -> Site:
-    """What the command line says, by the names of its options."""
-    from edgeattr.cli import site_config as parts
-    from edgeattr.video.options import PipelineOptions
-    from edgeattr.video.zones import parse_line, parse_zone
-
-    if not sources:
-        raise UsageError("no source; name a video or a camera, or pass --config SITE.toml")
-    for option in ("output", "tracks"):
-        if said[option] and len(sources) > 1:
-            raise UsageError(
-                f"--{option} takes one source; run once per video, use --events alone, or give "
-                f"each source of --config its own {option}"
-            )
-    model = {name: said[name] for name in ("runtime", "precision", "device")}
-    days, crops = said["retention_days"], said["crops"]
-    explain = said["explain"]
-    if days is not None and not (crops or explain or said["store"]):
-        raise UsageError(
-            "--retention-days counts for --store, --crops and --explain, and none is given"
-        )
-    privacy = {name: said[name] for name in ("include_sensitive", "blur_faces", "audit")}
-    return parts.Site(
-        sources=tuple(
-            parts.SourceSection.parse(
-                source,
-                max_frames=said["max_frames"],
-                output=said["output"],
-                tracks=said["tracks"],
-                zones=tuple(map(parse_zone, said["zone"] or ())),
-                lines=tuple(map(parse_line, said["line"] or ())),
-            )
-            for source in sources
-        ),
-        model=parts.ModelSection(path=said["model"], **model),
-        detector=said["detector"],
-        pipeline=PipelineOptions(detect_every=said["detect_every"]),
-        crops=parts.CropsSection(folder=crops, retention_days=days) if crops else None,
-        evidence=parts.EvidenceSection(folder=explain, retention_days=days) if explain else None,
-        privacy=parts.PrivacySection(**privacy),
-        **_sinks_of(said),
-    )
-
-
-def _sinks_of(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Where results go; to standard output if nothing else is asked for."""
-    from edgeattr.cli import site_config as parts
-
-    store, mqtt, webhook, port = (said[name] for name in ("store", "mqtt", "webhook", "metrics"))
-    events, days = said["events"], said["retention_days"]
-    page = _page_of(said)
-    nowhere = not (said["output"] or said["tracks"] or store or mqtt or webhook or page)
-    return {
-        "events": parts.EventsSection(file=events) if events or nowhere else None,
-        "store": parts.StoreSection(path=store, retention_days=days) if store else None,
-        "mqtt": parts.MqttSection(url=mqtt) if mqtt else None,
-        "webhook": parts.WebhookSection(url=webhook) if webhook else None,
-        "metrics": parts.MetricsSection(port=port) if port is not None else None,
-        "web": page,
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if name not in _BESIDE_CONFIG and _is_given(context, name)
     }
-
-
-def _page_of(said: Mapping[str, Any]) -> WebSection | None:
-    from edgeattr.cli.site_config import WebSection
-
-    port, host, stay = (said[name] for name in ("web", "web_host", "web_stay"))
-    if port is None:
-        if host is not None or stay:
-            raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
-        return None
-    return WebSection(port=port, stay=stay, **({} if host is None else {"host": host}))
-
-
-def _refuse_others(context: typer.Context) -> None:
-    """With a site's file no option counts that the file could say."""
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in _BESIDE_CONFIG and source is not None and source.name == "COMMANDLINE":
-            option = "--" + name.replace("_", "-")
+    if config:
+        if given:  # with a site's file no option counts that the file could say
             raise UsageError(
-                f"{'sources' if name == 'sources' else option} and --config cannot go together: "
+                f"{_option_of(context, next(iter(given)))} and --config cannot go together: "
                 "say it in the file (docs/video.md)"
             )
+        run_site(load_site(config), config=config, show=show, quiet=quiet)
+    else:
+        site = build(Site, _values_of(given), what="run")
+        site.check_sources()
+        run_site(site, config=None, show=show, quiet=quiet)
+
+
+def _values_of(given: dict[str, Any]) -> dict[str, Any]:
+    """What the command line says, as the keys of a site's file: SECTION__KEY is an option's place.
+
+    Raises:
+        UsageError: no source, or options that do not go together.
+    """
+    from edgeattr.cli.site_config import named_source
+    from edgeattr.video.zones import parse_line, parse_zone
+
+    sources = given.pop("sources", None)
+    if not sources:
+        raise UsageError("no source; name a video or a camera, or pass --config SITE.toml")
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        section, _, key = name.partition("__")
+        if key:
+            values.setdefault(section, {})[key] = value
+        else:
+            values[name] = value
+    each = values.pop("sources", {})
+    for key in each.keys() & {"output", "tracks"}:
+        if len(sources) > 1:
+            raise UsageError(
+                f"--{key} takes one source; run once per video, use --events alone, or give each "
+                f"source of --config its own {key}"
+            )
+    for key, parse in (("zones", parse_zone), ("lines", parse_line)):
+        if key in each:
+            each[key] = [dataclasses.asdict(parse(text)) for text in each[key]]
+    if "web" in values and "port" not in values["web"]:
+        raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
+    if not (
+        each.keys() & {"output", "tracks"} or values.keys() & {"store", "mqtt", "webhook", "web"}
+    ):
+        values.setdefault("events", {})  # to standard output if nothing else is asked for
+    return {**values, "sources": [{**named_source(source), **each} for source in sources]}
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _option_of(context: typer.Context, name: str) -> str:
+    """How users write it."""
+    (found,) = (option for option in context.command.params if option.name == name)
+    return found.opts[0] if found.opts[0].startswith("-") else name

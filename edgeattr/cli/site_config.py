@@ -32,6 +32,7 @@ __all__ = [
     "WebSection",
     "WebhookSection",
     "load_site",
+    "named_source",
 ]
 
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
@@ -153,6 +154,10 @@ class PrivacySection:
     include_sensitive: bool = False  # age and gender
     blur_faces: bool = False  # in annotated videos
     audit: Path | None = None  # one line for each act that touches privacy
+    retention_days: float | None = None  # of store, crops and evidence that say none themselves
+
+    def __post_init__(self) -> None:
+        _check_days(self.retention_days)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,19 +179,6 @@ class SourceSection(SourceOptions):
         if self.output:
             check_video_name(self.output)
         ZoneMonitor(self.zones, self.lines)  # refuses two of one name
-
-    @classmethod
-    def parse(cls, text: str, **more: Any) -> SourceSection:
-        """Of ``ADDRESS`` or ``NAME=ADDRESS``; a file of the whole name comes first.
-
-        Args:
-            text: as on the command line.
-            more: other fields.
-        """
-        named = _NAMED.fullmatch(text)
-        if named is None or os.path.exists(text):  # noqa: PTH110 - any text
-            return cls(address=text, **more)
-        return cls(address=named["address"], name=named["name"], **more)
 
     @property
     def spec(self) -> SourceSpec:
@@ -226,7 +218,7 @@ class Site:
     web: WebSection | None = None
     crops: CropsSection | None = None
     evidence: EvidenceSection | None = None
-    privacy: PrivacySection = PrivacySection()
+    privacy: PrivacySection = field(default_factory=PrivacySection)
 
     def __post_init__(self) -> None:
         names = [source.spec.shown for source in self.sources]
@@ -238,12 +230,26 @@ class Site:
             raise UsageError(
                 f"detector_input = {self.detector_input}; expected a multiple of 32 pixels, as 640"
             )
+        self._set_retention()
         self._check_files()
 
     @property
     def is_endless(self) -> bool:
         """Whether the run goes on until it is stopped."""
         return any(source.is_endless for source in self.sources)
+
+    def _set_retention(self) -> None:
+        """Have store, crops and evidence keep as long as all does, unless they say otherwise."""
+        days = self.privacy.retention_days
+        parts = {name: getattr(self, name) for name in ("store", "crops", "evidence")}
+        if days is not None and not any(parts.values()):
+            raise UsageError(
+                "retention_days counts for stores, crops and explanations (--store, --crops, "
+                "--explain), and none is asked for"
+            )
+        for name, part in parts.items():
+            if part and part.retention_days is None:
+                object.__setattr__(self, name, dataclasses.replace(part, retention_days=days))
 
     def _check_files(self) -> None:
         """Refuse results that would replace each other, or what the run reads."""
@@ -269,6 +275,14 @@ class Site:
             check_source(source.address)
 
 
+def named_source(text: str) -> dict[str, str]:
+    """The keys of ``[NAME=]ADDRESS``; a file that has the whole for its name comes first."""
+    named = _NAMED.fullmatch(text)
+    if named is None or os.path.exists(text):  # noqa: PTH110 - it may be any text
+        return {"address": text}
+    return named.groupdict()
+
+
 def load_site(path: Path) -> Site:
     """Read a site's TOML file.
 
@@ -280,8 +294,7 @@ def load_site(path: Path) -> Site:
         UsageError: an unknown key, a value of the wrong type, a variable that is not set, two
             streams of one name.
     """
-    values = read_toml(path, what="site")
-    values = with_environment(values, where=str(path))
+    values = with_environment(read_toml(path, what="site"), where=str(path))
     if not values.get("sources"):
         raise UsageError(f"{path} names no source; write [[sources]] and address = ... for each")
     try:

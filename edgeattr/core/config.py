@@ -98,7 +98,7 @@ def _variable(name: str, where: str) -> str:
 
 
 def _path(kind: Any, value: Any) -> Any:
-    if kind is Path and isinstance(value, str):
+    if kind is Path and isinstance(value, str | Path):
         return Path(value)
     raise ValueError(f"Expected `{kind.__name__.lower()}`, got `{type(value).__name__}`")
 

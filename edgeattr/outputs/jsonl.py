@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
@@ -11,14 +10,14 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from edgeattr.core.errors import OutputError, UsageError
+from edgeattr.outputs.exclusive_file import open_exclusive, size_of
 
 __all__ = ["EventsFile", "encode_event"]
 
 _TAIL = 1 << 16  # bytes looked at together while searching for the last line's beginning
-_PRIVATE = 0o600  # mode of a new file: records are personal data
 
 
 class EventsFile:
@@ -64,9 +63,8 @@ class EventsFile:
                 raise OutputError("standard output is closed; name a file with --events")
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._open(path)
-            if _size(self._file) is not None:
+            self._file = open_exclusive(path, shared=shared)
+            if size_of(self._file) is not None:
                 _mend(path) if append else self._file.truncate(0)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
@@ -96,7 +94,7 @@ class EventsFile:
                 self._file.close()
 
     def _append(self, line: bytes) -> None:
-        size = _size(self._file)
+        size = size_of(self._file)
         if self._max_bytes is not None and size and size + len(line) > self._max_bytes:
             self._rotate()
             size = 0
@@ -116,27 +114,9 @@ class EventsFile:
             if newer.exists():
                 os.replace(newer, older)
         old = self._file
-        self._file = self._open(self.path, stat.S_IMODE(os.fstat(old.fileno()).st_mode))
+        mode = stat.S_IMODE(os.fstat(old.fileno()).st_mode)
+        self._file = open_exclusive(self.path, mode=mode, shared=self._shared)
         old.close()
-
-    def _open(self, path: Path, mode: int = _PRIVATE) -> BinaryIO:
-        """Unbuffered, and each write goes to the end, whoever else writes.
-
-        Raises:
-            OutputError: another process has it.
-        """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
-        if self._shared or _size(file) is None:
-            return file
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise OutputError(
-                f"{path}: another run writes to it; give this one a file of its own"
-            ) from error
-        return file
 
 
 def encode_event(event: Mapping[str, Any]) -> bytes:
@@ -156,12 +136,6 @@ def encode_event(event: Mapping[str, Any]) -> bytes:
 
 def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
-
-
-def _size(file: BinaryIO) -> int | None:
-    """In bytes; None of a pipe or a device."""
-    found = os.fstat(file.fileno())
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _mend(path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeattr.core.errors import OutputError
+from edgeattr.outputs.exclusive_file import open_exclusive, size_of
 from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import TrackedBox
 
@@ -15,13 +16,14 @@ __all__ = ["TracksFile"]
 class TracksFile:
     """One line a person and frame: ``frame,id,left,top,width,height,score,-1,-1,-1``.
 
-    Frames count from 1; boxes are in pixels. The file is replaced when the stream begins.
+    Frames count from 1; boxes are in pixels. The file is replaced when the stream begins, and a new
+    one is readable by its owner alone.
 
     Args:
         path: of the file.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or another run writes to it.
     """
 
     promise = "each frame's people are in the file once it has been processed"
@@ -29,10 +31,9 @@ class TracksFile:
     def __init__(self, path: Path) -> None:
         self.name = f"tracks {path}"
         self._path = path
-        try:
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+        self._file = open_exclusive(path)
+        if size_of(self._file):
+            self._file.truncate(0)
 
     def write_tracks(self, stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None:
         """Append the people of one frame.

@@ -8,12 +8,10 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from edgeattr.core.label_ranking import LabelRanking
-from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import Throttle
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher, Logits
@@ -23,11 +21,12 @@ from edgeattr.video.frame_annotator import Annotator
 from edgeattr.video.frame_reader import Feed
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
+from edgeattr.video.record_teller import RecordTeller
 from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus
 from edgeattr.video.summary import Summary
-from edgeattr.video.track_manager import BestCrop, People, Wanted
+from edgeattr.video.track_manager import People, Wanted
 from edgeattr.video.tracker import PersonTracker
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
@@ -42,11 +41,7 @@ _WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures i
 _WATCH = 1.0  # seconds between two tellings of who is in view
 _RATE_FRAMES = 100  # frames over which the rate is told
 
-_LONGEST_WAIT = 60.0  # seconds for the pictures that records name, at the end of a file
-_LONGEST_LIVE = 5.0  # the same where the stream was live or stopped: a service has to end soon
-
 _Found = concurrent.futures.Future[Detections]
-_Path = concurrent.futures.Future[str]
 _log = logging.getLogger("edgeattr.video")
 
 
@@ -109,7 +104,7 @@ class Stream(threading.Thread):
             keep_best=any(output.field for output in shared.outputs),
         )
         self._rhythm = Rhythm(options.detect_every)
-        self._tracker, self._zones = PersonTracker(feed.source.rate), zones
+        self._tracker, self._zones = PersonTracker(feed.source.rate / options.detect_every), zones
         self._scene = SceneCutDetector()
         self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
@@ -118,17 +113,16 @@ class Stream(threading.Thread):
         self._finished = time.monotonic()  # when the last frame was
         self._failures = 0  # in a row
         self._watchers = [output for output in shared.outputs if output.takes("watch")]
-        self._untold: collections.deque[_Untold] = collections.deque()
-        self._lost: str | None = None  # why the first event or picture was lost
+        self._records = RecordTeller(shared.outputs)
         self._throttle, self._watched = Throttle(), Throttle(_WATCH)
 
     def run(self) -> None:
         """Process the stream to its end."""
-        rate = self._feed.source.rate
+        rate = self._feed.source.rate / self._shared.options.detect_every
         if not PersonTracker.can_follow(rate):
             _log.warning(
-                "%s: %.3g frames/s are too few to follow people who walk: they may be missed, or "
-                "counted more than once", self.summary.stream, rate,
+                "%s: people are looked for %.3g times a second, too seldom to follow walkers: they "
+                "may be missed, or counted more than once", self.summary.stream, rate,
             )  # fmt: skip
         try:
             self._process_all()
@@ -256,13 +250,13 @@ class Stream(threading.Thread):
         self._ask([] if found is None else self._people.see(frame, tracked))
         self._tell_zones(self._zones.update(frame.seconds, tracked, size))
         for output in self._track_files:
-            self._lost = self._lost or output.write_tracks(self.summary.stream, frame, tracked)
+            self._records.note(output.write_tracks(self.summary.stream, frame, tracked))
         self._annotator.write(frame, tracked, detections, self._people)
         self._tell_gone(frame.seconds - self._tracker.lost_seconds)
         self._tell_view()
         if every := self._shared.options.updates_every:
             for record in self._people.updates(frame.seconds, every):
-                self._emit(record.to_json("update"))
+                self._records.emit(record.to_json("update"))
 
     def _ask(self, wanted: list[Wanted]) -> None:
         if not wanted:
@@ -301,55 +295,13 @@ class Stream(threading.Thread):
             for record, best in self._people.take_gone(before):
                 record = dataclasses.replace(record, zones=self._zones.dwell(record.track))
                 self.summary.people += 1
-                self._untold.append(_Untold(record, self._pictures(record, best)))
+                self._records.add(record, best, live=self._feed.source.live)
             self._tell_zones(self._zones.leave_before(before))
-        self._tell_records()
+        self._records.tell()
 
     def _tell_zones(self, events: Sequence[ZoneEvent]) -> None:
         for event in events:
-            self._emit(event.to_json(self.summary.stream))
-
-    def _pictures(self, record: TrackRecord, best: BestCrop | None) -> dict[str, _Path]:
-        """The files that are made of a person's best crop, by field of the record."""
-        pictures = {}
-        for output in self._shared.outputs if best else ():
-            if output.field and best:
-                path = output.keep(record, best.image, live=self._feed.source.live)
-                if path is not None:
-                    pictures[output.field] = path
-        return pictures
-
-    def _tell_records(self) -> None:
-        """Tell records, in order, once the files that they name exist."""
-        while self._untold and all(path.done() for path in self._untold[0].pictures.values()):
-            record, pictures = self._untold.popleft()
-            made: dict[str, Any] = {}
-            for field, path in pictures.items():
-                if not path.cancelled() and (error := path.exception()):
-                    self._lost = self._lost or str(error) or repr(error)
-                elif not path.cancelled():
-                    made[field] = path.result()
-            self._emit(dataclasses.replace(record, **made).to_json())
-
-    def _tell_waiting_records(self) -> None:
-        """Tell all records, those without their files whose time is over."""
-        hurried = self._feed.source.live or self._feed.cut_short
-        waiting = [path for untold in self._untold for path in untold.pictures.values()]
-        _, late = concurrent.futures.wait(waiting, _LONGEST_LIVE if hurried else _LONGEST_WAIT)
-        for path in late:
-            path.cancel()
-        if any(not path.done() for path in late):  # the one that is being made hangs
-            self._untold = collections.deque(
-                _Untold(record, {name: path for name, path in pictures.items() if path.done()})
-                for record, pictures in self._untold
-            )
-        self._tell_records()
-
-    def _emit(self, event: dict[str, Any]) -> None:
-        """Hand an event to every output, whatever becomes of the others."""
-        for output in self._shared.outputs:
-            error = output.write(event)
-            self._lost = self._lost or error
+            self._records.emit(event.to_json(self.summary.stream))
 
     def _failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
@@ -375,7 +327,7 @@ class Stream(threading.Thread):
             lambda: self._learn(late=0),
             self._forget_asked,
             lambda: self._tell_gone(None),
-            self._tell_waiting_records,
+            lambda: self._records.tell_all(self._feed.source.live or self._feed.cut_short),
             self._annotator.close,
             self._sum_up,
             self._let_go,
@@ -395,11 +347,11 @@ class Stream(threading.Thread):
         self.summary.crops_seen = self._people.crops_seen
         self.summary.crops_classified = self._people.crops_classified
         self.summary.zones, self.summary.lines = self._zones.counts()
-        wrong = self.failure or self._annotator.failure or self._lost
+        wrong = self.failure or self._annotator.failure or self._records.lost
         stopped = self._feed.cut_short and not self._feed.source.endless
         missing = "stopped" if stopped else self._feed.source.shortfall
         self.summary.error = str(wrong) or repr(wrong) if wrong else missing
-        self._emit(self.summary.to_json())
+        self._records.emit(self.summary.to_json())
 
 
 def _rarest(source: Source, options: PipelineOptions) -> int:
@@ -407,13 +359,6 @@ def _rarest(source: Source, options: PipelineOptions) -> int:
     if not source.live:
         return options.detect_every
     return min(options.detect_at_most_every, max(1, int(source.rate / _DETECTIONS)))
-
-
-class _Untold(NamedTuple):
-    """A record that waits for the files that it names."""
-
-    record: TrackRecord
-    pictures: Mapping[str, _Path]  # paths, by field of the record
 
 
 @dataclass(frozen=True, eq=False)

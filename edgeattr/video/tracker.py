@@ -23,8 +23,10 @@ _TRACKER_RATE = 30  # frames/s in which `trackers` counts its buffer
 _CONFIRM_SECONDS = 0.12  # a person is found for as long, and twice at least, before they count
 _LEAST_SCORE = 0.4  # of a detection that takes part
 _LEAST_OVERLAP = 0.2  # IoU of the widened boxes of one person in two frames
-_WIDENED = 1.0  # of a box's size, each second between frames: people walk two widths a second
-_WIDEST = 0.8  # of a box's size
+_WIDENED = 1.4  # of a box's size, each second between frames: people walk 2.8 widths a second
+_OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
+_WIDEST = 1.0  # of a box's size
+_NESTED = (0.9, 0.6)  # share of a box inside a better one, and of its width: one person twice
 _VELOCITY_SECONDS = 0.5  # over which a person's speed is measured
 _FOLLOWS = 2.5  # frames/s; at less people are further apart between frames than from each other
 
@@ -42,8 +44,8 @@ class PersonTracker:
     """Numbers people through one stream, at any steps of time.
 
     Args:
-        rate: frames per second of the stream. Steps between calls may be longer or shorter: they
-            are told by the times.
+        rate: detections per second. Steps between calls may be longer or shorter: they are told by
+            the times.
         size: width and height of the frames, pixels, where predicted boxes end; None: nowhere.
             May be set anew when a stream changes its size.
 
@@ -68,7 +70,7 @@ class PersonTracker:
             minimum_consecutive_frames=max(2, round(_CONFIRM_SECONDS * rate)),
             minimum_iou_threshold=_LEAST_OVERLAP,
             high_conf_det_threshold=_LEAST_SCORE,
-            iou=BIoU(min(_WIDEST, _WIDENED / rate)),
+            iou=BIoU(min(_WIDEST, _WIDENED * max(0.0, 1 / rate - _OVERLAPS))),
         )
         self._joiner = FragmentJoiner()
         self._time = -math.inf  # of the last detections, seconds
@@ -98,10 +100,11 @@ class PersonTracker:
         if not self._time < seconds < math.inf:
             return self._seen
         self._time = seconds
+        kept = _not_nested(detections)
         found = self._tracker.update(
             self._make(
-                xyxy=detections.boxes.astype(np.float64),
-                confidence=detections.scores.astype(np.float64),
+                xyxy=detections.boxes[kept].astype(np.float64),
+                confidence=detections.scores[kept].astype(np.float64),
             ),
             timestamp=seconds,
         )
@@ -181,3 +184,18 @@ class PersonTracker:
         if right - left < 1 or bottom - top < 1:
             return None
         return TrackedBox(person.track, (left, top, right, bottom), person.score)
+
+
+def _not_nested(detections: Detections) -> list[int]:
+    """Places of the boxes that do not lie in a better one about as wide, best first."""
+    boxes = detections.boxes
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    kept: list[int] = []
+    for index in np.argsort(-detections.scores, kind="stable").tolist():
+        box, better = boxes[index], boxes[kept]
+        corners = np.maximum(box[:2], better[:, :2]), np.minimum(box[2:], better[:, 2:])
+        inside = np.clip(corners[1] - corners[0], 0, None).prod(1) >= _NESTED[0] * areas[index]
+        wide = box[2] - box[0] >= _NESTED[1] * (better[:, 2] - better[:, 0])
+        if not (inside & wide).any():
+            kept.append(index)
+    return kept

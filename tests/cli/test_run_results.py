@@ -164,17 +164,19 @@ def test_what_waits_on_disk_is_told(walking_video: Path, tmp_path: Path) -> None
 
 def test_results_are_for_their_owner_alone(walking_video: Path, tmp_path: Path) -> None:
     events, video, audit = (tmp_path / name for name in ("e.jsonl", "v.mp4", "audit.jsonl"))
+    tracks = tmp_path / "t.csv"
     store, crops, sheets = (tmp_path / name for name in ("p.sqlite", "crops", "sheets"))
     old = os.umask(0)
     try:
         code, said = _run(
             walking_video, "--events", events, "--output", video, "--audit", audit, "--store",
             store, "--crops", crops, "--explain", sheets, "--include-sensitive",
+            "--tracks", tracks,
         )  # fmt: skip
     finally:
         os.umask(old)
     assert code == 0, said
-    for path in (events, video, audit, store, *crops.iterdir(), *sheets.iterdir()):
+    for path in (events, video, audit, tracks, store, *crops.iterdir(), *sheets.iterdir()):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     events.chmod(0o640)  # for a group that reads it: stays
     assert _run(walking_video, "--events", events)[0] == 0

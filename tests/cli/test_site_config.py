@@ -3,8 +3,17 @@ import typing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from edgeattr.cli.site_config import Site, SourceSection, load_site
+from edgeattr.cli import app as cli_app
+from edgeattr.cli.site_config import (
+    CropsSection,
+    EventsSection,
+    Site,
+    SourceSection,
+    StoreSection,
+    load_site,
+)
 from edgeattr.core.config import read_toml
 from edgeattr.core.errors import UsageError
 
@@ -95,3 +104,69 @@ def test_every_option_of_a_source_reaches_it() -> None:
         "image_rate": 25.0,
         "loop": True,
     }
+
+
+_SAID = """
+detector = "motion"
+[model]
+runtime = "openvino"
+precision = "fp16"
+device = "cpu"
+[pipeline]
+detect_every = 2
+[events]
+file = "e.jsonl"
+[store]
+path = "p.sqlite"
+[mqtt]
+url = "mqtt://broker"
+[webhook]
+url = "http://hook"
+[metrics]
+port = 9
+[web]
+port = 8
+host = "::1"
+stay = true
+[crops]
+folder = "crops"
+[evidence]
+folder = "sheets"
+[privacy]
+retention_days = 3.0
+blur_faces = true
+include_sensitive = true
+audit = "audit.jsonl"
+[[sources]]
+name = "door"
+address = "0"
+max_frames = 7
+output = "v.mp4"
+"""
+_OPTIONS = (
+    "door=0 --detector motion --runtime openvino --precision fp16 --device cpu --detect-every 2 "
+    "--events e.jsonl --store p.sqlite --mqtt mqtt://broker --webhook http://hook --metrics 9 "
+    "--web 8 --web-host ::1 --web-stay --crops crops --explain sheets --retention-days 3 "
+    "--blur-faces --include-sensitive --audit audit.jsonl --max-frames 7 --output v.mp4"
+)
+
+
+def test_options_fill_the_model_that_a_site_s_file_fills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Site] = []
+    monkeypatch.setattr("edgeattr.cli.running.run_site", lambda site, **more: found.append(site))
+    for arguments in (
+        _OPTIONS.split(), ["--config", "site.toml"], ["0"],
+    ):  # fmt: skip
+        monkeypatch.chdir(tmp_path)
+        _write(tmp_path, _SAID)
+        result = CliRunner().invoke(cli_app.app, ["run", *arguments])
+        assert result.exit_code == 0, result.output
+    by_options, by_file, plain = found
+    assert by_options == by_file
+    assert (by_options.store, by_options.crops) == (
+        StoreSection(path=Path("p.sqlite"), retention_days=3.0),
+        CropsSection(folder=Path("crops"), retention_days=3.0),
+    )
+    assert plain == Site(sources=(SourceSection(address="0"),), events=EventsSection())

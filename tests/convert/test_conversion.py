@@ -36,9 +36,9 @@ def test_every_step_names_what_it_needs() -> None:
     for name, step in STEPS.items():
         assert step.makes == name
         assert step.requires == "onnx-fp32"
-        assert step.races in (None, "onnx-fp32", *STEPS)
+        assert step.baseline in (None, "onnx-fp32", *STEPS)
     order = list(STEPS)
-    assert order.index("tensorrt-fp16") < order.index("tensorrt-int8"), "it is raced against"
+    assert order.index("tensorrt-fp16") < order.index("tensorrt-int8"), "it is the baseline"
     assert [step.makes for step in steps_for(["openvino"], ["int8", "fp16"])] == [
         "openvino-fp16",
         "openvino-int8",

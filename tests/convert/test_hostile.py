@@ -68,7 +68,7 @@ def test_the_wild_layer_is_found_and_goes_back_to_float(tmp_path: Path) -> None:
     quantizer.measure_layers()
     assert max(quantizer.layers, key=lambda layer: layer.error).layer == wild
     if wild not in quantizer.notes[1]:  # it may be among the first, which are tried in float
-        assert quantizer.give_way(1) == [wild]
+        assert quantizer.keep_in_float(1) == [wild]
     assert quantizer.error < 0.5 * plain
     assert wild in quantizer.notes[1]
 

@@ -81,7 +81,7 @@ def test_proven_and_timed_on_the_gpu(
     assert list(made.variants) == ["onnx-fp32", "tensorrt-fp16", "tensorrt-int8"]
     half, whole = (made.variants[f"tensorrt-{name}"] for name in ("fp16", "int8"))
     assert 0 < half.parity <= half.tolerance == 0.1
-    assert half.speed == {}, "it races nothing"
+    assert half.speed == {}, "it has no baseline"
     assert 0 < whole.parity <= whole.tolerance
     assert whole.speed["parent"] == "tensorrt-fp16"
     assert whole.speed["device"] == "Make-Believe Orin"

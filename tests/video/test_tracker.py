@@ -64,13 +64,13 @@ def test_times_tell_how_far_somebody_went() -> None:
     times = [step / 10 for step in range(10)]
     tracker = PersonTracker(10)
     assert [person.track for person in _after(tracker, times)] == [1]
-    assert [p.track for p in tracker.update(_seen(_walking(3.4)), 3.4)] != [1]  # lost: 2.5 s
+    assert [p.track for p in tracker.update(_seen(_walking(4.4)), 4.4)] != [1]  # lost: 3.5 s
     tracker = PersonTracker(10)
     _after(tracker, times)
-    assert [person.track for person in tracker.update(_seen(_walking(2.6)), 2.6)] == [1]
+    assert [person.track for person in tracker.update(_seen(_walking(2.3)), 2.3)] == [1]
     stood = PersonTracker(10)
     _after(stood, times)
-    assert [person.track for person in stood.update(_seen(_walking(2.6)), 1.0)] != [1]
+    assert [person.track for person in stood.update(_seen(_walking(2.3)), 1.0)] != [1]
 
 
 def test_prediction_goes_on_as_people_went_and_ends_at_the_frame() -> None:
@@ -85,7 +85,7 @@ def test_prediction_goes_on_as_people_went_and_ends_at_the_frame() -> None:
     (outside,) = tracker.predict(3.09)
     assert outside.box[2] > 120
     assert (outside.track, outside.score) == (1, pytest.approx(0.9))
-    assert tracker.predict(3.2) == []  # longer ago than somebody may be hidden
+    assert tracker.predict(4.2) == []  # longer ago than somebody may be hidden
 
 
 def test_prediction_changes_nothing() -> None:
@@ -123,6 +123,53 @@ def test_a_clock_that_was_set_back_starts_anew() -> None:
     assert [p.track for p in _after(tracker, [100, 100.1, 100.2])] == [1]
     assert _after(tracker, [0]) == []
     assert [person.track for person in _after(tracker, [0.2])] == [2]
+
+
+def _count(rate: float, seconds: float = 12.0) -> int:
+    """People among two who cross, each walking a box's width a second, at so many frames/s."""
+    tracker, numbers = PersonTracker(rate, (640, 200)), set()
+    for step in range(int(seconds * rate)):
+        now = step / rate
+        a, b = 20 + 40 * now, 560 - 40 * now
+        found = tracker.update(_seen((a, 20, a + 40, 120), (b, 90, b + 40, 190)), now)
+        numbers |= {person.track for person in found}
+    return len(numbers)
+
+
+@pytest.mark.parametrize("rate", [60, 25, 10, 5, 2, 1])
+def test_confirmation_and_buffers_go_by_the_clock(rate: float) -> None:
+    assert _count(rate) == 2
+
+
+def test_rates_that_are_too_low_to_follow_anybody() -> None:
+    assert [rate for rate in (10, 5, 2, 1, 0.5, 0.1) if not PersonTracker.can_follow(rate)] == [
+        2,
+        1,
+        0.5,
+        0.1,
+    ]
+
+
+def test_a_box_inside_a_better_one_is_no_second_person() -> None:
+    tracker = PersonTracker(10)
+    boxes = np.array([[10, 20, 50, 120], [12, 22, 48, 70]], np.float32)
+    for step in range(6):
+        found = tracker.update(Detections(boxes, np.array([0.9, 0.6], np.float32)), step / 10)
+    assert [person.box[3] for person in found] == [120]
+
+
+def test_a_person_hidden_for_longer_than_the_library_waits_goes_on() -> None:
+    tracker = PersonTracker(10, (640, 200))
+    times = [step / 10 for step in range(60) if not 20 <= step < 45]
+    assert [person.track for person in _after(tracker, times)] == [1]
+
+
+def test_after_a_cut_everybody_is_new() -> None:
+    tracker = PersonTracker(10)
+    _after(tracker, [0, 0.1, 0.2, 0.3])
+    tracker.cut()
+    found = _after(tracker, [0.4, 0.5, 0.6, 0.7])
+    assert [person.track for person in found] == [2]
 
 
 def _follow(

@@ -1,4 +1,4 @@
-"""A query as SQL: conditions that are 1, 0 or NULL of each row of the table of people."""
+"""A query as SQL: conditions that are true, 0 or NULL of each row of the table of people."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from edgeattr.search.query import (
 )
 from edgeattr.search.query.conditions import Leaf
 from edgeattr.search.query.known_names import KnownNames
+from edgeattr.search.store.records import LONGEST_MS
 from edgeattr.search.store.table import P_SCALE, Attribute, Catalog
 
 __all__ = ["ConditionsSql"]
@@ -51,12 +52,13 @@ class ConditionsSql:
         complete: bool = True,
     ) -> None:
         self.values: dict[str, Any] = {}
+        self.indexed = True  # whether the index of times has all that was asked for until now
         self._catalog, self._known = catalog, known
         self._min_p, self._offset, self._complete = min_p, offset, complete
         self._names: dict[Any, str] = {}  # of values
 
-    def holds(self, query: Query | None) -> str:
-        """1 where a query holds, 0 where it fails, NULL where it does neither.
+    def condition(self, query: Query | None, holds: bool = True) -> str:
+        """True where a query holds or, with ``holds`` false, where it fails; 0 or NULL elsewhere.
 
         Raises:
             QueryError: nothing has such a name, or several attributes could be meant.
@@ -64,12 +66,18 @@ class ConditionsSql:
         if query is None:
             return "1"
         if isinstance(query, Not):
-            return f"(NOT {self.holds(query.part)})"
+            return self.condition(query.part, not holds)
         if isinstance(query, And | Or):
+            every = isinstance(query, And) == holds  # of `or` each part must fail for it to fail
             parts = sorted(dict.fromkeys(query.parts), key=_cost)
-            word = "AND" if isinstance(query, And) else "OR"
-            return _balanced([self.holds(part) for part in parts], f"({{}} {word} {{}})")
-        return self._leaf(query)
+            written = [self.condition(part, holds) for part in parts]
+            return _balanced(written, "({} AND {})" if every else "({} OR {})")
+        if isinstance(query, Has) and not self._min_p:
+            found = self.attribute(query)
+            if found and found.bit is not None:
+                return found.bit_sql("yes" if holds else "no")
+        text = self._leaf(query)
+        return text if holds else f"(NOT {text})"
 
     def score(self, query: Query | None, holds: bool = True) -> str:
         """How surely a query holds where it does, or fails where it does, in ten-thousandths.
@@ -82,14 +90,14 @@ class ConditionsSql:
         if isinstance(query, Not):
             return self.score(query.part, not holds)
         if isinstance(query, And | Or):
-            least = isinstance(query, And) == holds  # of `or` each part must fail for it to fail
+            every = isinstance(query, And) == holds
             parts = [self.score(part, holds) for part in dict.fromkeys(query.parts)]
-            return _balanced(parts, "min({}, {})" if least else "max({}, {})")
+            return _balanced(parts, "min({}, {})" if every else "max({}, {})")
         sure = self._sureness(query, holds)
-        return f"(CASE WHEN {self._leaf(query)} IS {int(holds)} THEN {sure} ELSE 0 END)"
+        return f"(CASE WHEN {self.condition(query, holds)} THEN {sure} ELSE 0 END)"
 
     def attribute(self, leaf: Has | Answered | Chance) -> Attribute | None:
-        """Where the answers are; None if nobody has any. Raises QueryError as :meth:`holds`."""
+        """Where the answers are; None if nobody has any. Raises QueryError as :meth:`condition`."""
         name = self._known.attribute(leaf.name, leaf.span)
         if name is None and self._complete:
             raise self._known.no_attribute(leaf.name, leaf.span)
@@ -109,7 +117,7 @@ class ConditionsSql:
         if isinstance(leaf, Daily):
             return self._daily(leaf)
         if isinstance(leaf, Duration):
-            return f"(seen_ms {leaf.compare} {self._bound(min(leaf.milliseconds, 2**32 - 1))})"
+            return f"(seen_ms {leaf.compare} {self._bound(min(leaf.milliseconds, LONGEST_MS))})"
         numbers = [self._catalog.streams[name] for name in self._known.streams_like(leaf.pattern)]
         return f"(stream IN ({', '.join(map(str, numbers))}))"
 
@@ -117,7 +125,12 @@ class ConditionsSql:
         found = self.attribute(leaf)
         answer, p = (found.answer_sql, found.p_sql) if found else ("NULL", "NULL")
         if isinstance(leaf, Answered):
+            if found and found.bit is not None:
+                yes, no = found.bit_sql("yes"), found.bit_sql("no")
+                return {"yes": yes, "no": no, "unknown": f"({yes} + {no} = 0)"}[leaf.answer]
+            self.indexed = False
             return f"({answer} IS {({'yes': '1', 'no': '0', 'unknown': 'NULL'})[leaf.answer]})"
+        self.indexed = False
         if isinstance(leaf, Chance):
             exact = leaf.p * P_SCALE
             above = leaf.compare in (">=", "<")  # or the bound itself belongs to what is below it
@@ -167,5 +180,5 @@ def _balanced(parts: Sequence[str], join: str) -> str:
 
 
 def _cost(query: Query) -> bool:
-    """What reads columns far from the left of the row comes last."""
-    return not isinstance(query, InStream | Period | Duration)
+    """What reads columns far from the left of the row, or computes much, comes last."""
+    return isinstance(query, Chance | Daily | Not | And | Or)

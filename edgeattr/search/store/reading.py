@@ -105,7 +105,7 @@ class PeopleReader(Closing):
                 self._catalog, known, min_p=question.min_p,
                 offset=lambda: clock_offset(connection, question.clock),
             )  # fmt: skip
-            where = sql.holds(tree)
+            where = sql.condition(tree)
             (total,) = connection.execute(
                 f"SELECT count(*) FROM people WHERE {where}", sql.values
             ).fetchone()
@@ -116,7 +116,8 @@ class PeopleReader(Closing):
             shown = total if question.limit is None else min(total, question.limit)
             records: list[dict[str, Any]] = []
             if shown:
-                order = _order(question, sql, tree, dense=total >= 4 * shown)
+                by_index = sql.indexed or total >= 4 * shown  # else each row is looked up for it
+                order = _order(question, sql, tree, by_index)
                 best = connection.execute(
                     f"SELECT person FROM people WHERE {where} ORDER BY {order} LIMIT {shown}",
                     sql.values,
@@ -218,11 +219,11 @@ def _connected(path: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
-def _order(question: Question, sql: ConditionsSql, tree: Query | None, *, dense: bool) -> str:
-    """What comes first: by the index of times if many rows match, else all are looked through."""
+def _order(question: Question, sql: ConditionsSql, tree: Query | None, by_index: bool) -> str:
+    """What comes first; ``+`` keeps SQLite from following the index."""
     if question.order == "p":
         return f"{sql.score(tree)} DESC, +time DESC, person DESC"
-    return f"{'' if dense else '+'}time DESC, person DESC"
+    return f"{'' if by_index else '+'}time DESC, person DESC"
 
 
 def clock_offset(connection: sqlite3.Connection, clock: WallClock) -> str:

@@ -48,7 +48,7 @@ def reasons(question: Question, records: Sequence[Mapping[str, Any]]) -> list[li
         )  # fmt: skip
         for start in range(0, len(terms), _TOGETHER):
             some = terms[start : start + _TOGETHER]
-            columns = ", ".join(f"{sql.holds(leaf)} IS {int(wanted)}" for leaf, wanted in some)
+            columns = ", ".join(f"{sql.condition(leaf, wanted)} IS TRUE" for leaf, wanted in some)
             answers = table.execute(f"SELECT {columns} FROM people ORDER BY person", sql.values)
             for record, row, its in zip(records, answers, found, strict=True):
                 for (leaf, wanted), holds in zip(some, row, strict=True):

@@ -24,10 +24,11 @@ from edgeattr.search.store.table import (
 )
 
 __all__ = [
-    "PersonRow", "answer_of", "event_from_row", "insert_person", "iso_time", "milliseconds",
-    "packed_id",
+    "LONGEST_MS", "PersonRow", "answer_of", "event_from_row", "insert_person", "iso_time",
+    "milliseconds", "packed_id",
 ]  # fmt: skip
 
+LONGEST_MS = 2**32 - 1  # in view; a longer time counts as that
 _DAY_MS = 86_400_000  # what a clock's zone can shift
 _ANSWERS = {"yes": 1, "no": 0, "unknown": None}
 _WORDS = {stored: answer for answer, stored in _ANSWERS.items()}
@@ -64,6 +65,7 @@ class PersonRow:
                     "time": None if moment is None else _moment(moment),
                     **{name: _integer(event[name]) for name in _COUNTS},
                     **{name: _real(event[name]) for name in _SECONDS},
+                    "seen_ms": _seen_ms(event),
                     **dict(zip(_SIDES, map(_real, event["box"]), strict=True)),
                     "more": json.dumps(more) if more else None,
                 },
@@ -86,7 +88,7 @@ def insert_person(connection: sqlite3.Connection, row: PersonRow, catalog: Catal
     statement = catalog.insert_statement(connection, tuple(row.values), tuple(row.answers), colours)
     pairs = itertools.chain(row.answers.values(), row.colours.values())
     values = (*row.values.values(), catalog.stream(connection, row.stream),
-              *itertools.chain.from_iterable(pairs))  # fmt: skip
+              *catalog.words(row.answers), *itertools.chain.from_iterable(pairs))  # fmt: skip
     return connection.execute(statement, values).rowcount > 0
 
 
@@ -182,6 +184,11 @@ def _real(value: Any) -> float:
     if not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise ValueError(f"{value!r} is not a finite number")
     return float(value)
+
+
+def _seen_ms(event: Mapping[str, Any]) -> int:
+    seconds: float = event["last_s"] - event["first_s"]
+    return round(min(max(1000 * seconds, 0), LONGEST_MS))
 
 
 def _text(value: Any) -> str:

@@ -7,12 +7,13 @@ logic is the query language's, and a new attribute is a new column.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from edgeattr.core.errors import OutputError
 from edgeattr.search.query.known_names import KnownNames
@@ -21,21 +22,26 @@ from edgeattr.search.store.database import Layout
 __all__ = ["PEOPLE", "P_SCALE", "Attribute", "Catalog", "identifier"]
 
 P_SCALE = 10_000  # probabilities are stored as whole numbers of ten-thousandths
+_BITS = 62  # of an integer, each an answer
+_WORDS = ("yes_0", "no_0", "yes_1", "no_1")
 _MOST_COLUMNS = 1900  # SQLite's tables have 2000 at most
 
 _MOST_STATEMENTS = 64  # one for each set of attributes and colours that records have
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,60}")  # names of columns that people can type
 
-# SQLite reads a row from the left: what queries ask for comes first, the attributes among it.
+# SQLite reads a row from the left, so what queries ask for comes first. Answers are there once more
+# as bits, which lie with the times in an index that a scan reads in place of the rows.
 _TABLE = """
 CREATE TABLE people (
     person INTEGER PRIMARY KEY,
     time INTEGER,                   -- when last seen, milliseconds since 1970, UTC
     stream INTEGER NOT NULL REFERENCES streams,
-    seen_ms INTEGER GENERATED ALWAYS AS (
-        coalesce(CAST(min(max(round(1000 * (last_s - first_s)), 0), 4294967295) AS INTEGER), 0)
-    ) STORED,                       -- time in view
-    {attributes}first_s REAL,                   -- seconds from the start of the stream
+    seen_ms INTEGER NOT NULL,       -- from first to last seen
+    yes_0 INTEGER NOT NULL,         -- a bit for each attribute that is answered yes
+    no_0 INTEGER NOT NULL,          -- and for each that is answered no
+    yes_1 INTEGER NOT NULL,
+    no_1 INTEGER NOT NULL,
+    {middle}first_s REAL,                   -- seconds from the start of the stream
     last_s REAL,
     id BLOB UNIQUE,                 -- 16 bytes of a UUID, or a text
     track INTEGER NOT NULL,
@@ -48,7 +54,7 @@ CREATE TABLE people (
     more TEXT,                      -- fields of the record that have no column, as JSON
     kept_from INTEGER               -- retention counts from here, if the time lay in the future
 );
-CREATE INDEX people_by_time ON people (time);
+CREATE INDEX people_by_time ON people (time, stream, seen_ms, yes_0, no_0, yes_1, no_1);
 CREATE INDEX people_by_kept_from ON people (kept_from) WHERE kept_from IS NOT NULL"""
 
 _OTHERS = """
@@ -56,7 +62,8 @@ CREATE TABLE streams (stream INTEGER PRIMARY KEY, name NOT NULL UNIQUE);
 CREATE TABLE attributes (
     name NOT NULL UNIQUE,
     answer TEXT NOT NULL,           -- column of people; the one with the probability ends in _p
-    colour TEXT                     -- the attribute holds where that is the answer; NULL: where 1
+    colour TEXT,                    -- the attribute holds where that is the answer; NULL: where 1
+    bit INTEGER                     -- of yes_0 and no_0; from 62 on, of yes_1 and no_1; NULL: none
 );
 CREATE TABLE audit (
     entry INTEGER PRIMARY KEY,
@@ -71,7 +78,7 @@ PEOPLE = Layout(
     kind="store of people",
     application_id=0x45417470,
     version=3,
-    script=f"{_TABLE.format(attributes='')};\n{_OTHERS}".strip(),
+    script=f"{_TABLE.format(middle='')};\n{_OTHERS}".strip(),
 )
 
 
@@ -81,12 +88,18 @@ class Attribute:
 
     column: str  # its answer; the probability is in the column of that name and "_p"
     colour: str | None = None  # of an attribute that holds if the answer is this colour
+    bit: int | None = None  # of the columns of many answers, if it is among them
 
     @property
     def answer_sql(self) -> str:
         """Expression of 1, 0 or NULL."""
         column = identifier(self.column)
         return column if self.colour is None else f"({column} = {_literal(self.colour)})"
+
+    def bit_sql(self, answer: Literal["yes", "no"]) -> str:
+        """Expression that is not 0 if that was answered, from the columns of many answers."""
+        assert self.bit is not None
+        return f"({answer}_{self.bit // _BITS} & {1 << self.bit % _BITS})"
 
     @property
     def p_sql(self) -> str:
@@ -144,7 +157,7 @@ class Catalog:
 
         Args:
             connection: within a transaction.
-            columns: of the person, without the stream, which comes after them.
+            columns: of the person; the stream, and what :meth:`words` gives, come after them.
             answers: names of attributes that are answered yes, no or unknown, by two columns each.
             colours: names of parts of the body, each with the colour that it is answered with.
 
@@ -158,14 +171,24 @@ class Catalog:
         if key not in self._statements:
             found = [self.attributes[name].column for name in names]
             pairs = [name for column in found for name in (column, f"{column}_p")]
-            every = ", ".join(map(identifier, (*columns, "stream", *pairs)))
-            places = ", ".join("?" * (len(columns) + 1 + len(pairs)))
+            every = (*columns, "stream", *_WORDS, *pairs)
+            places = ", ".join("?" * len(every))
             if len(self._statements) >= _MOST_STATEMENTS:
                 self._statements.clear()
             self._statements[key] = (
-                f"INSERT INTO people ({every}) VALUES ({places}) ON CONFLICT (id) DO NOTHING"
+                f"INSERT INTO people ({', '.join(map(identifier, every))}) VALUES ({places}) "
+                "ON CONFLICT (id) DO NOTHING"
             )
         return self._statements[key]
+
+    def words(self, answers: Mapping[str, tuple[int | None, int]]) -> list[int]:
+        """The answers as bits: yes_0, no_0, yes_1, no_1."""
+        words = [0] * len(_WORDS)
+        for name, (answer, _) in answers.items():
+            bit = self.attributes[name].bit
+            if answer is not None and bit is not None:
+                words[2 * (bit // _BITS) + (answer == 0)] |= 1 << bit % _BITS
+        return words
 
     def _add(
         self,
@@ -174,13 +197,17 @@ class Catalog:
         colours: tuple[tuple[str, str], ...],
     ) -> None:
         self.read(connection)  # another process may have added some
-        first = not self.attributes
+        query = "SELECT 1 FROM people LIMIT 1"
+        empty = not self.attributes and connection.execute(query).fetchone() is None
         taken = {row[1].casefold() for row in connection.execute("PRAGMA table_xinfo(people)")}
         new: dict[str, Attribute] = {}
         fresh: dict[str, str] = {}  # columns and their types
+        used = sum(known.colour is None for known in self.attributes.values())
+        bits = iter(range(used, _BITS * len(_WORDS) // 2))
         for name in answers:
             if name not in self.attributes:
-                new[name] = Attribute(_free_column(name, taken))
+                bit = next(bits, None)
+                new[name] = Attribute(_free_column(name, taken), bit=bit)
                 fresh[new[name].column] = "INTEGER"
         parts = {
             name.removeprefix(f"{known.colour}_"): known.column
@@ -195,11 +222,11 @@ class Catalog:
                 new[name] = Attribute(parts[part], colour)
         if len(taken) > _MOST_COLUMNS:
             raise OutputError(f"{len(taken)} columns of attributes; at most {_MOST_COLUMNS} fit")
-        fresh.update({f"{column}_p": "INTEGER" for column in fresh})
-        _add_columns(connection, fresh, first)
+        fresh = {**{f"{column}_p": "INTEGER" for column in fresh}, **fresh}
+        _add_columns(connection, fresh, empty)
         connection.executemany(
-            "INSERT INTO attributes VALUES (?, ?, ?)",
-            [(stored_text(name), found.column, found.colour) for name, found in new.items()],
+            "INSERT INTO attributes VALUES (?, ?, ?, ?)",
+            [(stored_text(name), *dataclasses.astuple(found)) for name, found in new.items()],
         )
         self.attributes.update(new)
 
@@ -228,16 +255,17 @@ def text_from_stored(stored: str | bytes) -> str:
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
 
 
-def _add_columns(connection: sqlite3.Connection, columns: Mapping[str, str], first: bool) -> None:
+def _add_columns(connection: sqlite3.Connection, columns: Mapping[str, str], empty: bool) -> None:
+    """Make columns: in the middle of a table that is empty, or at the end."""
     definitions = [f"{identifier(name)} {kind}" for name, kind in columns.items()]
-    if first and connection.execute("SELECT 1 FROM people LIMIT 1").fetchone() is None:
-        connection.execute("DROP TABLE people")  # so that they can lie in the middle
-        middle = "".join(f"{definition},\n    " for definition in definitions)
-        for statement in _TABLE.format(attributes=middle).split(";\n"):
-            connection.execute(statement)
-    else:
+    if not empty:
         for definition in definitions:
             connection.execute(f"ALTER TABLE people ADD COLUMN {definition}")
+        return
+    connection.execute("DROP TABLE people")
+    middle = "".join(f"{definition},\n    " for definition in definitions)
+    for statement in _TABLE.format(middle=middle).split(";\n"):
+        connection.execute(statement)
 
 
 def _free_column(name: str, taken: set[str]) -> str:

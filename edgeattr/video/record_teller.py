@@ -1,0 +1,88 @@
+"""Events of one stream to every output; a record once the files that it names exist."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from edgeattr.core.prediction import TrackRecord
+from edgeattr.video.output import FailsafeOutput
+from edgeattr.video.track_manager import BestCrop
+
+__all__ = ["RecordTeller"]
+
+_LONGEST_WAIT = 60.0  # seconds for the pictures that records name, at the end of a file
+_LONGEST_LIVE = 5.0  # the same where the stream was live or stopped: a service has to end soon
+
+_Path = concurrent.futures.Future[str]
+
+
+class _Untold(NamedTuple):
+    """A record that waits for the files that it names."""
+
+    record: TrackRecord
+    pictures: Mapping[str, _Path]  # paths, by field of the record
+
+
+class RecordTeller:
+    """Hands a stream's events to outputs.
+
+    Args:
+        outputs: each takes every event, whatever becomes of the others.
+    """
+
+    def __init__(self, outputs: Sequence[FailsafeOutput]) -> None:
+        self.lost: str | None = None  # why the first event or picture was lost
+        self._outputs = outputs
+        self._untold: collections.deque[_Untold] = collections.deque()
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Hand an event to every output."""
+        for output in self._outputs:
+            self.note(output.write(event))
+
+    def note(self, error: str | None) -> None:
+        """Keep the first error in mind."""
+        self.lost = self.lost or error
+
+    def add(self, record: TrackRecord, best: BestCrop | None, *, live: bool) -> None:
+        """Have the files made that show a person, and keep the record until they exist."""
+        pictures = {}
+        for output in self._outputs if best else ():
+            if output.field and best:
+                path = output.keep(record, best.image, live=live)
+                if path is not None:
+                    pictures[output.field] = path
+        self._untold.append(_Untold(record, pictures))
+
+    def tell(self) -> None:
+        """Tell records, in order, whose files exist."""
+        while self._untold and all(path.done() for path in self._untold[0].pictures.values()):
+            record, pictures = self._untold.popleft()
+            made: dict[str, Any] = {}
+            for field, path in pictures.items():
+                if not path.cancelled() and (error := path.exception()):
+                    self.note(str(error) or repr(error))
+                elif not path.cancelled():
+                    made[field] = path.result()
+            self.emit(dataclasses.replace(record, **made).to_json())
+
+    def tell_all(self, hurried: bool) -> None:
+        """Tell all records; without those of their files whose time is over.
+
+        Args:
+            hurried: whether the stream was live or stopped, so that little time is left.
+        """
+        waiting = [path for untold in self._untold for path in untold.pictures.values()]
+        _, late = concurrent.futures.wait(waiting, _LONGEST_LIVE if hurried else _LONGEST_WAIT)
+        for path in late:
+            path.cancel()
+        if any(not path.done() for path in late):  # the one that is being made hangs
+            self._untold = collections.deque(
+                _Untold(record, {name: path for name, path in pictures.items() if path.done()})
+                for record, pictures in self._untold
+            )
+        self.tell()
