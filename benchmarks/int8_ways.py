@@ -28,8 +28,9 @@ from edgeattr_convert.calibration import calibration_crops, sample, sampled_crop
 from edgeattr_convert.openvino_from_onnx import import_nncf, quiet_nncf, write_network
 from edgeattr_convert.steps import STEPS, Job
 from edgeattr_runtimes.device import device_name
-from edgeattr_runtimes.onnx_engine import open_session
-from edgeattr_runtimes.openvino_engine import compile_network, read_network
+from edgeattr_runtimes.onnx_engine import OnnxSession
+from edgeattr_runtimes.openvino_engine import OpenvinoSession, read_network
+from edgeattr_runtimes.session import Session
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 _BATCH = 8
@@ -116,17 +117,17 @@ def _ours(variant: str, job: Job) -> Path:
 
 
 def _onnx(file: Path) -> _Run:
-    session = open_session(file.read_bytes())
-    return lambda crops: _batched(crops, lambda part: session.run(["logits"], {"crops": part})[0])
+    return _logits(OnnxSession(file.read_bytes()))
 
 
 def _openvino(file: Path) -> _Run:
-    network = compile_network(read_network(file.read_bytes()), _BATCH)
-    return lambda crops: _batched(crops, lambda part: network(part)["logits"].copy())
+    return _logits(OpenvinoSession(file.read_bytes()))
 
 
-def _batched(crops: _Crops, run: _Run) -> npt.NDArray[np.float32]:
-    return np.concatenate([run(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)])
+def _logits(session: Session) -> _Run:
+    shape = {"crops": (_BATCH, *(side or 0 for side in session.inputs[0].shape[1:]))}
+    fixed = session.fixed(shape, ["logits"])
+    return lambda crops: fixed.run({"crops": crops})[0]
 
 
 def _plain_onnx(job: Job) -> Path:

@@ -21,8 +21,9 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image, stack_crops
 from edgeattr.core.hub import resolve_bundle
 from edgeattr_runtimes import open_variant
+from edgeattr_runtimes.bench_process import raw_call
 from edgeattr_runtimes.device import device_name
-from edgeattr_runtimes.engine_baseline import raw_call
+from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.engines import FAMILIES, automatic
 from edgeattr_runtimes.timing import median_interval
 from edgeattr_train.data.datasets import open_dataset
@@ -56,11 +57,11 @@ def _row(bundle: Bundle, engine: str, name: str, real: list[Image], rounds: int)
     ready = stack_crops(real, bundle.input.height, bundle.input.width)
     variant = bundle.variants[name]
     runtime = open_variant(bundle, variant, engine)
-    about = runtime.describe()
+    assert isinstance(runtime, Engine)
     with contextlib.ExitStack() as stack:
         model = stack.enter_context(edgeattr.AttributeModel(bundle, runtime))
-        raw = stack.enter_context(raw_call(bundle, variant, about, ready))
-        raw_one = stack.enter_context(raw_call(bundle, variant, about, ready[:1]))
+        raw = stack.enter_context(raw_call(runtime, ready))
+        raw_one = stack.enter_context(raw_call(runtime, ready[:1]))
         at_size = list(ready)
         calls: dict[str, Callable[[], object]] = {
             "raw": raw,

@@ -17,7 +17,7 @@ from common import interleaved
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.hub import resolve_bundle
 from edgeattr_runtimes.device import device_name
-from edgeattr_runtimes.openvino_engine import compile_network, read_network
+from edgeattr_runtimes.openvino_engine import OpenvinoSession, read_network
 from edgeattr_runtimes.timing import median_interval
 
 _BATCH = 8
@@ -31,8 +31,9 @@ def main() -> None:
     bundle = Bundle.read(resolve_bundle(parser.parse_args().model))
     content = bundle.read_file(bundle.variant("onnx-fp32"))
     networks = {"in the graph": read_network(content), "OpenVINO's": _replaced(content)}
+    shape = {"crops": (_BATCH, bundle.input.height, bundle.input.width, 3)}
     requests = {
-        name: compile_network(network, _BATCH).create_infer_request()
+        name: OpenvinoSession(network).fixed(shape).network(_BATCH).create_infer_request()
         for name, network in networks.items()
     }
     crops = np.resize(bundle.golden.crops, (_BATCH, *bundle.golden.crops.shape[1:]))

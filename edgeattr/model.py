@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from edgeattr_runtimes.protocol import Fill
 
 __all__ = ["AttributeModel", "load"]
-
-_Before = TypeVar("_Before")
-_After = TypeVar("_After")
 
 
 class _Array(Protocol):
@@ -225,32 +221,6 @@ class AttributeModel(Closing):
         about = self._masked().describe()
         return f"model {self.bundle.name}, {about.precision} on {about.engine}"
 
-    def submit(self, crops: Crops) -> Future[list[Prediction]]:
-        """Begin :meth:`predict` and give a future of its result at once.
-
-        Crops are resized and scored by the engine's threads, in turns with other calls. Leave them
-        as they are until the end, and ask for results before you submit more than memory holds.
-        A call that has not begun can be cancelled; closing the model waits for all the others. The
-        future's callbacks run in the engine's threads: do not use or close the model there.
-
-        Args:
-            crops: as :meth:`predict` takes them.
-
-        Raises:
-            InputError: not a list of images; of a crop that cannot be used, the future raises it.
-            RuntimeFailure: the model was closed; of an engine that fails, the future raises it.
-            UsageError: this engine cannot do it.
-
-        Example:
-            >>> futures = [model.submit(crops) for crops in batches]
-            >>> predictions = [future.result() for future in futures]
-        """
-        return _then(self._submitted(crops), self._worded)
-
-    def submit_logits(self, crops: Crops) -> Future[npt.NDArray[np.float32]]:
-        """Begin :meth:`logits`; the rest is as of :meth:`submit`."""
-        return _then(self._submitted(crops), lambda outputs: outputs.logits)
-
     def describe(self) -> RuntimeInfo:
         """What runs, and where."""
         return self._runtime.describe()
@@ -262,13 +232,6 @@ class AttributeModel(Closing):
         with self._explaining_lock:
             if self._explaining:
                 self._explaining.close()
-
-    def _submitted(self, crops: Crops) -> Future[Outputs]:
-        begin = getattr(self._runtime, "submit_filled", None)
-        if begin is None:
-            raise UsageError(f"{self.describe().engine} cannot submit calls; use predict")
-        submitted: Future[Outputs] = begin(*_filling(crops))
-        return submitted
 
     def _masked(self) -> Runtime:
         """The engine that gives masks too."""
@@ -359,20 +322,3 @@ def _filling(crops: Crops) -> tuple[int, Fill]:
             f"one array of shape {crops.shape} is not a list of crops: predict([crop])"
         )
     return len(crops), lambda first, out: fill_crops(crops, out, first=first)
-
-
-def _then(first: Future[_Before], convert: Callable[[_Before], _After]) -> Future[_After]:
-    """A future of what another one's result becomes; cancelling it cancels that one."""
-    second: Future[_After] = Future()
-
-    def pass_on(done: Future[_Before]) -> None:
-        if not second.set_running_or_notify_cancel():
-            return
-        try:
-            second.set_result(convert(done.result()))
-        except BaseException as error:
-            second.set_exception(error)
-
-    second.add_done_callback(lambda done: done.cancelled() and first.cancel())
-    first.add_done_callback(pass_on)
-    return second

@@ -272,8 +272,8 @@ def only_one(out: Path) -> Iterator[None]:
 def worker_maker(arguments: argparse.Namespace) -> Callable[[], Any]:
     """Start Ray, or find it, and give what makes a worker there."""
     model, detector, threads = arguments.model, arguments.detector, arguments.threads
-    if detector == "auto" or detector in hub.KNOWN:
-        detector = str(hub.fetch("yolox_nano" if detector == "auto" else detector))
+    if detector in hub.KNOWN:
+        detector = str(hub.fetch(detector))
     if Path(model).exists() and not model.endswith(".pt"):
         edgeattr.Bundle.read(Path(model))  # said here and now if it is none
     shipped = [

@@ -19,11 +19,16 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
 from edgeattr.core.schema import AttributeSchema
 
-from .make_believe_gpu.fake_driver import FakeDriver
 from .make_believe_gpu.fake_pycuda import fake_pycuda
 from .make_believe_gpu.fake_tensorrt import fake_tensorrt
 from .make_believe_gpu.listing import COMMON, parse_listing
 from .make_believe_gpu.world import World
+from .skips import (  # noqa: F401 - hooks
+    pytest_collectreport,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+)
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -114,19 +119,17 @@ def world() -> World:
 @pytest.fixture
 def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """TensorRT and PyCUDA can be imported and there is a GPU; gives `pycuda.driver`."""
-    from edgeattr_runtimes import cuda_graph, engines
-    from edgeattr_runtimes.cuda_memory import first_gpu
+    from edgeattr_runtimes import engines
+    from edgeattr_runtimes.cuda import first_gpu
 
-    driver = FakeDriver(world)
-    monkeypatch.setattr(cuda_graph, "_driver", lambda: driver)
-    cuda, package = fake_pycuda(world), types.ModuleType("pycuda")
+    made, package = fake_pycuda(world), types.ModuleType("pycuda")
     package.__spec__ = ModuleSpec("pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda", package)
-    monkeypatch.setitem(sys.modules, "pycuda.driver", cuda)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", made)
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(parse_listing(COMMON), world))
     monkeypatch.setattr(engines, "gpu_present", lambda: True)
     first_gpu.cache_clear()
-    yield cuda
+    yield made
     first_gpu.cache_clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,10 +16,6 @@ import edgeattr
 import edgeattr.core.errors
 
 _ROOT = Path(__file__).resolve().parent.parent
-_CIRCLES = [  # one Session for every engine will end it
-    ["edgeattr_runtimes.network", "edgeattr_runtimes.onnx_network",
-     "edgeattr_runtimes.openvino_network"],
-]  # fmt: skip
 
 
 def test_exported_names() -> None:
@@ -40,19 +37,39 @@ def test_every_error_is_drawn_at_the_top_of_its_module() -> None:
         assert issubclass(getattr(edgeattr.core.errors, name), edgeattr.EdgeAttrError)
 
 
-def test_import_is_fast_and_light() -> None:
-    code = (
-        "import sys, time; start = time.perf_counter(); import edgeattr;"
-        "print(time.perf_counter() - start);"
-        "print(sorted({'numpy', 'cv2', 'torch', 'onnxruntime'} & set(sys.modules)))"
-    )
-    runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        for _ in range(3)
+def _imported(code: str) -> list[str]:
+    """What an interpreter of its own prints of `import edgeattr`."""
+    code = "import sys, time; start = time.perf_counter(); import edgeattr; " + code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_import_is_light() -> None:
+    heavy = "{'numpy', 'cv2', 'torch', 'onnxruntime'}"
+    assert _imported(f"print(sorted({heavy} & set(sys.modules)))") == ["[]"]
+
+
+@pytest.mark.slow  # it asks the clock
+def test_import_is_fast() -> None:
+    runs = [_imported("print(time.perf_counter() - start)") for _ in range(3)]
+    assert min(float(line) for run in runs for line in run) < 0.3
+
+
+def test_only_slow_tests_ask_the_clock() -> None:
+    """An upper bound on elapsed time fails on a busy machine; deadlines of loops are patience."""
+    clock = re.compile(r"(monotonic|perf_counter|time\.time)\(\) - \w+ <")
+    found = [
+        f"{path.name}: {test.name}"
+        for path in sorted((_ROOT / "tests").rglob("test_*.py"))
+        if "gpu" not in path.parts
+        for test in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(test, ast.FunctionDef)
+        and test.name.startswith("test_")
+        and not re.search(r"\b(slow|gpu)\b", " ".join(map(ast.unparse, test.decorator_list)))
+        for check in ast.walk(test)
+        if isinstance(check, ast.Assert) and clock.search(ast.unparse(check.test))
     ]
-    seconds, modules = zip(*(run.stdout.splitlines() for run in runs), strict=True)
-    assert min(map(float, seconds)) < 0.3
-    assert set(modules) == {"[]"}
+    assert found == []
 
 
 def test_conversion_imports_no_torch() -> None:
@@ -83,8 +100,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         for name in graph.modules
         for other in graph.find_modules_directly_imported_by(name)
     )
-    circles = [sorted(c) for c in networkx.strongly_connected_components(imports) if len(c) > 1]
-    assert [circle for circle in circles if circle not in _CIRCLES] == []
+    circles = [c for c in networkx.strongly_connected_components(imports) if len(c) > 1]
+    assert circles == []
 
 
 def test_files_and_functions_stay_short() -> None:
@@ -115,6 +132,7 @@ def test_the_default_model_keeps_its_promise(shared: Path, tmp_path: Path) -> No
         assert found["fp32"][key] - found["int8"][key] <= 1.0
 
 
+@pytest.mark.slow  # it asks the clock
 def test_load_to_first_answer_is_quick() -> None:
     import numpy as np
 

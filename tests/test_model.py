@@ -41,7 +41,7 @@ def test_one_array_is_no_list_of_crops(
 
 @pytest.mark.parametrize("crops", [None, 5, {"a": 1}, {1, 2}, (each for each in ())])
 def test_what_is_no_list_of_crops_is_named(model: edgeattr.AttributeModel, crops: object) -> None:
-    for call in (model.predict, model.logits, model.submit, model.submit_logits):
+    for call in (model.predict, model.logits):
         with pytest.raises(InputError, match=r"crops are \w+; expected a list of images"):
             call(crops)  # type: ignore[operator]
 

@@ -18,7 +18,7 @@ import pytest
 
 import edgeattr
 from edgeattr.core.hub import default_bundle
-from edgeattr.web.assets import ASSETS
+from edgeattr.web.app import STATIC
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("edgeattr", "edgeattr_train", "edgeattr_convert", "edgeattr_runtimes")
@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_four_packages_the_recipes_and_the_default_bundle(
 ) -> None:
     names = release.wheel_names()
     for wanted in (
-        *(f"edgeattr/web/static/{name}" for name in ASSETS),
+        *(f"edgeattr/web/static/{name}" for name in sorted(path.name for path in STATIC.iterdir())),
         *(f"{package}/py.typed" for package in _PACKAGES),
         "edgeattr/data/default.edgeattr/bundle.json",
         "edgeattr/data/person.edgeattr/bundle.json",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant, variant_file
 from edgeattr.core.errors import ContractNotMet, UsageError
-from edgeattr.core.files import check_can_write, sha256_of
+from edgeattr.core.files import check_writable, sha256_of
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import Evaluation, evaluate_model, metrics_json
@@ -95,7 +95,7 @@ def convert(
     """
     contract = contract or Contract()
     _check(bundle, steps, data)
-    check_can_write(target)
+    check_writable(target, folder=True)
     if data.held is not None:
         data = dataclasses.replace(data, held=aligned(data.held, bundle.schema))
     made = bundle

@@ -31,7 +31,7 @@ __all__ = ["calibration_frames", "convert_detector"]
 
 Frames = npt.NDArray[np.uint8]
 _PARENT = "onnx-fp32"
-_COUNT = 128  # frames to calibrate on
+_COUNT = 64  # frames to calibrate on
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _FLOAT_TAIL = (  # what decodes: boxes and scores stay in float32
     "Sigmoid", "Exp", "Concat", "Transpose", "Reshape", "Slice", "Div", "Mul", "Sub",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeattr.core.detection_metrics import DetectionScores, FrameBoxes, evaluate_detections
-from edgeattr.video.detectors import Detector
+from edgeattr.video.detectors import Detections, Detector
 from edgeattr_train.data.boxes import BoxDataset
 
 __all__ = ["DetectionFigures", "measure_detector"]
@@ -22,6 +22,7 @@ class DetectionFigures:
 
     scores: DetectionScores
     images_per_second: float  # of detection alone, without decoding
+    detections: list[Detections]  # of each frame
 
     def to_json(self) -> dict[str, Any]:
         """Under the names of `eval --json`; null where nobody is in any frame."""
@@ -46,11 +47,12 @@ def measure_detector(
         threshold: score of a person, for recall and precision.
         progress: called with the frames done.
     """
-    frames, seconds = [], 0.0
+    frames, detections, seconds = [], [], 0.0
     for index, frame in enumerate(data.read()):
         began = time.perf_counter()
         found = detector.detect(frame.image)
         seconds += time.perf_counter() - began
+        detections.append(found)
         frames.append(
             FrameBoxes(
                 found=found.boxes, scores=found.scores, people=frame.people, ignore=frame.ignore
@@ -60,6 +62,7 @@ def measure_detector(
     return DetectionFigures(
         scores=evaluate_detections(frames, threshold),
         images_per_second=len(frames) / max(seconds, 1e-9),
+        detections=detections,
     )
 
 

@@ -207,14 +207,12 @@ class Quantizer:
 def _logits(
     model: onnx.ModelProto | bytes, crops: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float32]:
-    from edgeattr_runtimes.onnx_engine import open_session
+    from edgeattr_runtimes.onnx_engine import OnnxSession
 
-    session = open_session(model if isinstance(model, bytes) else model.SerializeToString())
-    parts = [
-        session.run(["logits"], {"crops": crops[start : start + _BATCH]})[0]
-        for start in range(0, len(crops), _BATCH)
-    ]
-    return np.concatenate(parts)
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    with OnnxSession(content).fixed({"crops": (_BATCH, *crops.shape[1:])}, ["logits"]) as session:
+        (logits,) = session.run({"crops": crops})
+    return logits
 
 
 def _rms(values: npt.NDArray[np.float32]) -> float:

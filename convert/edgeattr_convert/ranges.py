@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.limits import available_cores
-
 if TYPE_CHECKING:
     import onnx
 
@@ -113,21 +111,17 @@ def tensors(
 ) -> Iterator[list[npt.NDArray[np.float32]]]:
     """Yield the named tensors for each batch of crops, computed without graph optimisation."""
     import onnx
-    import onnxruntime
+
+    from edgeattr_runtimes.onnx_engine import OnnxSession
 
     exposed = copy.deepcopy(model)
     del exposed.graph.output[:]
     for name in names:
         exposed.graph.output.append(onnx.ValueInfoProto(name=name))
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    options.intra_op_num_threads = available_cores()
-    session = onnxruntime.InferenceSession(
-        exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    for start in range(0, len(crops), _BATCH):
-        yield session.run(list(names), {"crops": crops[start : start + _BATCH]})
+    shape = {"crops": (_BATCH, *crops.shape[1:])}
+    with OnnxSession(exposed.SerializeToString(), optimize=False).fixed(shape, names) as session:
+        for start in range(0, len(crops), _BATCH):
+            yield session.run({"crops": crops[start : start + _BATCH]})
 
 
 def _min_max(low: float, high: float, counts: npt.NDArray[np.float64]) -> Range:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from edgeattr.core.errors import MissingDependency, RuntimeFailure
 from edgeattr.core.files import write_atomically
-from edgeattr_runtimes.tensorrt_plan import OUTPUT
+
+_OUTPUT = "logits"
 
 if TYPE_CHECKING:
     import onnx
@@ -58,10 +59,10 @@ def tensorrt_from_onnx(source: Path, target: Path) -> None:
 
 def _keep_logits(model: onnx.ModelProto) -> None:
     """Drop the other outputs, and what only they need."""
-    kept = [output for output in model.graph.output if output.name == OUTPUT]
+    kept = [output for output in model.graph.output if output.name == _OUTPUT]
     del model.graph.output[:]
     model.graph.output.extend(kept)
-    needed, nodes = {OUTPUT}, []
+    needed, nodes = {_OUTPUT}, []
     for node in reversed(model.graph.node):
         if needed & set(node.output):
             needed.update(node.input)

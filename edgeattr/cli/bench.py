@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeattr.cli.options import Device, ModelArgument, Quiet
+from edgeattr.cli.person_detector import bench_detector, is_detector
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import BundleError, UsageError
-from edgeattr.core.files import check_can_write
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
@@ -82,7 +82,8 @@ def bench(
 ) -> None:
     """Time a model's variants in turns: throughput, latency of a call, memory.
 
-    Every setting runs in a process of its own. Crops are at the model's size already.
+    Every setting runs in a process of its own. Crops are at the model's size already. Of a person
+    detector, frames of 16:9 one at a time, in this process.
 
     Example: `edgeattr bench --precision int8 --batch 1 --batch 16 --json figures.json`
     """
@@ -99,12 +100,16 @@ def bench(
             f"{path} is a checkpoint, and only bundles are timed. Make one with: edgeattr convert "
             f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
         )
+    if is_detector(path):
+        if batch or streams or device or against or tune or plot:
+            raise UsageError(
+                "of a person detector --runtime, --precision, --threads, --seconds and --json can "
+                "be given"
+            )
+        bench_detector(path, runtime, precision, threads, seconds, json_file, quiet)
+        return
     bundle = Bundle.read(path)
-    for file in (json_file, plot):
-        if file and str(file) != "-":
-            check_can_write(file)
-    if plot:
-        bench_output.check_plot(plot)
+    bench_output.check_files(json_file, plot)
     if tune:
         asked = (runtime, precision, batch, threads, streams, device, against)
         if any(value is not None for value in asked):
@@ -185,15 +190,22 @@ def _tune(bundle: Bundle, seconds: float, quiet: bool) -> list[Timing]:
     from edgeattr_runtimes.tune import tune
     from edgeattr_runtimes.tuning_cache import tuning_path
 
-    check_can_write(tuning_path(bundle), "set EDGEATTR_HOME to another folder")
     assert bundle.path
     with ProgressLine("tuning", quiet=quiet) as line:
-        return tune(
+        found = tune(
             bundle.path,
             seconds=seconds,
             tell=lambda text: note(text, quiet=quiet),
             tick=lambda done, total: line.update(done, total=total),
         )
+    best, about = found[0], found[0].about
+    note(
+        f"every later load here takes {best.setting.variant} on {about.engine} in "
+        f"{about.arithmetic}, {about.streams} streams of {about.batch} crops: "
+        f"{best.crops_per_second:.0f} crops/s; kept in {tuning_path(bundle)}",
+        quiet=quiet,
+    )
+    return found
 
 
 def _beside_benchmark_app(bundle: Bundle, timings: list[Timing], seconds: float) -> None:

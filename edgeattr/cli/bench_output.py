@@ -15,19 +15,30 @@ from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 if TYPE_CHECKING:
     from edgeattr_runtimes.bench import Timing
 
-__all__ = ["check_plot", "give", "plot", "to_json"]
+__all__ = ["check_files", "give", "plot", "to_json"]
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _MARKS = "osD^vP*X"
 
 
-def check_plot(file: Path) -> None:
-    """Refuse before anything is measured what could not be drawn afterwards.
+def check_files(json_file: Path | None, plot_file: Path | None) -> None:
+    """Refuse before anything is measured what could not be written or drawn afterwards.
 
     Raises:
         UsageError: a file type that is not known.
         MissingDependency: matplotlib is not installed.
+        OutputError: a file cannot be written.
     """
+    from edgeattr.core.files import check_writable
+
+    if json_file and str(json_file) != "-":
+        check_writable(json_file)
+    if plot_file:
+        _check_plot(plot_file)
+        check_writable(plot_file)
+
+
+def _check_plot(file: Path) -> None:
     if file.suffix not in _SUFFIXES:
         raise UsageError(f"--plot {file}: the name must end with {', '.join(_SUFFIXES)}")
     if not importlib.util.find_spec("matplotlib"):

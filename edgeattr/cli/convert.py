@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
+from edgeattr.cli.person_detector import convert_detector, is_detector
 from edgeattr.cli.progress import ProgressParts, note
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.core.files import check_can_write
+from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
@@ -111,12 +112,19 @@ def convert(
     written (exit 3). A report lies beside the bundle.
 
     Examples: `edgeattr convert --fp16`, `edgeattr convert run/best.pt --out my.edgeattr`,
-    `edgeattr convert --int8 --calib peta:/data/PETA`
+    `edgeattr convert --int8 --calib peta:/data/PETA`,
+    `edgeattr convert person --int8 --calib camera.mp4 --eval mot:/data/MOT15/train`
     """
+    from edgeattr.core.hub import resolve_bundle
     from edgeattr_convert.contract import Contract
     from edgeattr_convert.steps import steps_for
 
     precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
+    if is_detector(found := resolve_bundle(model)):
+        families = to or [name for name in _families() if name != "tensorrt"]
+        contract = Contract(max_drop=max_drop, min_speedup=min_speedup)
+        convert_detector(found, out, precisions, families, calib, evaluation, contract, quiet)
+        return
     data = _Data(
         calib=calib, evaluation=evaluation, allow_missing=allow_missing,
         detector=detector, quiet=quiet,
@@ -200,7 +208,7 @@ def _target(model: str, out: Path | None) -> Path:
         raise UsageError(f"--out {target}: a bundle's name ends in .edgeattr")
     if target.is_file():
         raise UsageError(f"{target} is a packed bundle; give --out another name to write to")
-    check_can_write(target)
+    check_writable(target, folder=True, hint="give --out another name to write to")
     return target
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
+import re
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import typer
 
 from edgeattr.core.errors import EdgeAttrError
@@ -17,21 +18,26 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
-_PACKAGES = {  # distribution -> (what for, how to get it)
+_PACKAGES = {  # module -> (what for, how to get it)
     "numpy": ("arrays", "pip install edgeattr"),
-    "opencv-python": ("images and video", "pip install edgeattr"),
+    "cv2": ("images and video", "pip install edgeattr"),
     "onnxruntime": ("inference on the CPU", "pip install edgeattr"),
     "trackers": ("following people", "pip install edgeattr"),
-    "av": ("writing MP4 files", "pip install edgeattr"),
+    "av": ("reading and writing video", "pip install edgeattr"),
     "openvino": ("inference on Intel processors", 'pip install "edgeattr[openvino]"'),
     "onnx": ("converting models", 'pip install "edgeattr[convert]"'),
     "nncf": ("INT8 for OpenVINO", 'pip install "edgeattr[convert]"'),
     "torch": ("training models", 'pip install "edgeattr[train]"'),
     "torchvision": ("training models", 'pip install "edgeattr[train]"'),
 }
-_GPU_TWIN = {  # distribution -> one with the same modules that serves NVIDIA GPUs as well
-    "onnxruntime": "onnxruntime-gpu",
-}
+_MORE = {"onnxruntime-gpu": " and on NVIDIA GPUs"}  # distribution -> what it is for besides
+_PREFERRED = (  # of distributions with the same module, the one that has what the others have
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "opencv-contrib-python-headless",
+    "opencv-contrib-python",
+    "opencv-python-headless",
+)
 
 
 def doctor() -> None:
@@ -66,28 +72,32 @@ def doctor() -> None:
 
 
 def _packages() -> None:
-    for name, (purpose, cure) in _PACKAGES.items():
-        twin = _GPU_TWIN.get(name, "")
-        version, twins = _version(name), _version(twin)
-        if twins:
-            typer.echo(f"  ok       {twin} {twins}: {purpose} and on NVIDIA GPUs")
-        if version and twins:
+    owners = _owners()
+    for module, (purpose, cure) in _PACKAGES.items():
+        found = owners[module]
+        for name, version in found.items():
+            typer.echo(f"  ok       {name} {version}: {purpose}{_MORE.get(name, '')}")
+        if not found and importlib.util.find_spec(module):
+            typer.echo(f"  ok       {module}, of no distribution that pip knows: {purpose}")
+        elif not found:
+            typer.echo(f"  missing  {module}: {purpose}; {cure}")
+        if len(found) > 1:
+            kept = next((name for name in _PREFERRED if name in found), min(found))
             typer.echo(
-                f"  clash    {name} {version}: {twin} has the same files; pip uninstall {name} "
-                f"{twin}, then pip install {twin}"
+                f"  clash    {' and '.join(found)} overwrite each other's files of {module}; "
+                f"pip uninstall {' '.join(found)}, then pip install {kept}"
             )
-        elif version:
-            typer.echo(f"  ok       {name} {version}: {purpose}")
-        elif not twins:
-            typer.echo(f"  missing  {name}: {purpose}; {cure}")
 
 
-def _version(distribution: str) -> str:
-    """Of what is installed; empty where it is not."""
-    try:
-        return importlib.metadata.version(distribution) if distribution else ""
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+def _owners() -> dict[str, dict[str, str]]:
+    """Which installed distributions have a module of :data:`_PACKAGES`: names and versions."""
+    owners: dict[str, dict[str, str]] = {module: {} for module in _PACKAGES}
+    for distribution in importlib.metadata.distributions():
+        for file in distribution.files or ():
+            if len(file.parts) == 2 and file.name == "__init__.py" and file.parts[0] in owners:
+                name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+                owners[file.parts[0]].setdefault(name, distribution.version)
+    return {module: dict(sorted(found.items())) for module, found in owners.items()}
 
 
 def _engines() -> None:
@@ -113,6 +123,8 @@ def _detector() -> bool:
     typer.echo(f"person detector, {path}")
     try:
         with open_detector("person") as detector:
+            import numpy as np
+
             blank = np.full((432, 768, 3), 114, np.uint8)
             detector.detect(blank)
             start = time.perf_counter()

@@ -19,7 +19,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine
-from edgeattr.core.files import check_can_write, write_atomically
+from edgeattr.core.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
@@ -57,7 +57,8 @@ def evaluate(
     have, under one name or another; the rest counts nowhere.
 
     Of a person detector (a bundle, a known name or a file) on `mot:DIR` or `coco:DIR`: AP50, recall
-    and precision of boxes at an overlap of 0.5.
+    and precision of boxes at an overlap of 0.5; on `mot:` also how people are followed: MOTA, IDF1,
+    switches of numbers, tracks and persons.
 
     Example: `edgeattr eval default --data peta:/data/PETA --split val --precision int8`
 
@@ -70,7 +71,7 @@ def evaluate(
     from edgeattr_train.data.datasets import open_dataset
 
     if json_file and str(json_file) != "-":
-        check_can_write(json_file)
+        check_writable(json_file)
     if is_box_spec(data):
         names = [model, against] if against else [model]
         _evaluate_detectors(names, data, runtime, precision, json_file, quiet)
@@ -95,6 +96,7 @@ def _evaluate_detectors(
     from edgeattr.core.detection_bundle import PERSON_SCORE
     from edgeattr.video.detectors import open_detector
     from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
+    from edgeattr_convert.tracking_accuracy import measure_tracking
     from edgeattr_train.data.boxes import open_boxes
 
     data, results = open_boxes(spec), []
@@ -116,6 +118,7 @@ def _evaluate_detectors(
                 "precision": detector.precision,
                 **found.to_json(),
                 "images_per_second": round(found.images_per_second, 1),
+                **(measure_tracking(found.detections, data.sequences) if data.sequences else {}),
             }
         )
     _give(results, json_file, quiet, _detection_table)
@@ -135,6 +138,12 @@ def _detection_table(results: list[dict[str, Any]]) -> str:
             f"{entry['model'][-24:]:<24} {entry['precision']:<9} {figures} "
             f"{entry['images_per_second']:9.0f}"
         )
+        if "MOTA" in entry:
+            lines.append(
+                f"  followed: MOTA {entry['MOTA']:.2f}, IDF1 {entry['IDF1']:.2f}, "
+                f"{entry['switches']} switches, {entry['tracks']} tracks of "
+                f"{entry['persons']} persons"
+            )
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeattr.cli.options import ModelArgument
+from edgeattr.cli.person_detector import is_detector, show_detector
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle, Variant
@@ -26,12 +27,15 @@ def info(
 
     Of a checkpoint (`best.pt`) the same, but that it has no variants yet.
 
-    Example: `edgeattr info`
+    Examples: `edgeattr info`, `edgeattr info person`
     """
     from edgeattr.core.bundle import Bundle
     from edgeattr.core.hub import resolve_bundle
 
     path = resolve_bundle(model)
+    if is_detector(path):
+        show_detector(path, as_json)
+        return
     bundle = _described(path) if path.suffix == ".pt" else Bundle.read(path)
     sizes = {name: len(bundle.read_file(entry)) for name, entry in bundle.variants.items()}
     if as_json:

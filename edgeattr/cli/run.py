@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,8 @@ Events = Annotated[
     typer.Option(
         "--events",
         metavar="OUT.jsonl",
-        help="Write one JSON object per person; `-` is standard output, as is no result at all. "
+        help="Write one JSON object per person; `-` is standard output, which a pipe gets where no "
+        "result is asked for. "
         "A file that is there is replaced by a run over files; a run that goes on until it is "
         "stopped (cameras) adds to it.",
     ),
@@ -265,10 +267,14 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
             each[key] = [dataclasses.asdict(parse(text)) for text in each[key]]
     if "web" in values and "port" not in values["web"]:
         raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
-    if not (
-        each.keys() & {"output", "tracks"} or values.keys() & {"store", "mqtt", "webhook", "web"}
-    ):
-        values.setdefault("events", {})  # to standard output if nothing else is asked for
+    if (
+        not (
+            each.keys() & {"output", "tracks"}
+            or values.keys() & {"store", "mqtt", "webhook", "web"}
+        )
+        and not sys.stdout.isatty()
+    ):  # there people are told in words, line by line
+        values.setdefault("events", {})
     return {**values, "sources": [{**named_source(source), **each} for source in sources]}
 
 

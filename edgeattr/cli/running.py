@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeattr.cli.detector import open_detector
+from edgeattr.cli.person_lines import PersonLines
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.cli.service import Service
 from edgeattr.core.errors import EdgeAttrError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edgeattr.cli.site_runner import SiteRunner
     from edgeattr.model import AttributeModel
     from edgeattr.outputs import Windows
+    from edgeattr.video.output import Output
     from edgeattr.video.status import StreamStatus
     from edgeattr.web import WebServer
 
@@ -66,7 +68,10 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
             quiet=quiet,
         )
         asked = opened.enter_context(_signals(config))
-        runner = SiteRunner(site, model, detector, windows=windows)
+        shown: list[Output] = [windows] if windows else []
+        if not quiet:
+            shown.append(PersonLines(named=len(site.sources) > 1))
+        runner = SiteRunner(site, model, detector, shown=shown)
         with contextlib.closing(runner):
             _tell_page(runner.page, quiet)
             stay = bool(site.web and site.web.stay)
@@ -207,7 +212,7 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
 
 
 def _conclude(runner: SiteRunner, site: Site, quiet: bool) -> None:
-    """What came of each stream, and where it is."""
+    """What came of each stream, where it is, and what can be done next."""
     events = site.events.file if site.events and not runner.pipeline.lost else None
     for failure in runner.failures.values():
         note(f"edgeattr: {failure}")
@@ -231,3 +236,12 @@ def _conclude(runner: SiteRunner, site: Site, quiet: bool) -> None:
             note(
                 f"edgeattr: {output.name}: {delivery.waiting} events wait on disk for the next run"
             )
+    if not quiet and sys.stdout.isatty() and not (site.events or site.store or site.web):
+        source = site.sources[0].address
+        note(
+            "next:\n"
+            f"  edgeattr run {source} --output annotated.mp4    # see it\n"
+            f"  edgeattr run {source} --store people.sqlite     # keep it, then: edgeattr find "
+            "backpack --store people.sqlite\n"
+            f"  edgeattr run {source} --web 8080                # watch it live"
+        )

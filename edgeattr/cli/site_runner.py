@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from edgeattr.core.closing import Closing
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
-from edgeattr.outputs import AuditLog, MetricsServer, SegmentedVideo, Windows
+from edgeattr.outputs import AuditLog, MetricsServer, SegmentedVideo
 from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detector
 from edgeattr.video.output import Output
@@ -47,7 +47,7 @@ class SiteRunner(Closing):
         site: what is to be run.
         model: reads attributes off crops. Not closed with the runner.
         detector: finds people. Not closed with the runner.
-        windows: take annotated frames as well; None shows none.
+        shown: outputs for people who watch the run; closed with the runner.
 
     Raises:
         InputError: no source can be opened.
@@ -61,7 +61,7 @@ class SiteRunner(Closing):
         model: AttributeModel,
         detector: Detector,
         *,
-        windows: Windows | None = None,
+        shown: Sequence[Output] = (),
     ) -> None:
         self.failures: dict[str, str] = {}  # why a source could not be opened, by its name
         self.videos: list[tuple[str, Path]] = []  # that were completed, with their streams' names
@@ -86,9 +86,8 @@ class SiteRunner(Closing):
                 for _, source in opened:
                     unless_begun.callback(source.close)
                 self._check_any(opened)
-                for output in (people, windows):
-                    if output:
-                        self.pipeline.add_output(output)
+                for output in (*([people] if people else ()), *shown):
+                    self.pipeline.add_output(output)
                 self._open_outputs(model)
                 unless_begun.pop_all()
             for name, error in self.failures.items():

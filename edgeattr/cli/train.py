@@ -12,7 +12,7 @@ from edgeattr.cli.complete import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.core.files import check_can_write
+from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
@@ -69,25 +69,18 @@ def train(
             error.name or "torch", extra="train", purpose="train a model"
         ) from error
 
+    check_writable(out, folder=True, hint="give another --out")
     if file := _detection_recipe(recipe):
-        from edgeattr_train.detection.command import train_detector
-
-        found = train_detector(
-            file, data, out, tuple(change or ()), resume, lambda line: note(line, quiet=quiet)
-        )
-        note(f"wrote {found.path}", quiet=quiet)
+        _train_detector(file, data, out, tuple(change or ()), resume, quiet)
         return
     options = load_recipe(recipe, change or ())
     if (out / "last.pt").exists() and not resume:
         raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
-    check_can_write(out / "last.pt")
     part, val = (open_dataset(data, name, allow_missing=allow_missing) for name in (split, "val"))
     fabric = open_fabric(options, device)
     first, quiet = fabric.is_global_zero, quiet or not fabric.is_global_zero
-    cache_bytes = int(cache * 1e9)
-    trainer = Trainer(
-        options, part, val, out, threads=threads, cache_bytes=cache_bytes, fabric=fabric
-    )
+    cached = int(cache * 1e9)
+    trainer = Trainer(options, part, val, out, threads=threads, cache_bytes=cached, fabric=fabric)
     if resume and trainer.resume():
         note(f"resuming {out}", quiet=quiet)
     checkpoint = _run(trainer, out if first else None, quiet)
@@ -103,6 +96,15 @@ def _detection_recipe(recipe: str) -> Path | None:
 
     path = detection_recipes().get(recipe, Path(recipe))
     return path if is_detection(path) else None
+
+
+def _train_detector(
+    recipe: Path, data: str, out: Path, changes: tuple[str, ...], resume: bool, quiet: bool
+) -> None:
+    from edgeattr_train.detection.command import train_detector
+
+    found = train_detector(recipe, data, out, changes, resume, lambda line: note(line, quiet=quiet))
+    note(f"wrote {found.path}", quiet=quiet)
 
 
 def _run(trainer: Trainer, board_folder: Path | None, quiet: bool) -> Checkpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
@@ -15,7 +16,7 @@ from edgeattr.core.errors import OutputError
 __all__ = [
     "add_to_zip",
     "atomic_path",
-    "check_can_write",
+    "check_writable",
     "make_folder",
     "sha256_of",
     "write_atomically",
@@ -67,27 +68,36 @@ def write_atomically(target: Path, content: bytes | str, *, private: bool = Fals
         temporary.write_bytes(data)
 
 
-def check_can_write(target: Path, remedy: str = "give another place") -> None:
-    """Try whether a file can be written where ``target`` is to be, before long work for it.
-
-    Raises:
-        OutputError: it cannot.
-    """
-    folder = next(parent for parent in target.absolute().parents if parent.exists())
-    try:
-        with tempfile.NamedTemporaryFile(prefix=f".{target.stem}-", dir=folder):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror or error}); {remedy}"
-        ) from error
-
-
 def add_to_zip(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     """Add a compressed member that depends on nothing but its name and content."""
     info = zipfile.ZipInfo(name, _ZIP_TIME)
     info.compress_type = zipfile.ZIP_DEFLATED
     archive.writestr(info, content)
+
+
+def check_writable(target: Path, *, folder: bool = False, hint: str = "name another place") -> None:
+    """Refuse before any long work begins what could not be written at its end.
+
+    Nothing is left behind. That the disk fills meanwhile cannot be foreseen.
+
+    Args:
+        target: a file that will be written, in a folder that may have to be made.
+        folder: ``target`` is itself a folder that files will be written into.
+        hint: what to do, for the error.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        if target.is_dir() and not folder:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place = target.absolute() if folder else target.absolute().parent
+        while not place.exists():
+            place = place.parent
+        with tempfile.NamedTemporaryFile(prefix=".edgeattr-", dir=place):
+            pass
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror}); {hint}") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -40,7 +40,7 @@ _YOLOX_FILES = {  # name: (bytes, SHA-256, what it is)
     "yolox_nano": (
         3659407,
         "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d",
-        "person detector, 416x416, 0.9 M parameters: the default of `edgeattr run`",
+        "person detector, 416x416, 0.9 M parameters: what `person` was made from",
     ),
     "yolox_tiny": (
         20219662,

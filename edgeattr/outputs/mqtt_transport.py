@@ -1,11 +1,11 @@
-"""One connection to an MQTT broker after the other, in the thread of the sink."""
+"""One connection to an MQTT broker after the other; paho's thread serves its socket."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,6 @@ _CONNECT_S = 5.0  # for the connection, and again for the broker's word of welco
 _ANSWER_S = 10.0  # without any acknowledgement
 _LEAVE_S = 0.5
 _KEEPALIVE_S = 30
-_LOOP_S = 0.1  # how long one look at the socket may wait
 _NEVER = (0x90, 0x99)  # MQTT 5: topic name invalid, payload format invalid
 
 
@@ -58,18 +57,22 @@ class MqttCarrier:
     def __init__(self, options: MqttOptions) -> None:
         self._options = options
         self._client: Any = None  # paho's, while connected
+        self._changed = threading.Condition()  # guards what follows, which paho's thread sets
         self._welcome: Any = None  # reason code of the broker's answer to our greeting
         self._answers: dict[int, Any] = {}  # reason codes by message number
+        self._lost: str | None = None  # why there is no connection any more
+        self._wake: threading.Event | None = None  # set when the connection is lost
 
     def prepare(self) -> None:
         """Connect and say that we are online, if that was not done."""
         if self._client is not None:
             return
-        self._welcome = None
+        self._welcome = self._lost = None
         client = self._new_client()
         try:
             client.connect(self._options.host, self._options.port, _KEEPALIVE_S)
             self._client = client
+            client.loop_start()
             self._until(lambda: self._welcome is not None, _CONNECT_S)
             if self._welcome.is_failure:
                 raise NotBrought(f"the broker says: {self._welcome}")
@@ -84,7 +87,7 @@ class MqttCarrier:
     def bring(self, entries: Sequence[Entry]) -> Brought:
         """Publish some events and wait for all acknowledgements."""
         numbers: dict[int, int] = {}  # of the spool, by number of the message
-        self._answers.clear()
+        self._answers = {}
         try:
             for entry in entries:
                 topic = self._options.topic_of(entry.payload)
@@ -105,13 +108,15 @@ class MqttCarrier:
         return brought
 
     def idle(self, wake: threading.Event) -> None:
-        """Answer the broker's signs of life until there is something to do."""
-        try:
-            while not wake.is_set():
-                self._look()
-        except NotBrought:
+        """Wait until there is something to do; paho answers the broker's signs of life."""
+        with self._changed:
+            self._wake = wake
+        if self._lost is None:
+            wake.wait()
+        self._wake = None
+        if self._lost is not None:
             self._give_up(self._client)
-            raise
+            raise NotBrought(self._lost)
 
     def close(self) -> None:
         """Say that we are offline, and leave."""
@@ -121,7 +126,7 @@ class MqttCarrier:
         with contextlib.suppress(NotBrought, OSError, ValueError):
             self._say("offline", _LEAVE_S)
             client.disconnect()
-            client.loop(_LOOP_S)
+            self._until(lambda: self._lost is not None, _LEAVE_S)
         self._give_up(client)
 
     def _new_client(self) -> Any:
@@ -144,17 +149,31 @@ class MqttCarrier:
             client.tls_set_context(options.tls)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
+        client.on_disconnect = self._on_disconnect
         return client
 
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
-        self._welcome = reason
+        with self._changed:
+            self._welcome = reason
+            self._changed.notify_all()
 
     def _on_publish(
         self, client: Any, userdata: Any, number: int, reason: Any, properties: Any
     ) -> None:
-        self._answers[number] = reason
+        with self._changed:
+            self._answers[number] = reason
+            self._changed.notify_all()
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        with self._changed:
+            self._lost = f"the connection was lost ({reason})"
+            self._changed.notify_all()
+            if self._wake is not None:
+                self._wake.set()
 
     def _say(self, status: str, seconds: float) -> None:
         topic, payload = self._options.status_topic, self._options.status(status)
@@ -162,21 +181,10 @@ class MqttCarrier:
         self._until(lambda: sent.mid in self._answers, seconds)
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            self._look()
-            if time.monotonic() > deadline and not done():
-                raise NotBrought(f"the broker did not answer within {seconds:.0f} s")
-
-    def _look(self) -> None:
-        """Send what is waiting and take what has come."""
-        from paho.mqtt.client import error_string
-        from paho.mqtt.enums import MQTTErrorCode
-
-        code = self._client.loop(_LOOP_S)
-        refused = self._welcome is not None and self._welcome.is_failure
-        if code != MQTTErrorCode.MQTT_ERR_SUCCESS and not refused:
-            raise NotBrought(error_string(code).rstrip("."))
+        with self._changed:
+            self._changed.wait_for(lambda: done() or self._lost is not None, seconds)
+            if not done():
+                raise NotBrought(self._lost or f"the broker did not answer within {seconds:.0f} s")
 
     def _so_far(self, numbers: dict[int, int]) -> Brought:
         delivered, refused, why = [], [], ""
@@ -192,8 +200,11 @@ class MqttCarrier:
         return Brought(tuple(delivered), tuple(refused), why)
 
     def _give_up(self, client: Any) -> None:
+        """End the connection, whatever state it is in, and paho's thread with it."""
         self._client = None
-        socket = client.socket()
-        if socket is not None:
+        client.on_disconnect = None
+        connection = client.socket()
+        if connection is not None:
             with contextlib.suppress(OSError):
-                socket.close()
+                connection.shutdown(socket.SHUT_RDWR)
+        client.loop_stop()

@@ -6,17 +6,19 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edgeattr.core.errors import UsageError
-from edgeattr.web.assets import ASSETS, asset
 from edgeattr.web.events import Events, EventStream
 from edgeattr.web.people_filter import PeopleFilter
 from edgeattr.web.thumbnail_files import read_picture
 
-__all__ = ["page_app"]
+__all__ = ["STATIC", "page_app"]
+
+STATIC = Path(__file__).with_name("static")  # the files that the page is made of
 
 
 def page_app(events: Events, crops: Path | None) -> ASGIApp:
@@ -27,9 +29,6 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
         crops: the folder of people's pictures; absent where none are kept.
     """
     board, state = events.board, events.state
-
-    def file(request: Request) -> Response:
-        return _asset(request.path_params["name"])
 
     def picture(request: Request) -> Response:
         name = request.path_params["name"]
@@ -59,8 +58,8 @@ def page_app(events: Events, crops: Path | None) -> ASGIApp:
 
     return Starlette(
         routes=[
-            Route("/", lambda request: _asset("index.html")),
-            Route("/static/{name}", file),
+            Route("/", lambda request: FileResponse(STATIC / "index.html")),
+            Mount("/static", StaticFiles(directory=STATIC)),
             Route("/crops/{name}.jpg", picture),
             Route("/api/state", how),
             Route("/api/health", well),
@@ -84,13 +83,6 @@ class _Stream:
         request = Request(scope)
         last = request.headers.get("last-event-id") or request.query_params.get("since")
         await EventStream(self._events, last)(scope, receive, send)
-
-
-def _asset(name: str) -> Response:
-    if name not in ASSETS:
-        return _missing("file", name)
-    content, kind = asset(name)
-    return Response(content, media_type=kind)
 
 
 def _missing(what: str, name: str) -> JSONResponse:

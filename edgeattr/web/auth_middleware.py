@@ -7,16 +7,17 @@ from urllib.parse import quote, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgeattr.core.rate_limit import Throttle
 from edgeattr.web.access import Access
-from edgeattr.web.assets import OPEN_TO_ALL, asset
+from edgeattr.web.app import STATIC
 
 __all__ = ["AuthMiddleware"]
 
 _LOG = logging.getLogger("edgeattr.web")
+_OPEN_TO_ALL = frozenset(("/static/style.css", "/static/icon.svg"))  # for the page that asks
 _MONTH = 30 * 86400  # seconds that a browser stays known
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -73,7 +74,7 @@ class AuthMiddleware:
             return _error(421, "this page is for this machine alone; see [web] hosts")
         if _from_elsewhere(request):
             return _error(403, "this page is not for other sites")
-        if self._access.token is None or request.scope["path"] in OPEN_TO_ALL:
+        if self._access.token is None or request.scope["path"] in _OPEN_TO_ALL:
             return None
         given = request.query_params.get("token")
         if given is not None and self._access.knows_token(given):
@@ -111,8 +112,7 @@ def _from_elsewhere(request: Request) -> bool:
 
 def _ask_for_token(request: Request) -> Response:
     if "text/html" in request.headers.get("accept", ""):
-        content, kind = asset("denied.html")
-        return Response(content, 401, media_type=kind)
+        return FileResponse(STATIC / "denied.html", 401)
     answer = _error(401, "a token is needed: Authorization: Bearer TOKEN, or the link with ?token=")
     answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

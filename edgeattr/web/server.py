@@ -21,7 +21,7 @@ from edgeattr.web.state import State
 __all__ = ["WebServer"]
 
 _LOG = logging.getLogger("edgeattr.web")
-_GRACE = 1  # seconds in which answers under way may end when the server closes
+_GRACE = 2  # seconds in which answers under way may end when the server closes
 _WAITING = 1 << 17  # bytes that the system keeps for a slow visitor
 _CLOSE = 4.0  # seconds after which its thread is left alone
 

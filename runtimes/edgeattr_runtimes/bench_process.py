@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import resource
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,9 +20,9 @@ import numpy.typing as npt
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.device import memory_of_process
-from edgeattr_runtimes.engine_baseline import raw_call
+from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.load import check_golden, open_variant
-from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo
+from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, batch_size
 from edgeattr_runtimes.timing import median_interval
 
 __all__ = ["BenchProcess", "Setting", "Timing", "started"]
@@ -54,7 +56,7 @@ class Timing:
     calls: int
     load_seconds: float | None  # to the first answer, imports of the engine among them
     rss_mb: float | None  # most memory of a process that does nothing else, MiB
-    # these two are not known of raw calls: our engine was in their process before them
+    # these two are not known of raw calls: our engine is in their process too
 
 
 class BenchProcess:
@@ -190,8 +192,38 @@ def _opened(
     with open_variant(bundle, variant, setting.engine, setting.options) as runtime:
         check_golden(bundle, variant, runtime)
         about = runtime.describe()
-        if not setting.raw:
+        if setting.raw:
+            assert isinstance(runtime, Engine)
+            with raw_call(runtime, crops) as call:
+                yield about, call
+        else:
             yield about, lambda: runtime.infer(crops)
+
+
+@contextlib.contextmanager
+def raw_call(engine: Engine, crops: npt.NDArray[np.uint8]) -> Iterator[Callable[[], object]]:
+    """A call that runs an engine's sessions alone, on crops that lie in their memory already.
+
+    Threads, streams and batches are the engine's, so that what is left is what it adds.
+
+    Args:
+        engine: what it is measured against.
+        crops: uint8 [N, H, W, 3], N at least 1.
+    """
+    about = engine.describe()
+    size = batch_size(len(crops), about.batch, about.streams)
+    parts = [crops[start : start + size] for start in range(0, len(crops), size)]
+    session = engine.sessions[-1 if len(crops) == 1 else 0]  # the last has all threads for one
+    with contextlib.ExitStack() as stack:
+        runs = []
+        for part in parts:
+            slot = session.slot()
+            stack.callback(slot.close)
+            (memory,) = slot.inputs.values()
+            memory[: len(part)] = part
+            runs.append(functools.partial(slot.run, len(part)))
+        if len(runs) == 1:
+            yield runs[0]
             return
-    with raw_call(bundle, variant, about, crops) as call:
-        yield about, call
+        workers = stack.enter_context(ThreadPoolExecutor(min(about.streams, len(runs))))
+        yield lambda: list(workers.map(lambda run: run(), runs))

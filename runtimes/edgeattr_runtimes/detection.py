@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.detection_bundle import DetectionBundle
-from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
-from edgeattr_runtimes.device import available_cores
+from edgeattr.core.errors import BundleError, EdgeAttrError, UsageError
+from edgeattr_runtimes.engines import has_half_precision
+from edgeattr_runtimes.load import open_session
 from edgeattr_runtimes.select import choose
+from edgeattr_runtimes.session import Session
 
 __all__ = ["DetectionRuntime", "check_detection", "open_detection"]
 
 Frames = npt.NDArray[np.uint8]
 Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-_Network = Callable[[Frames], list[npt.NDArray[Any]]]
-_OUTPUTS = ["boxes", "scores"]
+_ENGINES = ("tensorrt", "openvino", "onnxruntime")
 
 
 class DetectionRuntime:
@@ -30,17 +30,25 @@ class DetectionRuntime:
 
     Args:
         variant: of a detection bundle.
-        engine: ``onnxruntime`` or ``openvino``.
+        engine: ``onnxruntime``, ``openvino`` or ``tensorrt``.
         content: the variant's file.
         threads: that one call may use; all cores if None.
+        half: see :attr:`edgeattr_runtimes.EngineOptions.half`.
     """
 
     def __init__(
-        self, variant: Variant, engine: str, content: bytes, threads: int | None = None
+        self,
+        variant: Variant,
+        engine: str,
+        content: bytes,
+        threads: int | None = None,
+        half: bool | None = None,
     ) -> None:
         self.variant, self.engine = variant, engine
-        self._content, self._threads = content, threads or available_cores()
-        self._networks: dict[tuple[int, ...], _Network] = {}
+        self._whole = open_session(
+            engine, content, threads=threads, precision=variant.precision, half=half
+        )
+        self._sessions: dict[tuple[int, ...], Session] = {}  # by height and width
         self._lock = threading.Lock()
 
     def run(self, frames: Frames) -> Found:
@@ -52,19 +60,21 @@ class DetectionRuntime:
         Raises:
             RuntimeFailure: the engine failed.
         """
-        boxes, scores = self._network(frames.shape)(frames)
+        boxes, scores = self._session(frames.shape[1:]).run({"frames": frames})
         return boxes, scores
 
     def close(self) -> None:
         """Release the networks; calls that run come to their end."""
         with self._lock:
-            self._networks.clear()
+            for session in (self._whole, *self._sessions.values()):
+                session.close()
 
-    def _network(self, shape: tuple[int, ...]) -> _Network:
+    def _session(self, shape: tuple[int, ...]) -> Session:
         with self._lock:
-            if shape not in self._networks:
-                self._networks[shape] = _OPENERS[self.engine](self._content, shape, self._threads)
-            return self._networks[shape]
+            if shape not in self._sessions:
+                fixed = self._whole.fixed({"frames": (1, *shape)}, ["boxes", "scores"])
+                self._sessions[shape] = fixed
+            return self._sessions[shape]
 
 
 def open_detection(
@@ -77,7 +87,7 @@ def open_detection(
 
     Args:
         bundle: the detector.
-        runtime: ``auto``, ``onnxruntime`` or ``openvino``.
+        runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``tensorrt``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         threads: that one call may use; all cores if None.
 
@@ -85,20 +95,25 @@ def open_detection(
         UsageError, RuntimeFailure, BundleError: no such engine or variant, it cannot run here, or
             its answers on the golden frames differ from the reference.
     """
-    if runtime not in ("auto", *_OPENERS):
+    if runtime not in ("auto", *_ENGINES):
         raise UsageError(
-            f"no runtime {runtime!r} for detectors; there are: auto, {', '.join(_OPENERS)}"
+            f"no runtime {runtime!r} for detectors; there are: auto, {', '.join(_ENGINES)}"
         )
     engine, variant = choose(cast("Bundle", bundle), runtime, precision)
-    if engine not in _OPENERS:
-        engine, variant = choose(cast("Bundle", bundle), "onnxruntime", precision)
-    opened = DetectionRuntime(variant, engine, bundle.read_file(variant), threads)
-    try:
-        check_detection(bundle, variant, opened)
-    except EdgeAttrError:
-        opened.close()
-        raise
-    return opened
+    halves: tuple[bool | None, ...] = (None,)
+    if variant.precision == "fp16" and has_half_precision(engine):
+        halves = (None, False)  # what does not hold in half precision runs in float32
+    for half in halves:
+        opened = DetectionRuntime(variant, engine, bundle.read_file(variant), threads, half)
+        try:
+            check_detection(bundle, variant, opened)
+        except EdgeAttrError:
+            opened.close()
+            if half is halves[-1]:
+                raise
+        else:
+            return opened
+    raise AssertionError("the last one is returned or raised")
 
 
 def check_detection(bundle: DetectionBundle, variant: Variant, runtime: DetectionRuntime) -> float:
@@ -133,56 +148,3 @@ def detection_difference(bundle: DetectionBundle, runtime: DetectionRuntime) -> 
     size = np.maximum(golden.boxes[..., 2:] - golden.boxes[..., :2], 1.0)
     off = np.abs(boxes - golden.boxes) / np.concatenate((size, size), -1)
     return float(max(np.abs(scores - golden.scores).max(), off[sure].max(initial=0.0)))
-
-
-def _onnx_network(content: bytes, shape: tuple[int, ...], threads: int) -> _Network:
-    from edgeattr_runtimes.onnx_engine import open_session
-
-    sides = dict(zip(("batch", "height", "width"), shape, strict=False))
-    session = open_session(content, threads, free_sides=sides)
-
-    def run(frames: Frames) -> list[npt.NDArray[Any]]:
-        try:
-            found: list[npt.NDArray[Any]] = session.run(_OUTPUTS, {"frames": frames})
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            raise RuntimeFailure(f"ONNX Runtime failed: {error}") from error
-        return found
-
-    return run
-
-
-def _openvino_network(content: bytes, shape: tuple[int, ...], threads: int) -> _Network:
-    from edgeattr_runtimes.network import Spares
-    from edgeattr_runtimes.openvino_engine import _openvino, read_network
-
-    openvino = _openvino()
-    streams = max(1, available_cores() // threads)
-    options = {
-        "NUM_STREAMS": streams,
-        "INFERENCE_NUM_THREADS": threads * streams,
-        "ENABLE_CPU_PINNING": False,  # threads may leave a core where frames are being decoded
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    try:
-        model = read_network(content, attention=True)
-        model.reshape(list(shape))
-        compiled = openvino.Core().compile_model(model, "CPU", options)
-    except RuntimeError as error:
-        raise RuntimeFailure(f"OpenVINO cannot compile the detector: {error}") from error
-    requests = Spares(compiled.create_infer_request)
-
-    def run(frames: Frames) -> list[npt.NDArray[Any]]:
-        with requests.slot() as request:
-            try:
-                request.infer({"frames": frames}, share_inputs=True)
-                return [request.get_tensor(name).data.copy() for name in _OUTPUTS]
-            except RuntimeError as error:
-                raise RuntimeFailure(f"OpenVINO failed: {error}") from error
-
-    return run
-
-
-_OPENERS: dict[str, Callable[[bytes, tuple[int, ...], int], _Network]] = {
-    "onnxruntime": _onnx_network,
-    "openvino": _openvino_network,
-}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,94 +17,78 @@ from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.closing import Closing
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.protocol import (
+    Arrays,
     Fill,
     Outputs,
     RuntimeInfo,
     batch_size,
     check_crops,
     joined_outputs,
+    known_name,
 )
-from edgeattr_runtimes.submitted import Arrays, SubmittedCall
+from edgeattr_runtimes.session import Session, Slot
 
-__all__ = ["Arrays", "Engine", "InferRequest"]
+__all__ = ["Engine"]
 
 _LONGEST_RUN = 10.0  # seconds that closing waits for a call that may have been interrupted
 
-_Work = Callable[["InferRequest", int, int], Arrays]
-
-
-class InferRequest(Protocol):
-    """A place in an engine where one batch can run while other batches run in theirs."""
-
-    buffer: npt.NDArray[np.uint8]  # [B, H, W, 3]: where the crops of a batch are put together
-
-    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
-        """Score 1 to B crops.
-
-        Args:
-            crops: uint8 [n, H, W, 3], contiguous; may be the first part of ``buffer``.
-
-        Returns:
-            The outputs in the order of :func:`edgeattr_runtimes.protocol.output_names`, in memory
-            that no later run changes.
-
-        Raises:
-            RuntimeFailure: the engine failed.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release what is this request's alone."""
-        ...
+_Work = Callable[[Slot, int, int], Arrays]
 
 
 class Engine(Closing):
-    """A variant that is loaded. Engines derive from it, and bring their requests.
+    """A variant that is loaded. Engines derive from it, and bring their sessions.
 
     Args:
         bundle: the model.
         variant: which of its files is loaded.
-        requests: what batches run in, as many at once as there are.
-        alone: a request that has all threads for itself, for calls of one batch while nothing
-            else runs; one of ``requests`` where absent.
-        engine, version, device, threads, arithmetic: see
-            :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
-        outputs: names of what requests give, in their order.
+        session: takes a batch in its one input; its outputs are in the order of
+            :func:`edgeattr_runtimes.protocol.output_names`. Closed with this.
+        streams: batches that run at once, each in a slot of its own.
+        alone: a session that has all threads for itself, for calls of one batch while nothing
+            else runs; one of ``session``'s slots where absent. Closed with this.
+        version, device, threads: see :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         variant: Variant,
-        requests: Sequence[InferRequest],
-        alone: InferRequest | None = None,
+        session: Session,
+        streams: int,
+        alone: Session | None = None,
         *,
-        engine: str,
         version: str,
         device: str,
         threads: int,
-        outputs: Sequence[str] = ("logits",),
-        arithmetic: str = "f32",
     ) -> None:
+        self.sessions = (session, alone) if alone else (session,)
         self._size = bundle.input.height, bundle.input.width
-        self._attributes, self._outputs = len(bundle.schema), tuple(outputs)
-        self._streams = len(requests)
-        self._batch = len(requests[0].buffer)
+        self._attributes = len(bundle.schema)
+        self._outputs = [known_name(port.names) for port in session.outputs]
+        self._streams = streams
+        self._slots: list[Slot] = []
+        with contextlib.ExitStack() as unless_made:
+            for each in self.sessions:
+                unless_made.callback(each.close)
+            for _ in range(streams):
+                self._slots.append(session.slot())
+                unless_made.callback(self._slots[-1].close)
+            self._alone = alone.slot() if alone else None
+            unless_made.pop_all()
+        self._batch = len(_memory(self._slots[0]))
         self._about = RuntimeInfo(
-            engine=engine,
+            engine=session.engine,
             version=version,
             device=device,
             precision=variant.precision,
             threads=threads,
-            streams=self._streams,
+            streams=streams,
             batch=self._batch,
-            arithmetic=arithmetic,
+            arithmetic=session.arithmetic,
         )
-        self._requests = list(requests)
-        self._idle: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()
-        for request in requests:
-            self._idle.put(request)
-        self._alone = alone
+        self._idle: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in self._slots:
+            self._idle.put(slot)
         self._alone_is_used = threading.Lock()
         self._lock = threading.Lock()  # for the next one
         self._busy = 0  # workers
@@ -112,7 +96,7 @@ class Engine(Closing):
         self._closing = threading.RLock()  # a signal's handler may close while closing
         self._process = os.getpid()
         self._workers = concurrent.futures.ThreadPoolExecutor(
-            len(requests), thread_name_prefix="edgeattr"
+            streams, thread_name_prefix="edgeattr"
         )
 
     def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
@@ -123,15 +107,6 @@ class Engine(Closing):
     def infer_filled(self, count: int, fill: Fill) -> Outputs:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.infer_filled`."""
         return self._infer(count, _filled(fill))
-
-    def submit(self, crops: npt.NDArray[np.uint8]) -> concurrent.futures.Future[Outputs]:
-        """See :meth:`edgeattr_runtimes.protocol.AsyncRuntime.submit`."""
-        check_crops(crops, *self._size)
-        return self._begin(len(crops), _given(crops))
-
-    def submit_filled(self, count: int, fill: Fill) -> concurrent.futures.Future[Outputs]:
-        """See :meth:`edgeattr_runtimes.protocol.AsyncRuntime.submit_filled`."""
-        return self._begin(count, _filled(fill))
 
     def describe(self) -> RuntimeInfo:
         """See :meth:`edgeattr_runtimes.protocol.Runtime.describe`."""
@@ -148,35 +123,18 @@ class Engine(Closing):
                 self._alone_is_used.acquire(timeout=_LONGEST_RUN)
                 self._alone.close()
                 self._alone = None
-            while self._requests:
-                self._requests[-1].close()
-                self._requests.pop()
+            while self._slots:
+                self._slots[-1].close()
+                self._slots.pop()
             self._idle = queue.SimpleQueue()
+            for session in self.sessions:
+                session.close()
 
     def _infer(self, count: int, work: _Work) -> Outputs:
         self._check_usable()
         spans, work = self._spans(count), work if count else self._blank
         found = self._run_alone(work, spans[0]) if len(spans) == 1 else None
         parts = self._at_once(work, spans) if found is None else [found]
-        return self._joined(parts)
-
-    def _begin(self, count: int, work: _Work) -> concurrent.futures.Future[Outputs]:
-        """The same, without waiting for it."""
-        self._check_usable()
-        spans, work = self._spans(count), work if count else self._blank
-
-        def run(span: tuple[int, int]) -> Arrays:
-            found = self._run_alone(work, span) if len(spans) == 1 else None
-            return self._run(work, span) if found is None else found
-
-        call = SubmittedCall(spans, run, self._joined)
-        try:
-            call.start(self._workers, self._streams)
-        except RuntimeError as error:
-            raise self._no_workers(error) from error
-        return call.future
-
-    def _joined(self, parts: Sequence[Arrays]) -> Outputs:
         return joined_outputs(parts, self._outputs, self._attributes)
 
     def _check_usable(self) -> None:
@@ -199,10 +157,9 @@ class Engine(Closing):
         size = batch_size(count, self._batch, self._streams)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def _blank(self, request: InferRequest, start: int, stop: int) -> Arrays:
+    def _blank(self, slot: Slot, start: int, stop: int) -> Arrays:
         """What no crops give: what one gives, without its row."""
-        crop: npt.NDArray[np.uint8] = np.zeros((1, *self._size, 3), np.uint8)
-        return [array[:0] for array in request.run(crop)]
+        return [array[:0] for array in _copies(slot, 1)]
 
     def _at_once(self, work: _Work, spans: list[tuple[int, int]]) -> list[Arrays]:
         waiting: collections.deque[concurrent.futures.Future[Arrays]] = collections.deque()
@@ -245,32 +202,42 @@ class Engine(Closing):
             self._alone_is_used.release()
 
     def _run(self, work: _Work, span: tuple[int, int]) -> Arrays:
-        """One batch, in a worker: Ctrl-C reaches the main thread alone, so no request gets lost."""
-        request = self._idle.get()
+        """One batch, in a worker: Ctrl-C reaches the main thread alone, so no slot gets lost."""
+        slot = self._idle.get()
         with self._lock:
             self._busy += 1
         try:
-            return work(request, *span)
+            return work(slot, *span)
         finally:
             with self._lock:
                 self._busy -= 1
-            self._idle.put(request)
+            self._idle.put(slot)
 
 
 def _given(crops: npt.NDArray[np.uint8]) -> _Work:
-    def work(request: InferRequest, start: int, stop: int) -> Arrays:
-        return request.run(np.ascontiguousarray(crops[start:stop]))
+    def work(slot: Slot, start: int, stop: int) -> Arrays:
+        _memory(slot)[: stop - start] = crops[start:stop]
+        return _copies(slot, stop - start)
 
     return work
 
 
 def _filled(fill: Fill) -> _Work:
-    def work(request: InferRequest, start: int, stop: int) -> Arrays:
-        part = request.buffer[: stop - start]
-        fill(start, part)
-        return request.run(part)
+    def work(slot: Slot, start: int, stop: int) -> Arrays:
+        fill(start, _memory(slot)[: stop - start])
+        return _copies(slot, stop - start)
 
     return work
+
+
+def _memory(slot: Slot) -> npt.NDArray[np.uint8]:
+    """Where a batch is put together, [B, H, W, 3]."""
+    (crops,) = slot.inputs.values()
+    return crops
+
+
+def _copies(slot: Slot, count: int) -> Arrays:
+    return [found.astype(np.float32) for found in slot.run(count)]
 
 
 def _closed() -> RuntimeFailure:

@@ -12,17 +12,30 @@ from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import (
     BundleError,
     EdgeAttrError,
+    InputError,
     MissingDependency,
     OutputError,
     RuntimeFailure,
+    UsageError,
 )
+from edgeattr.core.limits import available_cores
 from edgeattr_runtimes.engines import ENGINES, REFERENCE, engine_module, missing_packages
 from edgeattr_runtimes.protocol import EngineOptions, Runtime
 from edgeattr_runtimes.select import Choice, candidates
+from edgeattr_runtimes.session import Session
 
-__all__ = ["check_golden", "open_best", "open_checkpoint", "open_runtime", "open_variant"]
+__all__ = [
+    "check_golden",
+    "open_best",
+    "open_checkpoint",
+    "open_runtime",
+    "open_session",
+    "open_variant",
+    "session_from_file",
+]
 
 _DEFAULTS = EngineOptions()
+_NAMES = {"onnxruntime": "ONNX Runtime", "tensorrt": "TensorRT"}
 _log = logging.getLogger("edgeattr")
 
 
@@ -134,3 +147,81 @@ def check_golden(bundle: Bundle, variant: Variant, runtime: Runtime) -> None:
             f"golden crops are off by {worst:.3g}, at most {variant.tolerance:.3g} is allowed "
             f"({runtime.describe()}). Use another --precision, or convert again on this device"
         )
+
+
+def session_from_file(path: Path, *, engine: str = "auto", threads: int | None = None) -> Session:
+    """Open an ONNX file or an OpenVINO IR; its content tells which it is, not its name.
+
+    Args:
+        path: the ONNX file, or the IR's XML with the weights beside it.
+        engine: ``onnxruntime``, ``openvino``, ``tensorrt``, or ``auto``: ONNX Runtime for ONNX
+            files, which OpenVINO does not run faster by as much as 15 %
+            (``benchmarks/detectors.py``), and OpenVINO for its IR.
+        threads: that one run may use; all cores where absent.
+
+    Raises:
+        InputError: no such file, or an IR without its weights.
+        UsageError: no such engine, or one that cannot read this kind of file.
+        MissingDependency: the engine is not installed.
+        RuntimeFailure: the engine cannot read it.
+    """
+    if engine not in ("auto", "onnxruntime", "openvino", "tensorrt"):
+        raise UsageError(
+            f"no engine {engine!r} for detectors; known: auto, onnxruntime, openvino, tensorrt"
+        )
+    if not path.is_file():
+        raise InputError(f"{path}: no such detector file")
+    if _is_ir(path):
+        if engine not in ("auto", "openvino"):
+            raise UsageError(f"{path} is an OpenVINO IR, which {_NAMES[engine]} cannot run")
+        weights = path.with_suffix(".bin")
+        if not weights.is_file():
+            raise InputError(f"{path}: its weights are missing; {weights.name} belongs beside it")
+        engine = "openvino"
+    return open_session("onnxruntime" if engine == "auto" else engine, path, threads=threads)
+
+
+def open_session(
+    engine: str,
+    model: bytes | Path,
+    *,
+    threads: int | None = None,
+    precision: str = "fp32",
+    half: bool | None = None,
+) -> Session:
+    """Open a network by itself, for one run at a time on each of ``threads``.
+
+    Args:
+        engine: ``onnxruntime``, ``openvino`` or ``tensorrt``.
+        model: an ONNX file, its content, or what else the engine reads.
+        threads: that one run may use; all cores where absent.
+        precision: of the file: ``fp32``, ``fp16`` or ``int8``.
+        half: see :attr:`EngineOptions.half`; OpenVINO's choice.
+
+    Raises:
+        MissingDependency: the engine is not installed.
+        RuntimeFailure: the engine cannot read it.
+    """
+    if engine == "openvino":
+        from edgeattr_runtimes.openvino_engine import OpenvinoSession
+
+        each = threads or available_cores()
+        streams = max(1, available_cores() // each)
+        # threads that are not pinned may leave a core where frames are being decoded
+        return OpenvinoSession(
+            model, threads=each * streams, streams=streams, pinning=False, precision=precision,
+            half=half,
+        )  # fmt: skip
+    if engine == "tensorrt":
+        from edgeattr_runtimes.tensorrt_engine import OnnxFileSession
+
+        return OnnxFileSession(model, precision)
+    from edgeattr_runtimes.onnx_engine import OnnxSession
+
+    return OnnxSession(model, threads=threads)
+
+
+def _is_ir(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return head.startswith((b"<?xml", b"<net"))

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores, has_int8_instructions
-from edgeattr_runtimes.engine import Arrays, Engine
+from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.imports import import_package
-from edgeattr_runtimes.protocol import EngineOptions, checked_device, output_names
+from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape, output_names
+from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_runtimes.tensorrt_installed import gpu_present
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxEngine", "devices", "open_session"]
+__all__ = ["OnnxEngine", "OnnxSession", "devices", "open_session"]
 
 _PROVIDERS = {  # device -> ONNX Runtime's execution provider, best first
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
     "cpu": "CPUExecutionProvider",
+}
+_DTYPES = {  # ONNX Runtime's names -> NumPy's
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
 }
 _NVIDIA = ("cuda", "tensorrt")
 _CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
@@ -55,6 +63,8 @@ def open_session(
     threads: int | None = None,
     device: str = "cpu",
     free_sides: Mapping[str, int] | None = None,
+    *,
+    optimize: bool = True,
 ) -> onnxruntime.InferenceSession:
     """Open an ONNX model. What it has in float32 is computed in float32, on NVIDIA GPUs too.
 
@@ -63,6 +73,7 @@ def open_session(
         threads: that one run may use; all cores where absent.
         device: one of :func:`devices`.
         free_sides: lengths of the input's free sides, by their names in the model.
+        optimize: whether operations may be fused or replaced.
 
     Raises:
         MissingDependency: onnxruntime is not installed.
@@ -72,6 +83,9 @@ def open_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3  # errors only
+    if not optimize:
+        level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = level
     for side, length in (free_sides or {}).items():
         options.add_free_dimension_override_by_name(side, length)
     # threads that wait in a loop take the processor from whatever else runs, decoding above all
@@ -125,6 +139,91 @@ def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
     return machine in ("x86_64", "AMD64") and not has_int8_instructions(cpuinfo, unknown=False)
 
 
+class OnnxSession(Session):
+    """An ONNX file on ONNX Runtime.
+
+    Args:
+        model: the file's content, or its path.
+        threads, device, optimize: see :func:`open_session`.
+        arithmetic: see :attr:`Session.arithmetic`.
+
+    Raises:
+        MissingDependency, RuntimeFailure: as :func:`open_session`.
+    """
+
+    engine = "onnxruntime"
+
+    def __init__(
+        self,
+        model: bytes | Path,
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
+        optimize: bool = True,
+        arithmetic: str = "f32",
+    ) -> None:
+        super().__init__()
+        source = model if isinstance(model, bytes) else str(model)
+        self._open = functools.partial(open_session, source, threads, device, optimize=optimize)
+        self._session: Any = self._open()
+        self._shapes: Shapes = {}
+        self.arithmetic = arithmetic
+        self.inputs = tuple(map(_port, self._session.get_inputs()))
+        self.outputs = tuple(map(_port, self._session.get_outputs()))
+
+    def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> OnnxSession:
+        """See :meth:`Session.fixed`. The number of rows may vary; other free sides are set."""
+        made = copy.copy(self)
+        Session.__init__(made)
+        made._shapes, made.outputs = shapes, self.picked(outputs)
+        sides = {
+            side: length
+            for entry in self._session.get_inputs()
+            for side, length in zip(entry.shape[1:], shapes.get(entry.name, ())[1:], strict=False)
+            if isinstance(side, str)
+        }
+        if sides:  # which is faster than to leave them free
+            made._session = self._open(free_sides=sides)
+        return made
+
+    def close(self) -> None:
+        """See :meth:`Session.close`."""
+        super().close()
+        self._session = None
+
+    def slot(self) -> Slot:
+        """See :meth:`Session.slot`."""
+        names = [port.name for port in self.outputs]
+        return _Slot(self._session, new_inputs(self.inputs, self._shapes), names)
+
+
+class _Slot:
+    """A session, which others may use at the same time, and memory for inputs."""
+
+    def __init__(self, session: Any, inputs: dict[str, Array], outputs: list[str]) -> None:
+        self.inputs: Mapping[str, Array] = inputs
+        self._session, self._outputs = session, outputs
+
+    def run(self, count: int | None = None) -> list[Array]:
+        rows = {name: array[:count] for name, array in self.inputs.items()}
+        try:
+            found: list[Array] = self._session.run(self._outputs, rows)
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise RuntimeFailure(f"ONNX Runtime failed: {error}") from error
+        return found
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _port(entry: Any) -> Port:
+    return Port(
+        names=frozenset([entry.name]),
+        shape=tuple(side if isinstance(side, int) else None for side in entry.shape),
+        dtype=_DTYPES.get(entry.type, entry.type),
+    )
+
+
 class OnnxEngine(Engine):
     """A variant loaded into ONNX Runtime.
 
@@ -149,47 +248,27 @@ class OnnxEngine(Engine):
         on_cpu = device == "cpu"
         streams = options.streams or (in_all if on_cpu else 2)
         batch = options.batch or (_CPU_BATCH if on_cpu else _GPU_BATCH)
-        content = bundle.read_file(variant)
         threads = max(1, in_all - streams + 1)  # of a run, and the other runs' own
-        session = open_session(content, threads, device)
-        found = (output.name for output in session.get_outputs())
-        names = output_names(found, bundle, options.attention)
-        shape = batch, bundle.input.height, bundle.input.width, 3
-        requests = [_Request(session, names, shape) for _ in range(streams)]
-        alone = None
-        if on_cpu and threads < in_all:
-            alone = _Request(open_session(content, in_all), names, (1, *shape[1:]))
+        content = bundle.read_file(variant)
+
+        def opened(threads: int, batch: int) -> Session:
+            session = OnnxSession(content, threads=threads, device=device, arithmetic=arithmetic)
+            found = [port.name for port in session.outputs]
+            return session.fixed(
+                {session.inputs[0].name: crops_shape(bundle, batch)},
+                output_names(found, bundle, options.attention),
+            )
+
         super().__init__(
             bundle,
             variant,
-            requests,
-            alone,
-            engine="onnxruntime",
+            opened(threads, batch),
+            streams,
+            opened(in_all, 1) if on_cpu and threads < in_all else None,
             version=str(_onnxruntime().__version__),
             device=device.upper(),
             threads=in_all,
-            outputs=names,
-            arithmetic=arithmetic,
         )
-
-
-class _Request:
-    """A session, which others may use at the same time, and memory for one batch."""
-
-    def __init__(self, session: Any, outputs: list[str], shape: tuple[int, int, int, int]) -> None:
-        self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
-        self._session, self._outputs = session, outputs
-        self._input = session.get_inputs()[0].name
-
-    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
-        try:
-            found: Arrays = self._session.run(self._outputs, {self._input: crops})
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            raise RuntimeFailure(f"ONNX Runtime failed on {len(crops)} crops: {error}") from error
-        return found
-
-    def close(self) -> None:
-        self._session = None
 
 
 def _device(wanted: str | None) -> str:

@@ -2,41 +2,66 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant
-from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.device import available_cores
-from edgeattr_runtimes.engine import Arrays, Engine
-from edgeattr_runtimes.imports import import_package
+from edgeattr_runtimes.engine import Engine
+from edgeattr_runtimes.openvino_devices import (
+    HINT,
+    compile_options,
+    devices,
+    float_types,
+    has_half_precision,
+    openvino_package,
+)
 from edgeattr_runtimes.protocol import (
     ATTENTION,
     EngineOptions,
     checked_device,
+    crops_shape,
     output_names,
+)
+from edgeattr_runtimes.session import (
+    Array,
+    Operation,
+    Port,
+    Session,
+    Shape,
+    Shapes,
+    Slot,
+    new_inputs,
 )
 
 __all__ = [
     "IR_MEMBERS",
     "OpenvinoEngine",
-    "arithmetic_of",
-    "compile_network",
+    "OpenvinoSession",
     "devices",
-    "float_type",
     "has_half_precision",
     "read_network",
 ]
 
 _CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
 _DEVICE_BATCH = 16
-_HINT = "INFERENCE_PRECISION_HINT"
+_DTYPES = {  # OpenVINO's names -> NumPy's
+    "f32": "float32",
+    "f16": "float16",
+    "f64": "float64",
+    "u8": "uint8",
+    "i32": "int32",
+    "i64": "int64",
+}
+_PASSED = ("Convert", "Reshape")  # operations that leave the values of an output alone
 IR_MEMBERS = ("model.xml", "model.bin")  # inside the file of an openvino-* variant
 
 
@@ -53,7 +78,7 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
         MissingDependency: OpenVINO is not installed.
         RuntimeFailure: OpenVINO cannot be loaded, or cannot read it.
     """
-    openvino = _openvino()
+    openvino = openvino_package()
     core = openvino.Core()
     try:
         if content[:2] == b"PK":
@@ -72,164 +97,187 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
         raise RuntimeFailure(f"OpenVINO cannot read {name}: {error}") from error
 
 
-def devices() -> tuple[str, ...]:
-    """Devices that can be asked for here; ``auto`` leaves the choice to OpenVINO.
-
-    Raises:
-        MissingDependency: OpenVINO is not installed.
-    """
-    found = {name.split(".")[0].lower() for name in _openvino().Core().available_devices}
-    return ("auto", *sorted(found))
-
-
-def has_half_precision(device: str = "cpu") -> bool:
-    """Whether FP16 variants compute in half precision on a device of :func:`devices`."""
-    names = devices()[1:] if device == "auto" else (device,)
-    return any(_half_of(name) in _capabilities(name) for name in names)
-
-
-def _capabilities(device: str) -> Sequence[str]:
-    """What a device computes in: ``FP32``, ``BF16``, ``FP16``, ``INT8`` and the like."""
-    core = _openvino().Core()
-    found: Sequence[str] = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
-    return found
-
-
-def _half_of(device: str) -> str:
-    return "BF16" if device == "cpu" else "FP16"
-
-
-def float_type(device: str, precision: str, half: bool | None = None) -> str:
-    """In what layers that are not INT8 compute, decided by us and never by a device's default.
-
-    ======  =============================  ==========================================
-    fp32    float32                        everywhere
-    fp16    the device's half precision    float16 on GPUs and NPUs, bfloat16 on CPUs
-    int8    float32 on CPUs, half beyond   bfloat16 on CPUs where ``half`` is asked for
-    ======  =============================  ==========================================
-
-    On CPUs half precision means one that has instructions for it, AMX or AVX-512 BF16; elsewhere
-    OpenVINO would emulate it, so that float32 is taken.
+class OpenvinoSession(Session):
+    """An OpenVINO IR or an ONNX file on OpenVINO. It is compiled for the shapes of :meth:`fixed`.
 
     Args:
-        device: one of :func:`devices` but ``auto``.
-        precision: of the variant.
-        half: see :attr:`edgeattr_runtimes.EngineOptions.half`.
-
-    Returns:
-        OpenVINO's name: ``f32``, ``bf16`` or ``f16``.
-
-    Raises:
-        UsageError: half precision was asked for, and the variant or the device has none.
-        RuntimeFailure: the device cannot compute in float32, which the variant wants.
-    """
-    name, here, wanted = device.upper(), _capabilities(device), _half_of(device)
-    if half is None:
-        half = wanted in here and (precision == "fp16" or (precision == "int8" and device != "cpu"))
-    if half and (precision == "fp32" or wanted not in here):
-        lacks = "a float32 variant" if precision == "fp32" else f"{name} here"
-        raise UsageError(f"half precision was asked for, and {lacks} has none")
-    if not half and "FP32" not in here:
-        raise RuntimeFailure(
-            f"{name} cannot compute in float32, as {precision} wants; it has: {', '.join(here)}. "
-            "Use another --precision, or --device cpu"
-        )
-    return wanted.replace("FP", "f").lower() if half else "f32"
-
-
-def compile_network(
-    model: Any,
-    batch: int,
-    *,
-    threads: int | None = None,
-    streams: int = 1,
-    device: str = "cpu",
-    precision: str = "fp32",
-    half: bool | None = None,
-) -> Any:
-    """Compile a network of :func:`read_network` for one batch size.
-
-    Args:
-        model: is left as it is.
-        batch: crops a run: a fixed number runs faster than a free one, above all alone.
+        model: an IR's XML, with its weights beside it, or an ONNX file; what :func:`read_network`
+            takes, or an ``openvino.Model``.
         threads: of all streams together; all cores where absent. CPUs only.
-        streams: batches that run at once. CPUs only: others are told to aim at throughput.
+        streams: runs beside each other. CPUs only: others are told to aim at throughput.
+        pinning: whether threads stay on their cores. CPUs only.
         device: one of :func:`devices`.
         precision: of the variant; see :func:`float_type`.
         half: see :func:`float_type`.
 
     Raises:
-        UsageError: see :func:`float_type`.
-        RuntimeFailure: OpenVINO cannot run it, or the device cannot in this precision.
+        MissingDependency: OpenVINO is not installed.
+        RuntimeFailure: OpenVINO cannot read it.
     """
-    openvino = _openvino()
-    target, options = _options(device, threads or available_cores(), streams, precision, half)
-    try:
-        fixed = model.clone()
-        _, height, width, channels = fixed.input(0).get_partial_shape()
-        fixed.reshape([batch, height, width, channels])
-        compiled = openvino.Core().compile_model(fixed, target, options)
-    except RuntimeError as error:
-        raise RuntimeFailure(
-            f"OpenVINO cannot compile the model for {device.upper()}: {error}"
-        ) from error
-    asked = options.get("DEVICE_PROPERTIES") or {target: options}
-    for name, used in _float_types(compiled).items():
-        wanted = asked.get(name.partition(".")[0], {}).get(_HINT, used)
-        if used != wanted:
+
+    engine = "openvino"
+
+    def __init__(
+        self,
+        model: bytes | Path | Any,
+        *,
+        threads: int | None = None,
+        streams: int = 1,
+        pinning: bool = True,
+        device: str = "cpu",
+        precision: str = "fp32",
+        half: bool | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(model, Path):
+            model = _read_file(model)
+        elif isinstance(model, bytes):
+            model = read_network(model, attention=True)
+        self._model: Any = model
+        self._device = device
+        self._options = (device, threads or available_cores(), streams, precision, half, pinning)
+        self.inputs = tuple(_port(entry) for entry in self._model.inputs)
+        self.outputs = tuple(_port(entry, _maker(entry)) for entry in self._model.outputs)
+        self._shapes: Shapes = {}
+        self._compiled: dict[int, Any] = {}  # by rows
+        self._lock = threading.Lock()  # for the one before
+
+    def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> OpenvinoSession:
+        """See :meth:`Session.fixed`.
+
+        A fixed number of rows runs faster than a free one, so that the network is compiled for all
+        of them and for one; what is between runs row by row.
+        """
+        made = copy.copy(self)
+        Session.__init__(made)
+        made.outputs, made._shapes = self.picked(outputs), shapes
+        made._compiled, made._lock = {}, threading.Lock()
+        made._keep([self.outputs.index(port) for port in made.outputs])
+        rows = len(next(iter(new_inputs(self.inputs, shapes).values())))
+        for count in {1, rows}:  # now, and not when a second person comes into the picture
+            made.network(count)
+        made.arithmetic = next(iter(float_types(made.network(rows)).values()), "unknown")
+        return made
+
+    def _keep(self, wanted: list[int]) -> None:
+        """Drop the other outputs, with what only they need."""
+        self._model = self._model.clone()
+        results = list(self._model.get_results())
+        for index in set(range(len(results))) - set(wanted):
+            self._model.remove_result(results[index])
+        self._order = [sorted(wanted).index(index) for index in wanted]
+
+    def network(self, rows: int) -> Any:
+        """The compiled network for so many rows of every input.
+
+        Raises:
+            UsageError: see :func:`float_type`.
+            RuntimeFailure: OpenVINO cannot run it, or the device cannot in this precision.
+        """
+        with self._lock:
+            if rows not in self._compiled:
+                self._compiled[rows] = self._compile(rows)
+            return self._compiled[rows]
+
+    def slot(self) -> Slot:
+        """See :meth:`Session.slot`."""
+        return _Slot(self, new_inputs(self.inputs, self._shapes), self._order)
+
+    def close(self) -> None:
+        """See :meth:`Session.close`."""
+        super().close()
+        self._compiled = {}
+
+    def _compile(self, rows: int) -> Any:
+        target, options = compile_options(*self._options)
+        memory = new_inputs(self.inputs, self._shapes)
+        try:
+            fixed = self._model.clone()
+            fixed.reshape({name: [rows, *array.shape[1:]] for name, array in memory.items()})
+            compiled = openvino_package().Core().compile_model(fixed, target, options)
+        except RuntimeError as error:
             raise RuntimeFailure(
-                f"{name} computes in {used} where {wanted} was asked for; use another "
-                "--precision, or --device cpu"
-            )
-    return compiled
+                f"OpenVINO cannot compile the model for {self._device.upper()}: {error}"
+            ) from error
+        asked = options.get("DEVICE_PROPERTIES") or {target: options}
+        for name, used in float_types(compiled).items():
+            wanted = asked.get(name.partition(".")[0], {}).get(HINT, used)
+            if used != wanted:
+                raise RuntimeFailure(
+                    f"{name} computes in {used} where {wanted} was asked for; use another "
+                    "--precision, or --device cpu"
+                )
+        return compiled
 
 
-def arithmetic_of(compiled: Any) -> str:
-    """In what the layers of a compiled network that are not INT8 compute: ``f32`` and the like."""
-    return next(iter(_float_types(compiled).values()), "unknown")
+class _Slot:
+    """Memory for all rows, and a request for them and one for single rows."""
+
+    def __init__(
+        self, session: OpenvinoSession, inputs: dict[str, Array], order: list[int]
+    ) -> None:
+        self.inputs: Mapping[str, Array] = inputs
+        self._session, self._order = session, order
+        self._rows = len(next(iter(inputs.values())))
+        self._places: dict[bool, _Place] = {}  # for single rows, and for all
+
+    def run(self, count: int | None = None) -> list[Array]:
+        if count in (None, self._rows):
+            return self._place(single=False).run()
+        place, parts = self._place(single=True), []
+        for row in range(count or 0):
+            for own, array in zip(place.inputs, self.inputs.values(), strict=True):
+                own[0] = array[row]
+            parts.append([found.copy() for found in place.run()])
+        return [np.concatenate(found) for found in zip(*parts, strict=True)]
+
+    def close(self) -> None:
+        self._places.clear()
+
+    def _place(self, *, single: bool) -> _Place:
+        if single not in self._places:
+            inputs = list(self.inputs.values())
+            if single:
+                inputs = [np.empty_like(array[:1]) for array in inputs]
+            network = self._session.network(1 if single else self._rows)
+            self._places[single] = _Place(network, inputs, self._order)
+        return self._places[single]
 
 
-def _options(
-    device: str, threads: int, streams: int, precision: str, half: bool | None
-) -> tuple[str, dict[str, Any]]:
-    """OpenVINO's name of the device, and its options; with ``auto``, of each that it may choose."""
-    if device == "cpu":
-        return "CPU", {
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": threads,
-            _HINT: float_type(device, precision, half),
-        }
-    aim = {"PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
-    if device != "auto":
-        return device.upper(), {**aim, _HINT: float_type(device, precision, half)}
-    each: dict[str, dict[str, Any]] = {}
-    unfit: dict[str, EdgeAttrError] = {}
-    for name in devices()[1:]:
+class _Place:
+    """A request, and the memory that it reads and writes.
+
+    The memory is told once. Telling it with every call costs more than moving crops there, above
+    all for a single one that comes when the processor's caches hold something else.
+    """
+
+    def __init__(self, network: Any, inputs: list[Array], order: list[int]) -> None:
+        openvino = openvino_package()
+        self.inputs = inputs
+        self._request = network.create_infer_request()
+        for index, array in enumerate(inputs):
+            self._request.set_input_tensor(index, openvino.Tensor(array, shared_memory=True))
+        self._outputs: list[Array | None] = [None] * len(order)
+        self._order = order
+        for index, port in enumerate(network.outputs):
+            if port.get_partial_shape().is_static:
+                array = np.empty(port.shape, port.get_element_type().to_dtype())
+                self._request.set_output_tensor(index, openvino.Tensor(array, shared_memory=True))
+                self._outputs[index] = array
+
+    def run(self) -> list[Array]:
         try:
-            each[name.upper()] = {_HINT: float_type(name, precision, half)}
-        except (RuntimeFailure, UsageError) as error:
-            unfit[f"-{name.upper()}"] = error
-    if not each:
-        raise next(iter(unfit.values()))
-    if "CPU" in each:
-        each["CPU"]["INFERENCE_NUM_THREADS"] = threads
-    return ":".join(["AUTO", *([",".join(unfit)] if unfit else [])]), {
-        **aim,
-        "DEVICE_PROPERTIES": each,
-    }
+            self._request.infer(share_outputs=True)  # what it returns would be one more copy
+        except RuntimeError as error:
+            raise RuntimeFailure(f"OpenVINO failed: {error}") from error
+        return [self._output(index) for index in self._order]
 
-
-def _float_types(compiled: Any) -> dict[str, str]:
-    """In what the layers that are not INT8 compute, of each device that says it."""
-    try:
-        found = compiled.get_property("DEVICE_PROPERTIES")  # of AUTO, which chose among devices
-        kinds = {name: about[_HINT] for name, about in found.items() if _HINT in about}
-    except RuntimeError:
-        try:
-            kinds = {compiled.get_property("EXECUTION_DEVICES")[0]: compiled.get_property(_HINT)}
-        except RuntimeError:
-            return {}
-    return {name: kind.get_type_name() for name, kind in kinds.items()}
+    def _output(self, index: int) -> Array:
+        bound = self._outputs[index]
+        if bound is not None:
+            return bound
+        found: Array = self._request.get_output_tensor(index).data
+        return found
 
 
 class OpenvinoEngine(Engine):
@@ -255,119 +303,69 @@ class OpenvinoEngine(Engine):
         on_cpu = device == "cpu"
         streams = options.streams or (threads if on_cpu else 2)
         batch = options.batch or (_CPU_BATCH if on_cpu else _DEVICE_BATCH)
-        model = read_network(bundle.read_file(variant), attention=options.attention)
-        found = (name for output in model.outputs for name in output.get_names())
-        names = output_names(found, bundle, options.attention)
-        shape = batch, bundle.input.height, bundle.input.width, 3
-        settings = {
-            "threads": threads, "device": device, "precision": variant.precision,
-            "half": options.half,
-        }  # fmt: skip
-        networks = _Networks(model, streams=streams, **settings)
-        for size in {1, batch}:  # now, and not when a second person comes into the picture
-            networks.of(size)
-        requests = [_Request(networks, names, shape) for _ in range(streams)]
-        alone = None
-        if on_cpu and streams > 1:
-            whole = _Networks(model, streams=1, **settings)
-            whole.of(1)
-            alone = _Request(whole, names, (1, *shape[1:]))
+        content = bundle.read_file(variant)
+
+        def opened(streams: int, batch: int) -> Session:
+            session = OpenvinoSession(
+                content,
+                threads=threads,
+                streams=streams,
+                device=device,
+                precision=variant.precision,
+                half=options.half,
+            )
+            found = [name for port in session.outputs for name in port.names]
+            return session.fixed(
+                {session.inputs[0].name: crops_shape(bundle, batch)},
+                output_names(found, bundle, options.attention),
+            )
+
         super().__init__(
             bundle,
             variant,
-            requests,
-            alone,
-            engine="openvino",
-            version=str(_openvino().__version__).split("-")[0],
+            opened(streams, batch),
+            streams,
+            opened(1, 1) if on_cpu and streams > 1 else None,
+            version=str(openvino_package().__version__).split("-")[0],
             device=device.upper(),
             threads=threads,
-            outputs=names,
-            arithmetic=arithmetic_of(networks.of(batch)),
         )
 
 
-class _Networks:
-    """A network compiled for the batch sizes that have been asked for."""
-
-    def __init__(self, model: Any, **settings: Any) -> None:
-        self._model, self._settings = model, settings
-        self._compiled: dict[int, Any] = {}
-        self._lock = threading.Lock()
-
-    def of(self, batch: int) -> Any:
-        """The network for this batch size."""
-        with self._lock:
-            if batch not in self._compiled:
-                self._compiled[batch] = compile_network(self._model, batch, **self._settings)
-            return self._compiled[batch]
+def _read_file(path: Path) -> Any:
+    try:
+        return openvino_package().Core().read_model(str(path))
+    except RuntimeError as error:
+        raise RuntimeFailure(f"OpenVINO cannot open {path}: {error}") from error
 
 
-class _Request:
-    """OpenVINO's requests for whole batches and for single crops, and memory for one batch."""
-
-    def __init__(
-        self, networks: _Networks, outputs: list[str], shape: tuple[int, int, int, int]
-    ) -> None:
-        self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
-        self._networks, self._outputs = networks, outputs
-        self._places: dict[int, _Place] = {}  # by batch size
-
-    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
-        if len(crops) == len(self.buffer):
-            return self._run(crops)
-        parts = [self._run(crops[index : index + 1]) for index in range(len(crops))]
-        return [np.concatenate(found) for found in zip(*parts, strict=True)]
-
-    def close(self) -> None:
-        self._places.clear()
-
-    def _run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
-        try:
-            place = self._places.get(len(crops))
-            if place is None:
-                place = self._places[len(crops)] = _Place(
-                    self._networks.of(len(crops)), self._outputs, self.buffer[: len(crops)]
-                )
-            return place.run(crops)
-        except RuntimeError as error:
-            raise RuntimeFailure(f"OpenVINO failed on {len(crops)} crops: {error}") from error
+def _port(entry: Any, made_by: Operation | None = None) -> Port:
+    name = entry.get_element_type().get_type_name()
+    return Port(
+        names=frozenset(entry.get_names()),
+        shape=_shape(entry),
+        dtype=_DTYPES.get(name, name),
+        made_by=made_by,
+    )
 
 
-class _Place:
-    """A request of OpenVINO's for one batch size, and the memory that it reads and writes.
-
-    The memory is told once. Telling it with every call costs more than moving the crops there,
-    above all for a single one that comes when the processor's caches hold something else.
-
-    Args:
-        network: compiled for this size.
-        outputs: names of what is wanted.
-        crops: where crops are read from, uint8 [n, H, W, 3].
-    """
-
-    def __init__(self, network: Any, outputs: list[str], crops: npt.NDArray[np.uint8]) -> None:
-        import openvino
-
-        self._request = network.create_infer_request()
-        self._request.set_input_tensor(openvino.Tensor(crops, shared_memory=True))
-        self._crops, self._address = crops, _address(crops)
-        self._outputs: Arrays = []
-        for name in outputs:
-            array: npt.NDArray[np.float32] = np.empty(network.output(name).shape, np.float32)
-            self._request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
-            self._outputs.append(array)
-
-    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
-        if _address(crops) != self._address:
-            self._crops[:] = crops
-        self._request.infer(share_outputs=True)  # what it returns would be one more copy
-        return [array.copy() for array in self._outputs]
+def _shape(entry: Any) -> Shape:
+    found = entry.get_partial_shape()
+    if found.rank.is_dynamic:
+        return ()
+    return tuple(None if side.is_dynamic else side.get_length() for side in found)
 
 
-def _address(array: npt.NDArray[np.uint8]) -> int:
-    """Where an array's first element lies."""
-    found: int = array.__array_interface__["data"][0]
-    return found
+def _maker(entry: Any) -> Operation:
+    """The operation whose values an output has."""
+    node = entry.get_node().input_value(0).get_node()
+    while node.get_type_name() in _PASSED:
+        node = node.input_value(0).get_node()
+    return Operation(
+        kind=node.get_type_name(),
+        attributes=node.get_attributes(),
+        inputs=tuple(map(_shape, node.inputs())),
+    )
 
 
 def _device(wanted: str | None) -> str:
@@ -376,16 +374,3 @@ def _device(wanted: str | None) -> str:
         return "cpu"
     hint = ". Intel's GPUs and NPUs want their drivers"
     return checked_device("openvino", wanted, devices(), hint)
-
-
-def _openvino() -> Any:
-    openvino = import_package(
-        "openvino",
-        extra="openvino",
-        purpose="run a model on OpenVINO",
-        mend="Install it again, or use --runtime onnxruntime",
-    )
-    # OpenVINO 2026.4 waits for ever where two threads are the first to ask for this
-    openvino.Type.u8.to_dtype()
-    openvino.Type.f32.to_dtype()
-    return openvino

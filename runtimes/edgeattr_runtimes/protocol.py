@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from edgeattr.core.errors import InputError, UsageError
 
 __all__ = [
     "ATTENTION",
-    "AsyncRuntime",
+    "Arrays",
     "EngineOptions",
     "Fill",
     "Outputs",
@@ -26,13 +25,18 @@ __all__ = [
     "batch_size",
     "check_crops",
     "checked_device",
+    "crops_shape",
     "joined_outputs",
+    "known_name",
     "output_names",
 ]
 
 ATTENTION = "attention_"  # what the names of outputs with masks start with
 _FURTHER = ("visibility", "embedding")
 
+
+Arrays = list[npt.NDArray[np.float32]]
+"""Outputs of a run, in the order of :func:`output_names`."""
 
 Fill = Callable[[int, npt.NDArray[np.uint8]], None]
 """Writes crops ``first``, ``first + 1``, ... into uint8 [n, H, W, 3]; called from any thread."""
@@ -142,8 +146,7 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Release everything once the batches that run have ended. May be called twice.
 
-        A call that has more batches to run raises :class:`edgeattr.core.errors.RuntimeFailure`;
-        what was submitted (:class:`AsyncRuntime`) comes to its end.
+        A call that has more batches to run raises :class:`edgeattr.core.errors.RuntimeFailure`.
         """
         ...
 
@@ -157,39 +160,6 @@ class Runtime(Protocol):
     ) -> None: ...
 
 
-class AsyncRuntime(Runtime, Protocol):
-    """What a :class:`Runtime` offers besides, where its calls can go on by themselves.
-
-    One that cannot has no such methods. All engines of edgeattr have them.
-    """
-
-    def submit(self, crops: npt.NDArray[np.uint8]) -> Future[Outputs]:
-        """Begin to score crops; batches of this call and of others run as places become free.
-
-        Nothing bounds how many calls may wait: ask for results before you submit more than memory
-        holds. A call that has not begun can be cancelled. Closing waits for all that was submitted.
-        The future's callbacks run in the engine's threads: neither call nor close it there.
-
-        Args:
-            crops: as :meth:`Runtime.infer` takes them; leave them as they are until the end.
-
-        Raises:
-            InputError: wrong shape or dtype.
-            RuntimeFailure: the engine was closed. What goes wrong later, the future raises.
-        """
-        ...
-
-    def submit_filled(self, count: int, fill: Fill) -> Future[Outputs]:
-        """The same for crops that are written into the engine's input memory.
-
-        Args:
-            count: as :meth:`Runtime.infer_filled` takes it.
-            fill: as :meth:`Runtime.infer_filled` takes it; what it raises, the future
-                raises.
-        """
-        ...
-
-
 def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
     """Refuse what is no batch of crops of this size.
 
@@ -201,6 +171,11 @@ def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:
         raise InputError(f"crops are {got}; expected a NumPy array of uint8, 0..255, BGR")
     if crops.ndim != 4 or crops.shape[1:] != (height, width, 3):
         raise InputError(f"crops have shape {crops.shape}; expected [N, {height}, {width}, 3]")
+
+
+def crops_shape(bundle: Bundle, batch: int) -> tuple[int, int, int, int]:
+    """[B, H, W, 3] of a model's crops."""
+    return batch, bundle.input.height, bundle.input.width, 3
 
 
 def batch_size(count: int, batch: int, streams: int) -> int:
@@ -252,6 +227,12 @@ def output_names(found: Iterable[str], bundle: Bundle, attention: bool) -> list[
             "was exported by an older version of edgeattr"
         )
     return [*names, *masks]
+
+
+def known_name(names: Iterable[str]) -> str:
+    """Of the names that an engine has for one output, the one of :func:`output_names`."""
+    known = ("logits", *_FURTHER)
+    return next(name for name in names if name in known or name.startswith(ATTENTION))
 
 
 def joined_outputs(

@@ -1,4 +1,4 @@
-"""Built TensorRT engines, kept under ``EDGEATTR_HOME/engines``.
+"""TensorRT engines, built on this GPU when they are not kept under ``EDGEATTR_HOME/engines``.
 
     tensorrt-int8-3f0c....engine         what was built
     tensorrt-int8-3f0c....engine.json    what it was built from and for, and its SHA-256
@@ -12,21 +12,121 @@ that its description names; anything else counts as absent.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.errors import OutputError
+from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.files import write_atomically
 from edgeattr.core.hub import home
+from edgeattr_runtimes.cuda import Gpu
+from edgeattr_runtimes.tensorrt_installed import import_installed
+from edgeattr_runtimes.tensorrt_log import listening, logger_of
+from edgeattr_runtimes.tensorrt_plan import BuildOptions, plan_from_onnx
 
-__all__ = ["beside", "entry_path", "forget", "locked", "read_entry", "write_entry"]
+__all__ = [
+    "beside",
+    "engine_facts",
+    "engine_from_onnx",
+    "entry_path",
+    "forget",
+    "locked",
+    "read_entry",
+    "write_entry",
+]
 
+_log = logging.getLogger(__name__)
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
+
+
+def engine_from_onnx(
+    name: str,
+    sha256: str,
+    read: Callable[[], bytes],
+    gpu: Gpu,
+    precision: str,
+    options: BuildOptions,
+) -> Any:
+    """The engine of an ONNX file, a ``tensorrt.ICudaEngine``. Call with the GPU active.
+
+    A cached engine that is damaged, was built for something else, or that TensorRT does not take
+    is built again. Processes that want the same engine wait for the one that builds it.
+
+    Args:
+        name: what the file's entries are called: ``tensorrt-int8``.
+        sha256: of the file.
+        read: returns its content; called where the engine is built.
+        gpu: to build for.
+        precision: see :func:`plan_from_onnx`.
+        options: see :class:`BuildOptions`.
+
+    Raises:
+        MissingDependency: TensorRT is not installed.
+        RuntimeFailure: TensorRT cannot build it.
+        OutputError: the cache cannot be written.
+        Exception: what ``read`` raises.
+    """
+    trt = import_installed("tensorrt")
+    facts = engine_facts(trt, gpu, sha256, precision, options)
+    path = entry_path(f"{name}.engine", facts)
+    with locked(path), listening(logger_of(trt)) as heard:
+        content = read_entry(path, facts)
+        engine = None if content is None else _deserialize(trt, content)
+        if engine is None:
+            _log.warning("building %s for %s: takes minutes, once", name, gpu.name)
+            content = _build(read(), precision, _device_facts(trt, gpu), options, path)
+            write_entry(path, content, facts)
+            engine = _deserialize(trt, content)
+        if engine is None:
+            raise RuntimeFailure(
+                f"TensorRT {trt.__version__} cannot load the {name} engine that it just built on "
+                f"{gpu.name}: {heard.last()}. Close other programs that use the GPU, or use "
+                "--runtime onnxruntime"
+            )
+        return engine
+
+
+def engine_facts(
+    trt: Any, gpu: Gpu, sha256: str, precision: str, options: BuildOptions
+) -> dict[str, Any]:
+    """All that an engine depends on: the cache's key."""
+    about = json.loads(json.dumps(dataclasses.asdict(options)))  # as it is read again
+    return {"variant": sha256, "precision": precision, "options": about, **_device_facts(trt, gpu)}
+
+
+def _device_facts(trt: Any, gpu: Gpu) -> dict[str, Any]:
+    """What an engine, and a tactic's timing, hold for: not one of these may differ."""
+    return {
+        "gpu": gpu.name,
+        "compute_capability": gpu.compute_capability,
+        "driver": gpu.driver,
+        "tensorrt": str(trt.__version__),
+    }
+
+
+def _build(
+    model: bytes, precision: str, device: dict[str, Any], options: BuildOptions, path: Path
+) -> bytes:
+    """Build, and keep the tactics' timing, which other files' builds profit from too."""
+    timing, log = entry_path("timing.cache", device), beside(path, ".log")
+    try:
+        plan = plan_from_onnx(
+            model,
+            precision=precision,
+            options=options,
+            log=log,
+            timing=read_entry(timing, device) or b"",
+        )
+    except OSError as error:
+        raise OutputError(f"cannot write {log}: {error}; make room there") from error
+    write_entry(timing, plan.timing, device)
+    return plan.engine
 
 
 def entry_path(name: str, facts: Mapping[str, Any]) -> Path:
@@ -84,12 +184,12 @@ def forget(variant: str) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove an entry, its lock last and while it is held, unless somebody else holds it."""
+    """Remove an entry, unless somebody holds its lock, which stays."""
     with contextlib.suppress(OSError):
         handle = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for suffix in ("", ".json", ".log", ".lock"):
+            for suffix in ("", ".json", ".log"):
                 beside(path, suffix).unlink(missing_ok=True)
         finally:
             os.close(handle)
@@ -114,36 +214,15 @@ def locked(path: Path) -> Iterator[None]:
     """
     lock = beside(path, ".lock")
     try:
-        handle = _hold(lock)
-        while not _is_at(lock, handle):  # who held it before removed it: it keeps nobody out
-            os.close(handle)
-            handle = _hold(lock)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
-
-
-def _hold(lock: Path) -> int:
-    """Open and lock a file, which is made where it is absent; gives its descriptor."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except BaseException:  # Ctrl-C while it waits
-        os.close(handle)
-        raise
-    return handle
-
-
-def _is_at(lock: Path, handle: int) -> bool:
-    """Whether an open file is still the one of this name."""
-    try:
-        return os.path.samestat(lock.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
 
 
 def _description(content: bytes, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,3 +234,20 @@ def _unwritable(path: Path, error: OSError) -> OutputError:
         f"a TensorRT engine cannot be kept at {path}: {error}; make room or allow writing there, "
         "or set EDGEATTR_HOME to another folder"
     )
+
+
+def _deserialize(trt: Any, content: bytes) -> Any:
+    """The engine in a plan, or nothing where TensorRT does not take it.
+
+    Raises:
+        RuntimeFailure: TensorRT cannot use the GPU.
+    """
+    with listening(logger_of(trt)) as heard:
+        try:
+            runtime = trt.Runtime(logger_of(trt))
+            return runtime.deserialize_cuda_engine(content)
+        except TypeError as error:  # the bindings' way to say that it was not made
+            raise RuntimeFailure(
+                f"TensorRT {trt.__version__} cannot use the GPU: {heard.last()}. Install the "
+                "TensorRT and the NVIDIA driver of one CUDA release, or use --runtime onnxruntime"
+            ) from error

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
-from edgeattr_runtimes.cuda_memory import first_gpu
+from edgeattr_runtimes.cuda import Gpu, Memory, first_gpu
 from edgeattr_runtimes.engine import Engine
-from edgeattr_runtimes.protocol import EngineOptions
-from edgeattr_runtimes.tensorrt_build import engine_from_variant
+from edgeattr_runtimes.onnx_engine import OnnxSession
+from edgeattr_runtimes.protocol import EngineOptions, crops_shape
+from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
+from edgeattr_runtimes.tensorrt_cache import engine_from_onnx
 from edgeattr_runtimes.tensorrt_installed import import_installed
-from edgeattr_runtimes.tensorrt_plan import INPUT, OUTPUT, BuildOptions, shares_profiles
-from edgeattr_runtimes.tensorrt_request import CONTEXTS, TensorrtRequest
+from edgeattr_runtimes.tensorrt_log import listening, logger_of
+from edgeattr_runtimes.tensorrt_plan import BuildOptions, shares_profiles
 
-__all__ = ["TensorrtEngine", "devices"]
+__all__ = ["OnnxFileSession", "TensorrtEngine", "TensorrtSession", "devices"]
 
 _STREAMS = 2  # one batch is copied while another computes
 _DEVICES = ("cuda", "gpu")
+_CROPS, _LOGITS = "crops", "logits"  # uint8 [batch, H, W, 3]; float32 [batch, C]
+_DTYPES = {  # TensorRT's names -> NumPy's
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "UINT8": "uint8",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+}
 
 
 def devices() -> tuple[str, ...]:
@@ -30,6 +44,178 @@ def devices() -> tuple[str, ...]:
     """
     first_gpu()
     return _DEVICES
+
+
+class TensorrtSession(Session):
+    """A TensorRT engine.
+
+    Args:
+        gpu: where.
+        engine: a ``tensorrt.ICudaEngine`` of :func:`engine_from_onnx`.
+        options: that it was built with.
+        arithmetic: see :attr:`Session.arithmetic`.
+
+    Raises:
+        RuntimeFailure: an output has a shape that is not known beforehand.
+    """
+
+    engine = "tensorrt"
+
+    def __init__(self, gpu: Gpu, engine: Any, options: BuildOptions, arithmetic: str) -> None:
+        super().__init__()
+        self._gpu, self._engine, self._options = gpu, engine, options
+        self.arithmetic, self._slots = arithmetic, 0
+        self.inputs = tuple(self._port(name) for name in options.rows)
+        self.outputs = tuple(self._port(name) for name in options.outputs)
+        for port in self.outputs:
+            if None in port.shape[1:]:
+                raise RuntimeFailure(f"TensorRT cannot tell the shape of the output {port}")
+
+    def _port(self, name: str) -> Port:
+        kind = self._engine.get_tensor_dtype(name).name
+        sides = self._engine.get_tensor_shape(name)
+        return Port(
+            names=frozenset([name]),
+            shape=tuple(None if side < 0 else int(side) for side in sides),
+            dtype=_DTYPES.get(kind, kind),
+        )
+
+    def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> Session:
+        """Itself: an engine is built for its shapes and outputs."""
+        return self
+
+    def slot(self) -> Slot:
+        """See :meth:`Session.slot`."""
+        with self._gpu.active(), contextlib.ExitStack() as unless_made:
+            memory = self._memory()
+            unless_made.callback(memory.free)
+            profile = self._slots % self._engine.num_optimization_profiles
+            made = _Slot(self._gpu, self._engine, memory, profile)
+            unless_made.pop_all()
+        self._slots += 1
+        return made
+
+    def close(self) -> None:
+        """See :meth:`Session.close`."""
+        super().close()
+        with self._gpu.active():
+            self._engine = None
+
+    def _memory(self) -> Memory:
+        """Memory for one largest batch. Call with the GPU active."""
+        batch = self._options.max_batch
+        return Memory(
+            self._gpu,
+            {port.name: ((batch, *self._options.rows[port.name]), port.dtype)
+             for port in self.inputs},
+            {port.name: (tuple(side or batch for side in port.shape), port.dtype)
+             for port in self.outputs},
+        )  # fmt: skip
+
+
+class _Slot:
+    """An execution context, a stream and memory of their own. Make it with the GPU active.
+
+    Args:
+        gpu: where.
+        engine: a ``tensorrt.ICudaEngine``.
+        memory: its own from now on.
+        profile: the engine's optimization profile that it uses.
+
+    Raises:
+        RuntimeFailure: the GPU has too little memory.
+    """
+
+    def __init__(self, gpu: Gpu, engine: Any, memory: Memory, profile: int) -> None:
+        self._gpu, self._memory, self._count = gpu, memory, 0
+        self._logger = logger_of(import_installed("tensorrt"))
+        self.inputs: Mapping[str, Array] = memory.inputs
+        with listening(self._logger) as heard:
+            self._context = engine.create_execution_context()
+            ready = (
+                self._context is not None
+                and self._context.set_optimization_profile_async(profile, memory.stream)
+                and all(
+                    self._context.set_tensor_address(name, address)
+                    for name, address in memory.addresses.items()
+                )
+            )
+        if not ready:
+            self._context = None
+            raise RuntimeFailure(
+                f"TensorRT cannot start the engine on {gpu.name}: {heard.last()}. Close other "
+                "programs that use the GPU, or ask for fewer streams or a smaller batch"
+            )
+
+    def run(self, count: int | None = None) -> list[Array]:
+        rows = len(next(iter(self.inputs.values()))) if count is None else count
+        with self._gpu.active(), listening(self._logger) as heard:
+            if rows != self._count:
+                self._count = 0  # until the context has taken the shape
+                for name, array in self.inputs.items():
+                    if not self._context.set_input_shape(name, (rows, *array.shape[1:])):
+                        raise RuntimeFailure(f"TensorRT refuses a batch of {rows}: {heard.last()}")
+                self._count = rows
+            self._memory.upload(rows)
+            if not self._context.execute_async_v3(self._memory.stream):
+                raise RuntimeFailure(f"TensorRT failed on a batch of {rows}: {heard.last()}")
+            self._memory.download(rows)
+            self._memory.wait()
+        return [array[:rows] for array in self._memory.outputs.values()]
+
+    def close(self) -> None:
+        with self._gpu.active():
+            try:
+                self._memory.wait()
+            finally:
+                self._context = None
+                self._memory.free()
+
+
+class OnnxFileSession(Session):
+    """An ONNX file that a TensorRT engine is built of once its shapes are :meth:`fixed`.
+
+    Its inputs and outputs are read by ONNX Runtime.
+
+    Args:
+        model: the file, or its content.
+        precision: of it: ``fp32``, ``fp16`` or ``int8``.
+
+    Raises:
+        MissingDependency, RuntimeFailure: there is no GPU, or something is not installed.
+    """
+
+    engine = "tensorrt"
+
+    def __init__(self, model: Path | bytes, precision: str = "fp32") -> None:
+        super().__init__()
+        self._content = model if isinstance(model, bytes) else model.read_bytes()
+        self._precision, self._gpu = precision, first_gpu()
+        self.arithmetic = "f32" if precision == "fp32" else "f16"
+        with OnnxSession(self._content) as described:
+            self.inputs, self.outputs = described.inputs, described.outputs
+
+    def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> TensorrtSession:
+        """See :meth:`Session.fixed`. The first time on a device it takes minutes."""
+        memory = new_inputs(self.inputs, shapes)
+        batch = max(len(array) for array in memory.values())
+        options = _build_options(
+            {name: array.shape[1:] for name, array in memory.items()},
+            tuple(port.name for port in self.picked(outputs)),
+            batch=batch,
+            slots=1,
+        )
+        digest = hashlib.sha256(self._content).hexdigest()
+        with self._gpu.active():
+            engine = engine_from_onnx(
+                f"onnx-{self._precision}", digest, lambda: self._content, self._gpu,
+                self._precision, options,
+            )  # fmt: skip
+            return TensorrtSession(self._gpu, engine, options, self.arithmetic)
+
+    def slot(self) -> Slot:
+        """There is none before the shapes are fixed."""
+        raise RuntimeFailure("a TensorRT engine is built for fixed shapes; fix them first")
 
 
 class TensorrtEngine(Engine):
@@ -57,47 +243,55 @@ class TensorrtEngine(Engine):
                 f"tensorrt has no device {options.device!r}; there are: {', '.join(_DEVICES)}. "
                 "For others use --runtime onnxruntime or openvino"
             )
+        if options.half is False:
+            raise UsageError("tensorrt's variants compute in half precision; leave it the choice")
         trt = import_installed("tensorrt")
         gpu = first_gpu()
         streams = options.streams or _STREAMS
-        build = _build_options(trt, streams, options.batch or BuildOptions.max_batch)
-        shape = (build.max_batch, bundle.input.height, bundle.input.width, 3)
-        with gpu.active(), contextlib.ExitStack() as made:
-            engine = engine_from_variant(bundle, variant, gpu, build)
-            _check_tensors(trt, engine, len(bundle.schema))
-            requests = []
-            for number in range(streams):
-                request = TensorrtRequest(trt, gpu, engine, number, shape, len(bundle.schema))
-                made.callback(request.close)
-                requests.append(request)
-            super().__init__(
-                bundle,
-                variant,
-                requests,
-                engine="tensorrt",
-                version=str(trt.__version__),
-                device=gpu.name,
-                threads=1,
-            )
-            made.pop_all()
+        build = _build_options(
+            {_CROPS: crops_shape(bundle, 1)[1:]},
+            (_LOGITS,),
+            batch=options.batch or BuildOptions.max_batch,
+            slots=streams,
+        )
+        with gpu.active():
+            engine = engine_from_onnx(
+                variant.name, variant.sha256, lambda: bundle.read_file(variant), gpu,
+                variant.precision, build,
+            )  # fmt: skip
+            session = TensorrtSession(gpu, engine, build, "f16")
+            del engine  # it goes with its session
+            _check_tensors(session, len(bundle.schema))
+        super().__init__(
+            bundle,
+            variant,
+            session,
+            streams,
+            version=str(trt.__version__),
+            device=gpu.name,
+            threads=1,
+        )
 
 
-def _build_options(trt: Any, streams: int, batch: int) -> BuildOptions:
+def _build_options(
+    rows: Mapping[str, tuple[int, ...]], outputs: tuple[str, ...], *, batch: int, slots: int
+) -> BuildOptions:
+    shared = shares_profiles(import_installed("tensorrt"))
     return BuildOptions(
+        rows=rows,
+        outputs=outputs,
         opt_batch=min(BuildOptions.opt_batch, batch),
         max_batch=batch,
-        profiles=1 if shares_profiles(trt) else streams * CONTEXTS,
+        profiles=1 if shared else slots,
     )
 
 
-def _check_tensors(trt: Any, engine: Any, attributes: int) -> None:
-    """Refuse an engine whose tensors would not fit the memory that is set aside for them."""
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    found = {name: engine.get_tensor_dtype(name) for name in names}
-    expected = {INPUT: trt.DataType.UINT8, OUTPUT: trt.DataType.FLOAT}
-    shape = tuple(engine.get_tensor_shape(OUTPUT)) if OUTPUT in found else ()
-    if found != expected or shape[1:] != (attributes,):
+def _check_tensors(session: Session, attributes: int) -> None:
+    """Refuse an engine whose answers are no logits of the bundle's attributes."""
+    (crops,), (logits,) = session.inputs, session.outputs
+    found = crops.dtype, logits.dtype, logits.shape
+    if found != ("uint8", "float32", (None, attributes)):
         raise RuntimeFailure(
-            f"the engine has tensors {found} and logits of {shape}; expected {expected} and "
-            f"logits [batch, {attributes}]. Make the variant again: edgeattr convert --to tensorrt"
+            f"the engine takes {crops} and gives {logits}; expected uint8 and logits float32 "
+            f"[?, {attributes}]. Make the variant again: edgeattr convert --to tensorrt"
         )

@@ -8,12 +8,13 @@ One path serves TensorRT 8.6, 10 and 11. What differs is told by what the instal
     PreviewFeature.PROFILE_SHARING_0806             must be set in 8.6, is always on from 10 on
 
 INT8 is explicit: the ONNX file carries QuantizeLinear and DequantizeLinear, so nothing is
-calibrated here.
+calibrated here. What is in float32 is computed in float32: TF32 is off.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,21 @@ from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 
-__all__ = ["INPUT", "OUTPUT", "BuildOptions", "Plan", "plan_from_onnx", "shares_profiles"]
-
-INPUT, OUTPUT = "crops", "logits"  # uint8 [batch, H, W, 3]; float32 [batch, C]
+__all__ = ["BuildOptions", "Plan", "plan_from_onnx", "shares_profiles"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """What an engine is built for, beside its model and its GPU."""
 
-    min_batch: int = 1  # crops a run
-    opt_batch: int = 8  # crops a run that the engine is tuned for
-    max_batch: int = 32  # crops a run; memory for so many is held
+    rows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # shape of an input's row
+    outputs: tuple[str, ...] = ()  # that are kept
+    min_batch: int = 1  # rows a run
+    opt_batch: int = 8  # rows a run that the engine is tuned for
+    max_batch: int = 32  # rows a run; memory for so many is held
     profiles: int = 1  # all alike; one for each context, where :func:`shares_profiles` says no
     workspace: int = 1 << 30  # bytes of GPU memory that layers may take for a while
-    recipe: int = 1  # raised when this module would make another engine of the same options
+    recipe: int = 2  # raised when this module would make another engine of the same options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,22 +60,15 @@ def shares_profiles(trt: Any) -> bool:
 
 
 def plan_from_onnx(
-    model: bytes,
-    *,
-    precision: str,
-    size: tuple[int, int],
-    options: BuildOptions,
-    log: Path,
-    timing: bytes = b"",
+    model: bytes, *, precision: str, options: BuildOptions, log: Path, timing: bytes = b""
 ) -> Plan:
     """Build. Takes minutes, and the GPU for itself. Call with a CUDA context current.
 
     Args:
-        model: an ONNX file prepared for TensorRT, all weights inside, with the input ``crops``
-            and the output ``logits``; other outputs are dropped.
-        precision: ``fp16`` (the file is in half precision) or ``int8`` (it has explicit
+        model: an ONNX file, all weights inside, with the options' inputs and outputs; other outputs
+            are dropped.
+        precision: ``fp32``, ``fp16`` (the file is in half precision) or ``int8`` (it has explicit
             symmetric Q/DQ).
-        size: height and width of a crop, pixels.
         options: see :class:`BuildOptions`.
         log: is written anew with what TensorRT said.
         timing: the timing cache of an earlier build; one that does not fit is left out.
@@ -91,14 +85,18 @@ def plan_from_onnx(
             builder = trt.Builder(logger)
             network = builder.create_network(_network_flags(trt))
             parser = _parse(trt, network, logger, model)
-            _keep_logits(network)
-            config = _configure(trt, builder, precision, size, options)
-            _use_timing(config, timing)
+            _keep_outputs(network, options)
+            config = _configure(trt, builder, precision, options)
+            cache = config.create_timing_cache(timing)
+            if cache is None or not config.set_timing_cache(cache, False):
+                config.set_timing_cache(config.create_timing_cache(b""), False)
             serialized = builder.build_serialized_network(network, config)
             del parser  # it holds the weights: it must live until here
             if serialized is None:
                 raise RuntimeError("the builder gave up")
-            return Plan(engine=bytes(serialized), timing=_timing(config))
+            cache = config.get_timing_cache()
+            kept = b"" if cache is None else bytes(cache.serialize())
+            return Plan(engine=bytes(serialized), timing=kept)
         except (RuntimeError, TypeError, ValueError, MemoryError) as error:
             # What the bindings raise; TypeError where a class cannot be made, as without a GPU.
             raise RuntimeFailure(
@@ -135,33 +133,33 @@ def _parse(trt: Any, network: Any, logger: Any, model: bytes) -> Any:
     return parser
 
 
-def _keep_logits(network: Any) -> None:
+def _keep_outputs(network: Any, options: BuildOptions) -> None:
     """Unmark other outputs, so that what only they need is not computed.
 
     Raises:
-        RuntimeError: not a network of crops and logits.
+        RuntimeError: other inputs, or an output is missing.
     """
     inputs = [network.get_input(index).name for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     names = [tensor.name for tensor in outputs]
-    if inputs != [INPUT] or OUTPUT not in names:
+    if sorted(inputs) != sorted(options.rows) or not set(options.outputs) <= set(names):
         raise RuntimeError(
-            f"the ONNX file has inputs {inputs} and outputs {names}; expected [{INPUT!r}] and "
-            f"{OUTPUT!r} among the outputs"
+            f"the ONNX file has inputs {inputs} and outputs {names}; expected {[*options.rows]} "
+            f"and {[*options.outputs]} among the outputs"
         )
     for tensor in outputs:
-        if tensor.name != OUTPUT:
+        if tensor.name not in options.outputs:
             network.unmark_output(tensor)
 
 
-def _configure(
-    trt: Any, builder: Any, precision: str, size: tuple[int, int], options: BuildOptions
-) -> Any:
+def _configure(trt: Any, builder: Any, precision: str, options: BuildOptions) -> Any:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
+    config.clear_flag(trt.BuilderFlag.TF32)  # it is on by default
     if not _strongly_typed(trt):
-        config.set_flag(trt.BuilderFlag.FP16)  # allows it; the fastest of what is allowed is taken
-        config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)  # its casts hold
+        if precision != "fp32":
+            config.set_flag(trt.BuilderFlag.FP16)  # allows it; the fastest allowed is taken
+            config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)  # the file's casts hold
         if precision == "int8":
             config.set_flag(trt.BuilderFlag.INT8)
         if _previews_sharing(trt):
@@ -169,20 +167,10 @@ def _configure(
     batches = (options.min_batch, options.opt_batch, options.max_batch)
     for _ in range(options.profiles):
         profile = builder.create_optimization_profile()
-        profile.set_shape(INPUT, *((batch, *size, 3) for batch in batches))
+        for name, row in options.rows.items():
+            profile.set_shape(name, *((batch, *row) for batch in batches))
         if config.add_optimization_profile(profile) < 0:
             raise RuntimeError(
-                f"crops of {size[0]}x{size[1]} in batches of {batches} do not fit it"
+                f"rows of {dict(options.rows)} in batches of {batches} do not fit it"
             )
     return config
-
-
-def _use_timing(config: Any, timing: bytes) -> None:
-    cache = config.create_timing_cache(timing)
-    if cache is None or not config.set_timing_cache(cache, False):
-        config.set_timing_cache(config.create_timing_cache(b""), False)
-
-
-def _timing(config: Any) -> bytes:
-    cache = config.get_timing_cache()
-    return b"" if cache is None else bytes(cache.serialize())

@@ -12,7 +12,7 @@ from edgeattr_runtimes.bench import Setting, Timing, measure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engines import FAMILIES, automatic, has_half_precision
 from edgeattr_runtimes.protocol import EngineOptions
-from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
+from edgeattr_runtimes.tuning_cache import Tuned, check_tuning_path, write_tuning
 
 __all__ = ["tune"]
 
@@ -50,6 +50,7 @@ def tune(
         OutputError: the result cannot be kept.
     """
     bundle = Bundle.read(path)
+    check_tuning_path(bundle)
     first = _measure(path, _candidates(bundle), seconds, tell, tick)
     if not first:
         raise RuntimeFailure(f"no variant of {path} can run here; see: edgeattr doctor")

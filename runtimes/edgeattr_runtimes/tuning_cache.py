@@ -18,13 +18,14 @@ from typing import Any
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.core.files import write_atomically
+from edgeattr.core.files import check_writable, write_atomically
 from edgeattr.core.hub import home
 from edgeattr_runtimes.device import device_name, gpu_name
 from edgeattr_runtimes.protocol import EngineOptions
 
-__all__ = ["Tuned", "read_tuning", "tuning_path", "write_tuning"]
+__all__ = ["Tuned", "check_tuning_path", "read_tuning", "tuning_path", "write_tuning"]
 
+_HINT = "make room or allow writing there, or set EDGEATTR_HOME to another folder"
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
 _DISTRIBUTIONS = (
     "edgeattr", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "torch",
@@ -80,11 +81,17 @@ def write_tuning(bundle: Bundle, settings: Sequence[Tuned]) -> Path:
     try:
         write_atomically(path, json.dumps(content, indent=1) + "\n")
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error}; make room or allow writing there, or set "
-            "EDGEATTR_HOME to another folder"
-        ) from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); {_HINT}") from error
     return path
+
+
+def check_tuning_path(bundle: Bundle) -> None:
+    """Refuse before anything is measured what could not be kept afterwards.
+
+    Raises:
+        OutputError: :func:`tuning_path` cannot be written.
+    """
+    check_writable(tuning_path(bundle), hint=_HINT)
 
 
 def tuning_path(bundle: Bundle) -> Path:

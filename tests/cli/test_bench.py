@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edgeattr.cli.bench import bench
 from edgeattr.core.bundle import Bundle
 
 
@@ -100,3 +101,14 @@ def test_beside_openvinos_own_tool(small_bundle: Bundle) -> None:
     ).stderr  # fmt: skip
     ratio = float(said.splitlines()[-1].rpartition(":")[2])
     assert 0.3 < ratio < 3
+
+
+def test_tuning_says_what_it_chose(
+    small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgeattr_runtimes.tune.automatic", lambda: ("onnxruntime",))
+    monkeypatch.setattr("edgeattr_runtimes.tune._BATCHES", (2,))
+    bench(str(small_bundle.path), tune=True, seconds=0.1)
+    said = capsys.readouterr().err
+    assert "every later load here takes onnx-" in said
+    assert "crops/s; kept in " in said

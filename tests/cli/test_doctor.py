@@ -2,56 +2,89 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import sys
+from pathlib import Path
 
 import pytest
 
-from edgeattr.cli import doctor as module
+from edgeattr.cli import doctor as doctor_module
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, engines, onnx_engine, openvino_engine
 from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
 
-_real_version = importlib.metadata.version
+
+def _install(folder: Path, distribution: str, module: str) -> None:
+    """What pip leaves of a distribution, as far as its description goes."""
+    about = folder / f"{distribution.replace('-', '_')}-9.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 9\n")
+    (about / "RECORD").write_text(f"{module}/__init__.py,,\n{about.name}/METADATA,,\n")
 
 
 @pytest.mark.parametrize(
-    ("installed", "said"),
+    ("module", "installed", "said"),
     [
-        ({"onnxruntime"}, ["ok       onnxruntime 9: inference on the CPU"]),
+        ("onnxruntime", ["onnxruntime"], ["ok       onnxruntime 9: inference on the CPU"]),
         (
-            {"onnxruntime-gpu"},
+            "onnxruntime",
+            ["onnxruntime-gpu"],
             ["ok       onnxruntime-gpu 9: inference on the CPU and on NVIDIA GPUs"],
         ),
         (
-            {"onnxruntime", "onnxruntime-gpu"},
+            "onnxruntime",
+            ["onnxruntime", "onnxruntime-gpu"],
             [
+                "ok       onnxruntime 9: inference on the CPU",
                 "ok       onnxruntime-gpu 9: inference on the CPU and on NVIDIA GPUs",
-                "clash    onnxruntime 9: onnxruntime-gpu has the same files; pip uninstall "
-                "onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu",
+                "clash    onnxruntime and onnxruntime-gpu overwrite each other's files of "
+                "onnxruntime; pip uninstall onnxruntime onnxruntime-gpu, then pip install "
+                "onnxruntime-gpu",
             ],
         ),
-        (set(), ["missing  onnxruntime: inference on the CPU; pip install edgeattr"]),
+        (
+            "cv2",
+            ["opencv-python", "opencv-python-headless"],
+            [
+                "ok       opencv-python 9: images and video",
+                "ok       opencv-python-headless 9: images and video",
+                "clash    opencv-python and opencv-python-headless overwrite each other's files "
+                "of cv2; pip uninstall opencv-python opencv-python-headless, then pip install "
+                "opencv-python-headless",
+            ],
+        ),
+        (
+            "cv2",
+            ["opencv-python-headless", "opencv-contrib-python"],
+            [
+                "ok       opencv-contrib-python 9: images and video",
+                "ok       opencv-python-headless 9: images and video",
+                "clash    opencv-contrib-python and opencv-python-headless overwrite each other's "
+                "files of cv2; pip uninstall opencv-contrib-python opencv-python-headless, then "
+                "pip install opencv-contrib-python",
+            ],
+        ),
+        ("nncf", [], ['missing  nncf: INT8 for OpenVINO; pip install "edgeattr[convert]"']),
     ],
 )
-def test_onnx_runtime_has_a_twin_for_gpus(
-    installed: set[str],
+def test_distributions_of_one_module(
+    module: str,
+    installed: list[str],
     said: list[str],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def version(name: str) -> str:
-        if name.startswith("onnxruntime"):
-            if name not in installed:
-                raise importlib.metadata.PackageNotFoundError
-            return "9"
-        return _real_version(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
-    module._packages()
+    for name in installed:
+        _install(tmp_path, name, module)
+    monkeypatch.delitem(sys.modules, "nncf", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    doctor_module._packages()
+    monkeypatch.undo()
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in lines if " onnxruntime" in line] == said
+    words = {*installed, module}
+    assert [line for line in lines if words & set(line.replace(":", "").split())] == said
 
 
 def test_what_runs_in_place_of_what_was_chosen(
@@ -70,9 +103,9 @@ def test_what_runs_in_place_of_what_was_chosen(
             )
         ],
     )
-    monkeypatch.setattr(openvino_engine, "_openvino", fail)
+    monkeypatch.setattr(openvino_engine, "openvino_package", fail)
     monkeypatch.setattr(engines, "available", lambda: ("openvino", "onnxruntime"))
-    assert module._what_runs(bundle)
+    assert doctor_module._what_runs(bundle)
     said = capsys.readouterr().out
     assert "  failed   onnx-fp32 on openvino cannot be used: no plugin\n" in said
     assert "  chosen   onnx-int8 on onnxruntime: the next that is proven\n" in said
@@ -81,14 +114,14 @@ def test_what_runs_in_place_of_what_was_chosen(
 def test_an_engine_that_works_is_told_where_the_chosen_one_does_not(
     small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise RuntimeFailure("no library")
 
     if "openvino" not in engines.available():
         pytest.skip(engines.remedy("openvino"))
     monkeypatch.setattr(onnx_engine, "open_session", fail)
     monkeypatch.setattr(engines, "available", lambda: ("openvino", "onnxruntime"))
-    assert not module._what_runs(small_bundle)
+    assert not doctor_module._what_runs(small_bundle)
     said = capsys.readouterr().out
     assert "  failed   no library\n" in said
     assert "  ok       onnx-fp32 on openvino" in said

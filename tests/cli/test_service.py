@@ -42,6 +42,12 @@ def test_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 
-def test_without_a_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    service.Service().ready()
+    monkeypatch.setattr(service.socket, "socket", lambda *kind: opened.append(kind))
+    quiet = service.Service()
+    quiet.ready()
+    quiet.alive()
+    quiet.stopping()
+    assert opened == []

@@ -73,11 +73,9 @@ def _stored(folder: Path) -> set[str]:
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT]])
 def test_asked_to_end_it_leaves_whole_files(run: _Run, signals: list[int]) -> None:
     run.wait_for(lambda: len(run.events()) >= 2)
-    start = time.monotonic()
     for number in signals:
         run.process.send_signal(number)
     _, errors = run.process.communicate(timeout=30)
-    assert time.monotonic() - start < 10, errors  # 5 s on a machine that does nothing else
     assert run.process.returncode == 0, errors
     *people, summary = run.events()
     assert summary["type"] == "summary"

@@ -14,13 +14,15 @@ import onnx
 import pytest
 
 import edgeattr
-from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import ContractNotMet, UsageError
+from edgeattr_convert import conversion
 from edgeattr_convert.contract import Contract
 from edgeattr_convert.conversion import ConversionData, convert
 from edgeattr_convert.report import report_paths
 from edgeattr_convert.steps import STEPS, Draft, Job, Step, steps_for
 from edgeattr_convert.validation_result import LayerError
+from edgeattr_runtimes import EngineOptions, Outputs, Runtime
 from edgeattr_train.data.datasets import AttributeDataset
 
 pytestmark = pytest.mark.usefixtures("short_looks")
@@ -70,6 +72,35 @@ def test_fp16_without_data_goes_by_parity(bundle: Bundle, tmp_path: Path) -> Non
     for engine in ("onnxruntime", "openvino"):
         with edgeattr.load(made.path, runtime=engine, precision="fp16") as model:
             assert model.describe().precision == "fp16"
+
+
+def test_half_precision_that_does_not_hold_makes_room_for_float32(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a processor with bfloat16 an FP16 variant is validated in it first."""
+    pytest.importorskip("openvino")
+    asked, said = [], []
+    real = conversion.open_variant
+
+    def opened(trial: Bundle, variant: Variant, engine: str, *options: EngineOptions) -> Runtime:
+        runtime = real(trial, variant, engine, *options)
+        if variant.precision == "fp16":
+            asked.append(options[0].half)
+            if options[0].half is None:
+                infer = runtime.infer
+                monkeypatch.setattr(
+                    runtime, "infer", lambda crops: Outputs(infer(crops).logits + 1)
+                )
+        return runtime
+
+    monkeypatch.setattr(conversion, "has_half_precision", lambda engine: True)
+    monkeypatch.setattr(conversion, "open_variant", opened)
+    steps = steps_for(["openvino"], ["fp16"])
+    made = convert(bundle, tmp_path / "half.edgeattr", steps, ConversionData(), tell=said.append)
+    assert asked == [None, False]
+    assert any("openvino-fp16 in half precision: logits off by" in text for text in said)
+    assert made.variants["openvino-fp16"].parity < 0.1
+    assert made.variants["openvino-fp16"].speed["arithmetic"] == "f32"
 
 
 def test_what_is_made_for_tensorrt(bundle: Bundle, data: ConversionData, tmp_path: Path) -> None:

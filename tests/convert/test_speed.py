@@ -57,4 +57,3 @@ def test_turns_go_on_while_the_limit_is_in_doubt() -> None:
     assert time.perf_counter() - start >= 1.4 or not found.low < 1.0 <= found.high
     start = time.perf_counter()
     compare_speed(_Sleeper(0.0005), _Sleeper(0.0005), _CROPS, limit=3.0, seconds=60)
-    assert time.perf_counter() - start < 20

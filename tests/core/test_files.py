@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from edgeattr.core.errors import OutputError
-from edgeattr.core.files import atomic_path, check_can_write, sha256_of, write_atomically
+from edgeattr.core.files import atomic_path, check_writable, sha256_of, write_atomically
 
 
 def test_content_and_checksum(tmp_path: Path) -> None:
@@ -29,12 +29,15 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_place_is_tried_before_anything_is_written_there(tmp_path: Path) -> None:
-    check_can_write(tmp_path / "a" / "b" / "model.edgeattr")
-    assert not list(tmp_path.iterdir())
-    for place in (Path("/proc/x.edgeattr"), Path("/proc/a/x.edgeattr")):
-        with pytest.raises(OutputError, match=r"x\.edgeattr cannot be written .*another place"):
-            check_can_write(place)
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be written"):
-        check_can_write(tmp_path / "file" / "x.edgeattr")
+@pytest.mark.parametrize("name", ["file/new.json", "file/a/b.json", "folder"])
+def test_what_cannot_be_written_is_told_before(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=r"cannot be written \(.*\); name another place"):
+        check_writable(tmp_path / name)
+    with pytest.raises(OutputError, match="/proc"):
+        check_writable(Path("/proc/x.edgeattr"), folder=True)
+    for fine in ("new/deep/file.json", "file"):
+        check_writable(tmp_path / fine)
+    check_writable(tmp_path / "folder", folder=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]

@@ -10,7 +10,7 @@ from edgeattr.core.errors import MissingDependency, RuntimeFailure
 @pytest.fixture(scope="session")
 def gpu_name() -> str:
     """The first GPU's name."""
-    from edgeattr_runtimes.cuda_memory import first_gpu
+    from edgeattr_runtimes.cuda import first_gpu
     from edgeattr_runtimes.tensorrt_installed import import_installed
 
     try:

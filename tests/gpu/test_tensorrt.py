@@ -20,9 +20,8 @@ import pytest
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.hub import default_bundle
-from edgeattr_runtimes import EngineOptions, Runtime, open_runtime, tensorrt_request
-from edgeattr_runtimes.cuda_graph import CudaGraph
-from edgeattr_runtimes.cuda_memory import first_gpu
+from edgeattr_runtimes import EngineOptions, Runtime, open_runtime
+from edgeattr_runtimes.cuda import first_gpu
 
 pytestmark = pytest.mark.gpu
 
@@ -130,41 +129,6 @@ def test_eight_threads_share_it(runtime: Runtime) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("count", [1, 5, 32, 38])
-def test_replayed_graphs_answer_as_plain_runs_do(
-    runtime: Runtime, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    def refuse(*_: Any) -> None:
-        raise RuntimeFailure("not in this test")
-
-    launches: list[None] = []
-    launch = CudaGraph.launch
-
-    def counted(graph: CudaGraph) -> None:
-        launches.append(None)
-        launch(graph)
-
-    monkeypatch.setattr(CudaGraph, "launch", counted)
-    precision, options = runtime.describe().precision, EngineOptions(streams=1)
-    batches = [np.roll(_crops(count), shift, axis=2) for shift in range(6)]
-    with open_runtime(bundle, "tensorrt", precision, options) as opened:
-        replayed = [opened.infer(crops).logits for crops in batches]
-    assert len(launches) >= 5, "no CUDA graph was made"
-    monkeypatch.setattr(tensorrt_request, "CudaGraph", refuse)
-    launches.clear()
-    with open_runtime(bundle, "tensorrt", precision, options) as opened:
-        plain = [opened.infer(crops).logits for crops in batches]
-    assert not launches
-    assert np.array_equal(replayed, plain)
-
-
-def test_calls_go_on_by_themselves(runtime: Runtime) -> None:
-    batches = [_crops(count) for count in (0, 1, 7, 32, 70)]
-    futures = [runtime.submit(crops) for crops in batches]  # type: ignore[attr-defined]
-    for crops, future in zip(batches, futures, strict=True):
-        assert np.array_equal(future.result(60).logits, runtime.infer(crops).logits)
-
-
 def _seconds(runtime: Runtime, crops: Crops, calls: int) -> float:
     start = time.perf_counter()
     for _ in range(calls):
@@ -267,7 +231,7 @@ def _resident() -> int:
 
 @pytest.mark.slow
 def test_memory_stays_flat_over_100_000_calls(runtime: Runtime) -> None:
-    """Of sizes that take turns, so that graphs are made and dropped all the time."""
+    """Of sizes that take turns, so that shapes are set all the time."""
     gpu, sizes = first_gpu(), (1, 1, 1, 4, 4, 7)
 
     def held() -> tuple[int, int]:

@@ -172,6 +172,7 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
         },
         "IBuilderConfig": {
             "set_flag": lambda self, flag: None,
+            "clear_flag": lambda self, flag: None,
             "set_memory_pool_limit": lambda self, pool, size: None,
             "add_optimization_profile": add_profile,
             "set_preview_feature": set_preview,
@@ -216,7 +217,7 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
         return engine
 
     def dtype(self: Any, name: str) -> Any:
-        return trt.DataType.UINT8 if name == "crops" else getattr(trt.DataType, world.dtype)
+        return getattr(trt.DataType, world.input_dtype if name == "crops" else world.dtype)
 
     return {
         "Runtime": {"__init__": _made(trt, world), "deserialize_cuda_engine": deserialize},

@@ -33,6 +33,8 @@ def parse_listing(text: str) -> Listing:
 
 
 COMMON = """# TensorRT 10.9.9 as far as it is used here; mentions ILogger
+## enum BuilderFlag
+TF32
 ## enum NetworkDefinitionCreationFlag
 STRONGLY_TYPED
 ## enum MemoryPoolType
@@ -49,6 +51,7 @@ FLOAT, HALF, UINT8
 - create_optimization_profile
 ## class IBuilderConfig
 - add_optimization_profile
+- clear_flag
 - create_timing_cache
 - get_timing_cache
 - set_memory_pool_limit

@@ -29,9 +29,6 @@ class Stream:
     def __init__(self, handle: int) -> None:
         self.handle = handle
         self.waiting: list[Step] = []
-        self.recorded: list[Step] | None = None  # while work is recorded and not done
-        self.thread = 0  # that records
-        self.spoilt = False  # the recording
 
 
 @dataclass
@@ -42,14 +39,12 @@ class World:
     outputs: tuple[str, ...] = ("logits", "attention")
     columns: int = 35  # of the logits
     dtype: str = "FLOAT"  # of the logits
+    input_dtype: str = "UINT8"  # of the crops
     parser_errors: tuple[str, ...] = ()
     gpu_error: str = ""  # Builder and Runtime cannot be made
     build_error: str = ""
     refused: int = 0  # plans that the runtime refuses before it takes one
     run_error: str = ""
-    record_error: str = ""  # the network cannot be recorded
-    driver_errors: dict[str, int] = field(default_factory=dict)  # function -> what it returns
-    absent: tuple[str, ...] = ()  # functions that the driver is too old to have
     context_error: str = ""
     context_limit: int = 0  # contexts that can be made before `context_error`
     allocation_limit: int = 1000  # pieces of the GPU's memory that there is room for
@@ -59,9 +54,7 @@ class World:
     streams: weakref.WeakValueDictionary[int, Stream] = field(
         default_factory=weakref.WeakValueDictionary
     )
-    graphs: dict[int, list[Step]] = field(default_factory=dict)  # recorded, or made startable
     batches: list[tuple[int, int]] = field(default_factory=list)  # stream and size of every run
-    launches: int = 0  # of graphs
     meet: Callable[[], Any] = lambda: None  # while a batch computes
     pause: Callable[[], None] = lambda: None  # while building
     answer: Answer | None = None  # what engines answer, if not a crop's mean
@@ -84,24 +77,16 @@ class World:
         return [context for ref in self.contexts if (context := ref()) is not None]
 
     def enqueue(self, stream: Stream, step: Step) -> None:
-        """Record it or put it on the stream."""
+        """Put it on the stream."""
         assert self.active(), "no CUDA context is current"
-        if stream.recorded is None:
-            stream.waiting.append(step)
-        else:
-            assert stream.thread == threading.get_ident(), "another thread records"
-            stream.recorded.append(step)
+        stream.waiting.append(step)
 
     def in_use(self, address: int) -> bool:
-        """Whether work that waits, or a graph, uses this piece of the GPU's memory."""
-        waiting = [stream.waiting for stream in self.streams.values()]
-        return any(
-            address in step.addresses
-            for steps in (*waiting, *self.graphs.values())
-            for step in steps
-        )
+        """Whether work that waits uses this piece of the GPU's memory."""
+        waiting = (step for stream in self.streams.values() for step in stream.waiting)
+        return any(address in step.addresses for step in waiting)
 
     def nothing_is_held(self) -> bool:
         """Whether all that was taken was given back."""
-        held = (self.memory, self.host_memory, self.graphs, self.live_contexts(), self.streams)
+        held = (self.memory, self.host_memory, self.live_contexts(), self.streams)
         return not any(held)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -137,8 +136,6 @@ def test_a_port_in_use_and_an_address_that_is_not_ours_are_told() -> None:
             MetricsServer(lambda: [], host="192.0.2.1")
         with pytest.raises(UsageError, match="port 99999"):
             MetricsServer(lambda: [], port=99999)
-        start = time.monotonic()
-    assert time.monotonic() - start < 3.0
     MetricsServer(lambda: [], port=server.port).close()
 
 

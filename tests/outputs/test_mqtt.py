@@ -213,6 +213,7 @@ def test_tls_with_an_authority_of_ones_own(
     until(lambda: subscriber.numbers() == [1])
 
 
+@pytest.mark.slow  # it asks the clock
 def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path: Path) -> None:
     import socket
 

@@ -177,6 +177,7 @@ def test_signatures_and_credentials(
     assert not {"s3cret", "h00k"} & set(str(caught.value).split())
 
 
+@pytest.mark.slow  # it asks the clock
 def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
     serve: Callable[..., WebServer], until: _Until, spool: Path
 ) -> None:

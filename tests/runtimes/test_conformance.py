@@ -152,25 +152,6 @@ def test_any_number_of_crops(runtime: Runtime, count: int) -> None:
         assert np.abs(logits[6] - logits[0]).max() < 1e-3
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 40])
-def test_a_submitted_call_gives_what_a_call_gives(runtime: Runtime, count: int) -> None:
-    assert hasattr(runtime, "submit")
-    assert hasattr(runtime, "submit_filled")
-    crops = _crops(count)
-    future = runtime.submit(crops)
-    filled = runtime.submit_filled(count, lambda first, out: _copy(crops[first:], out))
-    expected = runtime.infer(crops).logits
-    for found in (future.result(60).logits, filled.result(60).logits):
-        assert found.shape == (count, 35)
-        assert np.abs(found - expected).max(initial=0) < 0.05  # INT8 kernels differ by batch
-    with pytest.raises(InputError, match="expected a NumPy array of uint8"):
-        runtime.submit(crops.astype(np.float32))
-
-
-def _copy(source: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> None:
-    target[:] = source[: len(target)]
-
-
 def test_strided_views(runtime: Runtime) -> None:
     crops = _crops(12)
     direct = runtime.infer(np.ascontiguousarray(crops[::2, :, ::-1])).logits

@@ -11,8 +11,16 @@ import pytest
 
 from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
-from edgeattr_runtimes import EngineOptions, available, decide, engines, onnx_engine, open_variant
-from edgeattr_runtimes import openvino_engine as module
+from edgeattr_runtimes import (
+    EngineOptions,
+    available,
+    decide,
+    engines,
+    onnx_engine,
+    open_variant,
+    openvino_engine,
+)
+from edgeattr_runtimes import openvino_devices as module
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.load import open_best
 from edgeattr_runtimes.select import candidates
@@ -100,19 +108,24 @@ def test_each_device_that_openvino_may_choose(
     machine: Machine,
 ) -> None:
     machine(devices)
-    name, options = module._options("auto", 3, 2, precision, None)
+    name, options = module.compile_options("auto", 3, 2, precision, None)
     found = options["DEVICE_PROPERTIES"]
     assert name == target
     assert {key: entry["INFERENCE_PRECISION_HINT"] for key, entry in found.items()} == expected
     assert found["CPU"]["INFERENCE_NUM_THREADS"] == 3
 
 
+def _compiled(bundle: Bundle, **options: Any) -> Any:
+    """OpenVINO's compiled network for two crops."""
+    content = bundle.read_file(bundle.variant("onnx-fp32"))
+    shape = {"crops": (2, bundle.input.height, bundle.input.width, 3)}
+    return openvino_engine.OpenvinoSession(content, **options).fixed(shape).network(2)
+
+
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_the_compiled_network_says_float32(small_bundle: Bundle, device: str) -> None:
     """On a processor with AMX it says bfloat16 unless it is told otherwise."""
-    network = module.read_network(small_bundle.read_file(small_bundle.variant("onnx-fp32")))
-    compiled = module.compile_network(network, 2, device=device)
-    assert module._float_types(compiled) == {"CPU": "f32"}
+    assert module.float_types(_compiled(small_bundle, device=device)) == {"CPU": "f32"}
     variant = small_bundle.variant("onnx-fp32")
     with open_variant(small_bundle, variant, "openvino", EngineOptions(device=device)) as runtime:
         assert runtime.describe().arithmetic == "f32"
@@ -122,14 +135,13 @@ def test_the_compiled_network_says_float32(small_bundle: Bundle, device: str) ->
 
 def test_a_device_that_computes_in_something_else(small_bundle: Bundle, machine: Machine) -> None:
     """It is asked for bfloat16, which the processor of a test machine may lack."""
-    network = module.read_network(small_bundle.read_file(small_bundle.variant("onnx-fp32")))
     if "BF16" in module._capabilities("cpu"):
-        compiled = module.compile_network(network, 2, precision="fp16")
-        assert module._float_types(compiled) == {"CPU": "bf16"}
+        compiled = _compiled(small_bundle, precision="fp16")
+        assert module.float_types(compiled) == {"CPU": "bf16"}
         return
     machine(_AMX)
     with pytest.raises(RuntimeFailure, match="computes in f32 where bf16 was asked for"):
-        module.compile_network(network, 2, precision="fp16")
+        _compiled(small_bundle, precision="fp16")
 
 
 def _half(bundle: Bundle, **speeds: float) -> Bundle:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgeattr.core.bundle import Bundle
-from edgeattr.core.errors import BundleError, OutputError, RuntimeFailure, UsageError
+from edgeattr.core.errors import BundleError, OutputError, RuntimeFailure
 from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, bench, decide, open_runtime
 from edgeattr_runtimes import tune as tune_module
@@ -187,11 +187,6 @@ def test_a_setting_that_answers_wrongly_is_not_timed(
     with pytest.raises(RuntimeFailure, match=r"no variant of .* can run here"):
         tune(wrong.path, tell=told.append)
     assert all("answers wrongly" in text for text in told)
-    with pytest.raises(UsageError, match="cannot be timed raw"):
-        measure(
-            small_bundle.path or tmp_path,
-            [dataclasses.replace(setting, engine="torch", raw=True)],
-        )
 
 
 def test_tuning_is_kept(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,6 +268,7 @@ def _ended(client: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.slow  # it asks the clock
 def test_closing_is_quick_and_frees_the_port() -> None:
     before = threading.active_count()
     server = WebServer(RecentPeople(), lambda: [], port=0)
@@ -314,6 +315,7 @@ def test_a_connection_that_says_nothing_more_is_closed(
             assert connection.recv(1) == b""
 
 
+@pytest.mark.slow  # it asks the clock
 def test_silent_connections_keep_nobody_out(server: WebServer) -> None:
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(400)]
     begun = time.monotonic()

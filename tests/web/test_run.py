@@ -30,7 +30,8 @@ from edgeattr.cli.site_config import (
 from edgeattr.cli.site_runner import SiteRunner
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.detectors import MotionDetector
-from edgeattr.web import RecentPeople, WebServer, assets
+from edgeattr.web import RecentPeople, WebServer
+from edgeattr.web.app import STATIC
 
 from .people import Client
 
@@ -80,10 +81,8 @@ def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
         assert state["counts"]["people_since_start"] == len(people)
         assert state["counts"]["people_in_view"] == 0
         assert len(state["counts"]["attributes"]) == 30
-        begun = time.monotonic()
         run.send_signal(signal.SIGINT)  # while a visitor is connected
         out, errors = run.communicate(timeout=30)
-        assert time.monotonic() - begun < 20, errors
         assert run.returncode == 0, errors
         assert out == "", "the page is a result: nothing goes to standard output"
         client.close()
@@ -193,10 +192,8 @@ def test_without_its_packages_it_says_which_extra_brings_them(
         WebServer(RecentPeople(), lambda: [], port=0)
 
 
-def test_the_files_of_the_page_are_all_named_and_load_nothing_from_elsewhere() -> None:
-    folder = Path(assets.__file__).with_name("static")
-    assert {path.name for path in folder.iterdir()} == set(assets.ASSETS)
-    for path in folder.iterdir():
+def test_the_files_of_the_page_load_nothing_from_elsewhere() -> None:
+    for path in STATIC.iterdir():
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
         for word in ("http:", "https:", "//cdn", "innerHTML", "eval(", "<style", "style="):
             assert word not in text, f"{path.name}: {word}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from edgeattr.core.bundle import Bundle, Golden, Variant
 from edgeattr.core.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
-from edgeattr_runtimes.engine import Arrays, Engine
-from edgeattr_runtimes.protocol import ATTENTION, EngineOptions, checked_device
+from edgeattr_runtimes.engine import Engine
+from edgeattr_runtimes.protocol import ATTENTION, EngineOptions, checked_device, crops_shape
+from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_train.checkpoint import load_checkpoint
 from edgeattr_train.description import describe
 from edgeattr_train.folded import set_batch_norms_from_data
@@ -65,50 +67,76 @@ class TorchEngine(Engine):
         network = (network or _network(bundle)).eval().to(device)
         if options.attention and not network.branches:
             raise UsageError(f"{bundle.name} has no attention masks")
+        batch = options.batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
         names = network.output_names()
         if not options.attention:
             names = [name for name in names if not name.startswith(ATTENTION)]
-        batch = options.batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
-        shape = batch, bundle.input.height, bundle.input.width, 3
-        requests = [
-            _Request(network, device, len(names), shape) for _ in range(options.streams or 1)
-        ]
+        session = _TorchSession(network, device, names)
         super().__init__(
             bundle,
             variant,
-            requests,
-            engine="torch",
+            session.fixed({"crops": crops_shape(bundle, batch)}),
+            options.streams or 1,
             version=str(torch.__version__),
             device=device.upper(),
             threads=threads,
-            outputs=names,
         )
 
 
-class _Request:
-    """The network, which others may use at the same time, and memory for one batch."""
+class _TorchSession(Session):
+    """A network in PyTorch.
 
-    def __init__(
-        self, network: AttributeNet, device: str, outputs: int, shape: tuple[int, int, int, int]
-    ) -> None:
-        self.buffer: npt.NDArray[np.uint8] = np.empty(shape, np.uint8)
-        self._network: AttributeNet | None = network
-        self._device, self._outputs = device, outputs
+    Args:
+        network: in eval mode, on the device.
+        device: ``cpu`` or ``cuda``.
+        names: the first of the network's outputs, as many as are wanted.
+    """
+
+    engine = "torch"
+    inputs = (Port(names=frozenset(["crops"]), shape=(None, None, None, 3), dtype="uint8"),)
+
+    def __init__(self, network: AttributeNet, device: str, names: Sequence[str]) -> None:
+        super().__init__()
+        self._network, self._device, self._names = network, device, names
+        self.outputs = tuple(
+            Port(names=frozenset([name]), shape=(None,), dtype="float32") for name in names
+        )
+        self._shapes: Shapes = {}
+
+    def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> _TorchSession:
+        """See :meth:`Session.fixed`."""
+        made = _TorchSession(self._network, self._device, self._names)
+        made._shapes = shapes
+        return made
+
+    def slot(self) -> Slot:
+        """See :meth:`Session.slot`."""
+        return _Slot(self, new_inputs(self.inputs, self._shapes))
 
     @torch.inference_mode()
-    def run(self, crops: npt.NDArray[np.uint8]) -> Arrays:
-        assert self._network
+    def scored(self, crops: npt.NDArray[np.uint8]) -> list[Array]:
+        """The outputs for crops."""
         try:
-            own = crops if crops.flags.writeable else crops.copy()  # PyTorch takes no other
             with torch.backends.cudnn.flags(allow_tf32=False):  # on GPUs it is on by default
-                found = self._network(torch.from_numpy(own).to(self._device))
-            tensors = found.exported()[: self._outputs]
+                found = self._network(torch.from_numpy(crops).to(self._device))
+            tensors = found.exported()[: len(self._names)]
             return [tensor.float().cpu().numpy() for tensor in tensors]
         except RuntimeError as error:
             raise RuntimeFailure(f"PyTorch failed on {len(crops)} crops: {error}") from error
 
+
+class _Slot:
+    """The network, which others may use at the same time, and memory for one batch."""
+
+    def __init__(self, session: _TorchSession, inputs: dict[str, Array]) -> None:
+        self.inputs: Mapping[str, Array] = inputs
+        self._session = session
+
+    def run(self, count: int | None = None) -> list[Array]:
+        return self._session.scored(self.inputs["crops"][:count])
+
     def close(self) -> None:
-        self._network = None
+        """Nothing is this slot's alone."""
 
 
 def open_checkpoint(path: Path, options: EngineOptions) -> tuple[Bundle, TorchEngine]:

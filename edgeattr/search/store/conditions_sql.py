@@ -151,17 +151,18 @@ class ConditionsSql:
         return f"({clock} NOT BETWEEN {end} AND {start - 1})"
 
     def _sureness(self, leaf: Leaf, holds: bool) -> str:
-        rises: bool | None = None  # whether it is more likely so the greater p is
-        if isinstance(leaf, Has):
-            rises = True
-        elif isinstance(leaf, Answered):
+        """How surely it holds, or fails, where it does."""
+        if not isinstance(leaf, Has | Answered | Chance):
+            return str(P_SCALE)
+        rises: bool | None = True  # whether it is more likely so the greater p is
+        if isinstance(leaf, Answered):
             rises = _RISES[leaf.answer]
         elif isinstance(leaf, Chance):
             rises = leaf.compare[0] == ">"
-        if rises is None or not isinstance(leaf, Has | Answered | Chance):
-            return str(P_SCALE)
         found = self.attribute(leaf)
-        p = f"coalesce({found.p_sql}, {P_SCALE})" if found else str(P_SCALE)
+        if rises is None or found is None:
+            return str(P_SCALE)
+        p = f"coalesce({found.p_sql}, {P_SCALE})" if isinstance(leaf, Answered) else found.p_sql
         return p if rises == holds else f"{P_SCALE} - {p}"
 
     def _bound(self, value: Any) -> str:

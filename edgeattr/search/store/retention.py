@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 
-from edgeattr.search.store.audit import insert_audit, update_audit
 from edgeattr.search.store.group_commit import GroupCommit
 from edgeattr.search.store.records import iso_time, milliseconds
 
@@ -52,11 +54,13 @@ def forget_before(
         if not old:
             return 0, entry
         connection.executemany("DELETE FROM people WHERE person = ?", old)
-        detail = {"older_than": iso_time(moment), "persons": persons + len(old)}
-        if entry is None:
-            return len(old), insert_audit(connection, "retention applied", detail)
-        update_audit(connection, entry, detail)
-        return len(old), entry
+        detail = json.dumps({"older_than": iso_time(moment), "persons": persons + len(old)})
+        done = connection.execute(
+            "INSERT INTO audit VALUES (?, ?, 'retention applied', ?, ?, ?) "
+            "ON CONFLICT (entry) DO UPDATE SET detail = excluded.detail",
+            (entry, milliseconds(None), _user(), os.getpid(), detail),
+        )
+        return len(old), entry or done.lastrowid
 
     group.run(_date_the_future)
     while True:
@@ -75,6 +79,13 @@ def _date_the_future(connection: sqlite3.Connection) -> None:
         "UPDATE people SET kept_from = ? WHERE time > ? AND kept_from IS NULL",
         (now, now + _AHEAD_MS),
     )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:

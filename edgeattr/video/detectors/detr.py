@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import Image, resize_crop
 from edgeattr.core.errors import InputError
-from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, picture_of
+from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, Picture, picture_of
 from edgeattr.video.detectors.nms import in_pixels, inside
 from edgeattr.video.detectors.protocol import Detections
-from edgeattr_runtimes.network import Network, Picture, Port
+from edgeattr_runtimes.session import Port, Session
 
 __all__ = ["DetrDetector", "DetrLogitsDetector"]
 
@@ -50,12 +50,12 @@ class DetrDetector(_Stretched):
         "labels, boxes, scores"
     )
 
-    def __init__(self, network: Network, name: str, *, min_score: float = 0.15) -> None:
+    def __init__(self, network: Session, name: str, *, min_score: float = 0.15) -> None:
         super().__init__(network, name, min_score)
         self._places = [_place(network.outputs, wanted) for wanted in ("labels", "boxes", "scores")]
 
     @classmethod
-    def recognise(cls, network: Network) -> Picture | None:
+    def recognise(cls, network: Session) -> Picture | None:
         """See :meth:`NetworkDetector.recognise`."""
         given, taken = _names(network.outputs), _names(network.inputs)
         if not given >= {"labels", "boxes", "scores"} or len(network.inputs) != 2:
@@ -96,11 +96,10 @@ class DetrLogitsDetector(_Stretched):
         "[1, n, classes] and pred_boxes [1, n, 4]"
     )
 
-    def __init__(self, network: Network, name: str, *, min_score: float = 0.15) -> None:
+    def __init__(self, network: Session, name: str, *, min_score: float = 0.15) -> None:
         super().__init__(network, name, min_score)
         self._places = [_place(network.outputs, wanted) for wanted in ("logits", "pred_boxes")]
-        with self._opened().slot() as slot:
-            classes = slot.run({})[self._places[0]].shape[-1]
+        classes = self._outputs(0)[self._places[0]].shape[-1]
         if classes not in _PERSON:
             raise InputError(
                 f"{name} has {classes} classes, of which none is known to be the person; "
@@ -109,7 +108,7 @@ class DetrLogitsDetector(_Stretched):
         self._person = _PERSON[classes]
 
     @classmethod
-    def recognise(cls, network: Network) -> Picture | None:
+    def recognise(cls, network: Session) -> Picture | None:
         """See :meth:`NetworkDetector.recognise`."""
         if _names(network.inputs) != {"pixel_values"}:
             return None

@@ -88,9 +88,9 @@ def open_detector(
 def _from_file(
     path: Path, name: str, engine: str, threads: int | None, min_score: float | None
 ) -> Detector:
-    from edgeattr_runtimes.network import open_network
+    from edgeattr_runtimes.load import session_from_file
 
-    network = open_network(path, engine=engine, threads=threads)
+    network = session_from_file(path, engine=engine, threads=threads)
     for family in _FAMILIES:
         if family.recognise(network):
             scores = {} if min_score is None else {"min_score": min_score}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from edgeattr.core.errors import InputError
-from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, picture_of
+from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, Picture, picture_of
 from edgeattr.video.detectors.nms import in_pixels, inside
 from edgeattr.video.detectors.protocol import Detections
-from edgeattr_runtimes.network import Network, Operation, Picture
+from edgeattr_runtimes.session import Operation, Session
 
 __all__ = ["SsdDetector"]
 
@@ -42,12 +42,12 @@ class SsdDetector(NetworkDetector):
 
     interface = "Open Model Zoo's SSD: input [1, 3, H, W], output [1, 1, n, 7] of DetectionOutput"
 
-    def __init__(self, network: Network, name: str, *, min_score: float = 0.3) -> None:
+    def __init__(self, network: Session, name: str, *, min_score: float = 0.3) -> None:
         self._person = _person_label(network.outputs[0].made_by, name)
         super().__init__(network, name, min_score)
 
     @classmethod
-    def recognise(cls, network: Network) -> Picture | None:
+    def recognise(cls, network: Session) -> Picture | None:
         """See :meth:`NetworkDetector.recognise`."""
         if len(network.inputs) != 1 or len(network.outputs) != 1:
             return None

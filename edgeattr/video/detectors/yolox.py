@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError
-from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, picture_of
+from edgeattr.video.detectors.from_network import Arrays, NetworkDetector, Picture, picture_of
 from edgeattr.video.detectors.nms import suppress
 from edgeattr.video.detectors.protocol import Detections
-from edgeattr_runtimes.network import Network, Picture
+from edgeattr_runtimes.session import Session
 
 __all__ = ["YoloxDetector"]
 
@@ -39,25 +39,23 @@ class YoloxDetector(NetworkDetector):
     interface = "YOLOX: input [1, 3, H, W], output [1, n, 5 + classes], raw or decoded"
 
     def __init__(
-        self, network: Network, name: str, *, min_score: float = 0.15, max_overlap: float = 0.6
+        self, network: Session, name: str, *, min_score: float = 0.15, max_overlap: float = 0.6
     ) -> None:
         super().__init__(network, name, min_score)
         self._max_overlap = max_overlap
         height, width = self._picture.height, self._picture.width
         self._grid, self._stride = _cells(height, width)
-        with self._opened().slot() as slot:
-            slot.picture[...] = _GREY
-            output = slot.run({})[0]
-            if output.shape[1] != len(self._stride) or output.shape[2] < 6:
-                raise InputError(
-                    f"{name}: output {list(output.shape)} is not YOLOX's "
-                    f"[1, {len(self._stride)}, 5 + classes] for pictures of {height}x{width}"
-                )
-            # decoded centres spread over the picture; raw ones are offsets within a cell
-            self._decoded = float(output[0, :, 0].std()) > width / 10
+        output = self._outputs(_GREY)[0]
+        if output.shape[1] != len(self._stride) or output.shape[2] < 6:
+            raise InputError(
+                f"{name}: output {list(output.shape)} is not YOLOX's "
+                f"[1, {len(self._stride)}, 5 + classes] for pictures of {height}x{width}"
+            )
+        # decoded centres spread over the picture; raw ones are offsets within a cell
+        self._decoded = float(output[0, :, 0].std()) > width / 10
 
     @classmethod
-    def recognise(cls, network: Network) -> Picture | None:
+    def recognise(cls, network: Session) -> Picture | None:
         """See :meth:`NetworkDetector.recognise`."""
         if len(network.inputs) != 1 or [len(port.shape) for port in network.outputs] != [3]:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError, MissingDependency, RuntimeFailure, UsageError
+from edgeattr_runtimes.load import session_from_file
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
 
@@ -97,24 +99,13 @@ def test_threads_share_it(installed: types.ModuleType, world: Any, bundle: Bundl
     assert world.active() == 0
 
 
-def test_calls_go_on_by_themselves(installed: types.ModuleType, world: Any, bundle: Bundle) -> None:
-    with _open(bundle) as engine:
-        batches = [_crops(count) for count in (0, 1, 40, 3, 70)]
-        futures = [engine.submit(crops) for crops in batches]
-        for crops, future in zip(batches, futures, strict=True):
-            assert np.array_equal(future.result(30).logits, _expected(crops))
-        late = engine.submit(batches[4])
-    assert np.array_equal(late.result(0).logits, _expected(batches[4])), "closing waited for it"
-    assert world.nothing_is_held()
-
-
 def test_close_gives_everything_back(
     installed: types.ModuleType, world: Any, bundle: Bundle
 ) -> None:
     engine = _open(bundle)
     engine.infer(_crops(1))
     assert len(world.memory) == world.host_memory == 4  # crops and logits of two streams
-    assert len(world.live_contexts()) == 4
+    assert len(world.live_contexts()) == 2
     engine.close()
     engine.close()
     assert world.nothing_is_held()
@@ -138,7 +129,7 @@ def test_a_run_that_fails_tells_the_error(
 ) -> None:
     with _open(bundle, streams=1) as engine:
         world.run_error = "illegal memory access"
-        with pytest.raises(RuntimeFailure, match="3 crops: illegal memory access"):
+        with pytest.raises(RuntimeFailure, match="batch of 3: illegal memory access"):
             engine.infer(_crops(3))
         assert world.active() == 0
         world.run_error = ""
@@ -148,8 +139,8 @@ def test_a_run_that_fails_tells_the_error(
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
-        ({"columns": 36}, r"logits \[batch, 35\]"),
-        ({"dtype": "HALF"}, "the engine has tensors"),
+        ({"columns": 36}, r"logits float32 \[\?, 35\]"),
+        ({"dtype": "HALF"}, "the engine takes crops uint8"),
         ({"context_error": "out of memory"}, "cannot start the engine on .*: out of memory"),
         ({"allocation_limit": 0}, "CUDA failed on Make-Believe Orin: cuMemAlloc failed"),
         ({"gpu_error": "CUDA initialization failure"}, "CUDA initialization failure"),
@@ -170,7 +161,7 @@ def test_a_failed_load_holds_no_memory(
     assert world.active() == 0
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("limit", [0, 1])
 def test_a_load_that_fails_halfway_frees_what_was_made(
     installed: types.ModuleType, world: Any, bundle: Bundle, limit: int
 ) -> None:
@@ -250,3 +241,33 @@ def test_a_broken_package_is_told(
     monkeypatch.setattr(sys, "meta_path", [_Broken("pycuda"), *sys.meta_path])
     with pytest.raises(RuntimeFailure, match=r"libcuda.so.1: .*NVIDIA driver"):
         _open(bundle)
+
+
+def test_an_onnx_file_of_a_detector(
+    installed: types.ModuleType, world: Any, tmp_path: Path
+) -> None:
+    """Its engine is built for one picture, and kept under the file's checksum."""
+    onnx = pytest.importorskip("onnx")
+    value = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("GlobalAveragePool", ["crops"], ["logits"])],
+        "small",
+        [onnx.helper.make_tensor_value_info("crops", value, [1, 3, "height", "width"])],
+        [onnx.helper.make_tensor_value_info("logits", value, [1, 3, 1, 1])],
+    )
+    path = tmp_path / "small.onnx"
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
+    world.columns, world.input_dtype = 3, "FLOAT"
+    picture = np.random.default_rng(0).random((1, 3, 8, 6), np.float32)
+    for _ in range(2):
+        with session_from_file(path, engine="tensorrt") as file:
+            assert [str(port) for port in file.inputs] == ["crops float32 [1, 3, ?, ?]"]
+            with file.fixed({"crops": picture.shape}) as session:
+                (found,) = session.run({"crops": picture})
+                assert session.arithmetic == "f32"
+        assert np.allclose(found, picture.mean() + np.arange(3))
+    assert len(world.named("Builder.build_serialized_network")) == 1
+    ((_, *shapes),) = world.named("IOptimizationProfile.set_shape")
+    assert set(shapes) == {(1, 3, 8, 6)}
+    assert world.nothing_is_held()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import subprocess
 import sys
 import threading
-import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +18,13 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.hub import home
 from edgeattr_runtimes import tensorrt_cache
-from edgeattr_runtimes.cuda_memory import Gpu
-from edgeattr_runtimes.tensorrt_build import engine_facts, engine_from_variant
+from edgeattr_runtimes.cuda import Gpu
 from edgeattr_runtimes.tensorrt_cache import (
     beside,
+    engine_facts,
+    engine_from_onnx,
     entry_path,
     forget,
-    locked,
     read_entry,
     write_entry,
 )
@@ -36,10 +34,16 @@ pytestmark = pytest.mark.usefixtures("installed")
 
 
 def _load(bundle: Bundle, precision: str = "int8", **options: Any) -> Any:
-    gpu = Gpu()
+    gpu, variant = Gpu(), bundle.variants[f"tensorrt-{precision}"]
+    rows = {"crops": (288, 160, 3)}
     with gpu.active():
-        return engine_from_variant(
-            bundle, bundle.variants[f"tensorrt-{precision}"], gpu, BuildOptions(**options)
+        return engine_from_onnx(
+            variant.name,
+            variant.sha256,
+            lambda: bundle.read_file(variant),
+            gpu,
+            precision,
+            BuildOptions(rows=rows, outputs=("logits",), **options),
         )
 
 
@@ -74,8 +78,9 @@ def test_the_description_names_all_facts(bundle: Bundle) -> None:
         "driver": 12020,
         "tensorrt": "10.9.9",
         "options": {
-            "min_batch": 1, "opt_batch": 8, "max_batch": 32, "profiles": 1, "workspace": 1 << 30,
-            "recipe": 1,
+            "rows": {"crops": [288, 160, 3]}, "outputs": ["logits"], "min_batch": 1,
+            "opt_batch": 8, "max_batch": 32, "profiles": 1,
+            "workspace": 1 << 30, "recipe": 2,
         },
     }  # fmt: skip
 
@@ -166,7 +171,7 @@ def test_the_key_differs_by_every_fact(
 ) -> None:
     def key(precision: str = "int8", **options: Any) -> Path:
         variant, trt = bundle.variants[f"tensorrt-{precision}"], sys.modules["tensorrt"]
-        facts = engine_facts(trt, Gpu(), variant, BuildOptions(**options))
+        facts = engine_facts(trt, Gpu(), variant.sha256, precision, BuildOptions(**options))
         return entry_path("x.engine", facts)
 
     keys = [
@@ -176,7 +181,9 @@ def test_the_key_differs_by_every_fact(
         key(opt_batch=1),
         key(profiles=2),
         key(workspace=1),
-        key(recipe=2),
+        key(recipe=3),
+        key(outputs=("logits",)),
+        key(rows={"crops": (1, 1, 3)}),
     ]
     assert keys[0] == key()
     with monkeypatch.context() as patch:
@@ -225,8 +232,12 @@ def test_a_variant_is_forgotten(bundle: Bundle, world: Any) -> None:
     folder = home() / "engines"
     for name, text in (("a", "[]"), ("b", '{"facts": '), ("c", '{"facts": {}}')):
         (folder / f"{name}.engine.json").write_text(text)
-    kept = {path.name for path in folder.iterdir() if not path.name.startswith("tensorrt-int8")}
-    assert len(list(folder.iterdir())) == len(kept) + 8
+    kept = {
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith("tensorrt-int8") or path.suffix == ".lock"
+    }
+    assert len(list(folder.iterdir())) == len(kept) + 6
     forget(bundle.variants["tensorrt-int8"].sha256)
     assert {path.name for path in folder.iterdir()} == kept
     _load(bundle, "fp16")
@@ -299,39 +310,7 @@ def test_what_another_process_holds_is_not_forgotten(bundle: Bundle) -> None:
         assert held.exists()
         assert not other.exists()
     forget(bundle.variants["tensorrt-int8"].sha256)
-    assert list((home() / "engines").glob("tensorrt-int8-*")) == []
-
-
-def test_a_lock_that_was_removed_meanwhile_keeps_nobody_out(tmp_path: Path) -> None:
-    """Who waited for it takes a new one, that others wait for in turn."""
-    path, entered, leave = tmp_path / "a.engine", threading.Event(), threading.Event()
-
-    def work() -> None:
-        with locked(path):
-            entered.set()
-            leave.wait(10)
-
-    with locked(path):
-        waiting = threading.Thread(target=work)
-        waiting.start()
-        for _ in range(500):
-            if _waits_for(beside(path, ".lock")):
-                break
-            time.sleep(0.01)
-        beside(path, ".lock").unlink()
-    assert entered.wait(10)
-    with open(beside(path, ".lock")) as lock, pytest.raises(BlockingIOError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    leave.set()
-    waiting.join(10)
-
-
-def _waits_for(file: Path) -> bool:
-    """Whether a lock on this file is waited for, as /proc/locks tells with an arrow."""
-    number = f":{file.stat().st_ino} "
-    return any(
-        "->" in line and number in line for line in Path("/proc/locks").read_text().splitlines()
-    )
+    assert {path.suffix for path in (home() / "engines").glob("tensorrt-int8-*")} == {".lock"}
 
 
 def test_a_cache_that_cannot_be_written_is_told(

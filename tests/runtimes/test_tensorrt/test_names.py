@@ -23,6 +23,7 @@ _OBJECTS = {  # the names that the code gives to objects of TensorRT's classes
     "cache": "ITimingCache",
     "config": "IBuilderConfig",
     "_context": "IExecutionContext",
+    "_engine": "ICudaEngine",
     "engine": "ICudaEngine",
     "fault": "ParserError",
     "network": "INetworkDefinition",
@@ -85,7 +86,8 @@ def test_the_search_finds_what_is_used() -> None:
     used = _used()
     assert used >= _CHOSEN
     assert used >= {
-        "Builder.build_serialized_network", "DataType.UINT8", "ICudaEngine.get_tensor_name",
+        "Builder.build_serialized_network", "BuilderFlag.TF32", "IBuilderConfig.clear_flag",
+        "ICudaEngine.get_tensor_dtype", "ICudaEngine.get_tensor_shape",
         "IExecutionContext.execute_async_v3", "IExecutionContext.set_tensor_address",
         "IExecutionContext.set_optimization_profile_async", "IExecutionContext.set_input_shape",
         "ICudaEngine.create_execution_context", "ICudaEngine.num_optimization_profiles",
@@ -142,8 +144,7 @@ for name in json.loads(sys.argv[1]):
 with listening(logger_of(trt)) as heard:
     logger_of(trt).log(trt.ILogger.Severity.ERROR, "a message")
 try:
-    plan_from_onnx(b"no ONNX", precision="fp16", size=(8, 8), options=BuildOptions(),
-                   log=Path(sys.argv[2]))
+    plan_from_onnx(b"no ONNX", precision="fp16", options=BuildOptions(), log=Path(sys.argv[2]))
 except RuntimeFailure as error:
     told = str(error)
 print(json.dumps({"version": trt.__version__, "absent": absent, "heard": heard.last(),

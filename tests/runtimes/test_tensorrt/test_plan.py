@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import RuntimeFailure
-from edgeattr_runtimes.cuda_memory import Gpu
+from edgeattr_runtimes.cuda import Gpu
 from edgeattr_runtimes.tensorrt_plan import BuildOptions, Plan, plan_from_onnx, shares_profiles
 
 
@@ -18,22 +18,24 @@ def _build(folder: Path, precision: str = "fp16", timing: bytes = b"", profiles:
         return plan_from_onnx(
             b"ONNX",
             precision=precision,
-            size=(288, 160),
-            options=BuildOptions(profiles=profiles),
+            options=BuildOptions(
+                rows={"crops": (288, 160, 3)}, outputs=("logits",), profiles=profiles
+            ),
             log=folder / "build.log",
             timing=timing,
         )
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_flags(trt: types.ModuleType, world: Any, tmp_path: Path, precision: str) -> None:
     _build(tmp_path, precision)
     kinds = trt.NetworkDefinitionCreationFlag
     ((bits,),) = world.named("Builder.create_network")
     flags = [flag.name for (flag,) in world.named("IBuilderConfig.set_flag")]
+    assert [flag.name for (flag,) in world.named("IBuilderConfig.clear_flag")] == ["TF32"]
     if trt.__version__.startswith("8."):
         assert bits == 1 << kinds.EXPLICIT_BATCH
-        expected = ["FP16", "PREFER_PRECISION_CONSTRAINTS"]
+        expected = [] if precision == "fp32" else ["FP16", "PREFER_PRECISION_CONSTRAINTS"]
         assert flags == expected + (["INT8"] if precision == "int8" else [])
     else:
         assert bits & 1 << kinds.STRONGLY_TYPED
@@ -103,7 +105,7 @@ def test_parser_errors_are_told(trt: types.ModuleType, world: Any, tmp_path: Pat
 
 def test_another_network_is_refused(trt: types.ModuleType, world: Any, tmp_path: Path) -> None:
     world.outputs = ("scores",)
-    with pytest.raises(RuntimeFailure, match=r"outputs \['scores'\]; expected .*'logits'"):
+    with pytest.raises(RuntimeFailure, match=r"outputs \['scores'\]; expected .*'crops'.*logits"):
         _build(tmp_path)
 
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from edgeattr.core.errors import InputError
 from edgeattr.video.detectors import DetrDetector, DetrLogitsDetector, open_detector
-from edgeattr_runtimes.network import open_network
+from edgeattr_runtimes.load import session_from_file
 
 from .networks import save_network
 
@@ -119,7 +119,7 @@ def test_hugging_face_s_export(tmp_path: Path, engine: str, classes: int, person
 @_ENGINES
 def test_free_sides_become_640(tmp_path: Path, engine: str) -> None:
     path = _logits_export(tmp_path / "net.onnx", 80, 0, ["height", "width"])
-    picture = DetrLogitsDetector.recognise(open_network(path, engine=engine))
+    picture = DetrLogitsDetector.recognise(session_from_file(path, engine=engine))
     assert picture is not None
     assert (picture.height, picture.width) == (640, 640)
     image = np.zeros((50, 80, 3), np.uint8)

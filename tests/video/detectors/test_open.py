@@ -167,8 +167,8 @@ def test_what_cannot_be_opened(tmp_path: Path, detector_files: Path) -> None:
     for engine in ("onnxruntime", "openvino"):
         with pytest.raises(RuntimeFailure, match="cannot open"):
             open_detector(text, engine=engine)
-    with pytest.raises(UsageError, match="no engine 'tensorrt' for detectors"):
-        open_detector(text, engine="tensorrt")
+    with pytest.raises(UsageError, match="no engine 'torch' for detectors"):
+        open_detector(text, engine="torch")
 
 
 def test_an_ir_wants_its_weights_and_openvino(tmp_path: Path, detector_files: Path) -> None:

@@ -87,6 +87,7 @@ def test_pictures_credentials_and_a_new_size_after_a_reconnect(camera: _Camera) 
     assert source.live
 
 
+@pytest.mark.slow  # it asks the clock
 def test_a_camera_that_stalls_is_lost_in_time(camera: _Camera) -> None:
     connection = NetworkConnection(_address(camera), SourceOptions(stall_seconds=0.5))
     pictures = connection.pictures()

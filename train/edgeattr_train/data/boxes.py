@@ -11,6 +11,7 @@ images below it. People are of the category `person`; crowds are ignored.
 
 from __future__ import annotations
 
+import configparser
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,10 +26,11 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError, UsageError
 
-__all__ = ["BoxDataset", "LabelledFrame", "is_box_spec", "open_boxes"]
+__all__ = ["BoxDataset", "LabelledFrame", "MotSequence", "is_box_spec", "open_boxes"]
 
 _Boxes = npt.NDArray[np.float32]
 _LOOKS_LIKE_PEOPLE = (2, 7, 8, 12)  # MOT16's classes that are neither right nor wrong
+_DEFAULT_RATE = 25.0  # frames/s of a sequence that does not say
 _VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov")
 
 
@@ -42,12 +44,22 @@ class LabelledFrame:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MotSequence:
+    """One sequence of MOTChallenge's layout."""
+
+    truth: Path  # frame,id,left,top,width,height,...
+    frames: int
+    rate: float  # frames/s
+
+
+@dataclass(frozen=True, kw_only=True)
 class BoxDataset:
     """Frames in order, decoded when they are asked for."""
 
     name: str  # "mot" or "coco"
     frames: int
     read: Callable[[], Iterator[LabelledFrame]]
+    sequences: tuple[MotSequence, ...] = ()  # of "mot"
 
 
 def is_box_spec(text: str) -> bool:
@@ -94,8 +106,21 @@ def _open_mot(folder: Path) -> BoxDataset:
                     image=image, people=_stacked(people[number]), ignore=_stacked(ignore[number])
                 )
 
-    count = sum(_count(frames) for frames, _ in parts)
-    return BoxDataset(name="mot", frames=count, read=read)
+    sequences = tuple(
+        MotSequence(truth=truth, frames=_count(frames), rate=_rate(frames))
+        for frames, truth in parts
+    )
+    count = sum(sequence.frames for sequence in sequences)
+    return BoxDataset(name="mot", frames=count, read=read, sequences=sequences)
+
+
+def _rate(frames: Path) -> float:
+    """Frames/s of a video, or of a folder by the `seqinfo.ini` beside it; else 25."""
+    if not frames.is_dir():
+        return float(cv2.VideoCapture(str(frames)).get(cv2.CAP_PROP_FPS)) or _DEFAULT_RATE
+    info = configparser.ConfigParser()
+    info.read(frames.parent / "seqinfo.ini")
+    return info.getfloat("Sequence", "frameRate", fallback=_DEFAULT_RATE)
 
 
 def _mot_truth(path: Path) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:

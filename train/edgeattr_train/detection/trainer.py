@@ -13,7 +13,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from edgeattr_train.detection.composition import Composer
 from edgeattr_train.detection.losses import Targets, detection_loss
-from edgeattr_train.detection.network import Block, PersonDetector
+from edgeattr_train.detection.network import RELU_PARTS, Block, PersonDetector
 from edgeattr_train.detection.teacher import weights_from_yolox
 
 __all__ = ["PersonRecipe", "student_from_teacher", "train_person"]
@@ -42,6 +42,7 @@ class PersonRecipe:
     start: str = "yolox_nano"  # weights to start from and teacher: a known name, or a file
     steps: int = 1300
     batch: int = 8  # pictures
+    relu_parts: tuple[str, ...] = ()  # parts of the network with ReLU in place of SiLU
     sizes: tuple[str, ...] = ("256x416",)  # input height x width; a batch has one of them
     learning_rate: float = 2e-3  # of AdamW, falling along a cosine to a twentieth
     silu_rate: float = 0.15  # share of the learning rate for parts that still have SiLU
@@ -89,16 +90,21 @@ def _floats(pictures: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def student_from_teacher(teacher: PersonDetector, pictures: Tensor) -> PersonDetector:
+def student_from_teacher(
+    teacher: PersonDetector, pictures: Tensor, relu_parts: Sequence[str] = RELU_PARTS
+) -> PersonDetector:
     """A network with the teacher's weights, and its statistics in the batch norms before ReLU.
 
     Args:
         teacher: with SiLU alone, whose batch norms only add a bias.
         pictures: [N, 3, H, W], for the statistics.
+        relu_parts: see :class:`PersonDetector`.
     """
-    student = PersonDetector()
+    student = PersonDetector(relu_parts)
     student.load_state_dict(teacher.state_dict())
     changed = _relu_blocks(student)
+    if not changed:
+        return student
     statistics: dict[str, tuple[Tensor, Tensor]] = {}
 
     def note(name: str):  # type: ignore[no-untyped-def]
@@ -192,11 +198,13 @@ def train_person(
         DataLoader(_Batches(data, recipe, done), batch_size=None, num_workers=recipe.workers)
     )
     if saved:
-        student = PersonDetector()
+        student = PersonDetector(recipe.relu_parts)
     else:
         composer, rng = Composer(data), np.random.default_rng(recipe.seed)
         pictures = [composer(rng, 256, 416)[0] for _ in range(32)]
-        student = student_from_teacher(teacher, _floats(torch.from_numpy(np.stack(pictures))))
+        student = student_from_teacher(
+            teacher, _floats(torch.from_numpy(np.stack(pictures))), recipe.relu_parts
+        )
     student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _to_training(student)
     teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

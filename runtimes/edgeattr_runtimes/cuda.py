@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeattr.core.errors import RuntimeFailure
+from edgeattr_runtimes.session import Array
 from edgeattr_runtimes.tensorrt_installed import import_installed
 
-__all__ = ["BatchMemory", "Gpu", "first_gpu"]
+__all__ = ["Gpu", "Memory", "first_gpu"]
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream of other libraries
 
@@ -84,56 +84,58 @@ def first_gpu() -> Gpu:
     return Gpu()
 
 
-class BatchMemory:
-    """Memory for one batch on its way through a GPU. Make, use and free it with the GPU active.
+class Memory:
+    """Inputs and outputs on their way through a GPU. Make, use and free it with the GPU active.
 
     Args:
         gpu: where.
-        crops: shape of the largest batch, [B, H, W, 3] of uint8.
-        logits: shape of its answer, [B, C] of float32.
+        inputs, outputs: shape and type of each, by name.
 
     Attributes:
-        host_crops: page-locked, [B, H, W, 3]: crops that are put together here need no copy.
-        crops_address: of the crops on the GPU.
-        logits_address: of the logits on the GPU.
-        stream_handle: the CUDA stream that everything runs on, one after the other.
+        inputs, outputs: page-locked memory by name: what is put together there needs no copy.
+        addresses: of all on the GPU, by name.
+        stream: handle of the CUDA stream that everything runs on, one after the other.
 
     Raises:
         pycuda.driver.Error: there is not enough memory.
     """
 
-    def __init__(self, gpu: Gpu, crops: tuple[int, int, int, int], logits: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        gpu: Gpu,
+        inputs: Mapping[str, tuple[tuple[int, ...], str]],
+        outputs: Mapping[str, tuple[tuple[int, ...], str]],
+    ) -> None:
         self._cuda = gpu.cuda
+        self.inputs: dict[str, Array] = {}
+        self.outputs: dict[str, Array] = {}
+        self.addresses: dict[str, int] = {}
+        self._device: dict[str, Any] = {}
         with contextlib.ExitStack() as made:
             self._stream = self._cuda.Stream(_NON_BLOCKING)
-            self.host_crops, self._crops = self._pair(made, crops, np.uint8)
-            self._host_logits, self._logits = self._pair(made, logits, np.float32)
+            for ports, host in ((inputs, self.inputs), (outputs, self.outputs)):
+                for name, (shape, dtype) in ports.items():
+                    host[name] = self._cuda.pagelocked_empty(shape, np.dtype(dtype))
+                    made.callback(host[name].base.free)  # type: ignore[union-attr]
+                    self._device[name] = self._cuda.mem_alloc(host[name].nbytes)
+                    made.callback(self._device[name].free)
+                    self.addresses[name] = int(self._device[name])
             self._made = made.pop_all()
-        self.crops_address = int(self._crops)
-        self.logits_address = int(self._logits)
-        self.stream_handle = int(self._stream.handle)
-
-    def place(self, crops: npt.NDArray[np.uint8]) -> None:
-        """Put crops [n, H, W, 3], n <= B, into ``host_crops``, unless that is where they lie."""
-        if crops.ctypes.data != self.host_crops.ctypes.data:
-            self.host_crops[: len(crops)] = crops
+        self.stream = int(self._stream.handle)
 
     def upload(self, count: int) -> None:
-        """Start to copy the first ``count`` of ``host_crops`` to the GPU."""
-        self._cuda.memcpy_htod_async(self._crops, self.host_crops[:count], self._stream)
+        """Start to copy the first ``count`` rows of the inputs to the GPU."""
+        for name, array in self.inputs.items():
+            self._cuda.memcpy_htod_async(self._device[name], array[:count], self._stream)
 
     def download(self, count: int) -> None:
-        """Start to copy the first ``count`` rows of logits from the GPU."""
-        self._cuda.memcpy_dtoh_async(self._host_logits[:count], self._logits, self._stream)
+        """Start to copy the first ``count`` rows of the outputs from the GPU."""
+        for name, array in self.outputs.items():
+            self._cuda.memcpy_dtoh_async(array[:count], self._device[name], self._stream)
 
     def wait(self) -> None:
         """Wait until all that was started has ended."""
         self._stream.synchronize()
-
-    def logits(self, count: int) -> npt.NDArray[np.float32]:
-        """The first ``count`` rows that were copied from the GPU, float32 [n, C]: a copy."""
-        rows: npt.NDArray[np.float32] = self._host_logits[:count].copy()
-        return rows
 
     def free(self) -> None:
         """Give all of it back."""
@@ -142,13 +144,3 @@ class BatchMemory:
         finally:
             self._made.close()
             self._stream = None
-
-    def _pair(
-        self, made: contextlib.ExitStack, shape: tuple[int, ...], kind: type[np.generic]
-    ) -> tuple[npt.NDArray[Any], Any]:
-        """Page-locked memory, which the GPU copies from and to by itself, and the GPU's own."""
-        host: npt.NDArray[Any] = self._cuda.pagelocked_empty(shape, kind)
-        made.callback(host.base.free)  # type: ignore[union-attr]
-        device = self._cuda.mem_alloc(host.nbytes)
-        made.callback(device.free)
-        return host, device

@@ -1,0 +1,39 @@
+"""A line in words for each person who has left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeattr.cli.progress import note
+
+__all__ = ["PersonLines", "person_line"]
+
+_MOST_LABELS = 5
+
+
+class PersonLines:
+    """An output that says on standard error who was seen. It promises nothing.
+
+    Args:
+        named: whether to name the stream: there are several.
+    """
+
+    name = "lines of people"
+
+    def __init__(self, *, named: bool) -> None:
+        self._named = named
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Say a person's record; other events are not for reading."""
+        if event["type"] == "person":
+            stream = f"{Path(event['stream']).name}: " if self._named else ""
+            note(stream + person_line(event))
+
+
+def person_line(event: Mapping[str, Any]) -> str:
+    """``person 4, 12.3 to 19.0 s: long hair, red top, backpack``."""
+    labels = event.get("labels") or ()
+    said = ", ".join(labels[:_MOST_LABELS]) or "nothing that tells them from others"
+    return f"person {event['track']}, {event['first_s']:.1f} to {event['last_s']:.1f} s: {said}"

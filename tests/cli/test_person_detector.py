@@ -1,0 +1,91 @@
+"""`info`, `bench`, `eval` and `convert` of the person detector's bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from edgeattr.cli.app import app
+from edgeattr.core import hub
+from edgeattr.core.detection_bundle import DetectionBundle
+from edgeattr_train.golden import golden_crops
+
+
+@pytest.fixture
+def drawn_mot(tmp_path: Path) -> Path:
+    """Twelve frames of a drawn figure with its box."""
+    frames, lines = tmp_path / "S" / "img1", []
+    frames.mkdir(parents=True)
+    (figure,) = golden_crops(160, 72)[:1]
+    for number in range(1, 13):
+        frame = np.full((288, 512, 3), 120, np.uint8)
+        frame[80:240, 20 * number : 20 * number + 72] = figure
+        cv2.imwrite(str(frames / f"{number:06d}.jpg"), frame)
+        lines.append(f"{number},1,{20 * number},80,72,160,1,-1,-1,-1\n")
+    (tmp_path / "S" / "gt").mkdir()
+    (tmp_path / "S" / "gt" / "gt.txt").write_text("".join(lines))
+    return tmp_path
+
+
+def _run(*arguments: object) -> str:
+    found = CliRunner().invoke(app, [str(entry) for entry in arguments])
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_info() -> None:
+    said = _run("info", "person")
+    assert "person from score 0.45" in said
+    assert "licence  " in said
+    assert "YOLOX" in said
+    told = json.loads(_run("info", "person", "--json"))
+    assert told["task"] == "person-detection"
+
+
+def test_bench_tells_frames_per_second() -> None:
+    told = json.loads(
+        _run("bench", "person", "--seconds", "0.1", "--threads", 1, "--json", "-", "--quiet")
+    )
+    rows = {(row["runtime"], row["precision"]): row for row in told["results"]}
+    assert {("onnxruntime", "fp32")} <= set(rows)
+    assert all(row["frames_per_second"] > 0 for row in rows.values())
+
+
+def test_eval_on_boxes(drawn_mot: Path) -> None:
+    told = json.loads(
+        _run("eval", "person", "--data", f"mot:{drawn_mot}", "--json", "-", "--quiet")
+    )
+    assert set(told) == {
+        "dataset", "images", "model", "runtime", "precision", "AP50", "recall", "box_precision",
+        "images_per_second",
+    }  # fmt: skip
+    assert (told["dataset"], told["images"], told["model"]) == ("mot", 12, "person")
+    assert 0 <= told["recall"] <= 100
+
+
+def test_fp16_is_proven_and_written_beside(
+    drawn_mot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "small.edgeattr"
+    _run(
+        "convert",
+        "person",
+        "--fp16",
+        "--to",
+        "openvino",
+        "--eval",
+        f"mot:{drawn_mot}",
+        "--out",
+        out,
+    )
+    variant = DetectionBundle.read(out).variant("openvino-fp16")
+    assert variant.parent == "onnx-fp32"
+    assert variant.parity <= variant.tolerance < 0.1
+    assert variant.speed["frames_per_second"] > 0
+    assert "AP50" in variant.metrics
+    assert len(DetectionBundle.read(hub.person_bundle()).variants) == 1  # left as it was

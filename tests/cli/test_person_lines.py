@@ -1,0 +1,27 @@
+"""What `edgeattr run` says of people in words."""
+
+import pytest
+
+from edgeattr.cli.person_lines import PersonLines, person_line
+
+_EVENT = {
+    "type": "person", "stream": "/videos/door.mp4", "track": 4, "first_s": 12.34, "last_s": 19.0,
+    "labels": ["red top", "backpack", "long hair", "jeans", "hat", "skirt"],
+}  # fmt: skip
+
+
+def test_a_person_in_words() -> None:
+    assert person_line(_EVENT) == (
+        "person 4, 12.3 to 19.0 s: red top, backpack, long hair, jeans, hat"
+    )
+    assert person_line({**_EVENT, "labels": []}).endswith(": nothing that tells them from others")
+
+
+def test_only_people_are_said_and_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PersonLines(named=True)
+    lines.write(_EVENT)
+    lines.write({**_EVENT, "type": "update"})
+    lines.write({"type": "summary", "stream": "x"})
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [f"door.mp4: {person_line(_EVENT)}"]
