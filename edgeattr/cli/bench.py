@@ -100,6 +100,7 @@ def bench(
             f"{path} is a checkpoint, and only bundles are timed. Make one with: edgeattr convert "
             f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
         )
+    bench_output.check_files(json_file, plot)
     if is_detector(path):
         if batch or streams or device or against or tune or plot:
             raise UsageError(
@@ -109,7 +110,6 @@ def bench(
         bench_detector(path, runtime, precision, threads, seconds, json_file, quiet)
         return
     bundle = Bundle.read(path)
-    bench_output.check_files(json_file, plot)
     if tune:
         asked = (runtime, precision, batch, threads, streams, device, against)
         if any(value is not None for value in asked):
@@ -117,18 +117,18 @@ def bench(
         timings = _tune(bundle, seconds, quiet)
     else:
         settings = _settings(bundle, runtime, precision, batch, threads, streams, device)
-        if against == "benchmark_app" and {entry.engine for entry in settings} != {"openvino"}:
-            raise UsageError("--against benchmark_app goes with --runtime openvino")
-        if against == "raw":
-            settings = [
-                dataclasses.replace(setting, raw=raw)
-                for setting in settings
-                for raw in (False, True)
-            ]
-        timings = _measure(bundle, settings, seconds, quiet)
+        timings = _measure(bundle, _beside(settings, against), seconds, quiet)
     bench_output.give(model, timings, json_file, plot, quiet)
     if against == "benchmark_app":
         _beside_benchmark_app(bundle, timings, seconds)
+
+
+def _beside(settings: list[Setting], against: str | None) -> list[Setting]:
+    """The settings, and each without edgeattr where that is what they are measured against."""
+    if against == "benchmark_app" and {entry.engine for entry in settings} != {"openvino"}:
+        raise UsageError("--against benchmark_app goes with --runtime openvino")
+    ways = (False, True) if against == "raw" else (False,)
+    return [dataclasses.replace(setting, raw=raw) for setting in settings for raw in ways]
 
 
 def _settings(

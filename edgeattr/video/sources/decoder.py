@@ -132,15 +132,21 @@ class Decoder:
 
     def _upright_bgr(self, frame: Any) -> Image:
         full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
-        converted = self._convert(
-            frame,
-            format="bgr24",
-            src_colorspace=_matrix(frame.colorspace, frame.width, frame.height),
-            src_color_range=_FULL if full or frame.format.is_rgb else _LIMITED,
-            dst_color_range=_FULL,
-            threads=1,
-        )
-        image = np.asarray(converted.to_ndarray(), np.uint8)
+        matrix = _matrix(frame.colorspace, frame.width, frame.height)
+        even = frame.width % 2 == 0 and frame.height % 2 == 0
+        if frame.format.name == "yuv420p" and matrix == _BT601 and not full and even:
+            # the one kind that OpenCV converts, with less work than swscale
+            image = np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
+        else:
+            converted = self._convert(
+                frame,
+                format="bgr24",
+                src_colorspace=matrix,
+                src_color_range=_FULL if full or frame.format.is_rgb else _LIMITED,
+                dst_color_range=_FULL,
+                threads=1,
+            )
+            image = np.asarray(converted.to_ndarray(), np.uint8)
         turn = _TURNS.get(round(frame.rotation) % 360)
         return image if turn is None else np.asarray(cv2.rotate(image, turn), np.uint8)
 
