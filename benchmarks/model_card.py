@@ -1,6 +1,6 @@
 """The tables of docs/model-card.md, measured and written into it.
 
-    python benchmarks/model_card.py --data peta:../shared/peta --write docs/model-card.md
+    python benchmarks/model_card.py --data peta@wide:../shared/peta --write docs/model-card.md
 
 Everything is on PETA's validation split: FP32 and INT8 on ONNX Runtime, decisions at the bundle's
 thresholds. Intervals are of 95 %, persons drawn again. A machine-readable copy is put beside the
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the card; its .json is written beside it")
     options = parser.parse_args()
     name, _, directory = options.data.partition(":")
-    if name != "peta":
+    if name.partition("@")[0] != "peta":
         raise UsageError("the card tells PETA's source sets and persons apart: --data peta:DIR")
     bundle = Bundle.read(resolve_bundle(options.model))
     data, train = (open_dataset(options.data, split) for split in ("val", "train"))

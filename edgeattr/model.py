@@ -16,11 +16,12 @@ from edgeattr.core.closing import Closing
 from edgeattr.core.crops import cut_boxes, fill_crops, is_bgr
 from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 from edgeattr.core.hub import resolve_bundle
-from edgeattr.core.prediction import Prediction
+from edgeattr.core.prediction import VISIBLE, Decision, Prediction
+from edgeattr.core.schema import PARTS, AttributeSchema
 from edgeattr.explain.attention_maps import Explanation, explanations
 
 if TYPE_CHECKING:
-    from edgeattr_runtimes import EngineOptions, Runtime, RuntimeInfo
+    from edgeattr_runtimes import EngineOptions, Outputs, Runtime, RuntimeInfo
     from edgeattr_runtimes.protocol import Fill
 
 __all__ = ["AttributeModel", "load"]
@@ -145,7 +146,7 @@ class AttributeModel(Closing):
             InputError: a crop cannot be used; the text gives its place in the list.
             RuntimeFailure: the engine failed, or the model was closed.
         """
-        return self._worded(self.logits(crops))
+        return self._worded(self.outputs(crops))
 
     def predict_boxes(self, frame: ImageLike, boxes: Boxes) -> list[Prediction]:
         """Read the attributes of people in a picture. Each box is resized straight from it.
@@ -168,10 +169,21 @@ class AttributeModel(Closing):
 
         They are the network's own: of every attribute, sensitive ones too, whatever was asked for.
         """
+        return self.outputs(crops).logits
+
+    def outputs(self, crops: Crops) -> Outputs:
+        """All that the model gives: logits, and visibility and embedding where it has them.
+
+        Arguments and errors are as of :meth:`predict`.
+        """
         count, fill = _filling(crops)
         if count == 1 and is_bgr(crop := crops[0]) and crop.shape == self._shape:
-            return self._runtime.infer(crop[None]).logits  # as it is: no resizing, no copy
-        return self._runtime.infer_filled(count, fill).logits
+            return self._runtime.infer(crop[None])  # as it is: no resizing, no copy
+        return self._runtime.infer_filled(count, fill)
+
+    def visible_logits(self, crops: Crops) -> npt.NDArray[np.float32]:
+        """Raw scores, [N, C]; not a number where the part of the body is not in the picture."""
+        return visible_logits(self.outputs(crops), self.bundle.schema)
 
     def explain(self, crops: Crops) -> list[Explanation]:
         """Read the attributes of people, and show where the model looked for each.
@@ -201,7 +213,7 @@ class AttributeModel(Closing):
         pixels = np.empty((count, *self._shape), np.uint8)
         fill(0, pixels)
         found = self._masked().infer(pixels)
-        return explanations(self.bundle, self.decision, pixels, found.logits, found.attention)
+        return explanations(self.bundle, self._worded(found), pixels, found.attention)
 
     @property
     def explained_by(self) -> str:
@@ -251,8 +263,41 @@ class AttributeModel(Closing):
             return open_runtime(self.bundle, about.engine, about.precision, options)
         return open_runtime(self.bundle, options=options)
 
-    def _worded(self, logits: npt.NDArray[np.float32]) -> list[Prediction]:
-        return self.decision.predictions(logits)
+    def _worded(self, outputs: Outputs) -> list[Prediction]:
+        return predictions(self.bundle.schema, self.decision, outputs)
+
+
+def predictions(schema: AttributeSchema, decision: Decision, outputs: Outputs) -> list[Prediction]:
+    """Put an engine's outputs into words, one prediction per crop.
+
+    Sensitive scores are left out with their answers.
+    """
+    told = []
+    hidden = np.setdiff1d(np.arange(len(schema)), decision.reported)
+    reported = outputs.logits.copy()
+    reported[:, hidden] = np.nan
+    for place, row in enumerate(visible_logits(outputs, schema)):
+        answers = decision.answers(row)
+        parts = () if outputs.visibility is None else outputs.visibility[place].tolist()
+        colours = decision.colours(answers) if schema.colours else {}
+        visibility = dict(zip(PARTS, parts, strict=False))
+        told.append(Prediction(answers, reported[place], colours, visibility))
+    return told
+
+
+def visible_logits(outputs: Outputs, schema: AttributeSchema) -> npt.NDArray[np.float32]:
+    """Logits, not a number where an attribute's part of the body is not in the picture, [N, C].
+
+    Where no part is, the picture shows nobody, and nothing can be said.
+    """
+    if outputs.visibility is None:
+        return outputs.logits
+    seen = outputs.visibility >= VISIBLE
+    anybody = seen.any(1)
+    logits = outputs.logits.copy()
+    for index, part in enumerate(schema.parts):
+        logits[~(anybody if part is None else seen[:, part]), index] = np.nan
+    return logits
 
 
 def _checkpoint_opener(path: Path) -> _OpenExplaining:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle import Bundle
-from edgeattr.core.errors import InputError
 from edgeattr.core.metrics import Scores, evaluate, expected_calibration_error
 from edgeattr.model import AttributeModel
+from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import AttributeDataset
 
-__all__ = ["Evaluation", "check_attributes", "evaluate_model", "metrics_json", "number"]
+__all__ = ["Evaluation", "evaluate_model", "metrics_json", "number"]
 
 _BATCH = 64  # crops
 
@@ -39,13 +38,12 @@ def evaluate_model(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Run a model over a data set.
+    """Run a model over a data set, and judge it on the attributes that the data set labels.
 
     Raises:
-        InputError: the attributes differ from the model's, an image cannot be read, or no label is
-            known.
+        InputError: it labels none of the model's, an image cannot be read, or no label is known.
     """
-    check_attributes(data, model.bundle)
+    data = aligned(data, model.bundle.schema)
     rows, busy = [], 0.0
     for start in range(0, len(data), _BATCH):
         images = [data.read(index) for index in range(start, min(start + _BATCH, len(data)))]
@@ -64,19 +62,6 @@ def evaluate_model(
     )
 
 
-def check_attributes(data: AttributeDataset, bundle: Bundle) -> None:
-    """See that a data set labels what a model reads.
-
-    Raises:
-        InputError: the attributes differ.
-    """
-    if data.schema.names != bundle.schema.names:
-        raise InputError(
-            f"{data.name} has other attributes than {bundle.name}: "
-            f"{sorted(set(data.schema.names) ^ set(bundle.schema.names))}"
-        )
-
-
 def metrics_json(scores: Scores) -> dict[str, Any]:
     """The overall figures under the names of the `eval --json` contract, percentages."""
     return {
@@ -86,6 +71,7 @@ def metrics_json(scores: Scores) -> dict[str, Any]:
         "recall_ex": number(scores.recall),
         "f1": number(scores.f1),
         "mAP": number(scores.mAP),
+        "auc": number(scores.auc),
     }
 
 

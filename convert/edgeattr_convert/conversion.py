@@ -18,7 +18,7 @@ from edgeattr.core.errors import ContractNotMet, UsageError
 from edgeattr.core.files import check_writable, sha256_of
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr.model import AttributeModel
-from edgeattr_convert.accuracy import Evaluation, check_attributes, evaluate_model, metrics_json
+from edgeattr_convert.accuracy import Evaluation, evaluate_model, metrics_json
 from edgeattr_convert.calibration import Calibration, sample, sampled_crops
 from edgeattr_convert.contract import (
     Contract,
@@ -36,6 +36,7 @@ from edgeattr_runtimes import EngineOptions, Runtime, available, open_variant
 from edgeattr_runtimes.engines import has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
+from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["ConversionData", "convert"]
@@ -88,13 +89,15 @@ def convert(
         ContractNotMet: at least one variant does not hold; the report says why, and what lies at
             ``target`` stays as it is.
         UsageError: INT8 without data.
-        InputError: the held data have other attributes, or an image cannot be read.
+        InputError: the held data label none of the attributes, or an image cannot be read.
         MissingDependency: a package that one of the steps needs is not installed.
         OutputError: nothing can be written at ``target``; said before any long work.
     """
     contract = contract or Contract()
     _check(bundle, steps, data)
     check_writable(target, folder=True)
+    if data.held is not None:
+        data = dataclasses.replace(data, held=aligned(data.held, bundle.schema))
     made = bundle
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
         work = _Conversion(bundle, Path(folder), data, contract, tell, tick)
@@ -120,8 +123,6 @@ def _check(bundle: Bundle, steps: Sequence[Step], data: ConversionData) -> None:
     if wants_data and (data.calibration is None or data.held is None):
         raise UsageError(f"{', '.join(wants_data)}: INT8 needs images to calibrate on (--calib)")
     check_packages(steps)
-    if data.held is not None:
-        check_attributes(data.held, bundle)
     first = bundle.variant("onnx-fp32")
     with open_variant(bundle, first, "onnxruntime") as runtime:
         check_golden(bundle, first, runtime)  # what is wrong already is not worth converting

@@ -33,9 +33,10 @@ Frames = npt.NDArray[np.uint8]
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
-_FLOAT_TAIL = (  # what decodes: boxes and scores stay in float32
-    "Sigmoid", "Exp", "Concat", "Transpose", "Reshape", "Slice", "Div", "Mul", "Sub",
-)  # fmt: skip
+_IN_FLOAT = (  # names of nodes: the last convolutions of the head, and what decodes them
+    r".*head\.\d+/(box|person|objectness)/Conv.*",
+    r"^/[A-Z][A-Za-z]*(_\d+)?(/.*)?$",
+)
 _TURNS = 30  # of timing, parent and child in turns
 
 
@@ -220,9 +221,7 @@ def _onnx_int8(source: bytes, target: Path, frames: Sequence[Image]) -> None:
     model = _unpacked(onnx.load_from_string(source))
     with quiet_nncf():
         data = nncf.Dataset(frames, lambda frame: {"frames": frame[None]})
-        made = nncf.quantize(
-            model, data, subset_size=len(frames), ignored_scope=_decoding(nncf), **_options(nncf)
-        )
+        made = nncf.quantize(model, data, subset_size=len(frames), **_options(nncf))
     onnx.save(made, str(target))
 
 
@@ -249,11 +248,11 @@ def _openvino_int8(source: bytes, target: Path, frames: Sequence[Image]) -> None
 
 def _options(nncf: Any) -> dict[str, Any]:
     """Weights per channel, symmetric; activations of SiLU, which are negative too, asymmetric."""
-    return {"preset": nncf.QuantizationPreset.MIXED, "fast_bias_correction": True}
-
-
-def _decoding(nncf: Any) -> Any:
-    return nncf.IgnoredScope(types=list(_FLOAT_TAIL), validate=False)
+    return {
+        "preset": nncf.QuantizationPreset.MIXED,
+        "fast_bias_correction": True,
+        "ignored_scope": nncf.IgnoredScope(patterns=list(_IN_FLOAT), validate=False),
+    }
 
 
 def _unpacked(model: Any) -> Any:

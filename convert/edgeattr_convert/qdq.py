@@ -30,7 +30,8 @@ __all__ = [
     "quantized",
 ]
 
-_HEAD_STARTS_AT = "ReduceMean"  # the pooling before the primary classifier
+_BACKBONE = "model.backbone."  # what the names of its weights begin with
+_GATE = ".gate."  # on pooled channels: next to no arithmetic, and it scales whole maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +52,21 @@ TENSORRT = QdqScheme(name="tensorrt", operators=("Conv",), symmetric=True)
 
 
 def head(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes from the pooling on, which stay in float.
+    """Names of the nodes that stay in float: gates, and all that follows the backbone.
 
     Raises:
-        InputError: the model has no such pooling.
+        InputError: edgeattr did not write the model.
     """
     nodes = list(model.graph.node)
-    starts = [i for i, node in enumerate(nodes) if node.op_type == _HEAD_STARTS_AT]
-    if not starts:
-        raise InputError("this ONNX model was not written by edgeattr: it has no pooled classifier")
-    return [node.name for node in nodes[starts[0] :]]
+    weighed = [
+        index
+        for index, node in enumerate(nodes)
+        if node.op_type == "Conv" and node.input[1].startswith(_BACKBONE)
+    ]
+    if not weighed:
+        raise InputError("this ONNX model was not written by edgeattr: it has no backbone")
+    gates = [nodes[index].name for index in weighed if _GATE in nodes[index].input[1]]
+    return [*gates, *(node.name for node in nodes[weighed[-1] + 1 :])]
 
 
 def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:

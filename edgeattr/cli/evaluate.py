@@ -53,6 +53,9 @@ def evaluate(
 ) -> None:
     """Measure a model: mA, example-based accuracy, precision, recall and F1, mAP, calibration.
 
+    Where the data set labels other attributes than the model reads, those are measured that both
+    have, under one name or another; the rest counts nowhere.
+
     Of a person detector (a bundle, a known name or a file) on `mot:DIR` or `coco:DIR`: AP50, recall
     and precision of boxes at an overlap of 0.5; on `mot:` also how people are followed: MOTA, IDF1,
     switches of numbers, tracks and persons.
@@ -187,9 +190,11 @@ def _measure(
                 "name": attribute,
                 "mA": number(float(scores.per_attribute_mA[index])),
                 "ap": number(float(scores.per_attribute_ap[index])),
+                "auc": number(float(scores.per_attribute_auc[index])),
                 "positives": int(scores.positives[index]),
             }
             for index, attribute in enumerate(model.bundle.schema.names)
+            if scores.known[index]
         ],
         "images_per_second": round(found.images_per_second, 1),
     }
@@ -199,12 +204,12 @@ def _table(results: list[dict[str, Any]]) -> str:
     head = f"{'model':<24} {'precision':<9} {'mA':>6} {'acc':>6} {'prec':>6} {'rec':>6} {'F1':>6}"
     lines = [
         f"{results[0]['dataset']} {results[0]['split']}, {results[0]['images']} images",
-        f"{head} {'mAP':>6} {'images/s':>9}",
+        f"{head} {'mAP':>6} {'AUC':>6} {'images/s':>9}",
     ]
     for entry in results:
         figures = " ".join(
             f"{entry[key]:6.2f}" if entry[key] is not None else "     -"
-            for key in ("mA", "accuracy", "precision_ex", "recall_ex", "f1", "mAP")
+            for key in ("mA", "accuracy", "precision_ex", "recall_ex", "f1", "mAP", "auc")
         )
         lines.append(
             f"{entry['model'][-24:]:<24} {entry['precision']:<9} {figures} "

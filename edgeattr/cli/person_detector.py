@@ -186,6 +186,10 @@ def convert_detector(
         )
     bundle = DetectionBundle.read(path)
     held = evaluation or (calib if calib and is_box_spec(calib) else None)
+    if "int8" in precisions and not held:
+        raise UsageError(
+            f"--calib {calib} has no boxes to prove INT8 on: pass --eval mot:DIR beside it"
+        )
     target = out or path
     if out is None and path == hub.default_bundle().with_name("person.edgeattr"):
         target = hub.home() / "bundles" / "person.edgeattr"

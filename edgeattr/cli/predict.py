@@ -73,10 +73,18 @@ def predict(
             predictions = _explained(loaded, good, crops, explain, explain_all)
         for path, prediction in zip(good, predictions, strict=True):
             if as_json:
-                record = {"image": str(path), "attributes": prediction.to_json()}
+                record = {
+                    "image": str(path),
+                    "person": prediction.is_person,
+                    "attributes": prediction.to_json(),
+                    "colours": {
+                        thing: colour.to_json() for thing, colour in prediction.colours.items()
+                    },
+                    "visibility": {part: round(p, 4) for part, p in prediction.visibility.items()},
+                }
                 typer.echo(json.dumps(record, ensure_ascii=False))
             else:
-                typer.echo(f"{path}: {', '.join(prediction.present) or 'nothing recognised'}")
+                typer.echo(f"{path}: {prediction.describe()}")
     if len(good) < len(images):
         raise typer.Exit(1)
 

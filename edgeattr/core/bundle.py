@@ -97,7 +97,7 @@ class Bundle(BundleFiles):
     track: TrackFusion | None = None  # how crops of one person are fused; None: the plain way
 
     def decision(self, *, include_sensitive: bool = False) -> Decision:
-        """What turns logits into answers: calibration and thresholds.
+        """What turns logits into answers: calibration, thresholds, and the margins around them.
 
         Args:
             include_sensitive: whether answers show age and gender.
@@ -107,6 +107,9 @@ class Bundle(BundleFiles):
             thresholds=self.thresholds,
             scale=self.scale,
             offset=self.offset,
+            yes_margin=self.track.yes_margin if self.track else (),
+            no_margin=self.track.no_margin if self.track else (),
+            prior=self.track.prior if self.track else (),
             include_sensitive=include_sensitive,
         )
 

@@ -25,6 +25,7 @@ __all__ = [
     "evaluate",
     "expected_calibration_error",
     "mean_accuracy_per_attribute",
+    "roc_auc",
 ]
 
 _FloatArray = npt.NDArray[np.float64]
@@ -41,9 +42,12 @@ class Scores:
     recall: float  # example-based
     f1: float  # from the example-based precision and recall
     mAP: float  # noqa: N815 - the field's own spelling
+    auc: float  # mean area under the ROC curve
     per_attribute_mA: _FloatArray  # noqa: N815 - [C]
     per_attribute_ap: _FloatArray  # [C]
+    per_attribute_auc: _FloatArray  # [C], area under the ROC curve
     positives: npt.NDArray[np.int64]  # [C], images known to have the attribute
+    known: npt.NDArray[np.int64]  # [C], images of which it is known
 
 
 def evaluate(
@@ -69,6 +73,9 @@ def evaluate(
             for c in range(scores.shape[1])
         ]
     )
+    auc = np.array(
+        [roc_auc(scores[known[:, c], c], positive[known[:, c], c]) for c in range(scores.shape[1])]
+    )
     accuracy, precision, recall = _example_based(yes & known, positive, known)
     return Scores(
         mA=_mean(balanced),
@@ -77,9 +84,12 @@ def evaluate(
         recall=100 * recall,
         f1=100 * 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
         mAP=_mean(ap),
+        auc=_mean(auc),
         per_attribute_mA=balanced,
         per_attribute_ap=ap,
+        per_attribute_auc=auc,
         positives=positive.sum(0).astype(np.int64),
+        known=known.sum(0).astype(np.int64),
     )
 
 
@@ -123,6 +133,25 @@ def expected_calibration_error(
     place = np.clip((p * bins).astype(np.int64), 0, bins - 1)
     gaps = np.bincount(place, p - happened, minlength=bins)  # per bin: pairs * (mean p - share)
     return float(100.0 * np.abs(gaps).sum() / p.size)
+
+
+def roc_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """Area under the ROC curve of one attribute, 0..100; a tie counts half.
+
+    Args:
+        scores: [N], higher means yes.
+        positive: [N], truth.
+
+    Returns:
+        The area, or NaN where only one class is present.
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    yes, no = int(truth.sum()), int((~truth).sum())
+    if not yes or not no:
+        return float("nan")
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal scores share their mean rank
+    return float(100.0 * (ranks[truth].sum() - yes * (yes + 1) / 2) / (yes * no))
 
 
 def average_precision(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:

@@ -7,9 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edgeattr.core.errors import BundleError, InputError
 
-__all__ = ["Attribute", "AttributeSchema"]
+__all__ = ["COLOUR", "PARTS", "Attribute", "AttributeSchema"]
+
+PARTS = ("head", "upper_body", "lower_body", "feet")
+"""Parts of the body whose visibility a model may tell, in the order of its output."""
+
+COLOUR = "_colour"
+"""What the names of groups of colours end with; the rest names what has the colour."""
+
+_PART_OF = {"hair": 0, "accessory": 0, "upper_body": 1, "lower_body": 2, "footwear": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +78,23 @@ class AttributeSchema:
             raise InputError(
                 f"no attribute {name!r}; this model knows: {', '.join(self.names)}"
             ) from error
+
+    @functools.cached_property
+    def parts(self) -> tuple[int | None, ...]:
+        """Of each attribute the part of the body that shows it, a place in PARTS; None: no one."""
+        return tuple(
+            _PART_OF.get(attribute.group.removesuffix(COLOUR)) for attribute in self.attributes
+        )
+
+    @functools.cached_property
+    def colours(self) -> dict[str, tuple[int, ...]]:
+        """Output positions of the colours of each thing that has some: "upper_body", "hair", ..."""
+        groups = [attribute.group for attribute in self.attributes]
+        return {
+            group.removesuffix(COLOUR): tuple(np.flatnonzero(np.array(groups) == group).tolist())
+            for group in dict.fromkeys(groups)
+            if group.endswith(COLOUR)
+        }
 
     def reported(self, *, include_sensitive: bool) -> tuple[int, ...]:
         """Output positions that may be shown."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
-from edgeattr.core.prediction import Decision, Prediction
+from edgeattr.core.prediction import Prediction
 
 __all__ = ["Explanation", "MaskGrid", "explanations", "mask_grids"]
 
@@ -129,34 +129,32 @@ class Explanation:
 
 def explanations(
     bundle: Bundle,
-    decision: Decision,
+    told: Sequence[Prediction],
     crops: npt.NDArray[np.uint8],
-    logits: Mask,
     attention: Sequence[Mask],
 ) -> list[Explanation]:
-    """Put an engine's outputs into words and masks.
+    """Put masks beside what is said of each crop.
 
     Args:
         bundle: the model.
-        decision: turns logits into answers, and knows which attributes are reported.
+        told: what the run that gave the masks says, N.
         crops: as the engine took them, uint8 [N, H, W, 3].
-        logits: [N, C].
         attention: masks of each scale, [N, C, h, w], the finest first.
     """
-    names, shown = bundle.schema.names, decision.reported
-    predictions = decision.predictions(logits)
     grids = mask_grids(bundle, [(scale.shape[2], scale.shape[3]) for scale in attention])
     return [
         Explanation(
             prediction=prediction,
             crop=crop,
             masks={
-                names[index]: tuple(_normalised(scale[place, index]) for scale in attention)
-                for index in shown
+                name: tuple(
+                    _normalised(scale[place, bundle.schema.index(name)]) for scale in attention
+                )
+                for name in prediction.attributes
             },
             grids=grids,
         )
-        for place, (crop, prediction) in enumerate(zip(crops, predictions, strict=True))
+        for place, (crop, prediction) in enumerate(zip(crops, told, strict=True))
     ]
 
 

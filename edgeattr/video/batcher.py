@@ -20,7 +20,8 @@ __all__ = ["Batcher", "Logits"]
 _LONGEST_CALL = 5.0  # seconds that closing waits for the model
 
 Logits = list[npt.NDArray[np.float32] | None]
-"""One entry a crop: float32 [C], or None where the crop was declined."""
+"""One entry a crop: float32 [C], not a number where an attribute cannot be seen; None where the
+crop was declined."""
 
 
 @dataclass(eq=False)
@@ -133,7 +134,7 @@ class Batcher(Closing):
             for crop, taken in zip(request.crops, request.taken, strict=True)
             if taken
         ]
-        rows = iter(self._model.logits(crops)) if crops else iter(())
+        rows = iter(self._model.visible_logits(crops)) if crops else iter(())
         self.calls += bool(crops)
         self.classified += len(crops)
         for request in requests:

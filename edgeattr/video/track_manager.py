@@ -209,6 +209,7 @@ class People:
             crops_classified=person.posterior.crops,
             box=(left, top, right - left, bottom - top),
             attributes=answers,
+            colours=person.posterior.colours(),
             labels=tuple(label.text for label in self._ranking.labels(answers)[:_MOST_LABELS]),
             id=person.id,
             time=None if self.began is None else utc_text(self.began + person.last_s),

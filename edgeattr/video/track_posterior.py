@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.posterior import TrackFusion, normalise_exclusive
-from edgeattr.core.prediction import AttributeAnswer, Decision
+from edgeattr.core.posterior import NEVER, TrackFusion, normalise_exclusive
+from edgeattr.core.prediction import AttributeAnswer, ColourAnswer, Decision
 
 __all__ = ["TrackFusion", "TrackPosterior"]
 
@@ -30,7 +30,7 @@ class TrackPosterior:
         self._yes_margin, self._no_margin = fusion.margins(count)
         self._sets = decision.schema.exclusive_indices()
         self._sum = np.zeros(count)  # of weight * (log-odds - prior)
-        self._weight = 0.0
+        self._weight = np.zeros(count)  # of the crops in which an attribute can be seen
         self._answers: dict[str, AttributeAnswer] | None = None
         self._changing: float | None = None
         self.crops = 0  # how many were added
@@ -39,11 +39,13 @@ class TrackPosterior:
         """Take in one crop.
 
         Args:
-            logits: [C], as the model gives them.
+            logits: [C], as the model gives them; not a number where it cannot be seen.
             quality: of the crop, 0..1.
         """
-        weight = float(self._fusion.weight(quality))
-        self._sum += weight * (self._decision.log_odds(logits) - self._prior)
+        evidence = self._decision.log_odds(logits) - self._prior
+        seen = ~np.isnan(evidence)
+        weight = float(self._fusion.weight(quality)) * seen
+        self._sum += weight * np.where(seen, evidence, 0.0)
         self._weight += weight
         self._answers = self._changing = None
         self.crops += 1
@@ -51,18 +53,30 @@ class TrackPosterior:
     @property
     def log_odds(self) -> npt.NDArray[np.float64]:
         """The posterior, [C], exclusive sets normalised; the prior before the first crop."""
-        fused = self._fusion.fuse(self._sum, self._weight) if self.crops else self._prior
+        seen = self._weight > 0
+        gain = self._fusion.gain(np.where(seen, self._weight, 1.0))
+        fused = self._prior + self._sum * gain  # the sum of what was not to be seen is 0
         return normalise_exclusive(fused, self._sets, self._fusion.none_of)
 
     def answers(self) -> dict[str, AttributeAnswer]:
-        """What is known of the person: yes, no, or unknown. Empty before the first crop."""
+        """What is known of the person: yes, no, or unknown. Empty before the first crop.
+
+        What was to be seen in no crop is unknown.
+        """
         if not self.crops:
             return {}
         if self._answers is None:
-            self._answers = self._decision.answers_at(
-                self.log_odds.tolist(), self._yes_margin.tolist(), self._no_margin.tolist()
+            unseen = self._weight == 0
+            margins = (
+                np.where(unseen, NEVER, margin).tolist()
+                for margin in (self._yes_margin, self._no_margin)
             )
+            self._answers = self._decision.answers_at(self.log_odds.tolist(), *margins)
         return dict(self._answers)
+
+    def colours(self) -> dict[str, ColourAnswer]:
+        """The colours of the person's clothes, hair and shoes, where the model tells them."""
+        return self._decision.colours(self.answers()) if self.crops else {}
 
     @property
     def settled(self) -> bool:
@@ -86,7 +100,8 @@ class TrackPosterior:
                 np.abs(fused - (limits + self._yes_margin)),
                 np.abs(fused - (limits - self._no_margin)),
             )
-            step = self._spread * self._fusion.gain(self._weight) * math.sqrt(self._weight)
+            weight = np.maximum(self._weight, 1e-9)  # what was not to be seen does not change
+            step = self._spread * self._fusion.gain(weight) * np.sqrt(weight)
             z = distance / np.maximum(step, 1e-9)
             tails = [0.5 * math.erfc(z[index] / math.sqrt(2)) for index in self._decision.reported]
             self._changing = sum(tails) / max(1, len(tails))

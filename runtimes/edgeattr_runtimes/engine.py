@@ -24,6 +24,7 @@ from edgeattr_runtimes.protocol import (
     batch_size,
     check_crops,
     joined_outputs,
+    known_name,
 )
 from edgeattr_runtimes.session import Session, Slot
 
@@ -46,7 +47,6 @@ class Engine(Closing):
         alone: a session that has all threads for itself, for calls of one batch while nothing
             else runs; one of ``session``'s slots where absent. Closed with this.
         version, device, threads: see :class:`edgeattr_runtimes.protocol.RuntimeInfo`.
-        attention: whether outputs hold the attention masks.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Engine(Closing):
         version: str,
         device: str,
         threads: int,
-        attention: bool = False,
     ) -> None:
         self.sessions = (session, alone) if alone else (session,)
         self._size = bundle.input.height, bundle.input.width
-        self._attributes, self._attention = len(bundle.schema), attention
+        self._attributes = len(bundle.schema)
+        self._outputs = [known_name(port.names) for port in session.outputs]
         self._streams = streams
         self._slots: list[Slot] = []
         with contextlib.ExitStack() as unless_made:
@@ -135,7 +135,7 @@ class Engine(Closing):
         spans, work = self._spans(count), work if count else self._blank
         found = self._run_alone(work, spans[0]) if len(spans) == 1 else None
         parts = self._at_once(work, spans) if found is None else [found]
-        return joined_outputs(parts, self._attributes)
+        return joined_outputs(parts, self._outputs, self._attributes)
 
     def _check_usable(self) -> None:
         if os.getpid() != self._process:
@@ -148,12 +148,12 @@ class Engine(Closing):
     def _spans(self, count: int) -> list[tuple[int, int]]:
         """Where batches start and stop: no larger than they may be, and work for every stream.
 
-        A call without crops runs an empty one where only that tells the masks' shapes.
+        A call without crops runs an empty one where only that tells the shapes of all outputs.
         """
         if count == 1:
             return [(0, 1)]
         if not count:
-            return [(0, 0)] if self._attention else []
+            return [(0, 0)] if len(self._outputs) > 1 else []
         size = batch_size(count, self._batch, self._streams)
         return [(start, min(start + size, count)) for start in range(0, count, size)]
 

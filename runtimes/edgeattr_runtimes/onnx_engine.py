@@ -268,7 +268,6 @@ class OnnxEngine(Engine):
             version=str(_onnxruntime().__version__),
             device=device.upper(),
             threads=in_all,
-            attention=options.attention,
         )
 
 

@@ -24,7 +24,13 @@ from edgeattr_runtimes.openvino_devices import (
     has_half_precision,
     openvino_package,
 )
-from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape, output_names
+from edgeattr_runtimes.protocol import (
+    ATTENTION,
+    EngineOptions,
+    checked_device,
+    crops_shape,
+    output_names,
+)
 from edgeattr_runtimes.session import (
     Array,
     Operation,
@@ -84,7 +90,7 @@ def read_network(content: bytes, *, attention: bool = False, name: str = "the mo
             model = core.read_model(content)
         if not attention:
             for result in list(model.get_results()):
-                if "logits" not in result.output(0).get_names():
+                if any(name.startswith(ATTENTION) for name in result.output(0).get_names()):
                     model.remove_result(result)
         return model
     except (RuntimeError, KeyError, zipfile.BadZipFile) as error:
@@ -323,7 +329,6 @@ class OpenvinoEngine(Engine):
             version=str(openvino_package().__version__).split("-")[0],
             device=device.upper(),
             threads=threads,
-            attention=options.attention,
         )
 
 

@@ -15,6 +15,7 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError, UsageError
 
 __all__ = [
+    "ATTENTION",
     "Arrays",
     "EngineOptions",
     "Fill",
@@ -26,10 +27,12 @@ __all__ = [
     "checked_device",
     "crops_shape",
     "joined_outputs",
+    "known_name",
     "output_names",
 ]
 
-_ATTENTION = "attention_"  # what the names of outputs with masks start with
+ATTENTION = "attention_"  # what the names of outputs with masks start with
+_FURTHER = ("visibility", "embedding")
 
 
 Arrays = list[npt.NDArray[np.float32]]
@@ -84,6 +87,11 @@ class Outputs:
     """What a model gives for N crops."""
 
     logits: npt.NDArray[np.float32]  # [N, C]
+    visibility: npt.NDArray[np.float32] | None = None
+    """Probability that each of edgeattr.core.schema.PARTS is in the picture, [N, 4]; None where
+    the model or the engine does not tell it."""
+    embedding: npt.NDArray[np.float32] | None = None
+    """Of the person, [N, D], unit length; None where the model or the engine has none."""
     attention: tuple[npt.NDArray[np.float32], ...] = ()
     """Masks, [N, C, h, w] for each scale, the finest first; only where they were asked for."""
 
@@ -195,38 +203,57 @@ def checked_device(engine: str, wanted: str, here: Sequence[str], hint: str = ""
 
 
 def output_names(found: Iterable[str], bundle: Bundle, attention: bool) -> list[str]:
-    """Which of a file's outputs are wanted: the logits, then the masks, the finest scale first.
+    """Which of a file's outputs are wanted.
 
     Args:
         found: the names that the file has.
         bundle: the model, for the error.
         attention: whether masks are wanted.
 
+    Returns:
+        The logits, what the file has of visibility and embedding, the masks, the finest first.
+
     Raises:
         UsageError: masks are wanted, and there are none.
     """
+    here = set(found)
+    names = ["logits", *(name for name in _FURTHER if name in here)]
     if not attention:
-        return ["logits"]
-    masks = sorted(name for name in found if name.startswith(_ATTENTION))
+        return names
+    masks = sorted(name for name in here if name.startswith(ATTENTION))
     if not masks:
         raise UsageError(
             f"{bundle.path or bundle.name} gives no attention masks: its model has none, or it "
             "was exported by an older version of edgeattr"
         )
-    return ["logits", *masks]
+    return [*names, *masks]
 
 
-def joined_outputs(parts: Sequence[Sequence[npt.NDArray[np.float32]]], attributes: int) -> Outputs:
+def known_name(names: Iterable[str]) -> str:
+    """Of the names that an engine has for one output, the one of :func:`output_names`."""
+    known = ("logits", *_FURTHER)
+    return next(name for name in names if name in known or name.startswith(ATTENTION))
+
+
+def joined_outputs(
+    parts: Sequence[Sequence[npt.NDArray[np.float32]]], names: Sequence[str], attributes: int
+) -> Outputs:
     """One result of the batches that a call was split into.
 
     Args:
-        parts: of each batch its arrays in the order of :func:`output_names`; there may be none.
+        parts: of each batch its arrays in the order of ``names``; there may be none.
+        names: of :func:`output_names`.
         attributes: C.
     """
-    if len(parts) == 1:
-        (part,) = parts
-        return Outputs(part[0], tuple(part[1:]))
     if not parts:
         return Outputs(np.empty((0, attributes), np.float32))
-    logits, *masks = (np.concatenate(found) for found in zip(*parts, strict=True))
-    return Outputs(logits, tuple(masks))
+    arrays = parts[0]
+    if len(parts) > 1:
+        arrays = [np.concatenate(found) for found in zip(*parts, strict=True)]
+    named = dict(zip(names, arrays, strict=True))
+    return Outputs(
+        named["logits"],
+        named.get("visibility"),
+        named.get("embedding"),
+        tuple(named[name] for name in names if name.startswith(ATTENTION)),
+    )

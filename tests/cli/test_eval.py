@@ -19,7 +19,7 @@ from edgeattr_train.data.datasets import open_dataset
 
 _KEYS = [
     "dataset", "split", "images", "model", "runtime", "precision", "mA", "accuracy",
-    "precision_ex", "recall_ex", "f1", "mAP", "ece", "per_attribute", "images_per_second",
+    "precision_ex", "recall_ex", "f1", "mAP", "auc", "ece", "per_attribute", "images_per_second",
 ]  # fmt: skip
 
 
@@ -79,5 +79,5 @@ def test_other_attributes_than_the_model_has(tmp_path: Path, tiny_peta: Path) ->
     picture = next((tiny_peta / "images").iterdir())
     os.link(picture, tmp_path / "a.png")
     (tmp_path / "val.csv").write_text("path,helmet\na.png,1\n")
-    with pytest.raises(InputError, match="other attributes than"):
+    with pytest.raises(InputError, match="labels none of the model's"):
         _eval("--data", f"csv:{tmp_path}")

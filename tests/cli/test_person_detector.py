@@ -89,3 +89,10 @@ def test_fp16_is_proven_and_written_beside(
     assert variant.speed["frames_per_second"] > 0
     assert "AP50" in variant.metrics
     assert len(DetectionBundle.read(hub.person_bundle()).variants) == 1  # left as it was
+
+
+def test_int8_is_not_made_without_boxes_to_prove_it_on(tmp_path: Path) -> None:
+    found = CliRunner().invoke(
+        app, ["convert", "person", "--int8", "--calib", str(tmp_path), "--out", str(tmp_path / "a")]
+    )
+    assert "has no boxes to prove INT8 on: pass --eval mot:DIR" in str(found.exception)

@@ -17,7 +17,7 @@ from edgeattr_train.model import ModelOptions, build_model
 
 _ALL = [
     "resnet50", "resnet101", "resnet152", "densenet121", "densenet201", "mobilenet_v2",
-    "mobilenet_v3_large", "osnet_0277", "osnet_0287",
+    "mobilenet_v3_large", "osnet_0277", "osnet_0286", "osnet_0287",
 ]  # fmt: skip
 _FILES = ["resnet50", "densenet121", "mobilenet_v2", "mobilenet_v3_large"]  # one of a family
 

@@ -12,11 +12,10 @@ from openvino import opset13 as ops
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
-from edgeattr_train.embedding import EmbeddingBranch, embed_persons, embedding_loss
+from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.engine import Trainer
 from edgeattr_train.model import ModelOptions, build_model
 from edgeattr_train.recipe import recipe_from_dict
-from edgeattr_train.start import take_bundle
 
 
 def _network(path: Path, outputs: int = 1, channels: int = 3) -> Path:
@@ -61,31 +60,18 @@ def test_a_guess_of_zero_costs_one() -> None:
     assert embedding_loss(target, target).item() == 0
 
 
-def test_the_branch_gives_an_embedding_and_scores() -> None:
-    embedding, scores = EmbeddingBranch(12, 8, 5).eval()(torch.randn(3, 12))
-    assert (embedding.shape, scores.shape) == ((3, 8), (3, 5))
-
-
-def test_its_scores_join_the_average() -> None:
+def test_the_embedding_learns_beside_the_attributes() -> None:
+    """It reads what the backbone has, and the attributes' scores do not hear of it."""
     options = ModelOptions(attention_channels=8, embedding=16)
     torch.manual_seed(0)
     net = build_model(5, options, (64, 32)).eval()
-    with torch.no_grad():
-        found = net(torch.zeros(2, 64, 32, 3, dtype=torch.uint8))
+    found = net(torch.randint(0, 256, (2, 64, 32, 3), dtype=torch.uint8))
     assert found.embedding is not None
     assert found.embedding.shape == (2, 16)
-    parts = (found.primary, *found.attended, *found.embedded)
-    assert len(parts) == 4
-    assert torch.allclose(found.logits, sum(parts) / 4)
-
-
-def test_a_start_may_lack_the_branch() -> None:
-    """The branch keeps its own first weights, and everything else is taken up."""
-    net = build_model(35, ModelOptions(embedding=16), (288, 160))
-    assert net.embedded is not None
-    before = net.embedded.project.weight.detach().clone()
-    take_bundle(net, "default")
-    assert torch.equal(net.embedded.project.weight, before)
+    parts = (found.primary, *found.attended)
+    assert torch.allclose(found.logits, sum(parts) / 3)
+    found.embedding.square().sum().backward()
+    assert all(parameter.grad is None for parameter in net.backbone.parameters())
 
 
 def _trainer(folder: Path, out: Path, network: Path, size: int) -> Trainer:
@@ -106,7 +92,7 @@ def _trainer(folder: Path, out: Path, network: Path, size: int) -> Trainer:
 def test_training_learns_the_embedding(tiny_peta: Path, tmp_path: Path) -> None:
     network = _network(tmp_path / "mean.xml")
     best = _trainer(tiny_peta, tmp_path / "run", network, 3).run()
-    assert best.model.embedded is not None
+    assert best.model.embedding is not None
     assert best.recipe.distillation.embedding == str(network)
 
 

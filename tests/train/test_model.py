@@ -274,3 +274,22 @@ def test_an_odd_size_can_be_trained(backbone: str, aggregation: str) -> None:
         net = build_model(7, options, (250, 130))
         output = net(torch.zeros(2, 250, 130, 3, dtype=torch.uint8))
     assert output.logits.shape == (2, 7)
+
+
+def test_strips_visibility_and_embedding() -> None:
+    options = ModelOptions(
+        attention_channels=8, primary="strips", strip_units=16, visibility=True, embedding=12
+    )
+    net = build_model(5, options, (64, 32)).eval()
+    crops = torch.randint(0, 256, (3, 64, 32, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        found = net(crops)
+    assert net.output_names() == [
+        "logits", "visibility", "embedding", "attention_0", "attention_1",
+    ]  # fmt: skip
+    logits, visibility, embedding, *_ = found.exported()
+    assert logits.shape == (3, 5)
+    assert visibility.shape == (3, 4)
+    assert ((visibility > 0) & (visibility < 1)).all()
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(3))
+    assert torch.allclose(found.logits, (found.primary + sum(found.attended)) / 3, atol=1e-6)

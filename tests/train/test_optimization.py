@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgeattr.core.errors import UsageError
 from edgeattr_train.backbones import Backbone
-from edgeattr_train.model import AttributeNet, ModelOptions
+from edgeattr_train.model import AttributeNet, ModelOptions, build_model
 from edgeattr_train.optimization import Optimization, ScheduleOptions, freeze, moving_average
 
 _STEPS, _EPOCHS = 5, 8
@@ -232,3 +232,15 @@ def test_frozen_parts_get_no_gradient() -> None:
 def test_a_frozen_part_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=r"names 'third', which the backbone has not.*first"):
         freeze(_net().backbone, ("third",))
+
+
+def test_earlier_parts_of_the_backbone_learn_more_slowly() -> None:
+    net = build_model(3, ModelOptions(backbone="osnet_0287", attention_channels=8), (64, 32))
+    freeze(net.backbone, ("stem", "stem_norm", "input_norm", "stage1"))
+    options = ScheduleOptions(backbone_rate=1e-3, layer_decay=0.5, head_rate=1e-2, rate="constant")
+    optimization = Optimization(net, options, 10)
+    rates = [group["lr"] for group in optimization.optimizer.param_groups]
+    assert rates == [5e-4, 1e-3, 1e-2]  # stage2, stage3, heads
+    assert optimization.rate == 1e-3
+    with pytest.raises(UsageError, match=r"layer_decay=0"):
+        ScheduleOptions(layer_decay=0)

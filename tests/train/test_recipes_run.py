@@ -32,7 +32,7 @@ def _step(name: str, data: AttributeDataset) -> tuple[float, Checkpoint]:
     """One step in memory: the big backbones' checkpoints would fill the disk."""
     recipe = load_recipe(name, _SMALL)
     learner = Learner(recipe, data, 1, open_fabric(recipe, "cpu"), threads=1)
-    learner.begin(0)
+    learner.begin(0, 0)
     batch = next(batches(data, np.arange(4), (64, 64), 4))
     loss, _ = learner.learn(batch, 0, np.random.default_rng(0))
     facts = {"dataset": "drawn"}

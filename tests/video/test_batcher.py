@@ -20,7 +20,7 @@ class _Model:
         self.busy = threading.Event()
         self.fails = False
 
-    def logits(self, crops: list[Image]) -> npt.NDArray[np.float32]:
+    def visible_logits(self, crops: list[Image]) -> npt.NDArray[np.float32]:
         self.busy.set()
         self.go.wait(10)
         self.calls.append(len(crops))

@@ -21,6 +21,7 @@ _BUILDERS = {
         "edgeattr_train.imagenet_backbones:ImageNetBackbone",
     ),
     "osnet_0277": "edgeattr_train.osnet:OSNet0277",
+    "osnet_0286": "edgeattr_train.osnet:OSNet0286",
     "osnet_0287": "edgeattr_train.osnet:OSNet0287",
 }  # fmt: skip
 

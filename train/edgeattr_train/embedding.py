@@ -1,8 +1,7 @@
-"""Learning what a re-identification network sees in a person, and deciding from that too.
+"""A person embedding learnt from a re-identification network.
 
-Attributes belong to persons, and networks that tell persons apart are trained on far more of them
-than attribute data shows. Their embedding of each training crop is a target that the student
-learns to hit from its own pooled features; one more classifier reads the attributes off it.
+Networks that tell persons apart are trained on far more of them than attribute data shows. Their
+embedding of each training crop is the target of a linear layer on the model's pooled features.
 """
 
 from __future__ import annotations
@@ -12,43 +11,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeattr.core.errors import InputError, MissingDependency
 from edgeattr_train.data.datasets import AttributeDataset
-from edgeattr_train.layers import at_least_float32
 from edgeattr_train.loader import batches
 
-__all__ = ["EmbeddingBranch", "embed_persons", "embedding_loss"]
+__all__ = ["embed_persons", "embedding_loss"]
 
-_HIDDEN = 256  # units between embedding and scores: persons are not linearly apart
-_DROPOUT = 0.3  # of the hidden units
 _BATCH = 32  # crops at a time through the network that teaches
-
-
-class EmbeddingBranch(nn.Module):
-    """A person embedding of the pooled features, and the attributes' scores from it.
-
-    Args:
-        channels: of the pooled features.
-        size: D, of the embedding.
-        attributes: C.
-    """
-
-    def __init__(self, channels: int, size: int, attributes: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(channels, size)
-        self.scores = nn.Sequential(
-            nn.Linear(size, _HIDDEN),
-            nn.ReLU(),
-            nn.Dropout(_DROPOUT),
-            nn.Linear(_HIDDEN, attributes),
-        )
-
-    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, channels] -> embedding [N, D] and scores [N, C], at least float32."""
-        embedding = self.project(pooled)
-        return at_least_float32(embedding), at_least_float32(self.scores(embedding))
 
 
 def embedding_loss(embedding: Tensor, target: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ class Trainer:
     def _run_epoch(self, report: Callable[[Progress], None]) -> Progress:
         seeds = (self._recipe.seed, self._epoch)
         mine = np.random.SeedSequence((*seeds, self._fabric.global_rank))
-        self._learner.begin(int(mine.generate_state(1)[0]))
+        self._learner.begin(int(mine.generate_state(1)[0]), self._epoch)
         accuracy = RunningMeanAccuracy(len(self._train.schema))
         start, summed, seen = time.monotonic(), 0.0, 0
         progress = Progress(

@@ -23,7 +23,7 @@ from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.identity import IdentityClassifier, identity_loss, person_classes
 from edgeattr_train.loader import Batch, batches, training_order
-from edgeattr_train.losses import total_loss
+from edgeattr_train.losses import total_loss, visibility_loss
 from edgeattr_train.model import AttributeNet, NetOutput, build_model
 from edgeattr_train.optimization import Optimization, freeze, moving_average
 from edgeattr_train.recipe import Recipe
@@ -61,6 +61,7 @@ class Learner:
         self._recipe, self._fabric = recipe, fabric
         model = _first_model(recipe, train, threads)
         self._frozen = freeze(model.backbone, recipe.schedule.frozen)
+        self._tuned = [p for p in model.backbone.parameters() if p.requires_grad]
         self._average = moving_average(model.to(fabric.device), recipe.schedule.average_decay)
         self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
         self._classes = person_classes(train.persons)
@@ -88,9 +89,11 @@ class Learner:
         """The backbone's current learning rate."""
         return self._optimization.rate
 
-    def begin(self, seed: int) -> None:
+    def begin(self, seed: int, epoch: int) -> None:
         """Start an epoch: nothing random outlives one, so a killed run repeats it exactly."""
         torch.manual_seed(seed)
+        for parameter in self._tuned:
+            parameter.requires_grad_(epoch >= self._recipe.schedule.frozen_epochs)
         self._forward.train()
         for part in self._frozen:
             part.eval()
@@ -176,6 +179,9 @@ class Learner:
         output, cosines = self._forward(crops)
         spread = torch.from_numpy(deviation).to(device)
         loss = total_loss(output, labels, self._prior, spread, options)
+        if options.visibility and output.visibility is not None and blend.share == 1:
+            visible = batch.visible.to(device)
+            loss = loss + options.visibility * visibility_loss(output.visibility, visible)
         if lesson and distillation.masks:
             masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
             loss = loss + distillation.masks * mask_loss(masks, lesson.masks)

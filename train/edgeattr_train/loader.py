@@ -19,7 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from edgeattr.core.crops import Image, resize_crop
+from edgeattr.core.crops import resize_crop
+from edgeattr.core.schema import PARTS
 from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
@@ -33,8 +34,9 @@ class Batch(NamedTuple):
     """One step's data."""
 
     crops: Tensor  # uint8 [n, H, W, 3], BGR
-    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown
+    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown or not to be seen
     ids: npt.NDArray[np.int64]  # [n]
+    visible: Tensor  # float32 [n, 4], parts of the body: 1 in the picture, 0 not, -1 unknown
 
 
 def training_order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -81,13 +83,16 @@ def batches(
         with _one_thread_per_call():
             for first in range(0, len(order), batch):
                 positions = order[first : first + batch]
-                crops = np.empty((len(positions), *size, 3), np.uint8)
+                made = Batch(
+                    torch.empty((len(positions), *size, 3), dtype=torch.uint8),
+                    torch.from_numpy(data.labels[positions].astype(np.float32)),
+                    data.ids[positions],
+                    torch.ones(len(positions), len(PARTS)),
+                )
                 tasks = [
-                    pool.submit(_make_crop, data, int(position), crop, augmentation, seed, cache)
-                    for position, crop in zip(positions, crops, strict=True)
+                    pool.submit(_fill, made, place, data, int(position), augmentation, seed, cache)
+                    for place, position in enumerate(positions)
                 ]
-                labels = torch.from_numpy(data.labels[positions].astype(np.float32))
-                made = Batch(torch.from_numpy(crops), labels, data.ids[positions])
                 waiting.append((made, tasks))
                 if len(waiting) > _AHEAD:
                     yield finished()
@@ -97,15 +102,17 @@ def batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _make_crop(
+def _fill(
+    batch: Batch,
+    place: int,
     data: AttributeDataset,
     position: int,
-    out: Image,
     augmentation: Augmentation | None,
     seed: tuple[int, int],
     cache: CropCache | None,
 ) -> None:
-    """Write one crop into ``out``, uint8 [height, width, 3]."""
+    """Write one crop into a batch; its labels are unknown where augmentation hides them."""
+    out = batch.crops[place].numpy()
     sample, size = int(data.ids[position]), (out.shape[0], out.shape[1])
     crop = cache.get(sample, size) if cache is not None else None
     if crop is None:
@@ -113,7 +120,14 @@ def _make_crop(
         if cache is not None:
             cache.put(sample, size, crop)
     if augmentation is not None:
-        crop = augment(crop, augmentation, np.random.default_rng((*seed, sample)))
+        varied = augment(crop, augmentation, np.random.default_rng((*seed, sample)))
+        crop, labels = varied.crop, batch.labels[place].numpy()
+        batch.visible[place] = torch.from_numpy(varied.visible)
+        for index, part in enumerate(data.schema.parts):
+            if part is not None and varied.visible[part] == 0:
+                labels[index] = -1
+        if not varied.coloured:
+            labels[[index for group in data.schema.colours.values() for index in group]] = -1
     out[...] = crop
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "class_rectification",
     "class_weighted",
     "total_loss",
+    "visibility_loss",
     "weighted_focal",
 ]
 
@@ -44,6 +45,7 @@ class LossOptions:
     smoothing: float = 0.0  # labels become smoothing / 2 and 1 - smoothing / 2
     history_epochs: int = 5  # epochs of predictions that std_s looks back on; 0 turns it off
     burn_in_epochs: int = 5  # epochs with std_s = 0
+    visibility: float = 0.0  # weight of telling which parts of the body are in the picture
     identity: float = 0.0  # weight of telling persons apart, for data that says who is who
     rectification: float = 0.0  # eta of class rectification on y_p; its authors' 0.01; 0: none
 
@@ -55,7 +57,8 @@ class LossOptions:
                 )
         for field, least, most in (
             ("gamma", 0.0, 10.0), ("smoothing", 0.0, 1.0), ("rectification", 0.0, 1.0),
-            ("identity", 0.0, 1e3), ("history_epochs", 0, 1000), ("burn_in_epochs", 0, 1000),
+            ("identity", 0.0, 1e3), ("visibility", 0.0, 1e3), ("history_epochs", 0, 1000),
+            ("burn_in_epochs", 0, 1000),
         ):  # fmt: skip
             if not least <= getattr(self, field) <= most:
                 raise UsageError(
@@ -159,7 +162,6 @@ def total_loss(
     for name, logits, spread in (
         (options.primary, output.primary, none),
         *((options.attention, attended, deviation) for attended in output.attended),
-        *((options.primary, embedded, none) for embedded in output.embedded),
         (options.average, output.logits, none),
     ):
         if name != "none":
@@ -168,6 +170,17 @@ def total_loss(
     if options.rectification:
         total = _rectified(total, output.primary, labels, prior, options.rectification)
     return total
+
+
+def visibility_loss(logits: Tensor, visible: Tensor) -> Tensor:
+    """Cross-entropy of what is known, summed over parts, mean over images.
+
+    Args:
+        logits: [N, 4].
+        visible: [N, 4], 1 or 0; negative where unknown.
+    """
+    known = visible >= 0
+    return (binary_cross_entropy(logits, visible.clamp_min(0)) * known).sum(1).mean()
 
 
 def _rectified(total: Tensor, logits: Tensor, labels: Tensor, prior: Tensor, eta: float) -> Tensor:

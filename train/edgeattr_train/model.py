@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeattr.core.errors import UsageError
+from edgeattr.core.schema import PARTS
 from edgeattr_train.attention import (
     AttentionBranch,
     EdgeBranch,
@@ -16,17 +18,17 @@ from edgeattr_train.attention import (
     PaperBranch,
 )
 from edgeattr_train.backbones import Backbone, build_backbone
-from edgeattr_train.embedding import EmbeddingBranch
-from edgeattr_train.layers import at_least_float32
+from edgeattr_train.layers import StripPooling, at_least_float32
 from edgeattr_train.srn import SpatialRegularization
 
 __all__ = ["AttributeNet", "ModelOptions", "MultiTaskClassifier", "NetOutput", "build_model"]
 
 _MAPS = ("k1", "k2")
+_STRIP_DROPOUT = 0.2  # of the pooled features
 _CHOICES = {
     "head": ("edge", "paper", "srn"),
     "aggregation": ("score", "upsample", "pool", "stride"),
-    "primary": ("linear", "multi_task"),
+    "primary": ("linear", "multi_task", "strips"),
     "neck": ("none", "batch_norm"),
 }
 
@@ -42,10 +44,13 @@ class ModelOptions:
     head: str = "edge"  # classifier of the attended features: "edge", "paper" or "srn"
     aggregation: str = "score"  # of two scales: "score", or features by "upsample|pool|stride"
     attention_channels: int = 128  # width of the two hidden 1x1 convolutions; the paper has 256
-    primary: str = "linear"  # on the pooled last map: "linear", or "multi_task" with
+    primary: str = "linear"  # on the pooled last map: "linear", "multi_task", or "strips": on
+    # mean, maximum and horizontal strips of both maps
     multi_task_units: int = 64  # hidden units of each attribute's own classifier
-    dropout: float = 0.1  # before the primary classifier
-    embedding: int = 0  # size of a person embedding with a classifier of its own; 0: none
+    strip_units: int = 384  # hidden units of the classifier on strips
+    dropout: float = 0.1  # before the primary classifier; of strips, before its last layer
+    visibility: bool = False  # whether it tells which parts of the body are in the picture
+    embedding: int = 0  # size of a person embedding, learnt by distillation.embedding; 0: none
     neck: str = "none"  # "batch_norm": normalise what the heads get, for features of small scale
 
     def __post_init__(self) -> None:
@@ -54,7 +59,7 @@ class ModelOptions:
                 raise UsageError(
                     f"model.{field}={getattr(self, field)!r}; expected one of {', '.join(choices)}"
                 )
-        for field in ("attention_channels", "multi_task_units"):
+        for field in ("attention_channels", "multi_task_units", "strip_units"):
             if getattr(self, field) < 1:
                 raise UsageError(f"model.{field}={getattr(self, field)}; expected at least 1")
         if self.embedding < 0:
@@ -78,8 +83,17 @@ class NetOutput(NamedTuple):
     attended: tuple[Tensor, ...]  # y_a1, y_a2, each [N, C]
     masks: tuple[Tensor, ...]  # attention at each scale, [N, C, h, w], each sums to 1
     pooled: Tensor  # [N, channels], the last feature map's mean
-    embedding: Tensor | None = None  # [N, D], where the model has one
-    embedded: tuple[Tensor, ...] = ()  # y_e, [N, C]: from that
+    visibility: Tensor | None = None  # [N, 4], logits of edgeattr.core.schema.PARTS
+    embedding: Tensor | None = None  # [N, D], of any length
+
+    def exported(self) -> list[Tensor]:
+        """The outputs of the exported graph, as :meth:`AttributeNet.output_names` has them."""
+        found = [self.logits]
+        if self.visibility is not None:
+            found.append(self.visibility.sigmoid())
+        if self.embedding is not None:
+            found.append(F.normalize(self.embedding))
+        return [*found, *self.masks]
 
 
 class MultiTaskClassifier(nn.Module):
@@ -103,6 +117,32 @@ class MultiTaskClassifier(nn.Module):
         return scores.squeeze(2)
 
 
+class StripClassifier(nn.Module):
+    """One hidden layer on what :class:`StripPooling` gives of both maps.
+
+    Args:
+        features: of the pooled maps.
+        units: hidden.
+        attributes: C.
+        dropout: before the last layer.
+    """
+
+    def __init__(self, features: int, units: int, attributes: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(_STRIP_DROPOUT),
+            nn.Linear(features, units),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(units, attributes),
+        )
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """[N, features] -> [N, C]."""
+        scores: Tensor = self.layers(pooled)
+        return scores
+
+
 class AttributeNet(nn.Module):
     """Backbone, primary classifier, attention branches, scores averaged.
 
@@ -122,16 +162,15 @@ class AttributeNet(nn.Module):
         super().__init__()
         self.backbone = backbone
         last = backbone.channels[1]
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = nn.Dropout(options.dropout if options.primary != "strips" else 0.0)
         self.pooled_neck = _neck(options, nn.BatchNorm1d, last)
-        self.primary: nn.Module = (
-            nn.Linear(last, attributes)
-            if options.primary == "linear"
-            else MultiTaskClassifier(last, options.multi_task_units, attributes)
-        )
-        self.embedded = (
-            EmbeddingBranch(last, options.embedding, attributes) if options.embedding else None
-        )
+        self.on_strips = options.primary == "strips"
+        wanted = self.on_strips or options.visibility or options.embedding
+        self.strips = StripPooling(backbone.channels) if wanted else None
+        features = self.strips.features if self.strips else 0
+        self.primary = _primary(features, last, attributes, options)
+        self.visibility = nn.Linear(features, len(PARTS)) if options.visibility else None
+        self.embedding = nn.Linear(features, options.embedding) if options.embedding else None
         self.takes = _taken(options)
         self.necks = nn.ModuleDict(
             {
@@ -155,18 +194,27 @@ class AttributeNet(nn.Module):
         pixels = (crops.float().permute(0, 3, 1, 2) - self.mean) / self.std
         maps = dict(zip(_MAPS, self.backbone(pixels), strict=True))
         pooled = self.pooled_neck(maps["k2"].mean((2, 3)))
-        primary = at_least_float32(self.primary(self.dropout(pooled)))
         necked = {name: neck(maps[name]) for name, neck in self.necks.items()}
+        whole = {**maps, **necked}
+        strips = self.strips(whole["k1"], whole["k2"]) if self.strips is not None else pooled
+        primary = at_least_float32(self.primary(strips if self.on_strips else self.dropout(pooled)))
         found = [
             branch(*(necked[name] for name in names))
             for names, branch in zip(self.takes, self.branches, strict=True)
         ]
         attended = tuple(logits for logits, _ in found)
         masks = tuple(mask for _, group in found for mask in group)
-        embedding, *embedded = self.embedded(pooled) if self.embedded is not None else (None,)
-        further = (*attended, *embedded)
-        logits = sum(further, primary) / (1 + len(further))
-        return NetOutput(logits, primary, attended, masks, pooled, embedding, tuple(embedded))
+        logits = sum(attended, primary) / (1 + len(attended))
+        visibility = self.visibility(strips) if self.visibility is not None else None
+        # the backbone learns attributes; the embedding reads what it has
+        embedding = self.embedding(strips.detach()) if self.embedding is not None else None
+        return NetOutput(logits, primary, attended, masks, pooled, visibility, embedding)
+
+    def output_names(self) -> list[str]:
+        """Of the exported graph's outputs."""
+        further = [name for name in ("visibility", "embedding") if getattr(self, name) is not None]
+        scales = sum(map(len, self.takes))
+        return ["logits", *further, *(f"attention_{scale}" for scale in range(scales))]
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Everything but the backbone."""
@@ -188,6 +236,14 @@ def build_model(attributes: int, options: ModelOptions, size: tuple[int, int]) -
     """
     backbone = build_backbone(options.backbone, options.weights)
     return AttributeNet(backbone, attributes, options, size)
+
+
+def _primary(strips: int, last: int, attributes: int, options: ModelOptions) -> nn.Module:
+    if options.primary == "strips":
+        return StripClassifier(strips, options.strip_units, attributes, options.dropout)
+    if options.primary == "multi_task":
+        return MultiTaskClassifier(last, options.multi_task_units, attributes)
+    return nn.Linear(last, attributes)
 
 
 def _taken(options: ModelOptions) -> tuple[tuple[str, ...], ...]:

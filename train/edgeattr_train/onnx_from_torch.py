@@ -1,8 +1,9 @@
 """A trained model to ONNX: uint8 NHWC in, preprocessing inside, any batch, logits out.
 
-The attention masks are further outputs, ``attention_0`` (the finer scale) and so on, [N, C, h, w].
-They are computed for the logits anyway, so they cost nothing; engines that are not asked for them
-leave them out.
+Where the model has them, ``visibility`` [N, 4], probabilities, and ``embedding`` [N, D], of unit
+length, are further outputs, and so are the attention masks, ``attention_0`` (the finer scale) and
+so on, [N, C, h, w]. Those are computed for the logits anyway, so they cost nothing; engines that
+are not asked for them leave them out.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def onnx_from_torch(
 
     with torch.no_grad():
         reference = model(torch.from_numpy(crops)).logits.float().numpy()
-    proto = _export(_outputs(fold_batch_norms(model)), crops)
+    folded = fold_batch_norms(model)
+    proto = _export(_outputs(folded), folded.output_names(), crops)
     onnx.helper.set_model_props(proto, dict(metadata or {}))
     onnx.checker.check_model(proto, full_check=True)
     with atomic_path(target) as temporary:
@@ -81,19 +83,17 @@ def onnx_from_torch(
     return reference, worst
 
 
-def _export(module: nn.Module, crops: npt.NDArray[np.uint8]) -> onnx.ModelProto:
+def _export(module: nn.Module, names: list[str], crops: npt.NDArray[np.uint8]) -> onnx.ModelProto:
     """The graph with a free batch dimension, simplified, and without the exporter's notes."""
     import torch
 
-    with torch.no_grad():
-        scales = len(module(torch.from_numpy(crops[:1]))) - 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
             module,
             (torch.from_numpy(crops[:2]),),
             input_names=["crops"],
-            output_names=["logits", *(f"attention_{scale}" for scale in range(scales))],
+            output_names=names,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=4096)},),
             opset_version=OPSET,
             dynamo=True,
@@ -140,8 +140,7 @@ def _outputs(model: AttributeNet) -> nn.Module:
             self.model = model
 
         def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found = self.model(crops)
-            return (found.logits, *found.masks)
+            return tuple(self.model(crops).exported())
 
     return Outputs().eval()
 

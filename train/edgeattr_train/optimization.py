@@ -31,6 +31,7 @@ class ScheduleOptions:
     optimizer: str = "adamw"  # "adamw", "adam" (decay inside the gradient) or "sgd"
     rate: str = "one_cycle"  # "one_cycle", "cosine", "plateau" or "constant"
     backbone_rate: float = 6e-4  # peak learning rate of the backbone
+    layer_decay: float = 1.0  # each part of the backbone learns at so much of the next one's rate
     head_rate: float = 2e-3  # peak learning rate of everything else
     weight_decay: float = 0.02
     warm_up: float = 0.2  # share of the steps until the peak ("one_cycle" and "cosine")
@@ -40,6 +41,7 @@ class ScheduleOptions:
     clip: float = 20.0  # largest gradient norm; 0 turns clipping off
     average_decay: float = 0.998  # of the moving average that is validated and kept; 0: none
     images: int = 0  # use only this many training images; 0 means all
+    frozen_epochs: int = 0  # first epochs in which only the heads learn
     frozen: tuple[str, ...] = ()  # parts of the backbone that keep weights and statistics
 
     def __post_init__(self) -> None:
@@ -58,10 +60,13 @@ class ScheduleOptions:
                 raise UsageError(
                     f"schedule.{name}={getattr(self, name)}; expected 0 or more, below 1"
                 )
-        if not 0 < self.small_scale <= 1:
-            raise UsageError(f"schedule.small_scale={self.small_scale}; expected above 0, up to 1")
+        for name in ("small_scale", "layer_decay"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(
+                    f"schedule.{name}={getattr(self, name)}; expected above 0, up to 1"
+                )
         for name in ("backbone_rate", "head_rate", "weight_decay", "clip", "images", "patience",
-                     "small_epochs", "plateau_epochs"):  # fmt: skip
+                     "small_epochs", "plateau_epochs", "frozen_epochs"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise UsageError(f"schedule.{name}={getattr(self, name)}; expected 0 or more")
 
@@ -85,10 +90,7 @@ class Optimization:
         further: nn.Module | None = None,
     ) -> None:
         heads = model.head_parameters() + (list(further.parameters()) if further else [])
-        groups = [
-            {"params": list(model.backbone.parameters()), "lr": options.backbone_rate},
-            {"params": heads, "lr": options.head_rate},
-        ]
+        groups = [*_by_depth(model.backbone, options), {"params": heads, "lr": options.head_rate}]
         self.optimizer = _optimizer(groups, options)
         self._plateau = self._by_step = None
         if options.rate == "plateau":
@@ -102,7 +104,7 @@ class Optimization:
     @property
     def rate(self) -> float:
         """The backbone's current learning rate."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return float(self.optimizer.param_groups[-2]["lr"])
 
     def after_step(self) -> None:
         """Move the rates that follow the steps."""
@@ -178,6 +180,19 @@ def freeze(backbone: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
     return parts
 
 
+def _by_depth(backbone: nn.Module, options: ScheduleOptions) -> list[dict[str, Any]]:
+    """The backbone's parts, first to last; the last learns at the full rate."""
+    if options.layer_decay == 1:
+        return [{"params": list(backbone.parameters()), "lr": options.backbone_rate}]
+    parts = [list(part.parameters()) for part in backbone.children()]
+    learning = [part for part in parts if any(p.requires_grad for p in part)]
+    count = len(learning)
+    return [
+        {"params": part, "lr": options.backbone_rate * options.layer_decay ** (count - 1 - place)}
+        for place, part in enumerate(learning)
+    ]
+
+
 def _optimizer(groups: list[dict[str, Any]], options: ScheduleOptions) -> torch.optim.Optimizer:
     decay = options.weight_decay
     if options.optimizer == "sgd":
@@ -192,7 +207,7 @@ def _rate_by_step(
     if options.rate == "one_cycle":
         return torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
-            [options.backbone_rate, options.head_rate],
+            [group["lr"] for group in optimizer.param_groups],
             total_steps=total,
             pct_start=max(options.warm_up, 2 / total),
             cycle_momentum=False,

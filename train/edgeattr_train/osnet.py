@@ -1,9 +1,10 @@
-"""OSNet as Open Model Zoo trained it for person re-identification (0277, 0287).
+"""OSNet as Open Model Zoo trained it for person re-identification (0277, 0286, 0287).
 
 Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019. The zoo's
 variants normalise each input image and the first convolution per instance, and gate the second
 block of each stage by a linear context transform (Ruan et al., AAAI 2020): the pooled channels,
-normalised in groups, instead of two small convolutions.
+normalised in groups, instead of two small convolutions. The published networks have their batch
+norms folded into the convolutions, and so has this one: its features are theirs to rounding.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from torch import Tensor, nn
 
 from edgeattr.core.errors import InputError, MissingDependency
 from edgeattr_train.backbones import Backbone
-from edgeattr_train.layers import convolution
 
-__all__ = ["OSNet", "OSNet0277", "OSNet0287"]
+__all__ = ["OSNet", "OSNet0277", "OSNet0286", "OSNet0287"]
 
-_GATE_GROUPS = 16  # of the linear context transform
+_GATE_GROUPS = (16, 8)  # of the linear context transform: the first that divides the channels
 _REDUCTION = 16  # of the squeeze gate
 _MIDDLE = 4  # a block works on a quarter of its channels
 
@@ -58,11 +58,7 @@ class OSNet(Backbone):
         return k1, self.stage3(self.pool(k1))
 
     def load_weights(self, path: Path) -> None:
-        """Take the weights of the zoo's OpenVINO IR (``.xml`` beside its ``.bin``).
-
-        The IR has its batch norms folded:
-        :func:`edgeattr_train.folded.set_batch_norms_from_data` completes them.
-        """
+        """Take the weights of the zoo's OpenVINO IR (``.xml`` beside its ``.bin``)."""
         try:
             import openvino
         except ImportError as error:
@@ -84,6 +80,13 @@ class OSNet0277(OSNet):
         super().__init__((64, 256, 384, 512))
 
 
+class OSNet0286(OSNet):
+    """``person-reidentification-retail-0286``: 1.2 M parameters, 0.6 GMAC at 256x128."""
+
+    def __init__(self) -> None:
+        super().__init__((48, 192, 288, 384))
+
+
 class OSNet0287(OSNet):
     """``person-reidentification-retail-0287``: 0.5 M parameters, 0.28 GMAC at 256x128."""
 
@@ -95,18 +98,22 @@ def _light_convolution(channels: int) -> nn.Sequential:
     """A pointwise and a depthwise convolution: the paper's light 3x3."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 1, bias=False),
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.BatchNorm2d(channels),
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
         nn.ReLU(inplace=True),
     )
 
 
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True))
+
+
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
     middle = outputs // _MIDDLE
+    groups = next(count for count in _GATE_GROUPS if middle % count == 0)
     return nn.Sequential(
         _OmniScaleBlock(inputs, outputs, _squeeze_gate(middle)),
-        _OmniScaleBlock(outputs, outputs, nn.GroupNorm(_GATE_GROUPS, middle)),
-        convolution(outputs, outputs),
+        _OmniScaleBlock(outputs, outputs, nn.GroupNorm(groups, middle)),
+        _convolution(outputs, outputs),
     )
 
 
@@ -123,20 +130,14 @@ class _OmniScaleBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, gate: nn.Module) -> None:
         super().__init__()
         middle = outputs // _MIDDLE
-        self.reduce = convolution(inputs, middle)
+        self.reduce = _convolution(inputs, middle)
         self.streams = nn.ModuleList(
             nn.Sequential(*(_light_convolution(middle) for _ in range(depth)))
             for depth in (1, 2, 3, 4)
         )
         self.gate = gate
-        self.expand = nn.Sequential(
-            nn.Conv2d(middle, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
-        )
-        self.shortcut = (
-            nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
-            if inputs != outputs
-            else nn.Identity()
-        )
+        self.expand = nn.Conv2d(middle, outputs, 1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         reduced = self.reduce(x)
@@ -152,23 +153,19 @@ class _OmniScaleBlock(nn.Module):
 def _assign(network: OSNet, operations: list[Any]) -> None:
     """Give convolutions and norms their constants, in the order in which both sides run them."""
     found = _constants(operations)
-    bias: npt.NDArray[np.float32] | None = None
     for layer in _in_order(network):
-        if isinstance(layer, nn.BatchNorm2d):
-            assert bias is not None
-            layer.bias.copy_(torch.from_numpy(bias))
-            layer.register_buffer("folded_bias", layer.bias.detach().clone(), persistent=False)
-            continue
         kind, weight, bias = next(found)
         expected = "convolution" if isinstance(layer, nn.Conv2d) else "MVN"
         if kind != expected or weight.size != layer.weight.numel():
             raise ValueError(f"{kind} of {weight.shape} where {layer} was expected")
+        if (bias is None) != (layer.bias is None):
+            raise ValueError(f"{layer} and its constants differ in having a bias")
         layer.weight.copy_(torch.from_numpy(weight).reshape(layer.weight.shape))
         if layer.bias is not None and bias is not None:
             layer.bias.copy_(torch.from_numpy(bias))
 
 
-_Layer: TypeAlias = nn.Conv2d | nn.BatchNorm2d | nn.InstanceNorm2d | nn.GroupNorm
+_Layer: TypeAlias = nn.Conv2d | nn.InstanceNorm2d | nn.GroupNorm
 
 
 def _in_order(network: OSNet) -> list[_Layer]:

@@ -17,7 +17,6 @@ from edgeattr_train.model import AttributeNet
 __all__ = ["start_facts", "take_bundle"]
 
 _PREFIX = "model."  # of the exported graph's names
-_EMBEDDED = "embedded."  # of the branch that a start may lack
 
 
 def start_facts(start: str) -> dict[str, Any]:
@@ -42,8 +41,7 @@ def take_bundle(model: AttributeNet, start: str) -> None:
     the norms, which :func:`edgeattr_train.folded.set_batch_norms_from_data` completes.
 
     Args:
-        model: of the same options and attributes as the one that was exported; it may have an
-            embedding where that had none.
+        model: of the same options and attributes as the one that was exported.
         start: a bundle's name or path.
 
     Raises:
@@ -52,8 +50,8 @@ def take_bundle(model: AttributeNet, start: str) -> None:
     weights = _float_weights(start)
     mine = model.state_dict()
     wanted = {name for name, _ in model.named_parameters()} | {"mean", "std"}
-    if not any(name.startswith(_EMBEDDED) for name in weights):
-        wanted = {name for name in wanted if not name.startswith(_EMBEDDED)}
+    standing = ("necks.", "pooled_neck.", "strips.")  # norms that no convolution comes before
+    wanted |= {name for name in mine if name.startswith(standing) and "running" in name}
     norms = _norms_by_convolution(model)
     folded = {f"{norm}.{kind}" for norm in norms.values() for kind in ("weight", "bias")}
     missing = sorted(

@@ -15,7 +15,7 @@ from edgeattr.core.bundle import Bundle, Golden, Variant
 from edgeattr.core.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Engine
-from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape
+from edgeattr_runtimes.protocol import ATTENTION, EngineOptions, checked_device, crops_shape
 from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_train.checkpoint import load_checkpoint
 from edgeattr_train.description import describe
@@ -68,7 +68,10 @@ class TorchEngine(Engine):
         if options.attention and not network.branches:
             raise UsageError(f"{bundle.name} has no attention masks")
         batch = options.batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
-        session = _TorchSession(network, device, options.attention)
+        names = network.output_names()
+        if not options.attention:
+            names = [name for name in names if not name.startswith(ATTENTION)]
+        session = _TorchSession(network, device, names)
         super().__init__(
             bundle,
             variant,
@@ -77,25 +80,32 @@ class TorchEngine(Engine):
             version=str(torch.__version__),
             device=device.upper(),
             threads=threads,
-            attention=options.attention,
         )
 
 
 class _TorchSession(Session):
-    """A network in PyTorch; its outputs are the logits, and the masks where they are wanted."""
+    """A network in PyTorch.
+
+    Args:
+        network: in eval mode, on the device.
+        device: ``cpu`` or ``cuda``.
+        names: the first of the network's outputs, as many as are wanted.
+    """
 
     engine = "torch"
     inputs = (Port(names=frozenset(["crops"]), shape=(None, None, None, 3), dtype="uint8"),)
-    outputs = ()  # they have no names
 
-    def __init__(self, network: AttributeNet, device: str, attention: bool) -> None:
+    def __init__(self, network: AttributeNet, device: str, names: Sequence[str]) -> None:
         super().__init__()
-        self._network, self._device, self._attention = network, device, attention
+        self._network, self._device, self._names = network, device, names
+        self.outputs = tuple(
+            Port(names=frozenset([name]), shape=(None,), dtype="float32") for name in names
+        )
         self._shapes: Shapes = {}
 
     def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> _TorchSession:
         """See :meth:`Session.fixed`."""
-        made = _TorchSession(self._network, self._device, self._attention)
+        made = _TorchSession(self._network, self._device, self._names)
         made._shapes = shapes
         return made
 
@@ -109,7 +119,7 @@ class _TorchSession(Session):
         try:
             with torch.backends.cudnn.flags(allow_tf32=False):  # on GPUs it is on by default
                 found = self._network(torch.from_numpy(crops).to(self._device))
-            tensors = [found.logits, *(found.masks if self._attention else ())]
+            tensors = found.exported()[: len(self._names)]
             return [tensor.float().cpu().numpy() for tensor in tensors]
         except RuntimeError as error:
             raise RuntimeFailure(f"PyTorch failed on {len(crops)} crops: {error}") from error

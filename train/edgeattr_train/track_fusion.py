@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -72,11 +73,19 @@ def _likeliest(fusion: TrackFusion, several: Tracks) -> TrackFusion:
 
 
 def _none_of(fusion: TrackFusion, tracks: Tracks) -> tuple[float, ...]:
-    """Of each exclusive set, what makes its labels likeliest."""
+    """Of each exclusive set, what makes its labels likeliest.
+
+    Of one that shares an attribute with another, 0: corrections of the same opinion would add up.
+    """
     fused = tracks.fused(fusion)
+    sets = tracks.decision.schema.exclusive_indices()
+    times = Counter(member for members in sets for member in members)
     found = []
-    for members in tracks.decision.schema.exclusive_indices():
+    for members in sets:
         places = list(members)
+        if any(times[member] > 1 for member in members):
+            found.append(0.0)
+            continue
         labels = tracks.labels[:, places]
         usable = (labels >= 0).all(1) & ((labels > 0).sum(1) <= 1)
         losses = [_set_loss(fused[usable][:, places], labels[usable], none) for none in _NONE_OF]

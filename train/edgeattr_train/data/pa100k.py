@@ -1,5 +1,9 @@
 """PA-100K (Liu et al., ICCV 2017): 100,000 pedestrians, 26 attributes.
 
+In the published annotation the names UpperPlaid and UpperSplice are exchanged, as the pictures
+show; here each has its own. A folder with ``labels.csv`` (``path`` and the 26 names, each with its
+own meaning) beside ``images/`` is read as well: it has one split, under the names val and test.
+
 ``annotation.mat`` names the images of train (80,000), val (10,000) and test (10,000) and their 0/1
 labels; the images lie in ``data/`` or ``release_data/``, in some downloads nested twice. The data
 set's authors kept each tracklet within one split; who is who is not published.
@@ -7,6 +11,7 @@ set's authors kept each tracklet within one split; who is who is not published.
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +58,7 @@ PA100K_SCHEMA = schema_from_names(
 )
 
 _SPLITS = ("train", "val", "test")
+_TABLE = "labels.csv"
 _FOLDERS = (
     "data",
     "release_data",
@@ -78,6 +84,8 @@ def open_pa100k(directory: Path, split: str, variant: str = "") -> Annotations:
     refuse_variant("pa100k", variant)
     if split not in _SPLITS:
         raise UsageError(f"PA-100K has no split {split!r}; it has {', '.join(_SPLITS)}")
+    if (directory / _TABLE).is_file():
+        return _annotations_of_table(directory, split)
     nested = directory / "annotation" / "annotation.mat"
     path = nested if nested.is_file() else directory / "annotation.mat"
     content = read_mat(path, owner="PA-100K")
@@ -98,6 +106,34 @@ def open_pa100k(directory: Path, split: str, variant: str = "") -> Annotations:
         licence=PA100K_LICENCE,
         root=directory,
         paths=tuple(images / name for name in names),
+        raw=raw,
+        coding={1: 1, 0: 0},
+        ids=ids,
+        persons=ids,
+    )
+
+
+def _annotations_of_table(directory: Path, split: str) -> Annotations:
+    """A folder of pictures with ``labels.csv``, which is for measuring."""
+    if split == "train":
+        raise UsageError(f"{directory / _TABLE} is for measuring: it has val and test, no train")
+    with open(directory / _TABLE, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    own = {"UpperPlaid": "UpperSplice", "UpperSplice": "UpperPlaid"}  # not exchanged there
+    columns = [own.get(a.source, a.source) for a in PA100K_SCHEMA.attributes]
+    try:
+        raw = np.array([[int(row[name]) for name in columns] for row in rows])
+        names = [row["path"] for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{directory / _TABLE} is not PA-100K's table: {error!r}") from error
+    ids = stable_ids(names)
+    return Annotations(
+        name="pa100k",
+        split=split,
+        schema=PA100K_SCHEMA,
+        licence=PA100K_LICENCE,
+        root=directory,
+        paths=tuple(directory / name for name in names),
         raw=raw,
         coding={1: 1, 0: 0},
         ids=ids,

@@ -6,8 +6,9 @@ random splits into 9,500 / 1,900 / 7,600 images. Beside it lie either ``images/`
 are enough for the split by person.
 
 Variants: ``1`` to ``5``, the random splits (``1`` where none is named); ``identity``, in which no
-person is in two parts. In the random splits more than half of the test images show a person who is
-also in train; ``val_unseen`` is what is left of val without such persons.
+person is in two parts; ``wide``, the first random split with colours and all else that at least
+0.3 % of the images show, 87 attributes. In the random splits more than half of the test images
+show a person who is also in train; ``val_unseen`` is what is left of val without such persons.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.core.schema import Attribute, AttributeSchema
+from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.data.annotations import Annotations, check_names
 from edgeattr_train.data.mat import integers, read_mat, records, texts
 from edgeattr_train.data.peta_folders import (
@@ -31,6 +32,7 @@ from edgeattr_train.data.peta_folders import (
     has_label,
     paths_of_rows,
 )
+from edgeattr_train.data.peta_schema import PETA_SCHEMA, PETA_WIDE_SCHEMA
 from edgeattr_train.data.splits import PersonSplit, check_rows, split_by_person
 
 __all__ = ["PETA_LICENCE", "PETA_SCHEMA", "identity_split", "open_peta", "source_sets"]
@@ -45,59 +47,13 @@ _IDENTITY_SEED = 0
 
 _Rows = npt.NDArray[np.int64]
 
-_NAMES = (  # (name in PETA, readable name, group) in the order of PETA.mat
-    ("personalLess30", "age_16_30", "age"),
-    ("personalLess45", "age_31_45", "age"),
-    ("personalLess60", "age_46_60", "age"),
-    ("personalLarger60", "age_over_60", "age"),
-    ("carryingBackpack", "backpack", "carrying"),
-    ("carryingOther", "carrying_other", "carrying"),
-    ("lowerBodyCasual", "casual_lower", "lower_body"),
-    ("upperBodyCasual", "casual_upper", "upper_body"),
-    ("lowerBodyFormal", "formal_lower", "lower_body"),
-    ("upperBodyFormal", "formal_upper", "upper_body"),
-    ("accessoryHat", "hat", "accessory"),
-    ("upperBodyJacket", "jacket", "upper_body"),
-    ("lowerBodyJeans", "jeans", "lower_body"),
-    ("footwearLeatherShoes", "leather_shoes", "footwear"),
-    ("upperBodyLogo", "logo", "upper_body"),
-    ("hairLong", "long_hair", "hair"),
-    ("personalMale", "male", "gender"),
-    ("carryingMessengerBag", "messenger_bag", "carrying"),
-    ("accessoryMuffler", "muffler", "accessory"),
-    ("accessoryNothing", "no_accessory", "accessory"),
-    ("carryingNothing", "carrying_nothing", "carrying"),
-    ("upperBodyPlaid", "plaid", "upper_body"),
-    ("carryingPlasticBags", "plastic_bag", "carrying"),
-    ("footwearSandals", "sandals", "footwear"),
-    ("footwearShoes", "shoes", "footwear"),
-    ("lowerBodyShorts", "shorts", "lower_body"),
-    ("upperBodyShortSleeve", "short_sleeves", "upper_body"),
-    ("lowerBodyShortSkirt", "short_skirt", "lower_body"),
-    ("footwearSneaker", "sneakers", "footwear"),
-    ("upperBodyThinStripes", "stripes", "upper_body"),
-    ("accessorySunglasses", "sunglasses", "accessory"),
-    ("lowerBodyTrousers", "trousers", "lower_body"),
-    ("upperBodyTshirt", "t_shirt", "upper_body"),
-    ("upperBodyOther", "upper_other", "upper_body"),
-    ("upperBodyVNeck", "v_neck", "upper_body"),
-)
-
-PETA_SCHEMA = AttributeSchema(
-    tuple(
-        Attribute(name=name, group=group, source=source, sensitive=group in ("age", "gender"))
-        for source, name, group in _NAMES
-    ),
-    exclusive=(tuple(name for _, name, group in _NAMES if group == "age"),),
-)
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class _Table:
     """All of PETA, row by row."""
 
     paths: tuple[Path, ...]  # N image files, or where they should be
-    labels: npt.NDArray[Any]  # [N, 35]
+    labels: npt.NDArray[Any]  # [N, C]
     persons: _Rows  # [N]
     subsets: _Rows  # [N], 1 to 10, as SUBSETS
     random: list[dict[str, _Rows]]  # the random splits, 1-based rows; empty without PETA.mat
@@ -110,7 +66,7 @@ def open_peta(directory: Path, split: str, variant: str = "") -> Annotations:
         directory: holds ``PETA.mat`` and ``images/NNNNN.png`` (or ``.jpg``), or the ten folders,
             with or without ``PETA.mat``.
         split: ``train``, ``val``, ``test`` or ``val_unseen``.
-        variant: ``1`` to ``5``, a random split; ``identity``.
+        variant: ``1`` to ``5``, a random split; ``identity``; ``wide``.
 
     Raises:
         UsageError: no such split or variant.
@@ -118,13 +74,14 @@ def open_peta(directory: Path, split: str, variant: str = "") -> Annotations:
     """
     if split not in _SPLITS:
         raise UsageError(f"PETA has no split {split!r}; it has {', '.join(_SPLITS)}")
-    table = _table(directory)
+    schema = PETA_WIDE_SCHEMA if variant == "wide" else PETA_SCHEMA
+    table = _table(directory, schema)
     variant = variant or "1"
     rows = _rows(table, split, variant, directory)
     return Annotations(
         name="peta" if variant == "1" else f"peta@{variant}",
         split=split,
-        schema=PETA_SCHEMA,
+        schema=schema,
         licence=PETA_LICENCE,
         root=directory,
         paths=tuple(table.paths[row - 1] for row in rows),
@@ -137,7 +94,7 @@ def open_peta(directory: Path, split: str, variant: str = "") -> Annotations:
 
 def identity_split(directory: Path) -> PersonSplit:
     """The split by person of ``peta@identity``, for ``edgeattr_train.data.splits.write_split``."""
-    return _identity_split(_table(directory))
+    return _identity_split(_table(directory, PETA_SCHEMA))
 
 
 def source_sets(directory: Path, ids: _Rows) -> list[str]:
@@ -150,7 +107,7 @@ def source_sets(directory: Path, ids: _Rows) -> list[str]:
     Raises:
         InputError: a file is missing or not what it should be.
     """
-    subsets = _table(directory).subsets[ids - 1]
+    subsets = _table(directory, PETA_SCHEMA).subsets[ids - 1]
     unknown = sorted(set(subsets.tolist()) - set(range(1, len(SUBSETS) + 1)))
     if unknown:
         raise InputError(
@@ -171,9 +128,12 @@ def _rows(table: _Table, split: str, variant: str, directory: Path) -> _Rows:
 
 
 def _random_split(table: _Table, variant: str, directory: Path) -> dict[str, _Rows]:
+    variant = "1" if variant == "wide" else variant
     known = [str(number + 1) for number in range(len(table.random) or 5)]
     if variant not in known:
-        raise UsageError(f"PETA has no variant {variant!r}; it has {', '.join(known)}, identity")
+        raise UsageError(
+            f"PETA has no variant {variant!r}; it has {', '.join(known)}, identity, wide"
+        )
     if not table.random:
         raise InputError(
             f"{directory} has no PETA.mat, which alone holds PETA's random splits: put it there, "
@@ -198,14 +158,14 @@ def _identity_split(table: _Table) -> PersonSplit:
     )
 
 
-def _table(directory: Path) -> _Table:
+def _table(directory: Path, schema: AttributeSchema) -> _Table:
     flat, folders = directory / "images", None
     if not flat.is_dir():
         folders = find_folders(directory)
     mat = next((p for p in _mat_places(directory, folders) if p.is_file()), None)
     if mat is None and folders is not None:
-        return _table_of_folders(folders)
-    data, columns, random = _read_peta(mat or directory / "PETA.mat")
+        return _table_of_folders(folders, schema)
+    data, columns, random = _read_peta(mat or directory / "PETA.mat", schema)
     if folders is not None:
         paths = paths_of_rows(folders, data[:, _SUBSET_COLUMN], data[:, _NUMBER_COLUMN])
     else:
@@ -224,8 +184,8 @@ def _mat_places(directory: Path, folders: Folders | None) -> list[Path]:
     return [place / "PETA.mat" for place in places]
 
 
-def _read_peta(path: Path) -> tuple[_Rows, _Rows, list[dict[str, _Rows]]]:
-    """The rows, the columns of the 35 attributes, and the random splits."""
+def _read_peta(path: Path, schema: AttributeSchema) -> tuple[_Rows, _Rows, list[dict[str, _Rows]]]:
+    """The rows, the columns of the schema's attributes, and the random splits."""
     content = read_mat(path, owner="PETA")
     try:
         peta = content["peta"][0, 0]
@@ -240,7 +200,12 @@ def _read_peta(path: Path) -> tuple[_Rows, _Rows, list[dict[str, _Rows]]]:
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(f"{path} is not PETA's annotation file: {error!r}") from error
     check_names(known, PETA_SCHEMA, path)
-    return data, columns, splits
+    wanted = [attribute.source for attribute in schema.attributes]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise InputError(f"{path} has no labels of {', '.join(missing[:5])}")
+    places = [names.index(name) + _LABEL_COLUMN for name in wanted]
+    return data, np.array(places, np.int64), splits
 
 
 def _flat_paths(directory: Path, count: int) -> tuple[Path, ...]:
@@ -257,8 +222,8 @@ def _flat_paths(directory: Path, count: int) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def _table_of_folders(folders: Folders) -> _Table:
-    sources = [attribute.source for attribute in PETA_SCHEMA.attributes]
+def _table_of_folders(folders: Folders, schema: AttributeSchema) -> _Table:
+    sources = [attribute.source for attribute in schema.attributes]
     return _Table(
         paths=tuple(image.path for image in folders.images),
         labels=has_label(folders, sources),
