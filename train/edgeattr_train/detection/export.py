@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -169,29 +170,12 @@ def detection_bundle(
     Raises:
         ContractNotMet: the export answers otherwise than the network; nothing is written.
     """
-    import torch
-
-    from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
-
     odds = odds_of(threshold)
     module = exported(network, threshold)
-    frames = golden_frames()
-    with torch.no_grad():
-        boxes, scores = (t.numpy() for t in module(torch.from_numpy(frames)))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "fp32.onnx"
         onnx_from_detector(module, file)
-        digest = sha256_of(file)
-        variant = Variant(
-            engine="onnx",
-            precision="fp32",
-            file=variant_file("onnx-fp32", digest),
-            sha256=digest,
-            parent="torch",
-            parity=0.0,
-            tolerance=10 * _TOLERANCE,
-            verdict="parity",
-        )
+        variant = _variant(file)
         bundle = DetectionBundle(
             name=name,
             input=DetectionInput(side=side),
@@ -200,16 +184,52 @@ def detection_bundle(
                 candidate=round(candidate / (candidate + odds * (1 - candidate)), 4),
                 overlap=overlap,
             ),
-            golden=DetectionGolden(frames, boxes, scores),
+            golden=_golden(module),
             training=dict(training),
             variants={variant.name: variant},
         )
-        runtime = DetectionRuntime(variant, "onnxruntime", file.read_bytes(), 1)
-        worst = detection_difference(bundle, runtime)
-        if not worst <= _TOLERANCE:
-            raise ContractNotMet(
-                f"the exported detector differs from PyTorch's by {worst:.2g}, more than "
-                f"{_TOLERANCE:g}; nothing was written"
-            )
-        proven = bundle.with_variant(Variant(**{**variant.__dict__, "parity": worst}))
+        proven = bundle.with_variant(_proven(bundle, variant, file))
         return proven.write(directory, {variant.file: file})
+
+
+def _variant(file: Path) -> Variant:
+    """The float32 variant, not proven yet."""
+    digest = sha256_of(file)
+    return Variant(
+        engine="onnx",
+        precision="fp32",
+        file=variant_file("onnx-fp32", digest),
+        sha256=digest,
+        parent="torch",
+        parity=0.0,
+        tolerance=10 * _TOLERANCE,
+        verdict="parity",
+    )
+
+
+def _golden(module: nn.Module) -> DetectionGolden:
+    """PyTorch's answers on the golden frames."""
+    import torch
+
+    frames = golden_frames()
+    with torch.no_grad():
+        boxes, scores = (t.numpy() for t in module(torch.from_numpy(frames)))
+    return DetectionGolden(frames, boxes, scores)
+
+
+def _proven(bundle: DetectionBundle, variant: Variant, file: Path) -> Variant:
+    """The variant with its parity against PyTorch.
+
+    Raises:
+        ContractNotMet: its answers differ by more than is allowed.
+    """
+    from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
+
+    runtime = DetectionRuntime(variant, "onnxruntime", file.read_bytes(), 1)
+    worst = detection_difference(bundle, runtime)
+    if not worst <= _TOLERANCE:
+        raise ContractNotMet(
+            f"the exported detector differs from PyTorch's by {worst:.2g}, more than "
+            f"{_TOLERANCE:g}; nothing was written"
+        )
+    return dataclasses.replace(variant, parity=worst)

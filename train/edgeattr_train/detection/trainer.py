@@ -156,8 +156,10 @@ def _distil_loss(
     """
     maps = student.maps(x)
     with torch.no_grad():
-        c3, n3, n4, n5 = teacher.maps(x)
-        wanted = [functional.relu(c3), functional.relu(n3), n4, n5]
+        wanted = [
+            functional.relu(theirs) if bool((own >= 0).all()) else theirs
+            for own, theirs in zip(maps, teacher.maps(x), strict=True)
+        ]
     errors = [
         (one - other).pow(2).mean() / other.pow(2).mean()
         for one, other in zip(maps, wanted, strict=True)
@@ -197,14 +199,7 @@ def train_person(
     stream = iter(
         DataLoader(_Batches(data, recipe, done), batch_size=None, num_workers=recipe.workers)
     )
-    if saved:
-        student = PersonDetector(recipe.relu_parts)
-    else:
-        composer, rng = Composer(data), np.random.default_rng(recipe.seed)
-        pictures = [composer(rng, 256, 416)[0] for _ in range(32)]
-        student = student_from_teacher(
-            teacher, _floats(torch.from_numpy(np.stack(pictures))), recipe.relu_parts
-        )
+    student = PersonDetector(recipe.relu_parts) if saved else _student(teacher, recipe, data)
     student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _to_training(student)
     teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -230,16 +225,35 @@ def train_person(
             with (out / "history.jsonl").open("a") as history:
                 history.write(json.dumps(line) + "\n")
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            state = {
-                "step": step + 1,
-                "student": student.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
-            torch.save(state, path.with_suffix(".part"))
-            path.with_suffix(".part").replace(path)
-            torch.save(averaged.state_dict(), out / "person.pt")
+            _save(path, step + 1, student, averaged, optimizer)
     return averaged
+
+
+def _student(teacher: PersonDetector, recipe: PersonRecipe, data: Path) -> PersonDetector:
+    """A new student, with statistics of composed pictures."""
+    composer, rng = Composer(data), np.random.default_rng(recipe.seed)
+    pictures = [composer(rng, 256, 416)[0] for _ in range(32)]
+    floats = _floats(torch.from_numpy(np.stack(pictures)))
+    return student_from_teacher(teacher, floats, recipe.relu_parts)
+
+
+def _save(
+    path: Path,
+    step: int,
+    student: PersonDetector,
+    averaged: PersonDetector,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write the checkpoint whole, and the averaged weights beside it."""
+    state = {
+        "step": step,
+        "student": student.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+    torch.save(averaged.state_dict(), path.with_name("person.pt"))
 
 
 def _groups(student: PersonDetector, recipe: PersonRecipe) -> list[dict[str, Any]]:
