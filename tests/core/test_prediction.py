@@ -5,6 +5,8 @@ import pytest
 
 from edgeattr.core.prediction import Decision
 from edgeattr.core.schema import Attribute, AttributeSchema
+from edgeattr.model import predictions
+from edgeattr_runtimes import Outputs
 
 _SCHEMA = AttributeSchema(
     (
@@ -29,7 +31,7 @@ def test_sensitive_attributes_are_hidden_unless_asked_for() -> None:
 
 def test_a_prediction_holds_no_sensitive_score_unless_asked_for() -> None:
     logits = np.array([[1.234, -2.345, 3.456], [0, 0, 0]], np.float32)
-    prediction = _decision().predictions(logits)[0]
+    prediction = predictions(_SCHEMA, _decision(), Outputs(logits))[0]
     assert np.isnan(prediction.logits[:2]).all()
     assert prediction.logits[2] == np.float32(3.456)
     kept = pickle.dumps(prediction)
@@ -37,7 +39,7 @@ def test_a_prediction_holds_no_sensitive_score_unless_asked_for() -> None:
     assert not any(np.float32(value).tobytes() in kept for value in (1.234, -2.345))
     assert prediction.logits.base is not None  # a view: of scores that hold no more than it
     assert np.isnan(prediction.logits.base[:, :2]).all()
-    asked = _decision(include_sensitive=True).predictions(logits)[0]
+    asked = predictions(_SCHEMA, _decision(include_sensitive=True), Outputs(logits))[0]
     assert np.array_equal(asked.logits, logits[0])
     assert set(asked.attributes) == {"young", "old", "hat"}
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeattr.explain import TICKS, colour_bar
-from edgeattr.explain import heatmap as overlay
+from edgeattr.explain import TICKS, colour_bar, overlay
 
 _CROP = np.full((288, 160, 3), (200, 60, 120), np.uint8)
 

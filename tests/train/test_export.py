@@ -18,10 +18,10 @@ from edgeattr_train.onnx_from_torch import OPSET, fold_batch_norms
 MakeCheckpoint: TypeAlias = Callable[..., Checkpoint]
 
 
-def test_exported_graph_takes_uint8_of_any_batch_and_answers_as_torch(bundle: Bundle) -> None:
-    variant = bundle.variants["onnx-fp32"]
+def test_exported_graph_takes_uint8_of_any_batch_and_answers_as_torch(small_bundle: Bundle) -> None:
+    variant = small_bundle.variants["onnx-fp32"]
     assert variant.parity <= 1e-4
-    model = onnx.load_from_string(bundle.read_file(variant))
+    model = onnx.load_from_string(small_bundle.read_file(variant))
     entry, output = model.graph.input[0], model.graph.output[0]
     assert entry.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     dims = entry.type.tensor_type.shape.dim
@@ -31,10 +31,10 @@ def test_exported_graph_takes_uint8_of_any_batch_and_answers_as_torch(bundle: Bu
     names = [output.name for output in model.graph.output]
     assert names == ["logits", "attention_0", "attention_1"]
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(metadata["attributes"]) == list(bundle.schema.names)
+    assert json.loads(metadata["attributes"]) == list(small_bundle.schema.names)
     assert json.loads(metadata["input"])["colour"] == "BGR"
     assert (model.producer_name, model.opset_import[0].version) == ("edgeattr", OPSET)
-    assert b"/" + b"site-packages" not in bundle.read_file(variant)
+    assert b"/" + b"site-packages" not in small_bundle.read_file(variant)
 
 
 def test_folding_batch_norms_changes_nothing(make_checkpoint: MakeCheckpoint) -> None:
