@@ -116,7 +116,8 @@ def test_the_sdist_can_be_worked_on(release: _Release) -> None:
         "benchmarks/README.md", "train/recipes/default.toml", "examples/own_detector.py",
     ):  # fmt: skip
         assert wanted in names
-    assert not [name for name in names if _FOREIGN.search(name)]
+    ours = {"docs/images/people.jpg"}  # our output on a CC BY video, named in the README
+    assert not [name for name in names if _FOREIGN.search(name) and name not in ours]
 
 
 def test_the_wheel_installs_alone_and_works(release: _Release, tmp_path: Path) -> None:

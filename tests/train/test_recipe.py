@@ -108,12 +108,11 @@ def test_the_papers_recipes_are_what_their_rows_say(name: str) -> None:
 
 def test_the_recipe_of_the_person_detector() -> None:
     from edgeattr_train.detection.finish import load_person_recipe
-    from edgeattr_train.detection.network import RELU_PARTS
     from edgeattr_train.recipe_files import detection_recipes
 
     path = detection_recipes()["person"]
     assert "person" not in named_recipes()
     assert load_person_recipe(path, ("steps=5",)).steps == 5
-    assert load_person_recipe(path).relu_parts == RELU_PARTS
+    assert load_person_recipe(path).relu_parts == (), "SiLU everywhere, as its teacher"
     with pytest.raises(UsageError, match="nonsense"):
         load_person_recipe(path, ("nonsense=1",))
