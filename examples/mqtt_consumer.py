@@ -53,8 +53,9 @@ class Consumer:
         """Print an event; the broker counts it as delivered when this returns."""
         if message.topic.endswith("/status"):
             who = message.topic.split("/")[1]
-            print(f"mqtt_consumer: {who} is {message.payload.decode(errors='replace')}",
-                  file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"mqtt_consumer: {who} is {_status(message.payload)}", file=sys.stderr, flush=True
+            )
             return
         try:
             known, shown = _shown(json.loads(message.payload))
@@ -73,6 +74,14 @@ class Consumer:
         print(shown, flush=True)
         if self.events == self._limit:
             client.disconnect()
+
+
+def _status(payload: bytes) -> str:
+    """``online`` or ``offline``, or the message itself where it is not what edgeattr sends."""
+    try:
+        return str(json.loads(payload)["status"])
+    except (ValueError, KeyError, TypeError):
+        return payload.decode(errors="replace")
 
 
 def _shown(event: dict[str, Any]) -> tuple[str, str]:

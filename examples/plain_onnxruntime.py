@@ -62,8 +62,9 @@ def main() -> None:
     for names in bundle["schema"]["exclusive"]:  # of these, at most the likeliest
         rivals = [places[name] for name in names]
         margins[[place for place in rivals if margins[place] < margins[rivals].max()]] = -1.0
-    for attribute, value, margin in zip(attributes, log_odds, margins, strict=True):
-        if margin > 0 and not attribute["sensitive"]:
+    needed = bundle.get("track", {}).get("yes_margin") or [0.0] * len(attributes)  # or "unknown"
+    for attribute, value, margin, least in zip(attributes, log_odds, margins, needed, strict=True):
+        if margin > 0 and margin >= least and not attribute["sensitive"]:
             print(f"{attribute['name']} {1 / (1 + np.exp(-value)):.2f}")
 
 

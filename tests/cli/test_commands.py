@@ -224,10 +224,11 @@ def test_eval_follows_the_contract(tiny_peta: Path, tmp_path: Path) -> None:
     result = json.loads(path.read_text())
     assert set(result) == {
         "dataset", "split", "images", "model", "runtime", "precision", "mA", "accuracy",
-        "precision_ex", "recall_ex", "f1", "mAP", "ece", "per_attribute", "images_per_second",
+        "precision_ex", "recall_ex", "f1", "mAP", "auc", "ece", "per_attribute",
+        "images_per_second",
     }  # fmt: skip
     assert (result["images"], result["split"], result["precision"]) == (70, "val", "int8")
-    assert set(result["per_attribute"][0]) == {"name", "mA", "ap", "positives"}
+    assert set(result["per_attribute"][0]) == {"name", "mA", "ap", "auc", "positives"}
     table = _edgeattr(
         "eval", "--data", f"peta:{tiny_peta}", "--against", "default", "--precision", "fp32"
     ).stdout

@@ -232,6 +232,6 @@ def test_models_verifies_real_files_of_two(shared: Path) -> None:
     weights.write_bytes(b"spoilt")
     assert f"DAMAGED  {name}-int8: " in _models("verify", code=1).stderr
     lines = {line.split()[0]: line for line in _models("list").stdout.splitlines()}
-    assert set(lines) == {"default", *hub.KNOWN}
+    assert set(lines) == {"default", "person", *hub.KNOWN}
     assert lines[name].endswith(f"{name}.xml")
     assert lines[f"{name}-int8"].endswith("not downloaded")

@@ -32,8 +32,9 @@ def test_lines_are_as_motchallenge_has_them(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        TracksFile(tmp_path / "no" / "tracks.csv")
+        TracksFile(tmp_path / "file" / "tracks.csv")
 
 
 def test_a_full_disk_is_an_error(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_a_checkpoint_answers_as_what_is_exported_of_it(
         assert model.bundle.thresholds == small_bundle.thresholds
         assert model.bundle.schema == small_bundle.schema
         explained = model.explain(list(golden.crops[:2]))
-        assert np.abs(explained[1].prediction.logits - golden.logits[1]).max() < 1e-3
+        off = np.abs(explained[1].prediction.logits - golden.logits[1])
+        assert np.nanmax(off) < 1e-3  # sensitive scores are no numbers unless they are asked for
         assert [grid.rows for grid in explained[0].grids] == [4, 2]
         assert abs(float(explained[0].mean("hat").sum()) - 1) < 1e-5
     for wrong in ({"runtime": "onnxruntime"}, {"precision": "int8"}):
