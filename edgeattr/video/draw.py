@@ -87,7 +87,7 @@ class PersonDrawing:
             draw_zones(canvas, self._zones, style)
         for person, _ in people:
             left, top, right, bottom = map(round, person.box)
-            cv2.rectangle(canvas, (left, top), (right, bottom), _colour(person), style.border)
+            cv2.rectangle(canvas, (left, top), (right, bottom), _colour(person.track), style.border)
         for label in self._place(people, style, _Space(canvas, [seen.box for seen, _ in people])):
             _draw_label(canvas, label, style)
         return canvas
@@ -199,8 +199,8 @@ def _area(box: Box) -> float:
     return (right - left) * (bottom - top)
 
 
-def _colour(person: TrackedBox) -> tuple[int, int, int]:
-    return _COLOURS[person.track % len(_COLOURS)]
+def _colour(track: int) -> tuple[int, int, int]:
+    return _COLOURS[track % len(_COLOURS)]
 
 
 def _size(lines: Sequence[str], style: TextStyle) -> tuple[int, int]:
@@ -215,7 +215,7 @@ def _draw_label(canvas: Image, label: _Placed, style: TextStyle) -> None:
     left, top, right, bottom = label.box
     ground = canvas[top:bottom, left:right]
     ground[...] = ground // 4
-    ground[:, : style.border] = _COLOURS[label.track % len(_COLOURS)]
+    ground[:, : style.border] = _colour(label.track)
     pad = round(_PAD * style.line)
     for number, line in enumerate(label.lines):
         place = (left + pad, top + pad // 2 + round(style.line * (number + 0.78)))

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.data.annotations import Annotations, check_names, refuse_variant, stable_ids
@@ -98,19 +100,7 @@ def open_pa100k(directory: Path, split: str, variant: str = "") -> Annotations:
     if not names or raw.shape != (len(names), len(PA100K_SCHEMA)):
         raise InputError(f"{path} has {len(names)} images of {split!r} and labels {raw.shape}")
     images = _image_folder(directory, names[0])
-    ids = stable_ids(names)
-    return Annotations(
-        name="pa100k",
-        split=split,
-        schema=PA100K_SCHEMA,
-        licence=PA100K_LICENCE,
-        root=directory,
-        paths=tuple(images / name for name in names),
-        raw=raw,
-        coding={1: 1, 0: 0},
-        ids=ids,
-        persons=ids,
-    )
+    return _annotated(directory, images, split, names, raw)
 
 
 def _annotations_of_table(directory: Path, split: str) -> Annotations:
@@ -126,14 +116,21 @@ def _annotations_of_table(directory: Path, split: str) -> Annotations:
         names = [row["path"] for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{directory / _TABLE} is not PA-100K's table: {error!r}") from error
+    return _annotated(directory, directory, split, names, raw)
+
+
+def _annotated(
+    root: Path, images: Path, split: str, names: list[str], raw: npt.NDArray[Any]
+) -> Annotations:
+    """Annotations of pictures in a folder; nobody is known to be in two of them."""
     ids = stable_ids(names)
     return Annotations(
         name="pa100k",
         split=split,
         schema=PA100K_SCHEMA,
         licence=PA100K_LICENCE,
-        root=directory,
-        paths=tuple(directory / name for name in names),
+        root=root,
+        paths=tuple(images / name for name in names),
         raw=raw,
         coding={1: 1, 0: 0},
         ids=ids,
