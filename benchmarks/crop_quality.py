@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 import edgeattr
 from edgeattr.core.crops import Image
-from edgeattr.video.crop_quality import Look, crop_of, look_at
+from edgeattr.video.crop_quality import CropAssessment, assess_crop, crop_of
 from edgeattr.video.tracker import TrackedBox
 from edgeattr_train.data.datasets import open_dataset
 
@@ -52,12 +52,12 @@ def main() -> None:
         decision = model.bundle.decision(include_sensitive=True)
         for name, spoil in _spoils(images).items():
             scenes = [spoil(image) for image in images]
-            looks = [look_at(*scene) for scene in scenes]
+            assessments = [assess_crop(*scene) for scene in scenes]
             log_odds = decision.log_odds(_logits(model, scenes))
             trust = _trust(log_odds, labels, prior)
             whole = whole or trust
             wrong = 100 * ((log_odds > 0) != (labels > 0)).mean()
-            spread = ", ".join(f"{value:.2f}" for value in _quantiles(looks))
+            spread = ", ".join(f"{value:.2f}" for value in _quantiles(assessments))
             print(f"| {name} | {wrong:.1f} | {min(1.0, trust / whole):.2f} | {spread} |")
 
 
@@ -146,8 +146,8 @@ def _trust(
     return float(_SHRINKS[int(np.argmin(losses))])
 
 
-def _quantiles(looks: list[Look]) -> npt.NDArray[np.float64]:
-    return np.quantile([look.quality for look in looks], [0.1, 0.5, 0.9])
+def _quantiles(assessments: list[CropAssessment]) -> npt.NDArray[np.float64]:
+    return np.quantile([assessment.quality for assessment in assessments], [0.1, 0.5, 0.9])
 
 
 if __name__ == "__main__":

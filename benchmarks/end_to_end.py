@@ -28,7 +28,7 @@ from edgeattr.video.draw import PersonDrawing
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Frame, SourceSpec, open_source
-from edgeattr.video.track_manager import People, Wanted
+from edgeattr.video.track_manager import CropRequest, TrackManager
 from edgeattr.video.tracker import PersonTracker, TrackedBox
 from edgeattr_runtimes.device import available_cores, device_name
 
@@ -94,7 +94,7 @@ class _Parts:
         self.frames: list[Frame] = []
         self._found: list[Detections] = []
         self._tracked: list[list[TrackedBox]] = []
-        self._wanted: list[list[Wanted]] = []
+        self._requests: list[list[CropRequest]] = []
         self._drawn: list[Any] = []
 
     def decode(self) -> None:
@@ -120,14 +120,14 @@ class _Parts:
     def schedule(self) -> None:
         """Choose crops; the answers of the model are not known here, so none settles."""
         self._people = self._new_people()
-        self._wanted = [
-            self._people.see(frame, tracked)
+        self._requests = [
+            self._people.update(frame, tracked)
             for frame, tracked in zip(self.frames, self._tracked, strict=True)
         ]
 
     def classify(self) -> None:
         """Read as many crops as the pipeline did, or the schedule chose."""
-        crops = [entry.crop for wanted in self._wanted for entry in wanted]
+        crops = [entry.crop for requests in self._requests for entry in requests]
         self.crops = len(crops)
         for start in range(0, len(crops), _BATCH):
             self._model.logits(crops[start : start + _BATCH])
@@ -163,8 +163,8 @@ class _Parts:
             )
             pipeline.wait()
 
-    def _new_people(self) -> People:
-        return People(
+    def _new_people(self) -> TrackManager:
+        return TrackManager(
             "benchmark",
             self._model.decision,
             fusion=self._model.bundle.track,

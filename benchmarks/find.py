@@ -18,7 +18,7 @@ from typing import Any
 
 from store import fill
 
-from edgeattr.search.store import PeopleReader, Question
+from edgeattr.search.store import PeopleReader, SearchRequest
 from edgeattr.search.store.records import milliseconds
 from edgeattr_runtimes.device import device_name
 
@@ -59,9 +59,9 @@ def main() -> None:
 def _row(path: Path, query: str) -> str:
     with PeopleReader(path) as reader:
         questions = [
-            Question(query=query),
-            Question(query=query, limit=0),
-            Question(query=query, order="p"),
+            SearchRequest(query=query),
+            SearchRequest(query=query, limit=0),
+            SearchRequest(query=query, order="p"),
         ]
         asks = [functools.partial(reader.search, question) for question in questions]
         found = [_times(ask, _ROUNDS) for ask in asks]

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tracks_run import Crop, Played, play
 
 import edgeattr
-from edgeattr.video.schedule import Schedule, look_at_crop
+from edgeattr.video.schedule import Schedule, assess_whole_crop
 from edgeattr_runtimes.device import device_name
 from edgeattr_train.calibrate import fit_decision
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
@@ -57,7 +57,7 @@ def main() -> None:
         crops, decision = _crops(model, data), model.bundle.decision(include_sensitive=True)
         tracks = tracks_of(
             np.stack([crop.logits for crop in crops]), data.labels, data.persons, decision,
-            quality=[crop.look.quality for crop in crops], order=data.ids,
+            quality=[crop.assessment.quality for crop in crops], order=data.ids,
         )  # fmt: skip
         _print_labels(data, tracks)
         found = _judged(tracks, crops, data, options)
@@ -75,7 +75,9 @@ def _crops(model: edgeattr.AttributeModel, data: AttributeDataset) -> list[Crop]
     for start in range(0, len(data), _BATCH):
         images = [data.read(index) for index in range(start, min(start + _BATCH, len(data)))]
         rows = model.logits(images)
-        crops += [Crop(look_at_crop(image), row) for image, row in zip(images, rows, strict=True)]
+        crops += [
+            Crop(assess_whole_crop(image), row) for image, row in zip(images, rows, strict=True)
+        ]
     return crops
 
 

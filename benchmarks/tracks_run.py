@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgeattr.core.posterior import TrackFusion
 from edgeattr.core.prediction import Decision
-from edgeattr.video.schedule import Look, Schedule, TrackHistory
+from edgeattr.video.schedule import CropAssessment, Schedule, TrackHistory
 from edgeattr.video.track_posterior import TrackPosterior
 
 __all__ = ["Crop", "Played", "follow", "play"]
@@ -22,7 +22,7 @@ _Floats = npt.NDArray[np.float64]
 class Crop:
     """One crop of a person."""
 
-    look: Look
+    assessment: CropAssessment
     logits: npt.NDArray[np.float32]  # [C]
 
 
@@ -82,8 +82,10 @@ def follow(
     posterior, history, states = TrackPosterior(decision, fusion), TrackHistory(), []
     for seconds, crop in track:
         settled = posterior.settled
-        if schedule is None or schedule.worth(crop.look, history, seconds=seconds, settled=settled):
-            posterior.add(crop.logits, crop.look.quality)
-            history.add(crop.look, seconds)
+        if schedule is None or schedule.worth(
+            crop.assessment, history, seconds=seconds, settled=settled
+        ):
+            posterior.add(crop.logits, crop.assessment.quality)
+            history.add(crop.assessment, seconds)
         states.append(posterior.log_odds)
     return posterior, np.stack(states)

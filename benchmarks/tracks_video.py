@@ -11,7 +11,7 @@ from tracks_run import Crop, follow
 
 import edgeattr
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.video.schedule import Schedule, crop_of, look_at
+from edgeattr.video.schedule import Schedule, assess_crop, crop_of
 from edgeattr.video.tracker import PersonTracker
 
 __all__ = ["print_videos"]
@@ -67,8 +67,8 @@ def _tracks(
         people = tracker.update(finder.detect(image), frame / rate)
         rows = model.logits([crop_of(image, person.box) for person in people])
         for person, row in zip(people, rows, strict=True):
-            crop = Crop(look_at(image, person, people), row)
-            _ = crop.look.quality, crop.look.view  # while the frame is at hand
+            crop = Crop(assess_crop(image, person, people), row)
+            _ = crop.assessment.quality, crop.assessment.view  # while the frame is at hand
             tracks.setdefault(person.track, []).append((frame / rate, crop))
         frame += 1
     capture.release()

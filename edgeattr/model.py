@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import cut_boxes, fill_crops, is_bgr
 from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 from edgeattr.core.hub import resolve_bundle
@@ -105,7 +105,7 @@ def load(
     )
 
 
-class AttributeModel(Closing):
+class AttributeModel(Closeable):
     """A bundle on an engine. Safe to call from several threads; a context manager.
 
     Args:

@@ -12,7 +12,7 @@ from edgeattr.cli.progress import note
 from edgeattr.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeattr.search.store import Found, PeopleReader, Question
+    from edgeattr.search.store import PeopleReader, SearchRequest, SearchResult
 
 __all__ = ["find"]
 
@@ -107,11 +107,11 @@ def find(
     Example: `edgeattr find "backpack and not hat and last 2h" --store people.sqlite`
     """
     from edgeattr.cli.find_output import listed, show, tell
-    from edgeattr.search.store import Question
+    from edgeattr.search.store import SearchRequest
 
     if contact_sheet and (count or contact_sheet.suffix.lower() not in (".html", ".htm")):
         raise UsageError("--contact-sheet writes a page: name it OUT.html, and leave out --count")
-    question = Question(
+    question = SearchRequest(
         query=query, since=since, until=until, streams=tuple(stream or ()), min_p=min_p,
         limit=0 if count else limit or None, order=sort.value,
     )  # fmt: skip
@@ -142,7 +142,7 @@ def _open(store: Path | None, events: list[Path] | None) -> PeopleReader:
     raise UsageError("where to look? Name --store PEOPLE.sqlite or --events FILE.jsonl")
 
 
-def _sheet(target: Path, question: Question, found: Found, beside: Path) -> None:
+def _sheet(target: Path, question: SearchRequest, found: SearchResult, beside: Path) -> None:
     from edgeattr.search.contact_sheet import write_contact_sheet
 
     written = write_contact_sheet(target, question, found, beside=beside)

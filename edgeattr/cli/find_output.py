@@ -15,9 +15,9 @@ from rich.text import Text
 
 from edgeattr.cli.progress import note
 from edgeattr.search.query.known_names import KnownNames
-from edgeattr.search.query.pointing import printable
-from edgeattr.search.store import Found, Question
-from edgeattr.search.store.reasons import Reason, percent, reasons
+from edgeattr.search.query.query_errors import printable
+from edgeattr.search.store import SearchRequest, SearchResult
+from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
 from edgeattr.search.store.records import answer_of, milliseconds
 
 __all__ = ["listed", "show", "tell"]
@@ -30,7 +30,7 @@ def listed(known: KnownNames, attributes: bool, streams: bool) -> None:
         typer.echo(printable(name))
 
 
-def show(question: Question, found: Found, *, as_json: bool) -> None:
+def show(question: SearchRequest, found: SearchResult, *, as_json: bool) -> None:
     """Print the records."""
     if as_json:
         for record in found.records:
@@ -49,7 +49,7 @@ def show(question: Question, found: Found, *, as_json: bool) -> None:
         typer.echo(f"{when}  {stream}  {length}  {told}".rstrip())
 
 
-def tell(question: Question, found: Found) -> None:
+def tell(question: SearchRequest, found: SearchResult) -> None:
     """Say on standard error what the records do not."""
     limit = question.limit
     if limit and found.total > limit:
@@ -67,7 +67,9 @@ def tell(question: Question, found: Found) -> None:
 
 
 def _table(
-    question: Question, records: Sequence[Mapping[str, Any]], why: Sequence[Sequence[Reason]]
+    question: SearchRequest,
+    records: Sequence[Mapping[str, Any]],
+    why: Sequence[Sequence[MatchReason]],
 ) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("last seen", no_wrap=True)
@@ -88,7 +90,7 @@ def _table(
     return table
 
 
-def _where(question: Question, record: Mapping[str, Any]) -> tuple[str, str, str]:
+def _where(question: SearchRequest, record: Mapping[str, Any]) -> tuple[str, str, str]:
     """When by this machine's clock or in the video, the stream, how long."""
     begin, end = record["first_s"], record["last_s"]
     if record.get("time") is None:
@@ -98,7 +100,7 @@ def _where(question: Question, record: Mapping[str, Any]) -> tuple[str, str, str
     return when, printable(record["stream"]), f"{end - begin:.1f} s"
 
 
-def _answers(record: Mapping[str, Any], its: Sequence[Reason]) -> tuple[list[str], list[str]]:
+def _answers(record: Mapping[str, Any], its: Sequence[MatchReason]) -> tuple[list[str], list[str]]:
     """The answers that were asked for, with p; and the others that are yes."""
     asked = list(dict.fromkeys(reason.attribute for reason in its if reason.attribute))
     shown = []

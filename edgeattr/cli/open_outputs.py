@@ -8,10 +8,10 @@ from edgeattr.cli.site_config import Site
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.explanation_writer import ExplanationWriter
 from edgeattr.outputs.jsonl import EventsFile
-from edgeattr.outputs.mqtt import MqttSink
-from edgeattr.outputs.store_writer import StoreSink
+from edgeattr.outputs.mqtt import MqttOutput
+from edgeattr.outputs.store_writer import StoreWriter
 from edgeattr.outputs.thumbnails import ThumbnailWriter
-from edgeattr.outputs.webhook import WebhookSink
+from edgeattr.outputs.webhook import WebhookOutput
 from edgeattr.video.output import Output
 
 __all__ = ["open_outputs"]
@@ -41,9 +41,9 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
             every=evidence.all_attributes,
         )
     if store := site.store:
-        yield StoreSink(store.path, retention_days=store.retention_days)
+        yield StoreWriter(store.path, retention_days=store.retention_days)
     if mqtt := site.mqtt:
-        yield MqttSink(
+        yield MqttOutput(
             mqtt.url,
             topic=mqtt.topic,
             client_id=mqtt.client_id,
@@ -54,7 +54,7 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
             max_bytes=round(mqtt.spool_mb * _MIB),
         )
     if webhook := site.webhook:
-        yield WebhookSink(
+        yield WebhookOutput(
             webhook.url,
             batch=webhook.batch,
             token=webhook.token,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from edgeattr.cli.logs import for_machines
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 
 __all__ = ["ProgressLine", "ProgressParts", "note"]
 
@@ -30,7 +30,7 @@ def note(text: str, *, quiet: bool = False) -> None:
         print(text.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
-class ProgressLine(Closing):
+class ProgressLine(Closeable):
     """A context manager that shows how far something is, on standard error.
 
     Args:
@@ -75,7 +75,7 @@ class ProgressLine(Closing):
         self._bar.stop()
 
 
-class ProgressParts(Closing):
+class ProgressParts(Closeable):
     """A context manager that shows one part of long work after the other.
 
     Args:

@@ -19,7 +19,7 @@ import typer
 from edgeattr.cli.detector import open_detector
 from edgeattr.cli.person_lines import PersonLines
 from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.cli.service import Service
+from edgeattr.cli.systemd_notifier import SystemdNotifier
 from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _watch(
 ) -> bool:
     """Look after a run until all has ended, or somebody stops it. Returns whether it was stopped
     before its end."""
-    service, began, ended = Service(), time.monotonic(), False
+    service, began, ended = SystemdNotifier(), time.monotonic(), False
     service.ready()
     with _progress(runner, quiet) as bar:
         while True:

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
@@ -34,7 +34,7 @@ _SWEEP = 600.0  # seconds between two looks for pictures that are too old
 _log = logging.getLogger("edgeattr.run")
 
 
-class SiteRunner(Closing):
+class SiteRunner(Closeable):
     """Runs a site. A context manager.
 
     Live sources run all together; of files, as many together as the machine has cores. A source

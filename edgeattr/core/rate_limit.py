@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-__all__ = ["Throttle"]
+__all__ = ["RateLimit"]
 
 
-class Throttle:
+class RateLimit:
     """Allows the first of many, and then one in each interval.
 
     Args:

@@ -6,24 +6,24 @@ Each is an :class:`edgeattr.video.output.Output` and says in ``promise`` what it
 from edgeattr.outputs.audit_log import AuditLog
 from edgeattr.outputs.jsonl import EventsFile
 from edgeattr.outputs.metrics_server import MetricsServer
-from edgeattr.outputs.mqtt import MqttSink
+from edgeattr.outputs.mqtt import MqttOutput
 from edgeattr.outputs.segmented_video import SegmentedVideo
 from edgeattr.outputs.spool import Spool, spool_path
-from edgeattr.outputs.store_writer import StoreSink
+from edgeattr.outputs.store_writer import StoreWriter
 from edgeattr.outputs.video_file import VideoFile, check_video_name
-from edgeattr.outputs.webhook import WebhookSink
+from edgeattr.outputs.webhook import WebhookOutput
 from edgeattr.outputs.window import Windows
 
 __all__ = [
     "AuditLog",
     "EventsFile",
     "MetricsServer",
-    "MqttSink",
+    "MqttOutput",
     "SegmentedVideo",
     "Spool",
-    "StoreSink",
+    "StoreWriter",
     "VideoFile",
-    "WebhookSink",
+    "WebhookOutput",
     "Windows",
     "check_video_name",
     "spool_path",

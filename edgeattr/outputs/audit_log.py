@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.jsonl import EventsFile
 
 __all__ = ["AuditLog"]
 
 
-class AuditLog(Closing):
+class AuditLog(Closeable):
     """Says what was done with people's data, and when: in a file, or else in the log.
 
     Args:

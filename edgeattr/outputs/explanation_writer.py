@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
@@ -44,7 +44,7 @@ class _Person(NamedTuple):
     path: Future[str]  # of the sheet, once it exists
 
 
-class ExplanationWriter(Closing):
+class ExplanationWriter(Closeable):
     """An output that makes sheets, named by the records' ids: ``ID.explain.png``.
 
     Args:
@@ -107,7 +107,7 @@ class ExplanationWriter(Closing):
             self._changed.notify_all()
         return person.path
 
-    def hurry(self) -> None:
+    def stop_waiting(self) -> None:
         """Streams are to end: none waits for a place any more."""
         with self._changed:
             self._hurries = True

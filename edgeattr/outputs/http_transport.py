@@ -1,4 +1,4 @@
-"""Events as POST requests, in the thread of the sink."""
+"""Events as POST requests, in the thread of the output."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from email.message import Message
 
 from edgeattr.outputs.spool import Entry
-from edgeattr.outputs.transport import Brought, NotBrought
+from edgeattr.outputs.transport import SendError, SendResult
 from edgeattr.outputs.url_credentials import Address
 
-__all__ = ["HttpCarrier"]
+__all__ = ["HttpTransport"]
 
 _TRY_AGAIN = (408, 425, 429)  # of 4xx: too slow, too early, too many
 _LONGEST_ASKED_S = 3600.0  # however long Retry-After asks for
 _ANSWER_BYTES = 1 << 16  # what is read of an answer's body, which nobody looks at
 
 
-class HttpCarrier:
+class HttpTransport:
     """Posts one event, or an array of them.
 
     Args:
@@ -61,27 +61,27 @@ class HttpCarrier:
             pair = f"{address.username}:{address.password or ''}".encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
 
-    def prepare(self) -> None:
+    def connect(self) -> None:
         """Nothing: a connection is made with the first request."""
 
-    def bring(self, entries: Sequence[Entry]) -> Brought:
+    def send(self, entries: Sequence[Entry]) -> SendResult:
         """Post them; of an array that is refused, each by itself."""
         if self.batch == 1:
             return self._post(entries[0].payload, entries)
-        brought = self._post_array(entries)
-        if not brought.refused or len(entries) == 1:
-            return brought
+        result = self._post_array(entries)
+        if not result.refused or len(entries) == 1:
+            return result
         delivered: list[int] = []
         refused: list[int] = []
         for entry in entries:
             try:
                 one = self._post_array([entry])
-            except NotBrought as error:
-                error.so_far = Brought(tuple(delivered), tuple(refused), brought.why)
+            except SendError as error:
+                error.so_far = SendResult(tuple(delivered), tuple(refused), result.why)
                 raise
             delivered += one.delivered
             refused += one.refused
-        return Brought(tuple(delivered), tuple(refused), brought.why)
+        return SendResult(tuple(delivered), tuple(refused), result.why)
 
     def idle(self, wake: threading.Event) -> None:
         """Wait until there is something to do."""
@@ -94,23 +94,23 @@ class HttpCarrier:
             self._connection.close()
             self._connection = None
 
-    def _post_array(self, entries: Sequence[Entry]) -> Brought:
+    def _post_array(self, entries: Sequence[Entry]) -> SendResult:
         return self._post(b"[" + b",".join(entry.payload for entry in entries) + b"]", entries)
 
-    def _post(self, body: bytes, entries: Sequence[Entry]) -> Brought:
+    def _post(self, body: bytes, entries: Sequence[Entry]) -> SendResult:
         """One request. What the body says is in the entries."""
         try:
             status, headers = self._exchange(body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise NotBrought(_in_words(error)) from error
+            raise SendError(_in_words(error)) from error
         numbers = tuple(entry.number for entry in entries)
         if 200 <= status < 300:
-            return Brought(delivered=numbers)
+            return SendResult(delivered=numbers)
         why = f"HTTP status {status}"
         if 400 <= status < 500 and status not in _TRY_AGAIN:
-            return Brought(refused=numbers, why=why)
-        raise NotBrought(why, wait_s=_retry_after(headers.get("Retry-After")))
+            return SendResult(refused=numbers, why=why)
+        raise SendError(why, wait_s=_retry_after(headers.get("Retry-After")))
 
     def _exchange(self, body: bytes) -> tuple[int, Message]:
         headers = self._headers

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.outputs.health import health
 from edgeattr.video.output import OutputStatus
@@ -23,7 +23,7 @@ _LOG = logging.getLogger("edgeattr.outputs")
 _SLOW_S = 5.0  # a client that says nothing for so long is sent away
 
 
-class MetricsServer(Closing):
+class MetricsServer(Closeable):
     """Answers ``GET /metrics`` and ``GET /health`` in threads of its own.
 
     Health is 200 while every live stream runs and all outputs are well, and 503 with the reasons

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.outputs.mqtt_transport import MqttCarrier, MqttOptions
+from edgeattr.outputs.mqtt_transport import MqttOptions, MqttTransport
 from edgeattr.outputs.spool import Spool, spool_path
-from edgeattr.outputs.spooled_sink import SpooledSink
+from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.tls import client_tls
 from edgeattr.outputs.url_credentials import Address
 
-__all__ = ["MqttSink"]
+__all__ = ["MqttOutput"]
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROMISE = (
@@ -28,7 +28,7 @@ _PROMISE = (
 )
 
 
-class MqttSink(SpooledSink):
+class MqttOutput(SpooledOutput):
     """Publishes events with QoS 1.
 
     ``edgeattr/CLIENT/status`` holds, retained, ``{"type": "status", "client": CLIENT, "status":
@@ -98,7 +98,7 @@ class MqttSink(SpooledSink):
         super().__init__(
             name=address.shown,
             promise=_PROMISE.format(events=max_events, mib=max_bytes >> 20),
-            carrier=MqttCarrier(options),
+            transport=MqttTransport(options),
             spool=Spool(
                 spool or spool_path(f"{address.shown} {client}"),
                 max_events=max_events, max_bytes=max_bytes,

@@ -12,9 +12,9 @@ from typing import Any
 
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.spool import Entry
-from edgeattr.outputs.transport import Brought, NotBrought
+from edgeattr.outputs.transport import SendError, SendResult
 
-__all__ = ["MqttCarrier", "MqttOptions"]
+__all__ = ["MqttOptions", "MqttTransport"]
 
 _CONNECT_S = 5.0  # for the connection, and again for the broker's word of welcome
 _ANSWER_S = 10.0  # without any acknowledgement
@@ -42,7 +42,7 @@ class MqttOptions:
         return encode_event({"type": "status", "client": self.client_id, "status": status})
 
 
-class MqttCarrier:
+class MqttTransport:
     """Publishes, and counts as delivered what the broker has acknowledged.
 
     A lost connection is given up together with all that paho knows of it: what was not
@@ -63,7 +63,7 @@ class MqttCarrier:
         self._lost: str | None = None  # why there is no connection any more
         self._wake: threading.Event | None = None  # set when the connection is lost
 
-    def prepare(self) -> None:
+    def connect(self) -> None:
         """Connect and say that we are online, if that was not done."""
         if self._client is not None:
             return
@@ -75,16 +75,16 @@ class MqttCarrier:
             client.loop_start()
             self._until(lambda: self._welcome is not None, _CONNECT_S)
             if self._welcome.is_failure:
-                raise NotBrought(f"the broker says: {self._welcome}")
+                raise SendError(f"the broker says: {self._welcome}")
             self._say("online", _CONNECT_S)
         except (OSError, ValueError) as error:
             self._give_up(client)
-            raise NotBrought(getattr(error, "strerror", None) or str(error)) from error
-        except NotBrought:
+            raise SendError(getattr(error, "strerror", None) or str(error)) from error
+        except SendError:
             self._give_up(client)
             raise
 
-    def bring(self, entries: Sequence[Entry]) -> Brought:
+    def send(self, entries: Sequence[Entry]) -> SendResult:
         """Publish some events and wait for all acknowledgements."""
         numbers: dict[int, int] = {}  # of the spool, by number of the message
         self._answers = {}
@@ -97,15 +97,15 @@ class MqttCarrier:
             while len(self._answers) < len(numbers):  # each answer gives the others more time
                 count = len(self._answers)
                 self._until(lambda: len(self._answers) > count, _ANSWER_S)  # noqa: B023
-        except NotBrought as error:
+        except SendError as error:
             error.so_far = self._so_far(numbers)
             self._give_up(self._client)
             raise
-        brought = self._so_far(numbers)
-        if len(brought.delivered) + len(brought.refused) < len(entries):
+        result = self._so_far(numbers)
+        if len(result.delivered) + len(result.refused) < len(entries):
             reason = next(str(code) for code in self._answers.values() if code.is_failure)
-            raise NotBrought(f"the broker says: {reason}", so_far=brought)
-        return brought
+            raise SendError(f"the broker says: {reason}", so_far=result)
+        return result
 
     def idle(self, wake: threading.Event) -> None:
         """Wait until there is something to do; paho answers the broker's signs of life."""
@@ -116,14 +116,14 @@ class MqttCarrier:
         self._wake = None
         if self._lost is not None:
             self._give_up(self._client)
-            raise NotBrought(self._lost)
+            raise SendError(self._lost)
 
     def close(self) -> None:
         """Say that we are offline, and leave."""
         if self._client is None:
             return
         client = self._client
-        with contextlib.suppress(NotBrought, OSError, ValueError):
+        with contextlib.suppress(SendError, OSError, ValueError):
             self._say("offline", _LEAVE_S)
             client.disconnect()
             self._until(lambda: self._lost is not None, _LEAVE_S)
@@ -184,9 +184,9 @@ class MqttCarrier:
         with self._changed:
             self._changed.wait_for(lambda: done() or self._lost is not None, seconds)
             if not done():
-                raise NotBrought(self._lost or f"the broker did not answer within {seconds:.0f} s")
+                raise SendError(self._lost or f"the broker did not answer within {seconds:.0f} s")
 
-    def _so_far(self, numbers: dict[int, int]) -> Brought:
+    def _so_far(self, numbers: dict[int, int]) -> SendResult:
         delivered, refused, why = [], [], ""
         for message, number in numbers.items():
             code = self._answers.get(message)
@@ -197,7 +197,7 @@ class MqttCarrier:
             elif code.value in _NEVER:
                 refused.append(number)
                 why = str(code)
-        return Brought(tuple(delivered), tuple(refused), why)
+        return SendResult(tuple(delivered), tuple(refused), why)
 
     def _give_up(self, client: Any) -> None:
         """End the connection, whatever state it is in, and paho's thread with it."""

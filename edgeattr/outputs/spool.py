@@ -14,18 +14,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.hub import home
-from edgeattr.core.rate_limit import Throttle
-from edgeattr.search.store.database import Layout, open_database, output_errors
+from edgeattr.core.rate_limit import RateLimit
+from edgeattr.search.store.database import DatabaseSchema, open_database, output_errors
 from edgeattr.search.store.group_commit import GroupCommit
 
 __all__ = ["Entry", "Spool", "Totals", "spool_path"]
 
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger("edgeattr.outputs")
-_QUEUE = Layout(
+_QUEUE = DatabaseSchema(
     kind="spool",
     application_id=0x45417471,
     version=1,
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
     payload: bytes
 
 
-class Spool(Closing):
+class Spool(Closeable):
     """First in, first out; what was put outlives a kill and a power cut.
 
     Beyond its limits it drops the oldest, counts them and says so in the log. A damaged file is
@@ -68,7 +68,7 @@ class Spool(Closing):
             raise UsageError("a spool's limits are at least 1 event and 1 byte")
         self.path = path
         self._max_events, self._max_bytes = max_events, max_bytes
-        self._throttle = Throttle()
+        self._log_limit = RateLimit()
         self._mending = threading.Lock()
         self._lock = _locked(path)
         try:
@@ -95,7 +95,7 @@ class Spool(Closing):
             return self._drop_oldest(connection)
 
         dropped = self._use(lambda group: group.run(work))
-        if dropped and self._throttle.allows():
+        if dropped and self._log_limit.allows():
             _LOG.error(
                 "%s is full: the oldest %d events were dropped; %d so far",
                 self.path, dropped, self.totals().dropped,
@@ -205,11 +205,11 @@ class Totals(NamedTuple):
 
 
 def spool_path(name: str, *, secret: str = "") -> Path:
-    """Where a sink's spool lies if nobody says otherwise.
+    """Where an output's spool lies if nobody says otherwise.
 
     Args:
-        name: of the sink, without credentials.
-        secret: tells sinks of the same name apart, and cannot be read off the path.
+        name: of the output, without credentials.
+        secret: tells outputs of the same name apart, and cannot be read off the path.
     """
     readable = re.sub(r"[^\w.-]+", "-", name).strip("-")[:60]
     digest = hashlib.sha256(f"{name}\n{secret}".encode()).hexdigest()[:8]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.search.store import PeopleStore
 
-__all__ = ["StoreSink"]
+__all__ = ["StoreWriter"]
 
 
-class StoreSink(Closing):
+class StoreWriter(Closeable):
     """Keeps people's records in a SQLite file, which `edgeattr find` reads.
 
     Summaries and states of streams are not kept. That people are deleted is noted in the file's

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from edgeattr.outputs.spool import Entry
 
-__all__ = ["Brought", "Carrier", "NotBrought"]
+__all__ = ["SendError", "SendResult", "Transport"]
 
 
 @dataclass(frozen=True)
-class Brought:
+class SendResult:
     """What became of some events."""
 
     delivered: tuple[int, ...] = ()  # their numbers; acknowledged by the other side
@@ -21,7 +21,7 @@ class Brought:
     why: str = ""  # it refuses them
 
 
-class NotBrought(Exception):
+class SendError(Exception):
     """The other side is away, or will not take events now.
 
     Args:
@@ -31,37 +31,37 @@ class NotBrought(Exception):
     """
 
     def __init__(
-        self, reason: str, *, so_far: Brought | None = None, wait_s: float | None = None
+        self, reason: str, *, so_far: SendResult | None = None, wait_s: float | None = None
     ) -> None:
         super().__init__(reason)
-        self.so_far = so_far or Brought()
+        self.so_far = so_far or SendResult()
         self.wait_s = wait_s
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """Used by one thread."""
 
     batch: int  # how many events it takes at once
 
-    def prepare(self) -> None:
+    def connect(self) -> None:
         """Connect, if it is not connected.
 
         Raises:
-            NotBrought: the other side cannot be reached.
+            SendError: the other side cannot be reached.
         """
 
-    def bring(self, entries: Sequence[Entry]) -> Brought:
-        """Bring some events, in order, and wait for the answers.
+    def send(self, entries: Sequence[Entry]) -> SendResult:
+        """Send some events, in order, and wait for the answers.
 
         Raises:
-            NotBrought: at least one was neither taken nor refused.
+            SendError: at least one was neither taken nor refused.
         """
 
     def idle(self, wake: threading.Event) -> None:
         """Keep the connection alive until there is something to do.
 
         Raises:
-            NotBrought: the connection was lost.
+            SendError: the connection was lost.
         """
 
     def close(self) -> None:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from edgeattr.core.errors import UsageError
-from edgeattr.outputs.http_transport import HttpCarrier
+from edgeattr.outputs.http_transport import HttpTransport
 from edgeattr.outputs.spool import Spool, spool_path
-from edgeattr.outputs.spooled_sink import SpooledSink
+from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.tls import client_tls
 from edgeattr.outputs.url_credentials import Address
 
-__all__ = ["WebhookSink"]
+__all__ = ["WebhookOutput"]
 
 _PORTS = {"http": 80, "https": 443}
 _PROMISE = (
@@ -23,7 +23,7 @@ _PROMISE = (
 )
 
 
-class WebhookSink(SpooledSink):
+class WebhookOutput(SpooledOutput):
     """Posts events as JSON.
 
     User and password in the URL become basic authentication, ``WEBHOOK_TOKEN`` a bearer token.
@@ -70,7 +70,7 @@ class WebhookSink(SpooledSink):
                 f"{address.shown}: there is a password in the URL and a bearer token as well; "
                 "give one of them"
             )
-        carrier = HttpCarrier(
+        transport = HttpTransport(
             address,
             batch=batch,
             token=token,
@@ -81,7 +81,7 @@ class WebhookSink(SpooledSink):
         super().__init__(
             name=address.shown,
             promise=_PROMISE.format(events=max_events, mib=max_bytes >> 20),
-            carrier=carrier,
+            transport=transport,
             spool=Spool(
                 spool or spool_path(address.shown, secret=address.path),
                 max_events=max_events, max_bytes=max_bytes,

@@ -1,1 +1,1 @@
-"""From a video to one record per person: source, detect, track, schedule, infer, fuse, sinks."""
+"""From a video to one record per person: source, detect, track, schedule, infer, fuse, outputs."""

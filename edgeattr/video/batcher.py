@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.model import AttributeModel
@@ -35,7 +35,7 @@ class _Request:
     taken: list[bool]
 
 
-class Batcher(Closing):
+class Batcher(Closeable):
     """Collects crops while the model is at work, and runs them as one batch when it is free.
 
     At most ``waiting`` crops wait. Beyond that the least worthwhile crops of live streams are

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image
 from edgeattr.video.tracker import TrackedBox
 
-__all__ = ["Box", "Look", "crop_of", "look_at", "look_at_crop"]
+__all__ = ["Box", "CropAssessment", "assess_crop", "assess_whole_crop", "crop_of"]
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, pixels."""
@@ -45,7 +45,7 @@ _FLAT = 1e-6
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Look:
+class CropAssessment:
     """One crop of a person, as the schedule sees it. Pixels are touched when they are asked for."""
 
     crop: Image  # uint8 [h, w, 3], BGR; a view of the frame
@@ -90,7 +90,7 @@ class Look:
         return small.astype(np.uint8, copy=False)
 
 
-def look_at(image: Image, person: TrackedBox, others: Sequence[TrackedBox]) -> Look:
+def assess_crop(image: Image, person: TrackedBox, others: Sequence[TrackedBox]) -> CropAssessment:
     """Judge the crop of a person in a frame; nothing is classified.
 
     Args:
@@ -102,7 +102,7 @@ def look_at(image: Image, person: TrackedBox, others: Sequence[TrackedBox]) -> L
     for other in others:
         if other.track != person.track:
             free *= 1.0 - _covered(person.box, other.box)
-    return Look(
+    return CropAssessment(
         crop=crop_of(image, person.box),
         size=_size(person.box[3] - person.box[1]),
         whole=_whole(person.box, image.shape[1], image.shape[0]),
@@ -110,13 +110,13 @@ def look_at(image: Image, person: TrackedBox, others: Sequence[TrackedBox]) -> L
     )
 
 
-def look_at_crop(crop: Image) -> Look:
+def assess_whole_crop(crop: Image) -> CropAssessment:
     """Judge a crop that stands alone, as data sets have them: whole and uncovered.
 
     Args:
         crop: uint8 [h, w, 3], BGR.
     """
-    return Look(crop=crop, size=_size(crop.shape[0]), whole=1.0, free=1.0)
+    return CropAssessment(crop=crop, size=_size(crop.shape[0]), whole=1.0, free=1.0)
 
 
 def crop_of(image: Image, box: Box) -> Image:

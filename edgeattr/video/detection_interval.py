@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["Rhythm"]
+__all__ = ["DetectionInterval"]
 
 _HASTE = 1.0  # seconds between two steps to fewer detections
 _PATIENCE = 5.0  # seconds without a lost frame before a step to more
 
 
-class Rhythm:
+class DetectionInterval:
     """Says which frames are looked at; between them the tracker says where people are.
 
     A stream that loses frames is looked at less often, one frame in two, then one in three, until

@@ -11,18 +11,18 @@ from edgeattr.video.detectors import Detections
 from edgeattr.video.draw import Box, PersonDrawing
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.sources import Frame
-from edgeattr.video.track_manager import People
+from edgeattr.video.track_manager import TrackManager
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["Annotator"]
+__all__ = ["FrameAnnotator"]
 
 _REMEMBER = 2.0  # seconds that somebody who is not found any more may still be there
 
 _log = logging.getLogger("edgeattr.video")
 
 
-class Annotator:
+class FrameAnnotator:
     """Draws people, and hands frames on.
 
     Args:
@@ -59,7 +59,7 @@ class Annotator:
         frame: Frame,
         tracked: Sequence[TrackedBox],
         detections: Detections | None,
-        people: People,
+        people: TrackManager,
     ) -> None:
         """Draw what is known of the people in a frame.
 

@@ -8,10 +8,10 @@ import time
 
 from edgeattr.video.sources import Frame, Source
 
-__all__ = ["Feed"]
+__all__ = ["FrameReader"]
 
 
-class Feed:
+class FrameReader:
     """The newest frames of a source.
 
     A live source never waits: where the queue is full, its oldest frame is dropped and counted. A
@@ -46,7 +46,7 @@ class Feed:
         """The oldest frame that waits.
 
         Args:
-            timeout: seconds to wait for one; None waits until there is one or the feed has ended.
+            timeout: seconds to wait for one; None waits until there is one or the reader has ended.
 
         Returns:
             None where none came in time, or :attr:`ended`.
@@ -87,7 +87,7 @@ class Feed:
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not when the feed was stopped."""
+        """Wait, but not when the reader was stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, seconds)
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import EdgeAttrError
 from edgeattr.core.prediction import TrackRecord
-from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.rate_limit import RateLimit
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.tracker import TrackedBox
 
-__all__ = ["Delivery", "FailsafeOutput", "Output", "OutputStatus"]
+__all__ = ["DeliveryStatus", "FailsafeOutput", "Output", "OutputStatus"]
 
 _LOG = logging.getLogger("edgeattr.outputs")
 
@@ -43,13 +43,13 @@ class Output(Protocol):
         Makes a file of a person who has left, from the best crop, uint8 [h, w, 3] BGR. Returns its
         path, or None where a live stream has to go on without. ``field: str`` names the field of
         the record that takes the path, which is told once the file exists.
-    ``hurry() -> None``
+    ``stop_waiting() -> None``
         Streams are to end soon: from now on ``keep`` waits for nothing.
     ``sweep() -> int``
         Deletes pictures past their retention; returns how many. Called now and then.
     ``watch(stream: str, records: Sequence[TrackRecord]) -> None``
         Takes who is in view of a stream, about once a second; must be quick.
-    ``delivery() -> Delivery``
+    ``delivery() -> DeliveryStatus``
         How sending goes, of an output that sends events on.
     ``close() -> None``
         Completes what is written, or raises OutputError. May be called twice.
@@ -61,7 +61,7 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
+class DeliveryStatus:
     """How an output that sends events on is doing."""
 
     waiting: int  # events on disk that were not acknowledged yet
@@ -79,7 +79,7 @@ class OutputStatus:
     written: int  # events, or pictures, that were taken
     failed: int  # that could not be taken
     trouble: str | None  # what is wrong now, in words
-    delivery: Delivery | None  # of an output that sends events on
+    delivery: DeliveryStatus | None  # of an output that sends events on
 
 
 class FailsafeOutput:
@@ -99,16 +99,16 @@ class FailsafeOutput:
         self._output: Any = output
         self._last_error: str | None = None  # of the latest write, None if it succeeded
         self._lock = threading.Lock()
-        self._throttle = Throttle()
+        self._log_limit = RateLimit()
 
     @property
     def promises(self) -> bool:
         """Whether anything is lost where it fails."""
         return self.takes("promise")
 
-    def hurry(self) -> None:
+    def stop_waiting(self) -> None:
         """Tell the output that streams are to end."""
-        self._attempt("hurry", counts=False)
+        self._attempt("stop_waiting", counts=False)
 
     def takes(self, method: str) -> bool:
         """Whether the output has one of the optional methods."""
@@ -154,7 +154,7 @@ class FailsafeOutput:
 
     def status(self) -> OutputStatus:
         """How the output is doing."""
-        delivery: Delivery | None = None
+        delivery: DeliveryStatus | None = None
         broken: str | None = None
         if self.takes("delivery"):
             try:
@@ -206,7 +206,7 @@ class FailsafeOutput:
             self.failures += 1
             self._last_error = self.last_failure = said
             count = self.failures
-        if self._throttle.allows():
+        if self._log_limit.allows():
             expected = isinstance(error, EdgeAttrError)
             _LOG.error(
                 "%s: %d lost so far: %s", self.name, count, said,

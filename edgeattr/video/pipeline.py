@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Sequence
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
-from edgeattr.video.frame_reader import Feed
+from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput, Output, OutputStatus
 from edgeattr.video.sources import Source, SourceSpec, open_source
@@ -33,7 +33,7 @@ _DEFAULTS = PipelineOptions()
 _log = logging.getLogger("edgeattr.video")
 
 
-class Pipeline(Closing):
+class Pipeline(Closeable):
     """Runs streams until they end or are stopped. A context manager.
 
     Each stream has a thread that reads and one that follows its people; all share the detector,
@@ -64,7 +64,7 @@ class Pipeline(Closing):
         self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end when they were told to
         self._detector, self._options = detector, options
-        self._streams: dict[str, tuple[Feed, Stream]] = {}
+        self._streams: dict[str, tuple[FrameReader, Stream]] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._batcher = Batcher(model)
@@ -116,16 +116,16 @@ class Pipeline(Closing):
             own = [FailsafeOutput(output) for output in outputs]
             for output in own:
                 unless_added.callback(output.close)
-            feed = Feed(opened, size=self._options.frames_waiting, limit=max_frames)
+            reader = FrameReader(opened, size=self._options.frames_waiting, limit=max_frames)
             for output in (*self.outputs, *own):
                 if error := output.begin(opened):
                     raise OutputError(error)
             monitor = ZoneMonitor(zones, lines)
-            stream = Stream(feed, self._detector.for_stream(), self._shared, own, monitor)
+            stream = Stream(reader, self._detector.for_stream(), self._shared, own, monitor)
             with self._lock:
                 self._check_name(opened.name)
-                self._streams[opened.name] = feed, stream
-                feed.start()
+                self._streams[opened.name] = reader, stream
+                reader.start()
                 stream.start()
             unless_added.pop_all()
         return opened.name
@@ -144,9 +144,9 @@ class Pipeline(Closing):
         for _, stream in removed:
             stream.stop()
         end = time.monotonic() + _STOP_SECONDS
-        for feed, stream in removed:
+        for reader, stream in removed:
             stream.join(max(0.0, end - time.monotonic()))
-            feed.join(max(0.0, end - time.monotonic()))  # a camera can be opened by one at a time
+            reader.join(max(0.0, end - time.monotonic()))  # a camera can be opened by one at a time
         self._note_unfinished([stream for _, stream in removed])
         return [stream.summary for _, stream in removed]
 
@@ -191,7 +191,7 @@ class Pipeline(Closing):
     def stop(self) -> None:
         """Ask all streams to end soon; people who are there get their records."""
         for output in self.outputs:
-            output.hurry()
+            output.stop_waiting()
         for _, stream in self._all():
             stream.stop()
 
@@ -225,7 +225,7 @@ class Pipeline(Closing):
                 self.unfinished.append(stream.summary.stream)
                 _log.error("%s did not end in time; its last results are lost", stream.name)
 
-    def _all(self) -> list[tuple[Feed, Stream]]:
+    def _all(self) -> list[tuple[FrameReader, Stream]]:
         with self._lock:
             return list(self._streams.values())
 

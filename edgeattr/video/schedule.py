@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.video.crop_quality import Look, crop_of, look_at, look_at_crop
+from edgeattr.video.crop_quality import CropAssessment, assess_crop, assess_whole_crop, crop_of
 
 __all__ = [
-    "Budget",
-    "Look",
+    "CropAssessment",
+    "CropBudget",
     "Schedule",
     "TrackHistory",
+    "assess_crop",
+    "assess_whole_crop",
     "crop_of",
-    "look_at",
-    "look_at_crop",
 ]
 
 _VIEWS = 16  # of a track that are remembered
@@ -35,30 +35,30 @@ class TrackHistory:
         self.last_seconds = -math.inf  # when the last of them was seen
         self._views: deque[npt.NDArray[np.float32]] = deque(maxlen=_VIEWS)
 
-    def add(self, look: Look, seconds: float) -> None:
+    def add(self, assessment: CropAssessment, seconds: float) -> None:
         """Note that a crop goes through the model.
 
         Args:
-            look: of the crop.
+            assessment: of the crop.
             seconds: of video.
         """
         self.crops += 1
-        self.best_quality = max(self.best_quality, look.quality)
-        self.evidence += look.quality
+        self.best_quality = max(self.best_quality, assessment.quality)
+        self.evidence += assessment.quality
         self.last_seconds = seconds
-        self._views.append(look.view)
+        self._views.append(assessment.view)
 
-    def take_back(self, look: Look) -> None:
+    def take_back(self, assessment: CropAssessment) -> None:
         """Note that a crop that was added got no answer from the model."""
         self.crops = max(0, self.crops - 1)
-        self.evidence = max(0.0, self.evidence - look.quality)
-        self._views = deque((view for view in self._views if view is not look.view), _VIEWS)
+        self.evidence = max(0.0, self.evidence - assessment.quality)
+        self._views = deque((view for view in self._views if view is not assessment.view), _VIEWS)
         if not self.crops:
             self.best_quality = 0.0
 
-    def change(self, look: Look) -> float:
+    def change(self, assessment: CropAssessment) -> float:
         """Change of view from the most alike crop that is remembered, 0..1; 1 before the first."""
-        alike = max((float(look.view @ view) for view in self._views), default=0.0)
+        alike = max((float(assessment.view @ view) for view in self._views), default=0.0)
         return min(1.0, max(0.0, 1.0 - alike))
 
 
@@ -73,7 +73,9 @@ class Schedule:
     better: float = 1.5  # how much better than the best so far a crop must be to jump the queue
     stop_after: int = 24  # crops of a track after which only better ones are worth it
 
-    def worth(self, look: Look, history: TrackHistory, *, seconds: float, settled: bool) -> float:
+    def worth(
+        self, assessment: CropAssessment, history: TrackHistory, *, seconds: float, settled: bool
+    ) -> float:
         """How informative a crop would be; 0: not worth classifying.
 
         A track's first crop comes before all others, as soon as it is any good. Then the worth is
@@ -82,7 +84,7 @@ class Schedule:
         only in a crop so much better that the answer may rest on bad ones.
 
         Args:
-            look: at the crop.
+            assessment: at the crop.
             history: of its track.
             seconds: of video, now.
             settled: whether the track's posterior is.
@@ -91,18 +93,18 @@ class Schedule:
         waited = seconds - history.last_seconds
         if settled or history.crops >= self.stop_after or waited < self.every:
             least = max(least, self.better * history.best_quality)
-        if look.at_most < least or look.quality < least:  # the first needs no pixels
+        if assessment.at_most < least or assessment.quality < least:  # the first needs no pixels
             return 0.0
         if not history.crops:
-            return 1.0 + look.quality
-        new = history.change(look)
-        better = look.quality >= self.better * history.best_quality
+            return 1.0 + assessment.quality
+        new = history.change(assessment)
+        better = assessment.quality >= self.better * history.best_quality
         if new < self.new_view and waited < self.waited and not better:
             return 0.0
-        return look.quality * max(new, self.new_view) / (1.0 + history.evidence) ** 2
+        return assessment.quality * max(new, self.new_view) / (1.0 + history.evidence) ** 2
 
 
-class Budget:
+class CropBudget:
     """Crops that may be classified in a second of video: a token bucket.
 
     Args:

@@ -12,21 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeattr.core.label_ranking import LabelRanking
-from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.rate_limit import RateLimit
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher, Logits
-from edgeattr.video.detection_interval import Rhythm
+from edgeattr.video.detection_interval import DetectionInterval
 from edgeattr.video.detectors import Detections, Detector
-from edgeattr.video.frame_annotator import Annotator
-from edgeattr.video.frame_reader import Feed
+from edgeattr.video.frame_annotator import FrameAnnotator
+from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
-from edgeattr.video.record_teller import RecordTeller
+from edgeattr.video.record_writer import RecordWriter
 from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus
 from edgeattr.video.summary import Summary
-from edgeattr.video.track_manager import People, Wanted
+from edgeattr.video.track_manager import CropRequest, TrackManager
 from edgeattr.video.tracker import PersonTracker
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
@@ -64,7 +64,7 @@ class Stream(threading.Thread):
     file gives the same records however fast the machine is.
 
     Args:
-        feed: where frames come from.
+        reader: where frames come from.
         detector: finds people; of this stream alone where it must see frames in order.
         shared: what all streams have in common.
         own: outputs of this stream alone; closed at its end.
@@ -73,29 +73,29 @@ class Stream(threading.Thread):
 
     def __init__(
         self,
-        feed: Feed,
+        reader: FrameReader,
         detector: Detector,
         shared: Shared,
         own: Sequence[FailsafeOutput],
         zones: ZoneMonitor,
     ) -> None:
-        super().__init__(name=f"stream {feed.source.name}", daemon=True)
+        super().__init__(name=f"stream {reader.source.name}", daemon=True)
         options, model = shared.options, shared.model
-        self.summary = Summary(stream=feed.source.name)
+        self.summary = Summary(stream=reader.source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
-        self._feed, self._detector, self._shared = feed, detector, shared
+        self._reader, self._detector, self._shared = reader, detector, shared
         ranking = LabelRanking.of_bundle(model.bundle, options.labels)
-        self._annotator = Annotator(
-            feed.source.name,
+        self._annotator = FrameAnnotator(
+            reader.source.name,
             shared.outputs,
             own,
             ranking=ranking,
             zones=zones,
             blur_faces=options.blur_faces,
-            patient=feed.source.live,
+            patient=reader.source.live,
         )
-        self._people = People(
-            feed.source.name,
+        self._people = TrackManager(
+            reader.source.name,
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
@@ -103,22 +103,22 @@ class Stream(threading.Thread):
             budget=options.crops_per_second,
             keep_best=any(output.field for output in shared.outputs),
         )
-        self._rhythm = Rhythm(options.detect_every)
-        self._tracker, self._zones = PersonTracker(feed.source.rate / options.detect_every), zones
+        self._interval = DetectionInterval(options.detect_every)
+        self._tracker, self._zones = PersonTracker(reader.source.rate / options.detect_every), zones
         self._scene = SceneCutDetector()
         self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
-        self._asked: collections.deque[_Asked] = collections.deque()
+        self._pending: collections.deque[_PendingCrops] = collections.deque()
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished = time.monotonic()  # when the last frame was
         self._failures = 0  # in a row
         self._watchers = [output for output in shared.outputs if output.takes("watch")]
-        self._records = RecordTeller(shared.outputs)
-        self._throttle, self._watched = Throttle(), Throttle(_WATCH)
+        self._records = RecordWriter(shared.outputs)
+        self._log_limit, self._watched = RateLimit(), RateLimit(_WATCH)
 
     def run(self) -> None:
         """Process the stream to its end."""
-        rate = self._feed.source.rate / self._shared.options.detect_every
+        rate = self._reader.source.rate / self._shared.options.detect_every
         if not PersonTracker.can_follow(rate):
             _log.warning(
                 "%s: people are looked for %.3g times a second, too seldom to follow walkers: they "
@@ -126,23 +126,23 @@ class Stream(threading.Thread):
             )  # fmt: skip
         try:
             self._process_all()
-            self.failure = self._feed.failure
+            self.failure = self._reader.failure
         except BaseException as error:
             self.failure = error
-            self._feed.stop()
-            self._feed.dropped += len(self._ahead)
+            self._reader.stop()
+            self._reader.dropped += len(self._ahead)
             self._ahead.clear()
         finally:
-            self._conclude()
+            self._finish()
 
     def stop(self) -> None:
         """Ask the stream to end soon; its people get their records."""
-        self._feed.stop()
+        self._reader.stop()
 
     def status(self) -> StreamStatus:
         """How the stream is doing. Any thread may ask."""
-        feed, source, summary = self._feed, self._feed.source, self.summary
-        dropped, frames, frames_in = feed.dropped, summary.frames, feed.frames_in
+        reader, source, summary = self._reader, self._reader.source, self.summary
+        dropped, frames, frames_in = reader.dropped, summary.frames, reader.frames_in
         return StreamStatus(
             stream=source.name,
             state=self._state(),
@@ -159,14 +159,14 @@ class Stream(threading.Thread):
             crops_classified=self._people.crops_classified,
             seconds=summary.seconds,
             frames_per_second=self._rate(),
-            last_frame_s=feed.last_frame_s,
+            last_frame_s=reader.last_frame_s,
             error=summary.error or source.error or (_HANGS if self.is_stuck else None),
         )
 
     def _state(self) -> StreamState:
         if not self.is_alive():
             return "failed" if self.failure else "ended"
-        source, age = self._feed.source, self._feed.last_frame_s
+        source, age = self._reader.source, self._reader.last_frame_s
         silent = source.live and source.state == "running" and age is not None and age > _STALLED
         if silent or self.is_stuck:
             return "stalled"
@@ -175,7 +175,7 @@ class Stream(threading.Thread):
     @property
     def is_stuck(self) -> bool:
         """Frames wait and none was finished for long: the model, the detector or a disk hangs."""
-        waits = bool(self._feed.waiting or self._ahead)
+        waits = bool(self._reader.waiting or self._ahead)
         return self.is_alive() and waits and time.monotonic() - self._finished > _STUCK
 
     def _rate(self) -> float:
@@ -189,23 +189,23 @@ class Stream(threading.Thread):
         most = 1 if self._detector.in_order else self._shared.options.frames_ahead
         while True:
             while len(ahead) < most:
-                frame = self._feed.get(0 if ahead else _SILENCE)
+                frame = self._reader.get(0 if ahead else _SILENCE)
                 if frame is None:
                     break
                 if not ahead:  # it was idle until now, and did not hang
                     self._finished = time.monotonic()
-                ahead.append((frame, self._look(frame)))
+                ahead.append((frame, self._start_detection(frame)))
             if ahead:
                 self._process(*ahead.popleft())
-            elif self._feed.ended:
+            elif self._reader.ended:
                 return
             else:
-                self._look_after()
+                self._end_silent_tracks()
 
-    def _look(self, frame: Frame) -> _Found | None:
+    def _start_detection(self, frame: Frame) -> _Found | None:
         """Begin to look for people in a frame, if that is its turn."""
-        self._rhythm.most = _rarest(self._feed.source, self._shared.options)
-        if not self._rhythm.wants(self._feed.dropped):
+        self._interval.most = _rarest(self._reader.source, self._shared.options)
+        if not self._interval.wants(self._reader.dropped):
             return None
         if not self._detector.in_order:
             return self._shared.workers.submit(self._detector.detect, frame.image)
@@ -219,26 +219,26 @@ class Stream(threading.Thread):
     def _process(self, frame: Frame, found: _Found | None) -> None:
         """One frame; in a live stream one that fails does not end the rest."""
         try:
-            self._follow(frame, found)
+            self._track(frame, found)
             if found is not None:
                 self._failures = 0
         except Exception as error:
-            if not self._feed.source.live:
+            if not self._reader.source.live:
                 raise
-            self._failed(error)
+            self._frame_failed(error)
         finally:
             self.summary.frames += 1
-            self.summary.seconds = frame.seconds + 1 / self._feed.source.rate
+            self.summary.seconds = frame.seconds + 1 / self._reader.source.rate
             self._finished = time.monotonic()
             self._times.append(self._finished)
 
-    def _follow(self, frame: Frame, found: _Found | None) -> None:
+    def _track(self, frame: Frame, found: _Found | None) -> None:
         self._people.began = frame.began
         size = frame.image.shape[1], frame.image.shape[0]
         self._tracker.size = size
         if self._scene.is_cut(frame.image):
             self._tracker.cut()
-            self._tell_gone(None)
+            self._report_ended(None)
         detections = None
         if found is None:
             tracked = self._tracker.predict(frame.seconds)
@@ -246,91 +246,91 @@ class Stream(threading.Thread):
             detections = found.result()
             self.summary.detections += len(detections)
             tracked = self._tracker.update(detections, frame.seconds)
-        self._learn(late=self._shared.options.frames_late)
-        self._ask([] if found is None else self._people.see(frame, tracked))
-        self._tell_zones(self._zones.update(frame.seconds, tracked, size))
+        self._collect_logits(late=self._shared.options.frames_late)
+        self._request_logits([] if found is None else self._people.update(frame, tracked))
+        self._report_zones(self._zones.update(frame.seconds, tracked, size))
         for output in self._track_files:
             self._records.note(output.write_tracks(self.summary.stream, frame, tracked))
         self._annotator.write(frame, tracked, detections, self._people)
-        self._tell_gone(frame.seconds - self._tracker.lost_seconds)
-        self._tell_view()
+        self._report_ended(frame.seconds - self._tracker.lost_seconds)
+        self._report_present()
         if every := self._shared.options.updates_every:
             for record in self._people.updates(frame.seconds, every):
                 self._records.emit(record.to_json("update"))
 
-    def _ask(self, wanted: list[Wanted]) -> None:
-        if not wanted:
-            self._asked.append(_Asked([], None))
+    def _request_logits(self, requests: list[CropRequest]) -> None:
+        if not requests:
+            self._pending.append(_PendingCrops([], None))
             return
         answer = self._shared.batcher.submit(
-            [entry.crop for entry in wanted],
-            [entry.worth for entry in wanted],
-            declinable=self._feed.source.live,
+            [entry.crop for entry in requests],
+            [entry.worth for entry in requests],
+            declinable=self._reader.source.live,
         )
-        self._asked.append(_Asked(wanted, answer))
+        self._pending.append(_PendingCrops(requests, answer))
 
-    def _learn(self, *, late: int) -> None:
+    def _collect_logits(self, *, late: int) -> None:
         """Take in the answers for all but the last so many frames."""
-        while len(self._asked) > late:
-            asked = self._asked.popleft()
-            if asked.answer is not None:
-                self._people.learn(asked.wanted, asked.answer.result())
+        while len(self._pending) > late:
+            pending = self._pending.popleft()
+            if pending.answer is not None:
+                self._people.add_logits(pending.requests, pending.answer.result())
 
-    def _look_after(self) -> None:
+    def _end_silent_tracks(self) -> None:
         """A live stream sends nothing: those who were there are given up after a while."""
-        silent = self._feed.last_frame_s
+        silent = self._reader.last_frame_s
         if silent is not None and silent > 2 * self._tracker.lost_seconds:
-            self._tell_gone(None)
-            self._tell_view()
+            self._report_ended(None)
+            self._report_present()
 
-    def _tell_view(self) -> None:
+    def _report_present(self) -> None:
         """Tell those who watch who is in view, now and then by the clock of now."""
         if self._watchers and self._watched.allows():
             for output in self._watchers:
                 output.watch(self.summary.stream, self._people.present())
 
-    def _tell_gone(self, before: float | None) -> None:
-        if before is None or self._people.any_gone(before):
-            self._learn(late=0)
-            for record, best in self._people.take_gone(before):
+    def _report_ended(self, before: float | None) -> None:
+        if before is None or self._people.any_ended(before):
+            self._collect_logits(late=0)
+            for record, best in self._people.pop_ended(before):
                 record = dataclasses.replace(record, zones=self._zones.dwell(record.track))
                 self.summary.people += 1
-                self._records.add(record, best, live=self._feed.source.live)
-            self._tell_zones(self._zones.leave_before(before))
-        self._records.tell()
+                self._records.add(record, best, live=self._reader.source.live)
+            self._report_zones(self._zones.leave_before(before))
+        self._records.write_ready()
 
-    def _tell_zones(self, events: Sequence[ZoneEvent]) -> None:
+    def _report_zones(self, events: Sequence[ZoneEvent]) -> None:
         for event in events:
             self._records.emit(event.to_json(self.summary.stream))
 
-    def _failed(self, error: Exception) -> None:
+    def _frame_failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
         self._failures += 1
-        self._forget_asked()
-        self._say(f"a frame failed: {error}")
+        self._drop_requests()
+        self._log_error(f"a frame failed: {error}")
         if self._failures > 1:
-            self._feed.pause(min(_WORST_PAUSE, 0.1 * 2 ** min(self._failures, 9)))
+            self._reader.pause(min(_WORST_PAUSE, 0.1 * 2 ** min(self._failures, 9)))
 
-    def _forget_asked(self) -> None:
+    def _drop_requests(self) -> None:
         """The answers that are under way will not be waited for."""
-        for asked in self._asked:
-            self._people.learn(asked.wanted, [None] * len(asked.wanted))
-        self._asked.clear()
+        for pending in self._pending:
+            self._people.add_logits(pending.requests, [None] * len(pending.requests))
+        self._pending.clear()
 
-    def _say(self, text: str) -> None:
-        if self._throttle.allows():
+    def _log_error(self, text: str) -> None:
+        if self._log_limit.allows():
             _log.error("%s: %s", self.summary.stream, text)
 
-    def _conclude(self) -> None:
+    def _finish(self) -> None:
         """Records of all who are there, the summary, and whole files, whatever happened."""
         steps: list[Callable[[], None]] = [
-            lambda: self._learn(late=0),
-            self._forget_asked,
-            lambda: self._tell_gone(None),
-            lambda: self._records.tell_all(self._feed.source.live or self._feed.cut_short),
+            lambda: self._collect_logits(late=0),
+            self._drop_requests,
+            lambda: self._report_ended(None),
+            lambda: self._records.write_all(self._reader.source.live or self._reader.cut_short),
             self._annotator.close,
-            self._sum_up,
-            self._let_go,
+            self._write_summary,
+            self._release,
         ]
         for step in steps:
             try:
@@ -338,18 +338,18 @@ class Stream(threading.Thread):
             except BaseException as error:
                 self.failure = self.failure or error
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         """What an ended stream need not hold; many files may end before a run does."""
         del self._tracker, self._detector
 
-    def _sum_up(self) -> None:
-        self.summary.dropped_frames = self._feed.dropped
+    def _write_summary(self) -> None:
+        self.summary.dropped_frames = self._reader.dropped
         self.summary.crops_seen = self._people.crops_seen
         self.summary.crops_classified = self._people.crops_classified
         self.summary.zones, self.summary.lines = self._zones.counts()
         wrong = self.failure or self._annotator.failure or self._records.lost
-        stopped = self._feed.cut_short and not self._feed.source.endless
-        missing = "stopped" if stopped else self._feed.source.shortfall
+        stopped = self._reader.cut_short and not self._reader.source.endless
+        missing = "stopped" if stopped else self._reader.source.shortfall
         self.summary.error = str(wrong) or repr(wrong) if wrong else missing
         self._records.emit(self.summary.to_json())
 
@@ -362,8 +362,8 @@ def _rarest(source: Source, options: PipelineOptions) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class _PendingCrops:
     """Crops of one frame that are with the model."""
 
-    wanted: Sequence[Wanted]
+    requests: Sequence[CropRequest]
     answer: concurrent.futures.Future[Logits] | None  # none where nothing was asked

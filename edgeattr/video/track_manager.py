@@ -13,24 +13,31 @@ from edgeattr.core.crops import Image
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import AttributeAnswer, Decision, TrackRecord
 from edgeattr.core.timestamps import utc_text
-from edgeattr.video.schedule import Budget, Look, Schedule, TrackHistory, crop_of, look_at
+from edgeattr.video.schedule import (
+    CropAssessment,
+    CropBudget,
+    Schedule,
+    TrackHistory,
+    assess_crop,
+    crop_of,
+)
 from edgeattr.video.sources import Frame
 from edgeattr.video.track_posterior import TrackFusion, TrackPosterior
 from edgeattr.video.tracker import TrackedBox
 
-__all__ = ["BestCrop", "People", "Wanted"]
+__all__ = ["BestCrop", "CropRequest", "TrackManager"]
 
 _MOST_LABELS = 6  # in a record
 _MIN_SECONDS = 0.2  # a track seen for less is taken for a false alarm
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
+class CropRequest:
     """A crop that is worth classifying."""
 
     track: int
     crop: Image  # a view of the frame
-    look: Look
+    assessment: CropAssessment
     seconds: float  # of the frame
     worth: float  # how much is learnt from it
 
@@ -58,7 +65,7 @@ class _Person:
     best: BestCrop | None = None
 
 
-class People:
+class TrackManager:
     """Follows one stream's people from entering the picture to leaving it.
 
     Args:
@@ -86,12 +93,12 @@ class People:
         self.crops_seen = 0  # crops of tracked people
         self.crops_classified = 0  # of these
         self._stream, self._decision, self._fusion = stream, decision, fusion
-        self._schedule, self._budget = schedule, Budget(budget)
+        self._schedule, self._budget = schedule, CropBudget(budget)
         self._keep_best = keep_best
         self._ranking = ranking or LabelRanking(schema=decision.schema)
         self._people: dict[int, _Person] = {}
 
-    def see(self, frame: Frame, tracked: Sequence[TrackedBox]) -> list[Wanted]:
+    def update(self, frame: Frame, tracked: Sequence[TrackedBox]) -> list[CropRequest]:
         """Take in where people are.
 
         Args:
@@ -107,41 +114,41 @@ class People:
             person = self._person(seen.track, frame.seconds)
             person.frames += 1
             person.last_s, person.box = frame.seconds, seen.box
-            look = look_at(frame.image, seen, tracked)
+            assessment = assess_crop(frame.image, seen, tracked)
             worth = self._schedule.worth(
-                look,
+                assessment,
                 person.history,
                 seconds=frame.seconds,
                 settled=person.posterior.settled,
             )
             if worth > 0:
                 crop = crop_of(frame.image, seen.box)
-                candidates.append(Wanted(seen.track, crop, look, frame.seconds, worth))
+                candidates.append(CropRequest(seen.track, crop, assessment, frame.seconds, worth))
         chosen = self._budget.take([entry.worth for entry in candidates], frame.seconds)
-        wanted = [candidates[index] for index in chosen]
-        for entry in wanted:  # now, so that the next frame knows that this one is on its way
-            self._people[entry.track].history.add(entry.look, entry.seconds)
-        return wanted
+        requests = [candidates[index] for index in chosen]
+        for entry in requests:  # now, so that the next frame knows that this one is on its way
+            self._people[entry.track].history.add(entry.assessment, entry.seconds)
+        return requests
 
-    def learn(
-        self, wanted: Sequence[Wanted], rows: Sequence[npt.NDArray[np.float32] | None]
+    def add_logits(
+        self, requests: Sequence[CropRequest], rows: Sequence[npt.NDArray[np.float32] | None]
     ) -> None:
         """Take in the model's answers.
 
         Args:
-            wanted: what was asked.
+            requests: what was asked.
             rows: logits of each, float32 [C]; None where the crop was declined.
         """
-        for entry, row in zip(wanted, rows, strict=True):
+        for entry, row in zip(requests, rows, strict=True):
             person = self._people.get(entry.track)
             if person is None:
                 continue
             if row is None:
-                person.history.take_back(entry.look)
+                person.history.take_back(entry.assessment)
                 continue
             self.crops_classified += 1
-            person.posterior.add(row, entry.look.quality)
-            worth = entry.look.worth_showing if self._keep_best else 0.0
+            person.posterior.add(row, entry.assessment.quality)
+            worth = entry.assessment.worth_showing if self._keep_best else 0.0
             if self._keep_best and (not person.best or worth > person.best.worth):
                 person.best = BestCrop(entry.crop.copy(), worth)
 
@@ -169,7 +176,7 @@ class People:
             if person.posterior.crops
         ]
 
-    def take_gone(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
+    def pop_ended(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
         """Records of people last seen before a moment, who are forgotten; false alarms have none.
 
         Args:
@@ -187,7 +194,7 @@ class People:
             if person.posterior.crops and person.last_s - person.first_s >= _MIN_SECONDS
         ]
 
-    def any_gone(self, before: float) -> bool:
+    def any_ended(self, before: float) -> bool:
         """Whether anybody was last seen before a moment."""
         return any(person.last_s < before for person in self._people.values())
 

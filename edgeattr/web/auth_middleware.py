@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.rate_limit import RateLimit
 from edgeattr.web.access import Access
 from edgeattr.web.app import STATIC
 
@@ -43,7 +43,7 @@ class AuthMiddleware:
     def __init__(self, app: ASGIApp, access: Access, port: int) -> None:
         self._app, self._access = app, access
         self._cookie = f"edgeattr_{port}"
-        self._throttle = Throttle()
+        self._log_limit = RateLimit()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -60,7 +60,7 @@ class AuthMiddleware:
             answer = self._refusal(Request(scope)) or self._app
             await answer(scope, receive, send_safely)
         except Exception:
-            if self._throttle.allows():
+            if self._log_limit.allows():
                 _LOG.exception("the page could not answer %r", scope.get("path"))
             if not begun:
                 await _error(500, "see the log")(scope, receive, send_safely)

@@ -1,4 +1,4 @@
-"""Changes as server-sent events: resumed where they broke off, never waited for."""
+"""PeopleChanges as server-sent events: resumed where they broke off, never waited for."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-__all__ = ["PatientProtocol"]
+__all__ = ["TimeoutProtocol"]
 
 _MOST = 256  # connections; each costs a descriptor, which cameras need as well
 _PATIENCE = 10.0  # seconds for a request, the first or the next, and for taking what is left
 
 
-class PatientProtocol(H11Protocol):
+class TimeoutProtocol(H11Protocol):
     """uvicorn's own, which by itself waits for ever for those who say nothing or do not read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -22,7 +22,7 @@ class PatientProtocol(H11Protocol):
         self._made = self.loop.time()
         if len(self.connections) > _MOST:
             self._make_room()
-        self.loop.call_later(_PATIENCE, self._look)
+        self.loop.call_later(_PATIENCE, self._check_idle)
 
     @property
     def is_idle(self) -> bool:
@@ -31,15 +31,15 @@ class PatientProtocol(H11Protocol):
 
     def _make_room(self) -> None:
         """Close the connection that has been idle for the longest, or this one if none is."""
-        others = (other for other in self.connections if isinstance(other, PatientProtocol))
+        others = (other for other in self.connections if isinstance(other, TimeoutProtocol))
         idle = [other for other in others if other.is_idle and not other.transport.is_closing()]
         min(idle, key=lambda other: other._made, default=self).transport.abort()
 
-    def _look(self) -> None:
+    def _check_idle(self) -> None:
         if self not in self.connections:
             return
         if self.cycle is None or self.cycle is self._answered or self.transport.is_closing():
             self.transport.abort()
             return
         self._answered = self.cycle if self.is_idle else None
-        self.loop.call_later(_PATIENCE, self._look)
+        self.loop.call_later(_PATIENCE, self._check_idle)

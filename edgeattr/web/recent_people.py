@@ -14,7 +14,7 @@ from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.web.people_counts import PeopleCounts
 
-__all__ = ["Changes", "RecentPeople"]
+__all__ = ["PeopleChanges", "RecentPeople"]
 
 _GONE = 2000  # removals that are remembered; who was away for longer is told everything anew
 _DAY = 86400.0  # seconds
@@ -22,7 +22,7 @@ _OURS = ("type", "crop", "evidence")  # of events: folders of this machine are n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changes:
+class PeopleChanges:
     """What has changed on a board since some moment."""
 
     at: int  # the moment that they lead up to
@@ -103,7 +103,7 @@ class RecentPeople:
                 self._put(record.to_json(), now, in_view=True)
             self._make_room(now)
 
-    def changes(self, since: int | None = None) -> Changes:
+    def changes(self, since: int | None = None) -> PeopleChanges:
         """What is new.
 
         Args:
@@ -113,14 +113,14 @@ class RecentPeople:
             self._make_room(time.time())
             if since is None or not self._forgotten <= since <= self._at:
                 people = [kept.text for kept in self._people.values()]
-                return Changes(at=self._at, whole=True, people=people, gone=())
+                return PeopleChanges(at=self._at, whole=True, people=people, gone=())
             new = []
             for kept in reversed(self._people.values()):
                 if kept.changed <= since:
                     break
                 new.append(kept.text)
             gone = [name for at, name in self._gone if at > since and name not in self._people]
-            return Changes(at=self._at, whole=False, people=new[::-1], gone=gone)
+            return PeopleChanges(at=self._at, whole=False, people=new[::-1], gone=gone)
 
     def people(self) -> list[dict[str, Any]]:
         """Everybody, the latest change first."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
@@ -26,7 +26,7 @@ _WAITING = 1 << 17  # bytes that the system keeps for a slow visitor
 _CLOSE = 4.0  # seconds after which its thread is left alone
 
 
-class WebServer(Closing):
+class WebServer(Closeable):
     """Shows a board on a page.
 
     Args:
@@ -68,7 +68,7 @@ class WebServer(Closing):
             from edgeattr.web.app import page_app
             from edgeattr.web.auth_middleware import AuthMiddleware
             from edgeattr.web.events import Events
-            from edgeattr.web.http_protocol import PatientProtocol
+            from edgeattr.web.http_protocol import TimeoutProtocol
         except ImportError as error:
             raise MissingDependency(
                 "starlette and uvicorn", extra="web", purpose="show the live page"
@@ -80,7 +80,7 @@ class WebServer(Closing):
         self._events = Events(board, State(board, status, outputs, unopened))
         config = uvicorn.Config(
             AuthMiddleware(page_app(self._events, crops), access, self.port),
-            http=PatientProtocol,
+            http=TimeoutProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.rate_limit import RateLimit
 from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.health import health
 from edgeattr.video.output import OutputStatus
@@ -42,7 +42,7 @@ class State:
         self._board, self._status, self._outputs, self._unopened = board, status, outputs, unopened
         self._started, self._version = utc_text(time.time()), _version()
         self._text, self._made = b"", float("-inf")
-        self._throttle = Throttle()
+        self._log_limit = RateLimit()
 
     def text(self) -> bytes:
         """All of it as JSON, at most a second old."""
@@ -56,7 +56,7 @@ class State:
         try:
             return health(self._status(), self._outputs())
         except Exception as error:
-            if self._throttle.allows():
+            if self._log_limit.allows():
                 _LOG.exception("the state could not be told")
             reasons = [f"the state cannot be told: {error!r}"]
             return {"healthy": False, "reasons": reasons, "streams": [], "sinks": []}

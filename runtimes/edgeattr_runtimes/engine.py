@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle, Variant
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.protocol import (
     Arrays,
@@ -35,7 +35,7 @@ _LONGEST_RUN = 10.0  # seconds that closing waits for a call that may have been 
 _Work = Callable[[Slot, int, int], Arrays]
 
 
-class Engine(Closing):
+class Engine(Closeable):
     """A variant that is loaded. Engines derive from it, and bring their sessions.
 
     Args:

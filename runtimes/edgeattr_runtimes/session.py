@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import RuntimeFailure
 
 __all__ = [
@@ -88,7 +88,7 @@ class Slot(Protocol):
         ...
 
 
-class Session(Closing, ABC):
+class Session(Closeable, ABC):
     """A compiled network. Any number of threads may use it, each a slot of its own.
 
     Attributes:

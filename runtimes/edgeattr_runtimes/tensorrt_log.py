@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["Heard", "listening", "logger_of"]
+__all__ = ["BuilderMessages", "listening", "logger_of"]
 
 _KEPT = 4  # of the last errors, for an error's text
 _ERRORS = ("INTERNAL_ERROR", "ERROR")  # TensorRT's names of severities
 
 
-class Heard:
+class BuilderMessages:
     """What TensorRT said while someone listened.
 
     Args:
@@ -63,7 +63,7 @@ def logger_of(trt: Any) -> Any:
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.lock = threading.Lock()
-            self.listeners: list[Heard] = []
+            self.listeners: list[BuilderMessages] = []
 
         def log(self, severity: Any, msg: str) -> None:
             """Called by TensorRT from any of its threads; an exception would end the process."""
@@ -79,7 +79,7 @@ def logger_of(trt: Any) -> Any:
 
 
 @contextlib.contextmanager
-def listening(logger: Any, file: Path | None = None) -> Iterator[Heard]:
+def listening(logger: Any, file: Path | None = None) -> Iterator[BuilderMessages]:
     """Hear what TensorRT says, on whichever thread, until the block ends.
 
     Args:
@@ -93,7 +93,7 @@ def listening(logger: Any, file: Path | None = None) -> Iterator[Heard]:
         opened = (
             stack.enter_context(open(file, "w", encoding="utf-8", buffering=1)) if file else None
         )
-        heard = Heard(opened)
+        heard = BuilderMessages(opened)
         with logger.lock:
             logger.listeners.append(heard)
         try:

@@ -12,7 +12,7 @@ from edgeattr_runtimes.bench import Setting, Timing, measure
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engines import FAMILIES, automatic, has_half_precision
 from edgeattr_runtimes.protocol import EngineOptions
-from edgeattr_runtimes.tuning_cache import Tuned, check_tuning_path, write_tuning
+from edgeattr_runtimes.tuning_cache import TunedSetting, check_tuning_path, write_tuning
 
 __all__ = ["tune"]
 
@@ -107,8 +107,8 @@ def _measure(
     return sorted(found, key=lambda timing: -timing.relative)
 
 
-def _kept(timing: Timing) -> Tuned:
-    return Tuned(
+def _kept(timing: Timing) -> TunedSetting:
+    return TunedSetting(
         engine=timing.setting.engine,
         variant=timing.setting.variant,
         options=timing.setting.options,

@@ -23,7 +23,7 @@ from edgeattr.core.hub import home
 from edgeattr_runtimes.device import device_name, gpu_name
 from edgeattr_runtimes.protocol import EngineOptions
 
-__all__ = ["Tuned", "check_tuning_path", "read_tuning", "tuning_path", "write_tuning"]
+__all__ = ["TunedSetting", "check_tuning_path", "read_tuning", "tuning_path", "write_tuning"]
 
 _HINT = "make room or allow writing there, or set EDGEATTR_HOME to another folder"
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
@@ -33,7 +33,7 @@ _DISTRIBUTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuned:
+class TunedSetting:
     """One setting and what it was measured to do."""
 
     engine: str
@@ -43,12 +43,12 @@ class Tuned:
     batch: int  # crops a call
 
 
-def read_tuning(bundle: Bundle) -> tuple[Tuned, ...]:
+def read_tuning(bundle: Bundle) -> tuple[TunedSetting, ...]:
     """What was measured of a bundle here, the best first; nothing where nothing counts."""
     try:
         found = json.loads(tuning_path(bundle).read_text())
         entries = [
-            Tuned(**{**entry, "options": EngineOptions(**entry["options"])})
+            TunedSetting(**{**entry, "options": EngineOptions(**entry["options"])})
             for entry in found["settings"]
         ]
         if not all(map(_is_sound, entries)):
@@ -60,14 +60,14 @@ def read_tuning(bundle: Bundle) -> tuple[Tuned, ...]:
     return tuple(entry for entry in entries if entry.variant in bundle.variants)
 
 
-def _is_sound(entry: Tuned) -> bool:
+def _is_sound(entry: TunedSetting) -> bool:
     """Whether the values of a file that anyone may have written are of their types."""
     words = isinstance(entry.engine, str) and isinstance(entry.variant, str)
     device = entry.options.device is None or isinstance(entry.options.device, str)
     return words and device and isinstance(entry.crops_per_second, int | float)
 
 
-def write_tuning(bundle: Bundle, settings: Sequence[Tuned]) -> Path:
+def write_tuning(bundle: Bundle, settings: Sequence[TunedSetting]) -> Path:
     """Keep what was measured, the best first; gives where.
 
     Raises:

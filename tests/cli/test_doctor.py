@@ -12,7 +12,7 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, engines, onnx_engine, openvino_engine
-from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
+from edgeattr_runtimes.tuning_cache import TunedSetting, write_tuning
 
 
 def _install(folder: Path, distribution: str, module: str) -> None:
@@ -98,7 +98,7 @@ def test_what_runs_in_place_of_what_was_chosen(
     write_tuning(
         bundle,
         [
-            Tuned(
+            TunedSetting(
                 engine="openvino", variant="onnx-fp32", options=options, crops_per_second=9, batch=8
             )
         ],

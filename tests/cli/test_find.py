@@ -18,7 +18,7 @@ import pytest
 from edgeattr.cli import main
 from edgeattr.search.store import PeopleStore
 
-from ..search.store.people import person
+from ..search.store.person_events import person
 
 Find = Callable[..., tuple[int, str, str]]
 

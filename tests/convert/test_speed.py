@@ -4,12 +4,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr_convert.speed import compare_speed
 from edgeattr_runtimes import Outputs, RuntimeInfo
 
 
-class _Sleeper(Closing):
+class _Sleeper(Closeable):
     """A runtime that takes a known time."""
 
     def __init__(self, seconds: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edgeattr.outputs import MqttSink
+from edgeattr.outputs import MqttOutput
 
 from ..outputs.mqtt_broker import Broker
 from .conftest import EXAMPLES, Run
@@ -105,7 +105,7 @@ def test_each_once_over_repeats_nonsense_and_a_kill(broker: str, tmp_path: Path)
     people, seen = [_person(number) for number in range(6)], tmp_path / "seen.sqlite"
     texts = [json.dumps(person).encode() for person in people]
     consumer = _Consumer(broker, "--seen", seen)
-    with MqttSink(broker, client_id="camera", spool=tmp_path / "spool") as sink:
+    with MqttOutput(broker, client_id="camera", spool=tmp_path / "spool") as sink:
         for person in people[:3]:
             sink.write(person)
         first = [consumer.next() for _ in range(3)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.outputs import spooled_sink as spooled
+from edgeattr.outputs import spooled_output as spooled
 
 from .mqtt_broker import Broker
 

@@ -159,7 +159,7 @@ def test_streams_that_are_to_end_wait_for_no_place(
         waiting.start()
         waiting.join(0.2)
         assert waiting.is_alive()
-        folder.hurry()
+        folder.stop_waiting()
         waiting.join(10)
         assert not waiting.is_alive()
         assert folder.dropped == 1

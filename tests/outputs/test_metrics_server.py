@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.outputs import EventsFile, MetricsServer, MqttSink
+from edgeattr.outputs import EventsFile, MetricsServer, MqttOutput
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.status import StreamStatus
 
@@ -54,7 +54,7 @@ def _samples(server: MetricsServer) -> dict[tuple[str, frozenset[Any]], float]:
 def test_every_figure_is_there(tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
     events = FailsafeOutput(EventsFile(tmp_path / "events.jsonl"))
-    mqtt = FailsafeOutput(MqttSink("mqtt://me:s3cret@127.0.0.1:1", spool=tmp_path / "spool"))
+    mqtt = FailsafeOutput(MqttOutput("mqtt://me:s3cret@127.0.0.1:1", spool=tmp_path / "spool"))
     for sink in (events, mqtt):
         sink.write({"type": "person"})
     events.write({"p": float("nan")})

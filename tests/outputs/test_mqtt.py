@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import InputError, OutputError, UsageError
-from edgeattr.outputs import MqttSink
-from edgeattr.outputs import spooled_sink as spooled
+from edgeattr.outputs import MqttOutput
+from edgeattr.outputs import spooled_output as spooled
 
 from .mqtt_broker import Broker, Line, Subscriber
 
@@ -32,8 +32,8 @@ def _event(number: int, stream: str = "door") -> dict[str, Any]:
 
 def _program(url: str, spool: Path, body: str) -> list[str]:
     code = (
-        "import time\nfrom pathlib import Path\nfrom edgeattr.outputs.mqtt import MqttSink\n"
-        f"sink = MqttSink({url!r}, client_id='cam', spool=Path({str(spool)!r}))\n{body}"
+        "import time\nfrom pathlib import Path\nfrom edgeattr.outputs.mqtt import MqttOutput\n"
+        f"sink = MqttOutput({url!r}, client_id='cam', spool=Path({str(spool)!r}))\n{body}"
     )
     return [sys.executable, "-c", code]
 
@@ -59,7 +59,7 @@ def test_every_event_arrives_although_the_broker_is_killed_in_the_middle(
     topic = "edgeattr/+/person"
     before = subscribe(broker.port, topic)
     with closing(Line(broker.port)) as line:
-        sink = MqttSink(f"mqtt://127.0.0.1:{line.port}", spool=tmp_path / "spool")
+        sink = MqttOutput(f"mqtt://127.0.0.1:{line.port}", spool=tmp_path / "spool")
         for number in range(250):
             sink.write(_event(number))
         until(lambda: len(before.messages) > 100)
@@ -98,7 +98,7 @@ def test_what_was_written_before_a_kill_is_sent_by_the_next_process(
         written += [int(line) for line in writer.stdout.read().split("\n")[:-1]]
     broker.start()
     subscriber = subscribe(broker.port, "edgeattr/+/person")
-    with MqttSink(url, client_id="cam", spool=spool) as sink:
+    with MqttOutput(url, client_id="cam", spool=spool) as sink:
         until(lambda: sink.delivery().waiting == 0)
     until(lambda: set(subscriber.numbers()) >= set(written))
     assert subscriber.numbers() == list(range(len(subscriber.numbers())))
@@ -118,7 +118,7 @@ def test_topics_and_the_status_of_a_client_that_leaves(
 ) -> None:  # fmt: skip
     broker.start()
     subscriber = subscribe(broker.port, "#")
-    sink = MqttSink(
+    sink = MqttOutput(
         f"mqtt://127.0.0.1:{broker.port}", client_id="cam/1", protocol=protocol,
         spool=tmp_path / "spool",
     )  # fmt: skip
@@ -167,7 +167,7 @@ def test_the_password_is_used_and_never_shown(
     broker.start("allow_anonymous false", f"password_file {words}")
     subscriber = subscribe(broker.port, "edgeattr/+/person", username="camera", password=secret)
     for url in ("mqtt://camera:p%40ss%2Fw%3Ard@127.0.0.1", "mqtt://127.0.0.1"):
-        with MqttSink(f"{url}:{broker.port}", spool=tmp_path / "spool") as sink:
+        with MqttOutput(f"{url}:{broker.port}", spool=tmp_path / "spool") as sink:
             sink.write(_event(1))
             until(lambda: sink.delivery().waiting == 0)
         monkeypatch.setenv("MQTT_USERNAME", "camera")
@@ -175,7 +175,7 @@ def test_the_password_is_used_and_never_shown(
     until(lambda: len(subscriber.messages) == 2)
     monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
     wrong = f"mqtt://camera:wr0ng@127.0.0.1:{broker.port}"
-    with MqttSink(wrong, spool=tmp_path / "spool") as sink:
+    with MqttOutput(wrong, spool=tmp_path / "spool") as sink:
         sink.write(_event(2))
         until(lambda: sink.delivery().trouble)
         assert "Not authorized" in str(sink.delivery().trouble)
@@ -203,12 +203,12 @@ def test_tls_with_an_authority_of_ones_own(
     url = f"mqtts://localhost:{broker.port}"
     ours = {"cert": tmp_path / "client.pem", "key": tmp_path / "client.key"}
     monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
-    with MqttSink(url, spool=tmp_path / "spool", **ours) as sink:  # the system's authorities
+    with MqttOutput(url, spool=tmp_path / "spool", **ours) as sink:  # the system's authorities
         sink.write(_event(1))
         until(lambda: sink.delivery().trouble)
         assert "certificate verify failed" in str(sink.delivery().trouble)
         assert not subscriber.messages
-    with MqttSink(url, spool=tmp_path / "spool", ca=tmp_path / "ca.pem", **ours) as sink:
+    with MqttOutput(url, spool=tmp_path / "spool", ca=tmp_path / "ca.pem", **ours) as sink:
         until(lambda: sink.delivery().waiting == 0)
     until(lambda: subscriber.numbers() == [1])
 
@@ -219,12 +219,12 @@ def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path:
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"mqtt://127.0.0.1:{silent.getsockname()[1]}"
-        sink = MqttSink(url, spool=tmp_path / "spool")
+        sink = MqttOutput(url, spool=tmp_path / "spool")
         sink.write(_event(1))
         start = time.monotonic()
         sink.close()
         assert time.monotonic() - start < 3.0
-    with MqttSink("mqtt://127.0.0.1:1", spool=tmp_path / "spool") as sink:
+    with MqttOutput("mqtt://127.0.0.1:1", spool=tmp_path / "spool") as sink:
         assert sink.delivery().waiting == 1
 
 
@@ -242,7 +242,7 @@ def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path:
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said) as caught:
-        MqttSink(url, spool=tmp_path / "spool", **options)
+        MqttOutput(url, spool=tmp_path / "spool", **options)
     assert "s3cret" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -250,7 +250,7 @@ def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, tmp_
 def test_a_certificate_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
     with pytest.raises(InputError, match="not a usable certificate"):
-        MqttSink("mqtts://host", ca=tmp_path / "ca.pem")
+        MqttOutput("mqtts://host", ca=tmp_path / "ca.pem")
 
 
 def _certificates(folder: Path) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.outputs import WebhookSink
-from edgeattr.outputs import spooled_sink as spooled
+from edgeattr.outputs import WebhookOutput
+from edgeattr.outputs import spooled_output as spooled
 
 from .mqtt_broker import free_port
 from .web_server import WebServer
@@ -61,7 +61,9 @@ def test_events_arrive_although_the_server_fails_in_every_way(
     answers = {0: (503, {}), 1: (429, {}), 2: (500, {}), 3: None, 5: (408, {}),
                6: (302, {"Location": "/elsewhere"})}  # fmt: skip
     server = serve(lambda number, _: answers.get(number, _FINE))
-    with WebhookSink(f"http://127.0.0.1:{server.port}/in?a=b", spool=spool, timeout_s=0.5) as sink:
+    with WebhookOutput(
+        f"http://127.0.0.1:{server.port}/in?a=b", spool=spool, timeout_s=0.5
+    ) as sink:
         for number in range(4):
             sink.write(_event(number))
         until(lambda: sink.delivery().waiting == 0)
@@ -83,8 +85,8 @@ def test_events_wait_until_a_server_comes_up(
     url = f"http://127.0.0.1:{port}"
     code = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from edgeattr.outputs.webhook import WebhookSink\n"
-        f"sink = WebhookSink({url!r}, spool=Path({str(spool)!r}))\n"
+        "from edgeattr.outputs.webhook import WebhookOutput\n"
+        f"sink = WebhookOutput({url!r}, spool=Path({str(spool)!r}))\n"
         "for number in range(5):\n sink.write({'type': 'person', 'track': number})\n"
         "print('written', flush=True)\ntime.sleep(60)"
     )
@@ -93,7 +95,7 @@ def test_events_wait_until_a_server_comes_up(
         assert writer.stdout.readline() == b"written\n"
         writer.send_signal(signal.SIGKILL)
     monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
-    with WebhookSink(url, spool=spool) as sink:
+    with WebhookOutput(url, spool=spool) as sink:
         until(lambda: sink.delivery().trouble)
         assert "Connection refused" in str(sink.delivery().trouble)
         server = serve(lambda *_: _FINE, port)
@@ -108,7 +110,7 @@ def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
 ) -> None:
     server = serve(lambda _, request: (400, {}) if b'"track": 1}' in request.body else _FINE)
     url = f"http://127.0.0.1:{server.port}"
-    with WebhookSink(url, spool=spool) as sink:
+    with WebhookOutput(url, spool=spool) as sink:
         for number in range(3):
             sink.write(_event(number))
         until(lambda: sink.delivery().waiting == 0)
@@ -116,10 +118,10 @@ def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
     assert "refused (HTTP status 400)" in caplog.text
     assert _tracks(server) == [0, 1, 2]
     server.requests.clear()
-    with WebhookSink("http://127.0.0.1:1", spool=spool) as away:
+    with WebhookOutput("http://127.0.0.1:1", spool=spool) as away:
         for number in range(5):
             away.write(_event(number))
-    with WebhookSink(url, spool=spool, batch=4) as sink:
+    with WebhookOutput(url, spool=spool, batch=4) as sink:
         until(lambda: sink.delivery().waiting == 0)
         assert (sink.delivery().delivered, sink.delivery().refused) == (4, 1)
     sent = [[event["track"] for event in json.loads(request.body)] for request in server.requests]
@@ -140,7 +142,7 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(
         return (503, {"Retry-After": wait}) if number == 0 else (204, {})
 
     server = serve(answer)
-    with WebhookSink(f"http://127.0.0.1:{server.port}", spool=spool) as sink:
+    with WebhookOutput(f"http://127.0.0.1:{server.port}", spool=spool) as sink:
         sink.write(_event(0))
         until(lambda: sink.delivery().delivered == 1)
     assert came[1] - came[0] > 0.9
@@ -153,14 +155,14 @@ def test_signatures_and_credentials(
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
     server = serve(lambda number, _: (503, {}) if number == 0 else _FINE)
-    with WebhookSink(
+    with WebhookOutput(
         f"http://me:s3cret%21@127.0.0.1:{server.port}/h00k", secret="k3y", spool=spool
     ) as sink:
         sink.write(_event(0))
         until(lambda: sink.delivery().delivered == 1)
         assert sink.name == f"http://127.0.0.1:{server.port}"
     monkeypatch.setenv("WEBHOOK_TOKEN", "t0ken")
-    with WebhookSink(f"http://127.0.0.1:{server.port}/h00k", spool=spool) as sink:
+    with WebhookOutput(f"http://127.0.0.1:{server.port}/h00k", spool=spool) as sink:
         sink.write(_event(1))
         until(lambda: sink.delivery().delivered == 1)
     first, _, last = server.requests
@@ -173,7 +175,7 @@ def test_signatures_and_credentials(
     for word in ("s3cret", "h00k", "t0ken", "k3y"):
         assert word not in caplog.text
     with pytest.raises(UsageError, match="give one of them") as caught:
-        WebhookSink("http://me:s3cret@host/h00k", spool=spool)
+        WebhookOutput("http://me:s3cret@host/h00k", spool=spool)
     assert not {"s3cret", "h00k"} & set(str(caught.value).split())
 
 
@@ -182,13 +184,13 @@ def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
     serve: Callable[..., WebServer], until: _Until, spool: Path
 ) -> None:
     server = serve(lambda *_: None)
-    sink = WebhookSink(f"http://127.0.0.1:{server.port}", spool=spool)
+    sink = WebhookOutput(f"http://127.0.0.1:{server.port}", spool=spool)
     sink.write(_event(0))
     until(lambda: server.requests)
     start = time.monotonic()
     sink.close()
     assert time.monotonic() - start < 3.0
-    with WebhookSink("http://127.0.0.1:1", spool=spool) as sink:
+    with WebhookOutput("http://127.0.0.1:1", spool=spool) as sink:
         assert sink.delivery().waiting == 1
 
 
@@ -199,10 +201,10 @@ def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, spool: Path) -> None:
     with pytest.raises(UsageError, match=said):
-        WebhookSink(url, spool=spool, **options)
+        WebhookOutput(url, spool=spool, **options)
     assert not spool.exists()
 
 
 def test_a_certificate_that_is_absent_is_refused(spool: Path) -> None:
     with pytest.raises(InputError, match="not a usable certificate"):
-        WebhookSink("https://host", ca=Path("absent.pem"), spool=spool)
+        WebhookOutput("https://host", ca=Path("absent.pem"), spool=spool)

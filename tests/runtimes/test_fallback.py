@@ -28,7 +28,7 @@ from edgeattr_runtimes import (
     openvino_engine,
     remedy,
 )
-from edgeattr_runtimes.tuning_cache import Tuned, write_tuning
+from edgeattr_runtimes.tuning_cache import TunedSetting, write_tuning
 
 _CPU_ONLY = ("openvino", "onnxruntime")
 
@@ -49,7 +49,7 @@ def broken_openvino(whole: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(engines, "available", lambda: _CPU_ONLY)
     tuned = [
-        Tuned(engine="openvino", variant="onnx-fp32", options=EngineOptions(streams=streams),
+        TunedSetting(engine="openvino", variant="onnx-fp32", options=EngineOptions(streams=streams),
               crops_per_second=900, batch=8)
         for streams in (1, 2)
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from edgeattr_runtimes import tune as tune_module
 from edgeattr_runtimes.bench import Setting, measure
 from edgeattr_runtimes.timing import median_interval
 from edgeattr_runtimes.tune import tune
-from edgeattr_runtimes.tuning_cache import Tuned, read_tuning, tuning_path, write_tuning
+from edgeattr_runtimes.tuning_cache import TunedSetting, read_tuning, tuning_path, write_tuning
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def bundle() -> Bundle:
     return Bundle.read(default_bundle())
 
 
-def _tuned(engine: str, variant: str, speed: float, **options: int) -> Tuned:
-    return Tuned(
+def _tuned(engine: str, variant: str, speed: float, **options: int) -> TunedSetting:
+    return TunedSetting(
         engine=engine,
         variant=variant,
         options=EngineOptions(**options),

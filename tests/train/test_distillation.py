@@ -14,8 +14,8 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.checkpoint import Checkpoint, write_state
 from edgeattr_train.distillation import (
-    Lesson,
     Teachers,
+    TeacherTargets,
     mask_loss,
     soft_labels,
 )
@@ -70,8 +70,8 @@ def test_soft_labels(seed: int, weight: float) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.choice([0.0, 1.0, -1.0], (6, 5))
     logits = rng.normal(0, 3, (6, 5))
-    lesson = Lesson(logits=torch.from_numpy(logits))
-    found = soft_labels(torch.from_numpy(labels), lesson, weight).numpy()
+    targets = TeacherTargets(logits=torch.from_numpy(logits))
+    found = soft_labels(torch.from_numpy(labels), targets, weight).numpy()
     for n, c in np.ndindex(6, 5):
         p = 1 / (1 + np.exp(-logits[n, c]))
         if labels[n, c] < 0:
@@ -152,15 +152,15 @@ def test_checkpoints_teach_their_average(tmp_path: Path) -> None:
     teachers = [_teacher(1), _teacher(2, attend=("k2",))]
     names = [_saved(tmp_path / f"{i}.pt", teacher) for i, teacher in enumerate(teachers)]
     options = DistillationOptions(teachers=tuple(names), temperature=2.0)
-    lesson = Teachers(options, _SCHEMA, _CPU).teach(_crops())
+    targets = Teachers(options, _SCHEMA, _CPU).teach(_crops())
     expected = (_logits(teachers[0]) + _logits(teachers[1])) / 2 / 2.0
-    assert lesson.logits.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
-    assert not lesson.logits.requires_grad
+    assert targets.logits.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+    assert not targets.logits.requires_grad
     with torch.no_grad():
         masks = teachers[0].model(_crops()).masks  # of the first
-    assert set(lesson.masks) == {"k1", "k2"}
+    assert set(targets.masks) == {"k1", "k2"}
     for name, mask in zip(("k1", "k2"), masks, strict=True):
-        assert torch.allclose(lesson.masks[name], mask, atol=1e-6)
+        assert torch.allclose(targets.masks[name], mask, atol=1e-6)
 
 
 def test_crops_of_another_size_are_brought_to_the_teachers(tmp_path: Path) -> None:
@@ -180,9 +180,9 @@ def test_a_bundle_teaches_what_its_checkpoint_does(tmp_path: Path) -> None:
     teacher = _teacher(1)
     bundle = bundle_from_checkpoint(teacher, tmp_path / "t.edgeattr", "t")
     options = DistillationOptions(teachers=(str(bundle.path),))
-    lesson = Teachers(options, _SCHEMA, _CPU).teach(_crops())
-    assert lesson.logits.numpy() == pytest.approx(_logits(teacher).numpy(), abs=1e-3)
-    assert lesson.masks == {}
+    targets = Teachers(options, _SCHEMA, _CPU).teach(_crops())
+    assert targets.logits.numpy() == pytest.approx(_logits(teacher).numpy(), abs=1e-3)
+    assert targets.masks == {}
     assert float(_logits(teacher).std(0).min()) > 0.01
 
 

@@ -11,11 +11,11 @@ import pytest
 import edgeattr
 from edgeattr.core.metrics import mean_accuracy_per_attribute
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.video.crop_quality import look_at_crop
+from edgeattr.video.crop_quality import assess_whole_crop
 from edgeattr.video.schedule import Schedule, TrackHistory
 from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
-from edgeattr_train.tracks import Tracks, look_qualities, tracks_of
+from edgeattr_train.tracks import Tracks, crop_qualities, tracks_of
 
 _IMAGES = 5  # of a person, at least: 67 persons, 422 images
 _STEP = 0.2  # seconds between a person's images
@@ -57,7 +57,7 @@ def tracks(data: AttributeDataset, logits: Logits) -> Tracks:
         data.labels,
         data.persons,
         decision,
-        quality=look_qualities(data),
+        quality=crop_qualities(data),
         order=data.ids,
     )
 
@@ -84,10 +84,10 @@ def test_a_schedule_spares_two_thirds_and_answers_alike(
     for rows in tracks.rows:
         posterior, history = TrackPosterior(tracks.decision, fusion), TrackHistory()
         for place, row in enumerate(rows):
-            look, seconds = look_at_crop(data.read(int(row))), place * _STEP
-            if schedule.worth(look, history, seconds=seconds, settled=posterior.settled):
-                posterior.add(logits[row], look.quality)
-                history.add(look, seconds)
+            assessment, seconds = assess_whole_crop(data.read(int(row))), place * _STEP
+            if schedule.worth(assessment, history, seconds=seconds, settled=posterior.settled):
+                posterior.add(logits[row], assessment.quality)
+                history.add(assessment, seconds)
         crops += posterior.crops
         ends.append(posterior.log_odds)
     assert 3 * crops <= len(data)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.core.errors import UsageError
-from edgeattr_train.transforms import Augmentation, augment, draw_blend
+from edgeattr_train.transforms import Augmentation, augment, draw_mix_up
 
 _STILL = {"flip": 0, "shift": 0, "scale": 0, "brightness": 0, "colour": 0, "degrade": 0, "erase": 0}
 
@@ -75,7 +75,7 @@ def _batch(seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
 @pytest.mark.parametrize("seed", range(5))
 def test_mixing_blends_crops_and_labels_by_one_share(seed: int) -> None:
     crops, labels = _batch(seed)
-    blend = draw_blend(len(crops), Augmentation(mix=1.0), np.random.default_rng(seed))
+    blend = draw_mix_up(len(crops), Augmentation(mix=1.0), np.random.default_rng(seed))
     mixed, blended = blend.crops(crops), blend.labels(labels)
     rng = np.random.default_rng(seed)  # the same draws, written out
     rng.random()
@@ -101,9 +101,9 @@ def test_mixing_never_and_sometimes() -> None:
     options = Augmentation(mix=0.25)
     kept = 0
     for seed in range(200):
-        blend = draw_blend(len(crops), options, np.random.default_rng(seed))
+        blend = draw_mix_up(len(crops), options, np.random.default_rng(seed))
         kept += blend.crops(crops) is crops and blend.labels(labels) is labels
-        never = draw_blend(len(crops), Augmentation(), np.random.default_rng(seed))
+        never = draw_mix_up(len(crops), Augmentation(), np.random.default_rng(seed))
         assert never.crops(crops) is crops
     assert 120 < kept < 180
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgeattr.core.crops import Image
-from edgeattr.video.crop_quality import crop_of, look_at, look_at_crop
+from edgeattr.video.crop_quality import assess_crop, assess_whole_crop, crop_of
 from edgeattr.video.tracker import TrackedBox
 
 _BOX = (100.0, 20.0, 180.0, 212.0)
@@ -33,45 +33,56 @@ def _falls(values: list[float]) -> bool:
 
 
 def test_a_large_sharp_whole_person_is_trusted() -> None:
-    look = look_at(_frame(), _PERSON, [_PERSON])
-    assert look.quality == pytest.approx(1.0, abs=1e-6)
-    assert (look.size, look.sharpness, look.whole, look.free) == pytest.approx((1, 1, 1, 1))
+    assessment = assess_crop(_frame(), _PERSON, [_PERSON])
+    assert assessment.quality == pytest.approx(1.0, abs=1e-6)
+    assert (
+        assessment.size,
+        assessment.sharpness,
+        assessment.whole,
+        assessment.free,
+    ) == pytest.approx((1, 1, 1, 1))
 
 
 def test_quality_is_the_product_of_its_parts_and_at_most_needs_no_pixels() -> None:
-    look = look_at(cv2.GaussianBlur(_frame(), (0, 0), 3), _boxed(0, 150, 40, 240), [])
-    assert look.quality == pytest.approx(look.size * look.sharpness * look.whole * look.free)
-    assert look.quality < look.at_most == look.size * look.whole * look.free
+    assessment = assess_crop(cv2.GaussianBlur(_frame(), (0, 0), 3), _boxed(0, 150, 40, 240), [])
+    assert assessment.quality == pytest.approx(
+        assessment.size * assessment.sharpness * assessment.whole * assessment.free
+    )
+    assert (
+        assessment.quality
+        < assessment.at_most
+        == assessment.size * assessment.whole * assessment.free
+    )
 
 
 def test_quality_falls_with_blur() -> None:
-    looks = [
-        look_at(cv2.GaussianBlur(_frame(), (0, 0), sigma), _PERSON, []).quality
+    assessments = [
+        assess_crop(cv2.GaussianBlur(_frame(), (0, 0), sigma), _PERSON, []).quality
         for sigma in (1.5, 2.5, 4.0)
     ]
-    assert looks[0] < 1
-    assert _falls(looks)
+    assert assessments[0] < 1
+    assert _falls(assessments)
 
 
 def test_blur_of_motion_counts_though_edges_across_it_stay_sharp() -> None:
     moved = cv2.blur(_frame(), (25, 1))
-    assert look_at(moved, _PERSON, []).quality < 0.6
+    assert assess_crop(moved, _PERSON, []).quality < 0.6
 
 
 def test_a_flat_picture_is_not_sharp() -> None:
     flat = np.full((240, 320, 3), 128, np.uint8)
     noisy = flat + np.random.default_rng(0).integers(0, 2, flat.shape, dtype=np.uint8)
-    assert look_at(flat, _PERSON, []).sharpness < 0.3
-    assert look_at(noisy, _PERSON, []).sharpness < 0.6
+    assert assess_crop(flat, _PERSON, []).sharpness < 0.3
+    assert assess_crop(noisy, _PERSON, []).sharpness < 0.6
 
 
 def test_quality_falls_with_size() -> None:
-    looks = [
-        look_at(_frame(), _boxed(100, 20, 100 + height * 0.4, 20 + height), []).quality
+    assessments = [
+        assess_crop(_frame(), _boxed(100, 20, 100 + height * 0.4, 20 + height), []).quality
         for height in (120, 60, 40, 25, 12)
     ]
-    assert _falls(looks)
-    assert looks[-1] < 0.1
+    assert _falls(assessments)
+    assert assessments[-1] < 0.1
 
 
 @pytest.mark.parametrize("side", ["below", "above", "left", "right"])
@@ -87,7 +98,7 @@ def test_quality_falls_the_more_the_border_cuts_off(side: str) -> None:
             left, right = 0, 80 * (1 - share)
         else:
             left, right = 320 - 80 * (1 - share), 320
-        qualities.append(look_at(_frame(), _boxed(left, top, right, bottom), []).at_most)
+        qualities.append(assess_crop(_frame(), _boxed(left, top, right, bottom), []).at_most)
     assert qualities[0] == pytest.approx(0.95)  # touches, and is whole
     assert _falls(qualities)
 
@@ -97,26 +108,26 @@ def test_quality_falls_with_those_who_stand_in_front_and_not_behind() -> None:
         return TrackedBox(track, (100 + offset, feet - 192, 180 + offset, feet), 0.9)
 
     free = [
-        look_at(_frame(), _PERSON, [_PERSON, beside(offset, 214)]).free
+        assess_crop(_frame(), _PERSON, [_PERSON, beside(offset, 214)]).free
         for offset in (80, 60, 40, 10)
     ]
     assert free[0] == 1.0
     assert _falls(free)
-    assert look_at(_frame(), _PERSON, [beside(10, 190)]).free == 1.0
+    assert assess_crop(_frame(), _PERSON, [beside(10, 190)]).free == 1.0
     one, other = beside(40, 214), beside(-40, 214, track=3)
-    both = look_at(_frame(), _PERSON, [one, other]).free
-    assert both < look_at(_frame(), _PERSON, [one]).free
+    both = assess_crop(_frame(), _PERSON, [one, other]).free
+    assert both < assess_crop(_frame(), _PERSON, [one]).free
 
 
 def test_a_view_changes_with_pose_and_not_with_light_or_scale() -> None:
     frame = _frame()
-    view = look_at(frame, _PERSON, []).view
+    view = assess_crop(frame, _PERSON, []).view
     assert view.shape == (128,)
     assert np.linalg.norm(view) == pytest.approx(1, abs=1e-3)
-    darker = look_at((frame * 0.6).astype(np.uint8), _PERSON, []).view
+    darker = assess_crop((frame * 0.6).astype(np.uint8), _PERSON, []).view
     larger = cv2.resize(frame, None, fx=1.5, fy=1.5, interpolation=cv2.INTER_LINEAR)
-    scaled = look_at(larger.astype(np.uint8), _boxed(*(1.5 * side for side in _BOX)), []).view
-    mirrored = look_at(np.ascontiguousarray(frame[:, ::-1]), _boxed(140, 20, 220, 212), []).view
+    scaled = assess_crop(larger.astype(np.uint8), _boxed(*(1.5 * side for side in _BOX)), []).view
+    mirrored = assess_crop(np.ascontiguousarray(frame[:, ::-1]), _boxed(140, 20, 220, 212), []).view
     assert 1 - view @ darker < 0.01
     assert 1 - view @ scaled < 0.05
     assert 1 - view @ mirrored > 0.1
@@ -124,9 +135,9 @@ def test_a_view_changes_with_pose_and_not_with_light_or_scale() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (90, 1), (2, 2), (700, 300)])
 def test_crops_of_any_size(shape: tuple[int, int]) -> None:
-    look = look_at_crop(np.full((*shape, 3), 90, np.uint8))
-    assert 0 <= look.quality <= 1
-    assert np.isfinite(look.view).all()
+    assessment = assess_whole_crop(np.full((*shape, 3), 90, np.uint8))
+    assert 0 <= assessment.quality <= 1
+    assert np.isfinite(assessment.view).all()
 
 
 def test_crop_has_a_margin_and_stays_inside() -> None:

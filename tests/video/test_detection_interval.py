@@ -1,4 +1,4 @@
-from edgeattr.video.detection_interval import Rhythm
+from edgeattr.video.detection_interval import DetectionInterval
 
 
 class _Clock:
@@ -9,13 +9,13 @@ class _Clock:
 
 
 def test_every_third_frame_and_the_first() -> None:
-    rhythm = Rhythm(3)
+    rhythm = DetectionInterval(3)
     assert [rhythm.wants(0) for _ in range(7)] == [True, False, False, True, False, False, True]
 
 
 def test_a_file_is_never_looked_at_less_often() -> None:
     clock = _Clock()
-    rhythm = Rhythm(1, most=1, clock=clock)
+    rhythm = DetectionInterval(1, most=1, clock=clock)
     for lost in range(20):
         clock.now += 2
         assert rhythm.wants(lost)
@@ -23,7 +23,7 @@ def test_a_file_is_never_looked_at_less_often() -> None:
 
 def test_losses_make_detections_rare_and_quiet_makes_them_frequent_again() -> None:
     clock = _Clock()
-    rhythm = Rhythm(1, most=3, clock=clock)
+    rhythm = DetectionInterval(1, most=3, clock=clock)
     lost = 0
     seen = []
     for _ in range(8):  # a loss every second

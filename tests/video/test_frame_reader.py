@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgeattr.core.errors import InputError
-from edgeattr.video.frame_reader import Feed
+from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.sources import Frame
 from edgeattr.video.status import StreamState
 
@@ -53,7 +53,7 @@ class DrawnSource:
 
 def test_a_file_waits_and_nothing_is_lost() -> None:
     source = DrawnSource(50)
-    feed = Feed(source, size=3)
+    feed = FrameReader(source, size=3)
     feed.start()
     indices = []
     while (frame := feed.get(5)) is not None:
@@ -66,7 +66,7 @@ def test_a_file_waits_and_nothing_is_lost() -> None:
 
 def test_a_live_source_drops_the_oldest_and_counts_them() -> None:
     source = DrawnSource(50, live=True)
-    feed = Feed(source, size=3)
+    feed = FrameReader(source, size=3)
     feed.start()
     assert source.given.wait(5)
     feed.join(5)
@@ -78,7 +78,7 @@ def test_a_live_source_drops_the_oldest_and_counts_them() -> None:
 
 
 def test_stopping_counts_what_waited_and_frees_a_reader_that_waits() -> None:
-    feed = Feed(DrawnSource(50), size=3)
+    feed = FrameReader(DrawnSource(50), size=3)
     feed.start()
     assert feed.get(5) is not None
     end = time.monotonic() + 5
@@ -92,7 +92,7 @@ def test_stopping_counts_what_waited_and_frees_a_reader_that_waits() -> None:
 
 
 def test_a_limit_is_kept_to_the_frame() -> None:
-    feed = Feed(DrawnSource(50), size=3, limit=7)
+    feed = FrameReader(DrawnSource(50), size=3, limit=7)
     feed.start()
     count = 0
     while feed.get(5) is not None:
@@ -101,7 +101,7 @@ def test_a_limit_is_kept_to_the_frame() -> None:
 
 
 def test_what_ended_the_reading_is_kept() -> None:
-    feed = Feed(DrawnSource(50, fails_at=2), size=3)
+    feed = FrameReader(DrawnSource(50, fails_at=2), size=3)
     feed.start()
     assert [feed.get(5) is not None for _ in range(3)] == [True, True, False]
     assert isinstance(feed.failure, InputError)
@@ -109,7 +109,7 @@ def test_what_ended_the_reading_is_kept() -> None:
 
 @pytest.mark.parametrize("live", [True, False])
 def test_nothing_comes_in_time(live: bool) -> None:
-    feed = Feed(DrawnSource(1, live=live), size=3)
+    feed = FrameReader(DrawnSource(1, live=live), size=3)
     start = time.monotonic()
     assert feed.get(0.05) is None
     assert not feed.ended

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import MissingDependency, OutputError
-from edgeattr.outputs import EventsFile, MetricsServer, MqttSink, StoreSink
+from edgeattr.outputs import EventsFile, MetricsServer, MqttOutput, StoreWriter
 from edgeattr.video.output import FailsafeOutput
 
 from ..small_disk import small_disk
@@ -81,7 +81,7 @@ def test_a_full_disk_costs_events_only_while_it_is_full(tmp_path: Path) -> None:
 
 def test_a_sink_that_sends_tells_what_waits(tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
-    sink = FailsafeOutput(MqttSink("mqtt://127.0.0.1:1", spool=tmp_path / "spool"))
+    sink = FailsafeOutput(MqttOutput("mqtt://127.0.0.1:1", spool=tmp_path / "spool"))
     sink.write({"type": "person"})
     delivery = sink.status().delivery
     assert delivery is not None
@@ -90,7 +90,7 @@ def test_a_sink_that_sends_tells_what_waits(tmp_path: Path) -> None:
     delivery = sink.status().delivery
     assert delivery is not None
     assert delivery.waiting == 1, "what waited at the end is told after it"
-    store = FailsafeOutput(StoreSink(tmp_path / "store"))
+    store = FailsafeOutput(StoreWriter(tmp_path / "store"))
     assert store.status().delivery is None
     store.close()
 
@@ -99,6 +99,6 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[mqtt\]"'):
-        MqttSink("mqtt://127.0.0.1", spool=tmp_path / "spool")
+        MqttOutput("mqtt://127.0.0.1", spool=tmp_path / "spool")
     with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[metrics\]"'):
         MetricsServer(lambda: [])

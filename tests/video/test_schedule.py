@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from edgeattr.video.crop_quality import Look
-from edgeattr.video.schedule import Budget, Schedule, TrackHistory
+from edgeattr.video.crop_quality import CropAssessment
+from edgeattr.video.schedule import CropBudget, Schedule, TrackHistory
 
 _SCHEDULE = Schedule(min_quality=0.2, every=0.5, new_view=0.1, waited=3.0, better=1.5, stop_after=4)
 
 
-class _Drawn(Look):
-    """A look of a chosen quality and view."""
+class _Drawn(CropAssessment):
+    """A assessment of a chosen quality and view."""
 
     def __init__(self, quality: float, angle: float = 0.0) -> None:
         super().__init__(crop=np.zeros((4, 4, 3), np.uint8), size=quality, whole=1.0, free=1.0)
@@ -18,14 +18,16 @@ class _Drawn(Look):
         self.__dict__["view"] = np.array([math.cos(angle), math.sin(angle)], np.float32)
 
 
-def _worth(look: Look, history: TrackHistory, seconds: float, *, settled: bool = False) -> float:
-    return _SCHEDULE.worth(look, history, seconds=seconds, settled=settled)
+def _worth(
+    assessment: CropAssessment, history: TrackHistory, seconds: float, *, settled: bool = False
+) -> float:
+    return _SCHEDULE.worth(assessment, history, seconds=seconds, settled=settled)
 
 
-def _after(*looks: tuple[float, Look]) -> TrackHistory:
+def _after(*looks: tuple[float, CropAssessment]) -> TrackHistory:
     history = TrackHistory()
-    for seconds, look in looks:
-        history.add(look, seconds)
+    for seconds, assessment in looks:
+        history.add(assessment, seconds)
     return history
 
 
@@ -83,19 +85,21 @@ def test_worth_rises_with_quality_and_new_views_and_falls_with_what_is_known() -
 
 
 def test_what_cannot_be_worth_it_is_refused_without_touching_pixels() -> None:
-    look = Look(crop=np.zeros((0, 0, 3), np.uint8), size=0.1, whole=1.0, free=1.0)
-    assert _worth(look, TrackHistory(), 0.0) == 0
-    settled = Look(crop=np.zeros((0, 0, 3), np.uint8), size=1.0, whole=1.0, free=1.0)
+    assessment = CropAssessment(crop=np.zeros((0, 0, 3), np.uint8), size=0.1, whole=1.0, free=1.0)
+    assert _worth(assessment, TrackHistory(), 0.0) == 0
+    settled = CropAssessment(crop=np.zeros((0, 0, 3), np.uint8), size=1.0, whole=1.0, free=1.0)
     assert _worth(settled, _after((0.0, _Drawn(0.9))), 9.0, settled=True) == 0
-    assert not {"sharpness", "view", "quality"} & (look.__dict__.keys() | settled.__dict__.keys())
+    assert not {"sharpness", "view", "quality"} & (
+        assessment.__dict__.keys() | settled.__dict__.keys()
+    )
 
 
 def test_without_a_limit_all_that_is_worth_it_is_taken_the_best_first() -> None:
-    assert Budget(None).take([0.2, 0.0, 0.9, 0.5], 0.0) == [2, 3, 0]
+    assert CropBudget(None).take([0.2, 0.0, 0.9, 0.5], 0.0) == [2, 3, 0]
 
 
 def test_a_budget_takes_the_best_and_fills_with_video_time() -> None:
-    budget = Budget(4.0, burst=2.0)
+    budget = CropBudget(4.0, burst=2.0)
     worths = [0.1, 0.4, 0.3, 0.2]
     assert budget.take(worths, 0.0) == [1, 2]
     assert budget.take(worths, 0.0) == []
@@ -106,9 +110,9 @@ def test_a_budget_takes_the_best_and_fills_with_video_time() -> None:
 
 
 def test_over_time_a_budget_is_kept_exactly() -> None:
-    budget = Budget(3.0)
+    budget = CropBudget(3.0)
     taken = sum(len(budget.take([1.0] * 5, frame / 25)) for frame in range(10 * 25 + 1))
     assert taken == 3 + 30  # what was saved up, and three a second
-    slow = Budget(0.5)
+    slow = CropBudget(0.5)
     times = [frame / 10 for frame in range(101) if slow.take([1.0], frame / 10)]
     assert times == pytest.approx([0, 2, 4, 6, 8, 10])

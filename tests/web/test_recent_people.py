@@ -13,12 +13,12 @@ import pytest
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.web import people_counts as tally
 from edgeattr.web.people_filter import PeopleFilter
-from edgeattr.web.recent_people import Changes, RecentPeople
+from edgeattr.web.recent_people import PeopleChanges, RecentPeople
 
 from .people import NAMES, record
 
 
-def _told(changes: Changes) -> list[tuple[int, bool]]:
+def _told(changes: PeopleChanges) -> list[tuple[int, bool]]:
     people = [json.loads(text) for text in changes.people]
     return [(person["track"], person["in_view"]) for person in people]
 
@@ -160,7 +160,7 @@ def test_many_threads_write_while_others_ask() -> None:
     assert board.counts()["people_since_start"] == 600
 
 
-def _apply(known: dict[str, Any], changes: Changes) -> Changes:
+def _apply(known: dict[str, Any], changes: PeopleChanges) -> PeopleChanges:
     if changes.whole:
         known.clear()
     for name in changes.gone:

@@ -20,11 +20,11 @@ from edgeattr_train.recipe import DistillationOptions
 if TYPE_CHECKING:
     from edgeattr_train.model import AttributeNet
 
-__all__ = ["Lesson", "Teachers", "mask_loss", "soft_labels"]
+__all__ = ["TeacherTargets", "Teachers", "mask_loss", "soft_labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
+class TeacherTargets:
     """What the teachers say of one batch."""
 
     logits: Tensor  # float32 [n, C], their average
@@ -37,7 +37,7 @@ class Teacher(Protocol):
     schema: AttributeSchema
     facts: Mapping[str, Any]  # data set and split that it was trained on
 
-    def __call__(self, crops: Tensor) -> Lesson:
+    def __call__(self, crops: Tensor) -> TeacherTargets:
         """uint8 [n, H, W, 3] -> what it says of them."""
         ...
 
@@ -78,23 +78,23 @@ class Teachers:
     def __bool__(self) -> bool:
         return bool(self._teachers)
 
-    def teach(self, crops: Tensor) -> Lesson:
+    def teach(self, crops: Tensor) -> TeacherTargets:
         """The ensemble's average on one batch, uint8 [n, H, W, 3]."""
-        lessons = [teacher(crops) for teacher in self._teachers]
-        logits = torch.stack([lesson.logits for lesson in lessons]).mean(0)
-        masks = next((lesson.masks for lesson in lessons if lesson.masks), {})
-        return Lesson(logits=logits / self._options.temperature, masks=masks)
+        every = [teacher(crops) for teacher in self._teachers]
+        logits = torch.stack([targets.logits for targets in every]).mean(0)
+        masks = next((targets.masks for targets in every if targets.masks), {})
+        return TeacherTargets(logits=logits / self._options.temperature, masks=masks)
 
 
-def soft_labels(labels: Tensor, lesson: Lesson, weight: float) -> Tensor:
+def soft_labels(labels: Tensor, targets: TeacherTargets, weight: float) -> Tensor:
     """Labels mixed with the teachers' probabilities; unknown labels are the teachers' alone.
 
     Args:
         labels: [n, C], 0..1, negative where unknown.
-        lesson: of the same crops.
+        targets: of the same crops.
         weight: share of the teachers.
     """
-    probabilities = lesson.logits.sigmoid()
+    probabilities = targets.logits.sigmoid()
     mixed = (1 - weight) * labels + weight * probabilities
     return torch.where(labels < 0, probabilities, mixed) if weight else labels
 
@@ -133,9 +133,9 @@ class _BundleTeacher:
         self.schema = self._model.bundle.schema
         self.facts: Mapping[str, Any] = self._model.bundle.training
 
-    def __call__(self, crops: Tensor) -> Lesson:
+    def __call__(self, crops: Tensor) -> TeacherTargets:
         images: list[npt.NDArray[np.uint8]] = list(crops.cpu().numpy())
-        return Lesson(logits=torch.from_numpy(self._model.logits(images)).to(crops.device))
+        return TeacherTargets(logits=torch.from_numpy(self._model.logits(images)).to(crops.device))
 
 
 class _CheckpointTeacher:
@@ -152,10 +152,10 @@ class _CheckpointTeacher:
         self.facts: Mapping[str, Any] = checkpoint.facts
 
     @torch.no_grad()
-    def __call__(self, crops: Tensor) -> Lesson:
+    def __call__(self, crops: Tensor) -> TeacherTargets:
         output = self._model(_resized(crops, self._size))
         masks = dict(zip(self._maps, output.masks, strict=True))
-        return Lesson(logits=output.logits.float(), masks=masks)
+        return TeacherTargets(logits=output.logits.float(), masks=masks)
 
 
 def _load(name: str, device: torch.device) -> Teacher:

@@ -29,7 +29,7 @@ from edgeattr_train.optimization import Optimization, freeze, moving_average
 from edgeattr_train.recipe import Recipe
 from edgeattr_train.start import start_facts, take_bundle
 from edgeattr_train.sync_norms import synchronize_batch_norms
-from edgeattr_train.transforms import Blend, draw_blend
+from edgeattr_train.transforms import MixUp, draw_mix_up
 
 __all__ = ["Learner"]
 
@@ -66,7 +66,7 @@ class Learner:
         self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
         self._classes = person_classes(train.persons)
         persons = int(self._classes.max()) + 1 if recipe.loss.identity else 0
-        self._pupil = _Pupil(model, persons).to(fabric.device)
+        self._pupil = _Student(model, persons).to(fabric.device)
         self._optimization = Optimization(
             model, recipe.schedule, steps, further=self._pupil.identity
         )
@@ -115,7 +115,7 @@ class Learner:
         Raises:
             EdgeAttrError: the loss or its gradient is no longer a number.
         """
-        blend = draw_blend(len(batch.ids), self._recipe.augment, rng)
+        blend = draw_mix_up(len(batch.ids), self._recipe.augment, rng)
         output, loss = self._loss(batch, blend, epoch)
         value = self._checked(loss, epoch)
         self._move(loss, epoch)
@@ -165,7 +165,7 @@ class Learner:
         if state.get("precision"):
             self._fabric.strategy.precision.load_state_dict(state["precision"])
 
-    def _loss(self, batch: Batch, blend: Blend, epoch: int) -> tuple[NetOutput, Tensor]:
+    def _loss(self, batch: Batch, blend: MixUp, epoch: int) -> tuple[NetOutput, Tensor]:
         options, distillation = self._recipe.loss, self._recipe.distillation
         device = self._fabric.device
         crops = torch.from_numpy(blend.crops(batch.crops.numpy())).to(device)
@@ -173,18 +173,18 @@ class Learner:
         deviation = np.zeros(len(batch.ids), np.float32)
         if options.history_epochs and epoch >= options.burn_in_epochs:
             deviation = self.history.deviation(batch.ids)
-        lesson = self._teachers.teach(crops) if self._teachers else None
-        if lesson:
-            labels = soft_labels(labels, lesson, distillation.weight)
+        targets = self._teachers.teach(crops) if self._teachers else None
+        if targets:
+            labels = soft_labels(labels, targets, distillation.weight)
         output, cosines = self._forward(crops)
         spread = torch.from_numpy(deviation).to(device)
         loss = total_loss(output, labels, self._prior, spread, options)
         if options.visibility and output.visibility is not None and blend.share == 1:
             visible = batch.visible.to(device)
             loss = loss + options.visibility * visibility_loss(output.visibility, visible)
-        if lesson and distillation.masks:
+        if targets and distillation.masks:
             masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
-            loss = loss + distillation.masks * mask_loss(masks, lesson.masks)
+            loss = loss + distillation.masks * mask_loss(masks, targets.masks)
         places = [self._place[sample] for sample in batch.ids.tolist()]
         if self._embeddings is not None and output.embedding is not None:
             target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)
@@ -282,7 +282,7 @@ def _ancestry(recipe: Recipe, teachers: Teachers, dataset: str) -> dict[str, Any
     return facts
 
 
-class _Pupil(nn.Module):
+class _Student(nn.Module):
     """The model and, where persons are told apart too, the classifier for that."""
 
     def __init__(self, net: AttributeNet, persons: int) -> None:

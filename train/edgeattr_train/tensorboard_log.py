@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr_train.engine import Progress
 
 __all__ = ["TensorBoardLog"]
@@ -13,7 +13,7 @@ __all__ = ["TensorBoardLog"]
 _STEPS_BETWEEN_POINTS = 20
 
 
-class TensorBoardLog(Closing):
+class TensorBoardLog(Closeable):
     """A context manager that writes ``OUT/tensorboard``; does nothing without TensorBoard.
 
     Args:

@@ -14,7 +14,7 @@ from edgeattr.core.prediction import Decision
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.selective import BOUNDS, Selective, judge
 from edgeattr_train.track_fusion import BOUND, fit
-from edgeattr_train.tracks import look_qualities, tracks_of
+from edgeattr_train.tracks import crop_qualities, tracks_of
 
 __all__ = ["refit", "track_section"]
 
@@ -40,7 +40,7 @@ def track_section(
         data.labels,
         data.persons,
         decision,
-        quality=look_qualities(data),
+        quality=crop_qualities(data),
         order=data.ids,
     )
     fusion = fit(tracks, bound=bound)

@@ -13,7 +13,7 @@ from edgeattr.core.posterior import TrackFusion, normalise_exclusive
 from edgeattr.core.prediction import Decision
 from edgeattr_train.data.datasets import AttributeDataset
 
-__all__ = ["Tracks", "look_qualities", "tracks_of"]
+__all__ = ["Tracks", "crop_qualities", "tracks_of"]
 
 _Floats = npt.NDArray[np.float64]
 _Labels = npt.NDArray[np.int8]
@@ -121,11 +121,11 @@ def tracks_of(
     )
 
 
-def look_qualities(data: AttributeDataset) -> _Floats:
+def crop_qualities(data: AttributeDataset) -> _Floats:
     """Quality of each image of a data set, [N], as the schedule of a video judges crops."""
-    from edgeattr.video.crop_quality import look_at_crop
+    from edgeattr.video.crop_quality import assess_whole_crop
 
-    return np.array([look_at_crop(data.read(index)).quality for index in range(len(data))])
+    return np.array([assess_whole_crop(data.read(index)).quality for index in range(len(data))])
 
 
 def _agreed(labels: npt.NDArray[np.integer]) -> _Labels:

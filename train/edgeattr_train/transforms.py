@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import UsageError
 
-__all__ = ["Augmentation", "Blend", "Varied", "augment", "draw_blend"]
+__all__ = ["Augmentation", "AugmentedImage", "MixUp", "augment", "draw_mix_up"]
 
 _LEAST_ERASED = 0.02  # share of the crop
 _FILL = (128, 128, 128)  # grey: zero after the model's normalisation
@@ -62,7 +62,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True, eq=False)
-class Varied:
+class AugmentedImage:
     """One crop after augmentation."""
 
     crop: Image  # uint8 [h, w, 3]
@@ -70,7 +70,7 @@ class Varied:
     coloured: bool  # whether colours can still be told
 
 
-def augment(image: Image, options: Augmentation, rng: np.random.Generator) -> Varied:
+def augment(image: Image, options: Augmentation, rng: np.random.Generator) -> AugmentedImage:
     """Vary one crop of a whole person.
 
     Args:
@@ -91,11 +91,11 @@ def augment(image: Image, options: Augmentation, rng: np.random.Generator) -> Va
     if rng.random() < options.erase:
         _erase(image, options.erase_area, rng)
     shown = top + (1 - hidden) * (bottom - top)
-    return Varied(image, _visible(top, shown), coloured)
+    return AugmentedImage(image, _visible(top, shown), coloured)
 
 
 @dataclass(frozen=True, eq=False)
-class Blend:
+class MixUp:
     """Each crop of a batch blended with another of the batch, all by one share."""
 
     share: float  # of the crop itself, 0.5..1
@@ -121,12 +121,12 @@ class Blend:
         return np.where(known, self.values(labels), -1.0).astype(np.float32)
 
 
-def draw_blend(count: int, options: Augmentation, rng: np.random.Generator) -> Blend:
+def draw_mix_up(count: int, options: Augmentation, rng: np.random.Generator) -> MixUp:
     """Decide how a batch of ``count`` crops is blended (Zhang et al., ICLR 2018)."""
     share = 1.0
     if rng.random() < options.mix:
         share = float(rng.beta(options.mix_shape, options.mix_shape))
-    return Blend(max(share, 1 - share), rng.permutation(count).astype(np.int64))
+    return MixUp(max(share, 1 - share), rng.permutation(count).astype(np.int64))
 
 
 def _kept_rows(options: Augmentation, rng: np.random.Generator) -> tuple[float, float]:

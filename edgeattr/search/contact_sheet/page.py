@@ -15,9 +15,9 @@ from edgeattr.core.files import write_atomically
 from edgeattr.report import render
 from edgeattr.search.contact_sheet.thumbnail import Thumbnail, thumbnail_of
 from edgeattr.search.query import WallClock
-from edgeattr.search.store.question import Found, Question
-from edgeattr.search.store.reasons import Reason, percent, reasons
+from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
 from edgeattr.search.store.records import milliseconds
+from edgeattr.search.store.search_request import SearchRequest, SearchResult
 
 __all__ = ["LIMIT_MIB", "Written", "write_contact_sheet"]
 
@@ -37,8 +37,8 @@ class Written:
 
 def write_contact_sheet(
     target: Path,
-    question: Question,
-    found: Found,
+    question: SearchRequest,
+    found: SearchResult,
     *,
     beside: Path = Path(),
     limit_mib: int = LIMIT_MIB,
@@ -83,7 +83,7 @@ def write_contact_sheet(
 
 
 def _card(
-    record: Mapping[str, Any], its: Sequence[Reason], thumbnail: Thumbnail, clock: WallClock
+    record: Mapping[str, Any], its: Sequence[MatchReason], thumbnail: Thumbnail, clock: WallClock
 ) -> Markup:
     """One person: the picture, when, and why it was found."""
     stream, time = record["stream"], record.get("time")
@@ -101,12 +101,12 @@ def _card(
     return Markup(text)
 
 
-def _asked(question: Question) -> str:
+def _asked(question: SearchRequest) -> str:
     asked = str(question.query) if question.query is not None else "everybody"
     return asked if len(asked) <= _LONGEST else f"{asked[:_LONGEST]}..."
 
 
-def _facts(question: Question, found: Found, shown: int) -> list[str]:
+def _facts(question: SearchRequest, found: SearchResult, shown: int) -> list[str]:
     now = question.clock.now.astimezone(question.clock.zone)
     first = "latest" if question.order == "newest" else "most probable"
     return [

@@ -15,12 +15,30 @@ from typing import Literal, TypeAlias
 
 from edgeattr.core.errors import UsageError
 from edgeattr.core.timestamps import utc_text
-from edgeattr.search.query.words import bare_or_quoted, quoted
+from edgeattr.search.query.quoting import bare_or_quoted, quoted
 
 __all__ = [
-    "COMPARISONS", "DAY_S", "DEEPEST", "EARLIEST", "LATEST", "And", "Answered", "Chance",
-    "Compare", "Daily", "Duration", "Has", "InStream", "Not", "Or", "Period", "Query", "Span",
-    "StreamLike", "depth", "leaves",
+    "COMPARISONS",
+    "DAY_S",
+    "DEEPEST",
+    "EARLIEST",
+    "LATEST",
+    "And",
+    "Answered",
+    "Compare",
+    "Duration",
+    "Has",
+    "InStream",
+    "Not",
+    "Or",
+    "Period",
+    "Probability",
+    "Query",
+    "Span",
+    "StreamLike",
+    "TimeOfDay",
+    "depth",
+    "leaves",
 ]  # fmt: skip
 
 Span = tuple[int, int]  # first character in the query's text, and the one after the last
@@ -61,7 +79,7 @@ class Answered(_Leaf):
 
 
 @dataclass(frozen=True)
-class Chance(_Leaf):
+class Probability(_Leaf):
     """The probability that the attribute holds lies on that side of a bound."""
 
     name: str  # of the attribute
@@ -124,7 +142,7 @@ class Period(_Leaf):
 
 
 @dataclass(frozen=True)
-class Daily(_Leaf):
+class TimeOfDay(_Leaf):
     """Last seen within that part of any day; over midnight where it ends before it begins."""
 
     start: int  # seconds since midnight, of the wall clock
@@ -196,7 +214,9 @@ class Or:
         return " or ".join(map(str, self.parts))
 
 
-Leaf: TypeAlias = Has | Answered | Chance | InStream | StreamLike | Period | Daily | Duration
+Leaf: TypeAlias = (
+    Has | Answered | Probability | InStream | StreamLike | Period | TimeOfDay | Duration
+)
 Query: TypeAlias = Leaf | Not | And | Or
 
 

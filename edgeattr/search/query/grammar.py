@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgeattr.search.query.quoting import WORD
 from edgeattr.search.query.wall_clock import UNITS
-from edgeattr.search.query.words import WORD
 
 __all__ = ["GRAMMAR", "PHRASES"]
 

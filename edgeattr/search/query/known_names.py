@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from edgeattr.core.errors import QueryError
 from edgeattr.search.query.conditions import Span
-from edgeattr.search.query.pointing import printable, query_error
-from edgeattr.search.query.words import bare_or_quoted, loose, quoted
+from edgeattr.search.query.query_errors import printable, query_error
+from edgeattr.search.query.quoting import bare_or_quoted, loose, quoted
 
 __all__ = ["KnownNames"]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 from edgeattr.core.errors import QueryError
 from edgeattr.search.query.conditions import Query
 from edgeattr.search.query.grammar import GRAMMAR, PHRASES
-from edgeattr.search.query.pointing import printable, query_error
+from edgeattr.search.query.query_errors import printable, query_error
 from edgeattr.search.query.wall_clock import WallClock
 
 if TYPE_CHECKING:
     from lark import Lark
 
-    from edgeattr.search.query.reading import Moment
+    from edgeattr.search.query.condition_builder import Moment
 
 __all__ = ["LONGEST", "parse_query", "parse_time"]
 
@@ -58,13 +58,13 @@ def parse_time(text: str, clock: WallClock | None = None, *, end: bool = False) 
 def _parse(start: str, text: str, clock: WallClock | None) -> Any:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
-    from edgeattr.search.query.reading import Misread, asking
+    from edgeattr.search.query.condition_builder import InvalidPhrase, words_by_clock
 
     if len(text) > LONGEST:
         problem = f"a query of {len(text):,} characters; at most {LONGEST:,} are read"
         raise query_error(problem, text, (LONGEST, LONGEST + 1))
     try:
-        with asking(clock or WallClock()):
+        with words_by_clock(clock or WallClock()):
             return _parser().parse(text, start=start)
     except UnexpectedToken as error:
         ended = error.token.type == "$END"
@@ -76,7 +76,7 @@ def _parse(start: str, text: str, clock: WallClock | None) -> Any:
         place = error.pos_in_stream or 0
         span = place, place + 1
         raise query_error(_problem(text, span, error.allowed or ()), text, span) from error
-    except Misread as error:
+    except InvalidPhrase as error:
         raise query_error(str(error), text, error.span) from error
 
 
@@ -84,9 +84,9 @@ def _parse(start: str, text: str, clock: WallClock | None) -> Any:
 def _parser() -> Lark:
     from lark import Lark
 
-    from edgeattr.search.query.reading import Reading
+    from edgeattr.search.query.condition_builder import ConditionBuilder
 
-    return Lark(GRAMMAR, start=["query", "moment"], parser="lalr", transformer=Reading())
+    return Lark(GRAMMAR, start=["query", "moment"], parser="lalr", transformer=ConditionBuilder())
 
 
 def _problem(text: str, span: tuple[int, int], possible: Collection[str]) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 from edgeattr.search.query import (
     And,
     Answered,
-    Chance,
-    Daily,
     Duration,
     Has,
     InStream,
     Not,
     Or,
     Period,
+    Probability,
     Query,
+    TimeOfDay,
 )
 from edgeattr.search.query.conditions import Leaf
 from edgeattr.search.query.known_names import KnownNames
@@ -96,7 +96,7 @@ class ConditionsSql:
         sure = self._sureness(query, holds)
         return f"(CASE WHEN {self.condition(query, holds)} THEN {sure} ELSE 0 END)"
 
-    def attribute(self, leaf: Has | Answered | Chance) -> Attribute | None:
+    def attribute(self, leaf: Has | Answered | Probability) -> Attribute | None:
         """Where the answers are; None if nobody has any. Raises QueryError as :meth:`condition`."""
         name = self._known.attribute(leaf.name, leaf.span)
         if name is None and self._complete:
@@ -104,7 +104,7 @@ class ConditionsSql:
         return None if name is None else self._catalog.attributes[name]
 
     def _leaf(self, leaf: Leaf) -> str:
-        if isinstance(leaf, Has | Answered | Chance):
+        if isinstance(leaf, Has | Answered | Probability):
             return self._answer(leaf)
         if isinstance(leaf, InStream):
             if leaf.name not in self._catalog.streams and self._complete:
@@ -114,14 +114,14 @@ class ConditionsSql:
             bounds = ((">=", leaf.since), ("<", leaf.until))
             parts = [f"time {word} {self._bound(at)}" for word, at in bounds if at is not None]
             return f"({' AND '.join(parts)})"
-        if isinstance(leaf, Daily):
+        if isinstance(leaf, TimeOfDay):
             return self._daily(leaf)
         if isinstance(leaf, Duration):
             return f"(seen_ms {leaf.compare} {self._bound(min(leaf.milliseconds, LONGEST_MS))})"
         numbers = [self._catalog.streams[name] for name in self._known.streams_like(leaf.pattern)]
         return f"(stream IN ({', '.join(map(str, numbers))}))"
 
-    def _answer(self, leaf: Has | Answered | Chance) -> str:
+    def _answer(self, leaf: Has | Answered | Probability) -> str:
         found = self.attribute(leaf)
         answer, p = (found.answer_sql, found.p_sql) if found else ("NULL", "NULL")
         if isinstance(leaf, Answered):
@@ -131,7 +131,7 @@ class ConditionsSql:
             self.indexed = False
             return f"({answer} IS {({'yes': '1', 'no': '0', 'unknown': 'NULL'})[leaf.answer]})"
         self.indexed = False
-        if isinstance(leaf, Chance):
+        if isinstance(leaf, Probability):
             exact = leaf.p * P_SCALE
             above = leaf.compare in (">=", "<")  # or the bound itself belongs to what is below it
             cut = math.ceil(exact - _TINY) if above else math.floor(exact + _TINY) + 1
@@ -143,7 +143,7 @@ class ConditionsSql:
         no = f"WHEN NOT {answer} AND {p} <= {self._bound(P_SCALE - least)} THEN 0"
         return f"(CASE {yes} {no} END)"
 
-    def _daily(self, leaf: Daily) -> str:
+    def _daily(self, leaf: TimeOfDay) -> str:
         clock = f"(((time + {self._offset()}) % {_DAY_MS} + {_DAY_MS}) % {_DAY_MS})"
         start, end = 1000 * leaf.start, 1000 * leaf.end
         if start < end:
@@ -152,12 +152,12 @@ class ConditionsSql:
 
     def _sureness(self, leaf: Leaf, holds: bool) -> str:
         """How surely it holds, or fails, where it does."""
-        if not isinstance(leaf, Has | Answered | Chance):
+        if not isinstance(leaf, Has | Answered | Probability):
             return str(P_SCALE)
         rises: bool | None = True  # whether it is more likely so the greater p is
         if isinstance(leaf, Answered):
             rises = _RISES[leaf.answer]
-        elif isinstance(leaf, Chance):
+        elif isinstance(leaf, Probability):
             rises = leaf.compare[0] == ">"
         found = self.attribute(leaf)
         if rises is None or found is None:
@@ -182,4 +182,4 @@ def _balanced(parts: Sequence[str], join: str) -> str:
 
 def _cost(query: Query) -> bool:
     """What reads columns far from the left of the row, or computes much, comes last."""
-    return isinstance(query, Chance | Daily | Not | And | Or)
+    return isinstance(query, Probability | TimeOfDay | Not | And | Or)

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from edgeattr.core.errors import OutputError
 
-__all__ = ["Layout", "check_layout", "network_file_system", "open_database", "output_errors"]
+__all__ = [
+    "DatabaseSchema",
+    "check_schema",
+    "network_file_system",
+    "open_database",
+    "output_errors",
+]
 
 _NETWORK = {
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "fuse.glusterfs",
@@ -24,7 +30,7 @@ _BUSY_S = 10.0  # how long another process may hold the file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class DatabaseSchema:
     """What a file of one kind looks like inside."""
 
     kind: str  # in messages: "store of people"
@@ -43,7 +49,7 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written ({said})") from error
 
 
-def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
+def open_database(path: Path, layout: DatabaseSchema) -> sqlite3.Connection:
     """Open a file for writing, and make it if it is not there.
 
     Write-ahead log with a sync at each commit: what was committed outlives a kill and a power
@@ -69,14 +75,14 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
         )
         try:
             if not _is_empty(connection):
-                check_layout(connection, path, layout)  # before anything is changed
+                check_schema(connection, path, layout)  # before anything is changed
             _write_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("BEGIN IMMEDIATE")
             if _is_empty(connection):
                 _create(connection, layout)
-            check_layout(connection, path, layout)  # another process may have made it meanwhile
+            check_schema(connection, path, layout)  # another process may have made it meanwhile
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -84,7 +90,7 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
     return connection
 
 
-def check_layout(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
+def check_schema(connection: sqlite3.Connection, path: Path, layout: DatabaseSchema) -> None:
     """Refuse a file of another kind or of a newer version.
 
     Raises:
@@ -152,7 +158,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.02)
 
 
-def _create(connection: sqlite3.Connection, layout: Layout) -> None:
+def _create(connection: sqlite3.Connection, layout: DatabaseSchema) -> None:
     for statement in layout.script.split(";\n"):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {layout.application_id}")

@@ -11,9 +11,9 @@ from typing import Any
 
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr.search.store.event_lines import event_lines
-from edgeattr.search.store.question import Found, Question
-from edgeattr.search.store.reading import PeopleReader
+from edgeattr.search.store.people_reader import PeopleReader
 from edgeattr.search.store.records import PersonRow, insert_person
+from edgeattr.search.store.search_request import SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
 __all__ = ["EventsReader", "temporary_table"]
@@ -48,7 +48,7 @@ class EventsReader(PeopleReader):
                 "expected a file that `edgeattr run --events` wrote"
             )
 
-    def search(self, question: Question) -> Found:
+    def search(self, question: SearchRequest) -> SearchResult:
         """Answer a question; raises as :meth:`find`."""
         return dataclasses.replace(super().search(question), damaged=self._damaged)
 

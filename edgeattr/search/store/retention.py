@@ -13,7 +13,7 @@ from collections.abc import Callable
 from edgeattr.search.store.group_commit import GroupCommit
 from edgeattr.search.store.records import iso_time, milliseconds
 
-__all__ = ["DAY_MS", "Sweeper", "forget_before"]
+__all__ = ["DAY_MS", "RetentionThread", "forget_before"]
 
 DAY_MS = 24 * 3600 * 1000
 _AHEAD_MS = 3600 * 1000  # a time so far in the future is a clock's mistake
@@ -98,7 +98,7 @@ def _empty_log(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
 
 
-class Sweeper:
+class RetentionThread:
     """Deletes people in the background: at once, and then once an hour at least.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from edgeattr.core.errors import OutputError
 from edgeattr.search.query.known_names import KnownNames
-from edgeattr.search.store.database import Layout
+from edgeattr.search.store.database import DatabaseSchema
 
 __all__ = ["PEOPLE", "P_SCALE", "Attribute", "Catalog", "identifier"]
 
@@ -74,7 +74,7 @@ CREATE TABLE audit (
     detail TEXT NOT NULL            -- JSON
 )"""
 
-PEOPLE = Layout(
+PEOPLE = DatabaseSchema(
     kind="store of people",
     application_id=0x45417470,
     version=3,

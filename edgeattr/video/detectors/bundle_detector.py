@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
 from edgeattr.core.errors import RuntimeFailure
@@ -15,7 +15,7 @@ from edgeattr_runtimes.detection import DetectionRuntime, open_detection
 __all__ = ["BundleDetector"]
 
 
-class BundleDetector(Closing):
+class BundleDetector(Closeable):
     """A person detector from a bundle; threads may share it.
 
     Args:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, RuntimeFailure
 from edgeattr.video.detectors.protocol import Detections
@@ -47,7 +47,7 @@ class Picture:
                 np.multiply(plane, self.scale, out=planes[place], casting="unsafe")
 
 
-class NetworkDetector(Closing, ABC):
+class NetworkDetector(Closeable, ABC):
     """A detector that runs a network on one picture at a time; threads may share it.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.video.detectors.protocol import Detections
 
 __all__ = ["MotionDetector"]
 
 
-class MotionDetector(Closing):
+class MotionDetector(Closeable):
     """Upright moving shapes in front of a still camera: a stand-in that needs no download.
 
     It takes two people who touch for one, misses those who stand still, and takes anything

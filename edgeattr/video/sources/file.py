@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError
 from edgeattr.core.limits import available_cores
@@ -38,7 +38,7 @@ _log = logging.getLogger("edgeattr.sources")
 _Stamped = tuple[Image, float | None]
 
 
-class VideoFileSource(Closing):
+class VideoFileSource(Closeable):
     """A video file that can be read once from start to end. A context manager.
 
     Args:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import read_image
 from edgeattr.core.errors import InputError
 from edgeattr.video.sources.address import AS_USUAL, SourceOptions
@@ -19,7 +19,7 @@ __all__ = ["ImageFolderSource"]
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"))
 
 
-class ImageFolderSource(Closing):
+class ImageFolderSource(Closeable):
     """The images of a folder, by name, numbers in order of size. A context manager.
 
     Args:

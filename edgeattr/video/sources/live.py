@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.rate_limit import RateLimit
 from edgeattr.video.sources.connection import Connection, StreamLost
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState
@@ -31,7 +31,7 @@ _REPEAT = 60.0  # seconds between two lines of the log about one trouble
 _log = logging.getLogger("edgeattr.sources")
 
 
-class LiveSource(Closing):
+class LiveSource(Closeable):
     """A camera or a network stream. A context manager.
 
     Frames carry the stream's own times, moved so that they begin at 0 and go on after a pause as
@@ -62,7 +62,7 @@ class LiveSource(Closing):
         self._finite = False
         self._since = math.inf  # when pictures began to come
         self._said: tuple[str, float] = "", -_REPEAT
-        self._back = Throttle(_REPEAT)  # "is back" is said
+        self._back = RateLimit(_REPEAT)  # "is back" is said
 
     def frames(self) -> Iterator[Frame]:
         """Every picture that comes until :meth:`stop`. See :class:`Source`."""

@@ -18,9 +18,9 @@ import pytest
 from edgeattr.core.errors import OutputError
 from edgeattr.search.contact_sheet import write_contact_sheet
 from edgeattr.search.contact_sheet.thumbnail import thumbnail_of
-from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, Question
+from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, SearchRequest
 
-from ..store.people import person
+from ..store.person_events import person
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _sheet(folder: Path, target: Path, **asked: Any) -> Any:
-    question = Question(**asked)
+    question = SearchRequest(**asked)
     with PeopleReader(folder / "people.sqlite") as reader:
         found = reader.search(question)
         return write_contact_sheet(target, question, found, beside=folder)
@@ -150,7 +150,7 @@ def test_what_has_no_room_is_left_out_and_said(folder: Path, tmp_path: Path) -> 
         for number in range(40):
             (many / f"{number}.jpg").write_bytes(_jpeg(480, 400, number))
             store.add(person(number, crop=f"{number}.jpg"))
-    question = Question(query="backpack")
+    question = SearchRequest(query="backpack")
     with PeopleReader(many / "people.sqlite") as reader:
         found = reader.search(question)
         target = tmp_path / "out.html"
@@ -181,12 +181,12 @@ def test_events_files_have_sheets_too(folder: Path, tmp_path: Path) -> None:
     record = person(2, crop="crops/a.jpg")
     del record["time"]
     events.write_text(json.dumps(record) + "\n")
-    reader, question = EventsReader([events]), Question(query="backpack")
+    reader, question = EventsReader([events]), SearchRequest(query="backpack")
     found = reader.search(question)
     target = tmp_path / "out.html"
     assert write_contact_sheet(target, question, found, beside=folder).pictures == 1
     assert "1 person found" in target.read_text()
-    long = Question(query=" or ".join(f"backpack > 0.{n}" for n in range(100, 600)))
+    long = SearchRequest(query=" or ".join(f"backpack > 0.{n}" for n in range(100, 600)))
     write_contact_sheet(target, long, reader.search(long))
     assert "and 480 more conditions" in target.read_text()
     nobody = dataclasses.replace(found, records=[], total=0)

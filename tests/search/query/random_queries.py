@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from edgeattr.search.query import (
     And,
     Answered,
-    Chance,
-    Daily,
     Duration,
     Has,
     InStream,
     Not,
     Or,
     Period,
+    Probability,
     Query,
     StreamLike,
+    TimeOfDay,
 )
 
 __all__ = ["random_query"]
@@ -43,14 +43,14 @@ def random_query(
     return chance.choice([
         lambda: Has(name), lambda: Has(name),
         lambda: Answered(name, chance.choice(("yes", "no", "unknown"))),
-        lambda: Chance(name, chance.choice(_COMPARE), round(chance.random(), 1)),
-        lambda: Chance(name, chance.choice(_COMPARE), round(chance.random(), 4)),
-        lambda: Chance(name, chance.choice(_COMPARE), chance.choice((0.0, 1.0, 0.5))),
+        lambda: Probability(name, chance.choice(_COMPARE), round(chance.random(), 1)),
+        lambda: Probability(name, chance.choice(_COMPARE), round(chance.random(), 4)),
+        lambda: Probability(name, chance.choice(_COMPARE), chance.choice((0.0, 1.0, 0.5))),
         lambda: InStream(chance.choice(streams)),
         lambda: StreamLike(chance.choice(("*", "?oor", "D*", "[!d]*", "nothing"))),
         lambda: Period(moment, None), lambda: Period(None, moment),
         lambda: Period(moment, moment + chance.randrange(1, 86_400_000)),
-        lambda: Daily(chance.randrange(43_200), chance.randrange(43_200, 86_401)),
-        lambda: Daily(chance.randrange(43_201, 86_400), chance.randrange(1, 43_200)),
+        lambda: TimeOfDay(chance.randrange(43_200), chance.randrange(43_200, 86_401)),
+        lambda: TimeOfDay(chance.randrange(43_201, 86_400), chance.randrange(1, 43_200)),
         lambda: Duration(chance.choice(_COMPARE), chance.choice((0, 1500, 8000, 30_000, 2**40))),
     ])()  # fmt: skip

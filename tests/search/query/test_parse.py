@@ -11,15 +11,15 @@ from edgeattr.core.errors import QueryError, UsageError
 from edgeattr.search.query import (
     And,
     Answered,
-    Chance,
-    Daily,
     Duration,
     Has,
     InStream,
     Not,
     Or,
     Period,
+    Probability,
     StreamLike,
+    TimeOfDay,
     WallClock,
     parse_query,
     parse_time,
@@ -47,9 +47,10 @@ _TODAY = round(datetime(2026, 5, 5, 22, tzinfo=timezone.utc).timestamp() * 1000)
     ("unknown(hat)", Answered("hat", "unknown")), ("hat is unknown", Answered("hat", "unknown")),
     ("hat = YES", Answered("hat", "yes")), ("hat is not yes", Not(Answered("hat", "yes"))),
     ("hat != no", Not(Answered("hat", "no"))),
-    ("hat > 0.8", Chance("hat", ">", 0.8)), ("hat>=90%", Chance("hat", ">=", 0.9)),
-    ("hat < .5", Chance("hat", "<", 0.5)), ("hat <= 7 %", Chance("hat", "<=", 0.07)),
-    ("hat between 20% and 0.4", And((Chance("hat", ">=", 0.2), Chance("hat", "<=", 0.4)))),
+    ("hat > 0.8", Probability("hat", ">", 0.8)), ("hat>=90%", Probability("hat", ">=", 0.9)),
+    ("hat < .5", Probability("hat", "<", 0.5)), ("hat <= 7 %", Probability("hat", "<=", 0.07)),
+    ("hat between 20% and 0.4",
+     And((Probability("hat", ">=", 0.2), Probability("hat", "<=", 0.4)))),
     ('stream = "cam 1"', InStream("cam 1")), ("stream is rtsp://a/1", InStream("rtsp://a/1")),
     ("stream != door", Not(InStream("door"))), ("stream ~ ent*", StreamLike("ent*")),
     ("stream !~ '*x'", Not(StreamLike("*x"))), ("stream is not Not", Not(InStream("Not"))),
@@ -73,10 +74,10 @@ _TODAY = round(datetime(2026, 5, 5, 22, tzinfo=timezone.utc).timestamp() * 1000)
     ("between 2026-05-06 08:00 and 2026-05-06 09:00",
      Period(_TODAY + 8 * _HOUR, _TODAY + 9 * _HOUR)),
     ("between yesterday and today", Period(_TODAY - _DAY, _TODAY + _DAY)),
-    ("between 22:00 and 6:30", Daily(22 * 3600, 6 * 3600 + 1800)),
-    ("between 14:00:30 and 24:00", Daily(14 * 3600 + 30, 24 * 3600)),
-    ("between 22:00 and 00:00", Daily(22 * 3600, 24 * 3600)),
-    ("between 0:00 and 0:00", Daily(0, 24 * 3600)),
+    ("between 22:00 and 6:30", TimeOfDay(22 * 3600, 6 * 3600 + 1800)),
+    ("between 14:00:30 and 24:00", TimeOfDay(14 * 3600 + 30, 24 * 3600)),
+    ("between 22:00 and 00:00", TimeOfDay(22 * 3600, 24 * 3600)),
+    ("between 0:00 and 0:00", TimeOfDay(0, 24 * 3600)),
 ])  # fmt: skip
 def test_what_is_written_is_what_is_meant(text: str, meant: object) -> None:
     assert parse_query(text, _CLOCK) == meant
@@ -152,8 +153,9 @@ def test_ten_thousand_parentheses_are_no_harm() -> None:
 
 def test_conditions_that_make_no_sense_are_refused() -> None:
     for make in (
-        lambda: Chance("hat", ">", 1.5), lambda: Chance("hat", "=", 0.5), lambda: Period(),
-        lambda: Period(5, 5), lambda: Period(2**62), lambda: Daily(3, 3), lambda: Daily(0, 90_000),
+        lambda: Probability("hat", ">", 1.5), lambda: Probability("hat", "=", 0.5),
+        lambda: Period(), lambda: Period(5, 5), lambda: Period(2**62),
+        lambda: TimeOfDay(3, 3), lambda: TimeOfDay(0, 90_000),
         lambda: Duration(">", -1), lambda: And((Has("hat"),)), lambda: Or(()),
     ):  # fmt: skip
         with pytest.raises(UsageError):

@@ -17,22 +17,22 @@ import pytest
 from edgeattr.search.query import (
     And,
     Answered,
-    Chance,
-    Daily,
     Duration,
     Has,
     InStream,
     Not,
     Or,
     Period,
+    Probability,
     Query,
     StreamLike,
+    TimeOfDay,
     WallClock,
 )
-from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, Question
+from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, SearchRequest
 
 from ..query.random_queries import random_query
-from .people import person
+from .person_events import person
 
 _NAMES = ("backpack", "hat", "long_hair", "jeans")
 _STREAMS = ("door", "Dock", "rtsp://camera/1")
@@ -73,7 +73,7 @@ def _so(query: Query, record: dict[str, Any], zone: Any) -> bool | None:
         parts = [_so(part, record, zone) for part in query.parts]
         ends = isinstance(query, Or)  # one part with that ends it
         return ends if ends in parts else None if None in parts else not ends
-    if isinstance(query, (Has, Answered, Chance)):
+    if isinstance(query, (Has, Answered, Probability)):
         answer = record["attributes"].get(query.name, {"p": None, "answer": "unknown"})
         if isinstance(query, Has):
             return {"yes": True, "no": False, "unknown": None}[answer["answer"]]
@@ -90,7 +90,7 @@ def _so(query: Query, record: dict[str, Any], zone: Any) -> bool | None:
     return _in_time(query, record, zone)
 
 
-def _in_time(query: Period | Daily, record: dict[str, Any], zone: Any) -> bool | None:
+def _in_time(query: Period | TimeOfDay, record: dict[str, Any], zone: Any) -> bool | None:
     if "time" not in record:
         return None
     ms, second = _moment(record["time"], zone)
@@ -147,7 +147,7 @@ def test_a_store_answers_as_each_record_does(
         for _ in range(70):
             query = random_query(chance, _NAMES, _STREAMS)
             meant = [record for record in people if _so(query, record, zone)]
-            found = reader.search(Question(query=query, limit=15, clock=clock))
+            found = reader.search(SearchRequest(query=query, limit=15, clock=clock))
             assert found.total == len(meant), query
             assert found.records == _newest(meant, 15), query
             hits += 0 < len(meant) < len(people)
@@ -167,7 +167,7 @@ def test_events_answer_as_each_record_does(
     for _ in range(25):
         query = random_query(chance, _NAMES[:3], _STREAMS)
         meant = [record for record in some if _so(query, record, zone)]
-        found = reader.search(Question(query=query, limit=9, clock=clock))
+        found = reader.search(SearchRequest(query=query, limit=9, clock=clock))
         assert found.total == len(meant), query
         assert found.records == _newest(meant, 9), query
 
@@ -192,7 +192,7 @@ def test_the_most_probable_first_and_a_least_probability(
     query = Or((And((Has("backpack"), Not(Has("hat")))), Has("long_hair")))
     with PeopleReader(store) as reader:
         for least in (0.0, 0.85):
-            found = reader.search(Question(query=query, min_p=least, order="p", limit=200))
+            found = reader.search(SearchRequest(query=query, min_p=least, order="p", limit=200))
             sure = [_sure(query, record) for record in found.records]
             every = sorted((_sure(query, record) for record in people), reverse=True)
             assert sure == pytest.approx(every[:200])

@@ -7,9 +7,9 @@ import pytest
 
 from edgeattr.core.errors import InputError, QueryError
 from edgeattr.outputs import EventsFile
-from edgeattr.search.store import EventsReader, Question
+from edgeattr.search.store import EventsReader, SearchRequest
 
-from .people import person
+from .person_events import person
 
 
 def _write(path: Path, *lines: object) -> Path:
@@ -23,7 +23,7 @@ def _write(path: Path, *lines: object) -> Path:
 
 
 def _tracks(path: Path, query: str | None, **options: object) -> list[int]:
-    found = EventsReader([path]).search(Question(query=query, **options))
+    found = EventsReader([path]).search(SearchRequest(query=query, **options))
     return [record["track"] for record in found.records]
 
 
@@ -36,7 +36,7 @@ def test_damaged_lines_are_counted_and_others_found(tmp_path: Path) -> None:
         person(5, time="noon"), person(7, first_s="1.5"), person(8, stream=5), person(6),
         person(9, time="9999-12-31T23:59:59.999Z"), person(10, last_s=float("inf")),
     )  # fmt: skip
-    found = EventsReader([path]).search(Question(query="backpack"))
+    found = EventsReader([path]).search(SearchRequest(query="backpack"))
     assert [record["track"] for record in found.records] == [6, 1]
     assert found.damaged == 15
     assert found.records[1] == person(1)
@@ -60,10 +60,10 @@ def test_who_has_no_time_is_left_out_by_conditions_on_time_and_told(tmp_path: Pa
     del without["time"]
     path = _write(tmp_path / "e.jsonl", person(1), without)
     for query in ("since 2026-01-01", "not since 2026-01-01", "between 00:00 and 24:00"):
-        found = EventsReader([path]).search(Question(query=query))
+        found = EventsReader([path]).search(SearchRequest(query=query))
         assert [record["track"] for record in found.records] == [1][: "not" not in query]
         assert found.timeless == 1
-    assert EventsReader([path]).search(Question(query="backpack")).timeless == 0
+    assert EventsReader([path]).search(SearchRequest(query="backpack")).timeless == 0
     assert _tracks(path, "backpack") == [1, 2]
 
 
@@ -113,4 +113,4 @@ def test_a_store_is_no_file_of_events(tmp_path: Path) -> None:
     path = tmp_path / "people.sqlite"
     path.write_bytes(b"SQLite format 3\0" + b"\0" * 4000)
     with pytest.raises(InputError, match=r"people\.sqlite: is a SQLite file .* --store"):
-        EventsReader([path]).search(Question())
+        EventsReader([path]).search(SearchRequest())

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from edgeattr.core.errors import InputError, OutputError, QueryError, UsageError
-from edgeattr.search.query import And, Answered, Chance, Has, InStream
+from edgeattr.search.query import And, Answered, Has, InStream, Probability
 from edgeattr.search.store import PeopleReader, PeopleStore
 from edgeattr.search.store.database import network_file_system
 
 from ...small_disk import small_disk
-from .people import person
+from .person_events import person
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_an_attribute_that_is_new_is_a_new_column(path: Path) -> None:
         assert reader.names("attribute") == names
         for record, name in zip(people, names, strict=True):
             assert reader.get(record["id"]) == record
-            assert reader.count(And((Has(name), Chance(name, ">=", 0.75)))) == 2
+            assert reader.count(And((Has(name), Probability(name, ">=", 0.75)))) == 2
             assert reader.count(Answered(name, "unknown")) == 2 * len(names) - 2
         many = {f"a{n}": yes for n in range(990)}
         with pytest.raises(OutputError, match="at most 1900 fit"):
@@ -155,7 +155,7 @@ def test_a_network_file_system_is_refused_with_the_reason(
         mounts.write_text(text)
         assert network_file_system(path, mounts) == kind
     assert network_file_system(path) is None, "tests run on a disk of this machine"
-    for module in ("database", "reading"):
+    for module in ("database", "people_reader"):
         monkeypatch.setattr(
             f"edgeattr.search.store.{module}.network_file_system", lambda path: "cifs"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeattr.search.store import PeopleReader, PeopleStore
 
-from .people import person
+from .person_events import person
 
 
 def _ago(days: float) -> str:

@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeattr.search.query import And, Answered, Chance, Has, Not, Or, Period, Query, WallClock
+from edgeattr.search.query import And, Answered, Has, Not, Or, Period, Probability, Query, WallClock
 from edgeattr.search.query.conditions import Leaf
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.events_reader import temporary_table
-from edgeattr.search.store.question import Question
-from edgeattr.search.store.reading import clock_offset
+from edgeattr.search.store.people_reader import clock_offset
 from edgeattr.search.store.records import PersonRow, answer_of
+from edgeattr.search.store.search_request import SearchRequest
 from edgeattr.search.store.table import Catalog
 
-__all__ = ["Reason", "percent", "reasons"]
+__all__ = ["MatchReason", "percent", "reasons"]
 
 _TOGETHER = 500  # conditions; a SELECT has 2000 columns at most
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reason:
+class MatchReason:
     """One condition of a query and one record."""
 
     text: str  # the condition, as people read it
@@ -31,9 +31,11 @@ class Reason:
     p: float | None  # the probability that the attribute holds, 0..1
 
 
-def reasons(question: Question, records: Sequence[Mapping[str, Any]]) -> list[list[Reason]]:
+def reasons(
+    question: SearchRequest, records: Sequence[Mapping[str, Any]]
+) -> list[list[MatchReason]]:
     """For each record, every condition of the question in its order."""
-    found: list[list[Reason]] = [[] for _ in records]
+    found: list[list[MatchReason]] = [[] for _ in records]
     tree = question.tree()
     terms = list(dict.fromkeys(_terms(tree, True))) if tree is not None and records else []
     if not terms:
@@ -52,11 +54,11 @@ def reasons(question: Question, records: Sequence[Mapping[str, Any]]) -> list[li
             answers = table.execute(f"SELECT {columns} FROM people ORDER BY person", sql.values)
             for record, row, its in zip(records, answers, found, strict=True):
                 for (leaf, wanted), holds in zip(some, row, strict=True):
-                    name = leaf.name if isinstance(leaf, Has | Answered | Chance) else None
+                    name = leaf.name if isinstance(leaf, Has | Answered | Probability) else None
                     own = name and (known.attribute(name, None) or name)
                     answer = answer_of(record, own) if own else None
                     its.append(
-                        Reason(
+                        MatchReason(
                             text=_words(leaf, wanted, question.clock), holds=bool(holds),
                             attribute=own, p=answer[1] if answer else None,
                         )

@@ -19,13 +19,13 @@ from edgeattr.search.query import (
     parse_time,
 )
 
-__all__ = ["Found", "Order", "Question"]
+__all__ = ["Order", "SearchRequest", "SearchResult"]
 
 Order = Literal["newest", "p"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class SearchRequest:
     """A query, what limits it, and how many are wanted in which order."""
 
     query: str | Query | None = None  # None finds everybody
@@ -87,7 +87,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """What was found."""
 
     records: list[dict[str, Any]]  # in the order that was asked for, as many as were wanted

@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import InputError, OutputError
-from edgeattr.search.query import Daily, Period, Query, WallClock, leaves
+from edgeattr.search.query import Period, Query, TimeOfDay, WallClock, leaves
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.conditions_sql import ConditionsSql
-from edgeattr.search.store.database import check_layout, network_file_system
-from edgeattr.search.store.question import Found, Order, Question
+from edgeattr.search.store.database import check_schema, network_file_system
 from edgeattr.search.store.records import event_from_row, iso_time, packed_id
+from edgeattr.search.store.search_request import Order, SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
 __all__ = ["PeopleReader", "clock_offset"]
@@ -27,7 +27,7 @@ _BUSY_S = 10.0
 _MAPPED = 1 << 40  # bytes of a file that are read without copying them
 
 
-class PeopleReader(Closing):
+class PeopleReader(Closeable):
     """Reads a store, also while others write. One thread at a time may use it.
 
     Args:
@@ -76,7 +76,7 @@ class PeopleReader(Closing):
             InputError: the file cannot be read.
         """
         return self.search(
-            Question(
+            SearchRequest(
                 query=query, since=since, until=until, streams=streams,
                 min_p=min_p, limit=limit, order=order,
             )
@@ -92,10 +92,10 @@ class PeopleReader(Closing):
         min_p: float = 0.0,
     ) -> int:
         """How many people :meth:`find` would find without a limit; raises as it does."""
-        asked = Question(query=query, since=since, until=until, streams=streams, min_p=min_p)
+        asked = SearchRequest(query=query, since=since, until=until, streams=streams, min_p=min_p)
         return self.search(dataclasses.replace(asked, limit=0)).total
 
-    def search(self, question: Question) -> Found:
+    def search(self, question: SearchRequest) -> SearchResult:
         """Answer a question; raises as :meth:`find`."""
         tree = question.tree()
         with self._snapshot() as connection:
@@ -110,7 +110,9 @@ class PeopleReader(Closing):
                 f"SELECT count(*) FROM people WHERE {where}", sql.values
             ).fetchone()
             timeless = 0
-            if tree is not None and any(isinstance(leaf, Period | Daily) for leaf in leaves(tree)):
+            if tree is not None and any(
+                isinstance(leaf, Period | TimeOfDay) for leaf in leaves(tree)
+            ):
                 query = "SELECT count(*) FROM people WHERE time IS NULL"
                 (timeless,) = connection.execute(query).fetchone()
             shown = total if question.limit is None else min(total, question.limit)
@@ -123,7 +125,7 @@ class PeopleReader(Closing):
                     sql.values,
                 )
                 records = list(self._events("person = ?", [row[0] for row in best.fetchall()]))
-        return Found(records=records, total=total, timeless=timeless)
+        return SearchResult(records=records, total=total, timeless=timeless)
 
     def known_names(self, text: str | None = None) -> KnownNames:
         """The attributes and streams that records have, by name.
@@ -188,7 +190,7 @@ class PeopleReader(Closing):
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write; raises as :func:`check_layout` does."""
+    """A connection that cannot write; raises as :func:`check_schema` does."""
     alone = not path.with_name(f"{path.name}-wal").exists()  # nobody has left anything unfinished
     if kind := network_file_system(path):
         if not alone:
@@ -212,14 +214,14 @@ def _connected(path: Path, options: str) -> sqlite3.Connection:
         isolation_level=None, check_same_thread=False,
     )  # fmt: skip
     try:
-        check_layout(connection, path, PEOPLE)
+        check_schema(connection, path, PEOPLE)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _order(question: Question, sql: ConditionsSql, tree: Query | None, by_index: bool) -> str:
+def _order(question: SearchRequest, sql: ConditionsSql, tree: Query | None, by_index: bool) -> str:
     """What comes first; ``+`` keeps SQLite from following the index."""
     if question.order == "p":
         return f"{sql.score(tree)} DESC, +time DESC, person DESC"

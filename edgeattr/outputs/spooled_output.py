@@ -1,4 +1,4 @@
-"""A sink that keeps events on disk until the other side of a network has acknowledged them."""
+"""An output that keeps events on disk until the other side of a network has acknowledged them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError
-from edgeattr.core.rate_limit import Throttle
+from edgeattr.core.rate_limit import RateLimit
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.spool import Spool, Totals
-from edgeattr.outputs.transport import Brought, Carrier, NotBrought
-from edgeattr.video.output import Delivery
+from edgeattr.outputs.transport import SendError, SendResult, Transport
+from edgeattr.video.output import DeliveryStatus
 
-__all__ = ["SpooledSink"]
+__all__ = ["SpooledOutput"]
 
 _LOG = logging.getLogger("edgeattr.outputs")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # between two tries; doubles from one to the other
@@ -27,20 +27,20 @@ _LAST_MINUTE_S = 1.5  # at the end, for what still waits
 _JOIN_S = 2.0
 
 
-class SpooledSink(Closing):
+class SpooledOutput(Closeable):
     """Writes to the spool; a thread of its own sends, in order, and waits longer and longer
     while the other side is away.
 
     Args:
         name: for logs and metrics; without credentials.
         promise: one sentence: what is kept, and when.
-        carrier: brings events to the other side; belongs to this object from now on.
+        transport: brings events to the other side; belongs to this object from now on.
         spool: likewise.
     """
 
-    def __init__(self, *, name: str, promise: str, carrier: Carrier, spool: Spool) -> None:
+    def __init__(self, *, name: str, promise: str, transport: Transport, spool: Spool) -> None:
         self.name, self.promise = name, promise
-        self._carrier, self._spool = carrier, spool
+        self._transport, self._spool = transport, spool
         self._wake, self._stop = threading.Event(), threading.Event()
         self._finish_by = float("inf")  # set when closing
         self._delivered = self._refused = 0
@@ -50,7 +50,7 @@ class SpooledSink(Closing):
         self._told = False  # whether the log knows of the failure
         self._settled: list[int] = []  # answered by the other side, and still in the spool
         self._at_close: Totals | None = None
-        self._failures, self._refusals = Throttle(), Throttle()
+        self._failures, self._refusals = RateLimit(), RateLimit()
         self._thread = threading.Thread(target=self._run, name=f"edgeattr {name}", daemon=True)
         self._thread.start()
 
@@ -58,12 +58,12 @@ class SpooledSink(Closing):
         """Take one event, and return once it is on disk.
 
         Raises:
-            OutputError: the disk is full or failed, or the sink is closed.
+            OutputError: the disk is full or failed, or the output is closed.
         """
         self._spool.put(encode_event(event))
         self._wake.set()
 
-    def delivery(self) -> Delivery:
+    def delivery(self) -> DeliveryStatus:
         """How sending goes; once it is closed, how it stood then.
 
         Raises:
@@ -72,7 +72,7 @@ class SpooledSink(Closing):
         totals = self._at_close or self._spool.totals()
         since = self._failing_since
         lasting = 0.0 if since is None else time.monotonic() - since
-        return Delivery(
+        return DeliveryStatus(
             waiting=totals.events,
             delivered=self._delivered,
             refused=self._refused,
@@ -102,7 +102,7 @@ class SpooledSink(Closing):
         while not self._stop.is_set() or self._may_still_send():
             try:
                 self._turn()
-            except NotBrought as error:
+            except SendError as error:
                 self._settle(error.so_far)
                 self._failed(str(error), error.wait_s)
             except OutputError as error:  # the spool
@@ -110,35 +110,35 @@ class SpooledSink(Closing):
             except Exception as error:  # whatever it is, sending goes on
                 _LOG.exception("%s: sending failed", self.name)
                 self._failed(repr(error), None)
-        self._carrier.close()
+        self._transport.close()
 
     def _turn(self) -> None:
         """Send some events, or wait until there are any."""
         self._wake.clear()
         self._remove_settled()  # first: what was taken is not sent again, even if the disk is full
-        self._carrier.prepare()
-        entries = self._spool.peek(self._carrier.batch)
+        self._transport.connect()
+        entries = self._spool.peek(self._transport.batch)
         if entries:
-            self._settle(self._carrier.bring(entries))
+            self._settle(self._transport.send(entries))
             self._remove_settled()
         self._recovered()
         if not entries:
             if self._stop.is_set():
                 self._finish_by = 0.0
             else:
-                self._carrier.idle(self._wake)
+                self._transport.idle(self._wake)
 
     def _may_still_send(self) -> bool:
         return self._failing_since is None and time.monotonic() < self._finish_by
 
-    def _settle(self, brought: Brought) -> None:
+    def _settle(self, result: SendResult) -> None:
         """Note what the other side has taken, or will never take."""
-        self._settled += [*brought.delivered, *brought.refused]
-        self._delivered += len(brought.delivered)
-        self._refused += len(brought.refused)
-        if brought.refused and self._refusals.allows():
+        self._settled += [*result.delivered, *result.refused]
+        self._delivered += len(result.delivered)
+        self._refused += len(result.refused)
+        if result.refused and self._refusals.allows():
             _LOG.error(
-                "%s: refused (%s) and dropped; %d so far", self.name, brought.why, self._refused
+                "%s: refused (%s) and dropped; %d so far", self.name, result.why, self._refused
             )
 
     def _remove_settled(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.cli import service
+from edgeattr.cli import systemd_notifier
 
 _UNIT = Path(__file__).parents[2] / "docs" / "systemd" / "edgeattr.service"
 
@@ -34,7 +34,7 @@ def test_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         manager.bind(os.fspath(path))
         manager.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", os.fspath(path))
-        told = service.Service()
+        told = systemd_notifier.SystemdNotifier()
         told.ready()
         told.alive()
         told.alive()  # too soon after the last
@@ -45,8 +45,8 @@ def test_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    monkeypatch.setattr(service.socket, "socket", lambda *kind: opened.append(kind))
-    quiet = service.Service()
+    monkeypatch.setattr(systemd_notifier.socket, "socket", lambda *kind: opened.append(kind))
+    quiet = systemd_notifier.SystemdNotifier()
     quiet.ready()
     quiet.alive()
     quiet.stopping()

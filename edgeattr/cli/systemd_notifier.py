@@ -7,12 +7,12 @@ import os
 import socket
 import time
 
-__all__ = ["Service"]
+__all__ = ["SystemdNotifier"]
 
 _BETWEEN = 1.0  # seconds between two signs of life
 
 
-class Service:
+class SystemdNotifier:
     """Tells the service manager that started this process, where there is one."""
 
     def __init__(self) -> None:

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import UsageError
 from edgeattr.search.store.database import open_database, output_errors
 from edgeattr.search.store.group_commit import GroupCommit
 from edgeattr.search.store.records import PersonRow, insert_person, milliseconds
-from edgeattr.search.store.retention import DAY_MS, Sweeper, forget_before
+from edgeattr.search.store.retention import DAY_MS, RetentionThread, forget_before
 from edgeattr.search.store.table import PEOPLE, Catalog
 
 __all__ = ["PeopleStore"]
 
 
-class PeopleStore(Closing):
+class PeopleStore(Closeable):
     """A SQLite file of people and what is known of them.
 
     May be written by several threads, and by several processes; others may read meanwhile. A
@@ -43,7 +43,9 @@ class PeopleStore(Closing):
         self._catalog = Catalog()
         self._group = GroupCommit(open_database(path, PEOPLE), rolled_back=self._catalog.forget)
         self._sweeper = (
-            Sweeper(self._group, retention_days, str(path)) if retention_days is not None else None
+            RetentionThread(self._group, retention_days, str(path))
+            if retention_days is not None
+            else None
         )
 
     def add(self, event: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.track_manager import BestCrop
 
-__all__ = ["RecordTeller"]
+__all__ = ["RecordWriter"]
 
 _LONGEST_WAIT = 60.0  # seconds for the pictures that records name, at the end of a file
 _LONGEST_LIVE = 5.0  # the same where the stream was live or stopped: a service has to end soon
@@ -20,14 +20,14 @@ _LONGEST_LIVE = 5.0  # the same where the stream was live or stopped: a service 
 _Path = concurrent.futures.Future[str]
 
 
-class _Untold(NamedTuple):
+class _PendingRecord(NamedTuple):
     """A record that waits for the files that it names."""
 
     record: TrackRecord
     pictures: Mapping[str, _Path]  # paths, by field of the record
 
 
-class RecordTeller:
+class RecordWriter:
     """Hands a stream's events to outputs.
 
     Args:
@@ -37,7 +37,7 @@ class RecordTeller:
     def __init__(self, outputs: Sequence[FailsafeOutput]) -> None:
         self.lost: str | None = None  # why the first event or picture was lost
         self._outputs = outputs
-        self._untold: collections.deque[_Untold] = collections.deque()
+        self._pending: collections.deque[_PendingRecord] = collections.deque()
 
     def emit(self, event: dict[str, Any]) -> None:
         """Hand an event to every output."""
@@ -56,12 +56,12 @@ class RecordTeller:
                 path = output.keep(record, best.image, live=live)
                 if path is not None:
                     pictures[output.field] = path
-        self._untold.append(_Untold(record, pictures))
+        self._pending.append(_PendingRecord(record, pictures))
 
-    def tell(self) -> None:
+    def write_ready(self) -> None:
         """Tell records, in order, whose files exist."""
-        while self._untold and all(path.done() for path in self._untold[0].pictures.values()):
-            record, pictures = self._untold.popleft()
+        while self._pending and all(path.done() for path in self._pending[0].pictures.values()):
+            record, pictures = self._pending.popleft()
             made: dict[str, Any] = {}
             for field, path in pictures.items():
                 if not path.cancelled() and (error := path.exception()):
@@ -70,19 +70,21 @@ class RecordTeller:
                     made[field] = path.result()
             self.emit(dataclasses.replace(record, **made).to_json())
 
-    def tell_all(self, hurried: bool) -> None:
+    def write_all(self, hurried: bool) -> None:
         """Tell all records; without those of their files whose time is over.
 
         Args:
             hurried: whether the stream was live or stopped, so that little time is left.
         """
-        waiting = [path for untold in self._untold for path in untold.pictures.values()]
+        waiting = [path for pending in self._pending for path in pending.pictures.values()]
         _, late = concurrent.futures.wait(waiting, _LONGEST_LIVE if hurried else _LONGEST_WAIT)
         for path in late:
             path.cancel()
         if any(not path.done() for path in late):  # the one that is being made hangs
-            self._untold = collections.deque(
-                _Untold(record, {name: path for name, path in pictures.items() if path.done()})
-                for record, pictures in self._untold
+            self._pending = collections.deque(
+                _PendingRecord(
+                    record, {name: path for name, path in pictures.items() if path.done()}
+                )
+                for record, pictures in self._pending
             )
-        self.tell()
+        self.write_ready()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TypeVar
 
-__all__ = ["Closing"]
+__all__ = ["Closeable"]
 
-_Self = TypeVar("_Self", bound="Closing")  # typing.Self is of Python 3.11
+_Self = TypeVar("_Self", bound="Closeable")  # typing.Self is of Python 3.11
 
 
-class Closing:
+class Closeable:
     """A context manager that closes itself, whether or not the block failed."""
 
     def close(self) -> None:

@@ -15,30 +15,30 @@ from edgeattr.search.query.conditions import (
     DAY_S,
     And,
     Answered,
-    Chance,
     Compare,
-    Daily,
     Duration,
     Has,
     InStream,
     Not,
     Or,
     Period,
+    Probability,
     Query,
     Span,
     StreamLike,
+    TimeOfDay,
 )
+from edgeattr.search.query.quoting import joined, unquoted
 from edgeattr.search.query.wall_clock import WallClock, duration_ms, seconds_of_day
-from edgeattr.search.query.words import joined, unquoted
 
-__all__ = ["Misread", "Moment", "Reading", "asking"]
+__all__ = ["ConditionBuilder", "InvalidPhrase", "Moment", "words_by_clock"]
 
 _CLOCKS_DIFFER_MS = 60_000  # how far ahead of this machine's clock another one may be
 _CLOCK: ContextVar[WallClock] = ContextVar("edgeattr.search.query.clock")
 _Value = TypeVar("_Value")
 
 
-class Misread(Exception):
+class InvalidPhrase(Exception):
     """Words in their place that have no sense there."""
 
     def __init__(self, problem: str, span: Span) -> None:
@@ -65,7 +65,7 @@ class Moment:
 
 
 @contextlib.contextmanager
-def asking(clock: WallClock) -> Iterator[None]:
+def words_by_clock(clock: WallClock) -> Iterator[None]:
     """What words such as ``today`` go by meanwhile, in this thread or task."""
     token = _CLOCK.set(clock)
     try:
@@ -75,7 +75,7 @@ def asking(clock: WallClock) -> Iterator[None]:
 
 
 @v_args(inline=True)
-class Reading(Transformer[Token, Any]):
+class ConditionBuilder(Transformer[Token, Any]):
     """Makes conditions while the text is parsed: one method per rule."""
 
     def name(self, *words: Token) -> _Text:
@@ -107,15 +107,15 @@ class Reading(Transformer[Token, Any]):
         return Answered(name.text, "unknown", span=name.span)
 
     def chance(self, name: _Text, compare: Token, share: Token) -> Query:
-        return Chance(name.text, cast(Compare, str(compare)), _share(share), span=name.span)
+        return Probability(name.text, cast(Compare, str(compare)), _share(share), span=name.span)
 
     def chance_between(self, name: _Text, word: Token, low: Token, high: Token) -> Query:
         bounds = _share(low), _share(high)
         if bounds[0] > bounds[1]:
-            raise Misread("the lower bound comes first", _span(low, high))
+            raise InvalidPhrase("the lower bound comes first", _span(low, high))
         return And((
-            Chance(name.text, ">=", bounds[0], span=name.span),
-            Chance(name.text, "<=", bounds[1], span=name.span),
+            Probability(name.text, ">=", bounds[0], span=name.span),
+            Probability(name.text, "<=", bounds[1], span=name.span),
         ))  # fmt: skip
 
     def in_stream(self, *words: Any) -> Query:
@@ -138,7 +138,7 @@ class Reading(Transformer[Token, Any]):
     def lasted_between(self, word: Token, between: Token, low: int, high: int) -> Query:
         span = _span(word, between)
         if low > high:
-            raise Misread("the shorter duration comes first", span)
+            raise InvalidPhrase("the shorter duration comes first", span)
         return And((Duration(">=", low, span=span), Duration("<=", high, span=span)))
 
     def since(self, word: Token, moment: Moment) -> Query:
@@ -153,15 +153,15 @@ class Reading(Transformer[Token, Any]):
         span = first.span[0], last.span[1]
         if (first.second is None) != (last.second is None):
             said = "expected two times of day, or two dates, each with a time or without"
-            raise Misread(said, span)
+            raise InvalidPhrase(said, span)
         if first.second is None or last.second is None:
             if first.begin >= last.end:
-                raise Misread("the second time does not come after the first", span)
+                raise InvalidPhrase("the second time does not come after the first", span)
             return Period(first.begin, last.end, span=span)
         start, end = first.second, last.second or DAY_S  # 00:00 at the end is midnight
         if start in (end, DAY_S):
-            raise Misread("no time lies between these", span)
-        return _made(lambda: Daily(start, end, span=span), span)
+            raise InvalidPhrase("no time lies between these", span)
+        return _made(lambda: TimeOfDay(start, end, span=span), span)
 
     def last(self, word: Token, length: int | Token) -> Query:
         if isinstance(length, Token):
@@ -213,7 +213,7 @@ def _share(word: Token) -> float:
     value = float(word.rstrip("% \t\r\n")) / (100 if percent else 1)
     if not value <= 1:
         hint = "" if percent else f"; for percent write {word}%"
-        raise Misread(f"{word} is not a probability, expected 0 to 1{hint}", _span(word))
+        raise InvalidPhrase(f"{word} is not a probability, expected 0 to 1{hint}", _span(word))
     return value
 
 
@@ -221,11 +221,11 @@ def _made(make: Callable[[], Query], span: Span) -> Query:
     try:
         return make()
     except UsageError as error:
-        raise Misread(str(error), span) from error
+        raise InvalidPhrase(str(error), span) from error
 
 
 def _understood(read: Callable[[], _Value], span: Span, said: str = "") -> _Value:
     try:
         return read()
     except (ValueError, OverflowError, OSError) as error:
-        raise Misread(f"{said}{error}", span) from error
+        raise InvalidPhrase(f"{said}{error}", span) from error
