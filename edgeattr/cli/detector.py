@@ -13,7 +13,7 @@ __all__ = ["open_detector"]
 
 
 def open_detector(
-    name: str, quiet: bool, *, threads: int | None = None, side: int | None = None
+    name: str, quiet: bool, *, threads: int | None = None, size: int | None = None
 ) -> Detector:
     """As :func:`edgeattr.video.detectors.open_detector`, with progress on standard error."""
     from edgeattr.video import detectors
@@ -22,6 +22,6 @@ def open_detector(
         return detectors.open_detector(
             name,
             threads=threads,
-            side=side,
+            size=size,
             on_download=lambda known, done, total: parts.tick(f"downloading {known}", done, total),
         )

@@ -28,6 +28,7 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import BundleError
 
 __all__ = [
+    "GREY",
     "PERSON_SCORE",
     "TASK",
     "DetectionBundle",
@@ -44,7 +45,7 @@ FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEA
 FORMAT = BundleFormat(1, 1)  # the first whose bundles have a task
 _SECTIONS = {"format", "task", "name", "input", "decision", "training", "golden", "variants"}
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": FIT_RULE}
-_GREY = 114  # of the border to the right and below, as in YOLOX's training
+GREY = 114  # of the border to the right and below, as in YOLOX's training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +151,8 @@ def fit_frame(frame: Image, target: Image) -> float:
     height, width = (max(round(edge * scale), 1) for edge in frame.shape[:2])
     way = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
     cv2.resize(frame, (width, height), dst=target[:height, :width], interpolation=way)
-    target[height:] = _GREY
-    target[:height, width:] = _GREY
+    target[height:] = GREY
+    target[:height, width:] = GREY
     return float(scale)
 
 

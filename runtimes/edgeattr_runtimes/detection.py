@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle import Bundle, Variant
 from edgeattr.core.detection_bundle import DetectionBundle
-from edgeattr.core.errors import BundleError, EdgeAttrError, UsageError
-from edgeattr_runtimes.engines import has_half_precision
-from edgeattr_runtimes.load import open_session
-from edgeattr_runtimes.select import choose
-from edgeattr_runtimes.session import Session
+from edgeattr.core.errors import BundleError, UsageError
+from edgeattr.core.variant import Variant
+from edgeattr_runtimes.load import first_that_serves, open_session, warn_of_others
+from edgeattr_runtimes.protocol import EngineOptions
+from edgeattr_runtimes.select import candidates
+from edgeattr_runtimes.session import ShapedSessions
 
 __all__ = ["DetectionRuntime", "check_detection", "open_detection"]
 
@@ -25,8 +22,6 @@ _ENGINES = ("tensorrt", "openvino", "onnxruntime")
 
 class DetectionRuntime:
     """Runs one variant; any number of threads may call :meth:`run`.
-
-    A network is compiled for every shape of frames, once, which is faster than one of free shape.
 
     Args:
         variant: of a detection bundle.
@@ -45,11 +40,10 @@ class DetectionRuntime:
         half: bool | None = None,
     ) -> None:
         self.variant, self.engine = variant, engine
-        self._whole = open_session(
+        whole = open_session(
             engine, content, threads=threads, precision=variant.precision, half=half
         )
-        self._sessions: dict[tuple[int, ...], Session] = {}  # by height and width
-        self._lock = threading.Lock()
+        self._sessions = ShapedSessions(whole, ("boxes", "scores"))
 
     def run(self, frames: Frames) -> Found:
         """Boxes [N, K, 4] (left, top, right, bottom, pixels) and scores [N, K].
@@ -60,21 +54,14 @@ class DetectionRuntime:
         Raises:
             RuntimeFailure: the engine failed.
         """
-        boxes, scores = self._session(frames.shape[1:]).run({"frames": frames})
+        boxes, scores = self._sessions.of({"frames": (1, *frames.shape[1:])}).run(
+            {"frames": frames}
+        )
         return boxes, scores
 
     def close(self) -> None:
         """Release the networks; calls that run come to their end."""
-        with self._lock:
-            for session in (self._whole, *self._sessions.values()):
-                session.close()
-
-    def _session(self, shape: tuple[int, ...]) -> Session:
-        with self._lock:
-            if shape not in self._sessions:
-                fixed = self._whole.fixed({"frames": (1, *shape)}, ["boxes", "scores"])
-                self._sessions[shape] = fixed
-            return self._sessions[shape]
+        self._sessions.close()
 
 
 def open_detection(
@@ -84,6 +71,8 @@ def open_detection(
     threads: int | None = None,
 ) -> DetectionRuntime:
     """Open a detector on the best engine that answers as the reference does.
+
+    TensorRT takes a detector's ONNX variants too, and builds an engine for each shape of frames.
 
     Args:
         bundle: the detector.
@@ -99,21 +88,21 @@ def open_detection(
         raise UsageError(
             f"no runtime {runtime!r} for detectors; there are: auto, {', '.join(_ENGINES)}"
         )
-    engine, variant = choose(cast("Bundle", bundle), runtime, precision)
-    halves: tuple[bool | None, ...] = (None,)
-    if variant.precision == "fp16" and has_half_precision(engine):
-        halves = (None, False)  # what does not hold in half precision runs in float32
-    for half in halves:
-        opened = DetectionRuntime(variant, engine, bundle.read_file(variant), threads, half)
-        try:
-            check_detection(bundle, variant, opened)
-        except EdgeAttrError:
-            opened.close()
-            if half is halves[-1]:
-                raise
-        else:
-            return opened
-    raise AssertionError("the last one is returned or raised")
+    choices = candidates(bundle, runtime, precision, EngineOptions(threads=threads))
+    choice, opened = first_that_serves(
+        bundle,
+        (choice for choice in choices if choice.options.device is None),
+        lambda choice: DetectionRuntime(
+            choice.variant,
+            choice.engine,
+            bundle.read_file(choice.variant),
+            threads,
+            choice.options.half,
+        ),
+        lambda choice, opened: check_detection(bundle, choice.variant, opened),
+    )
+    warn_of_others(choice)
+    return opened
 
 
 def check_detection(bundle: DetectionBundle, variant: Variant, runtime: DetectionRuntime) -> float:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle_files import BundleFiles
 from edgeattr.core.errors import (
     BundleError,
     EdgeAttrError,
@@ -26,14 +29,22 @@ from edgeattr_runtimes.session import Session
 
 __all__ = [
     "check_golden",
+    "first_that_serves",
     "open_best",
     "open_checkpoint",
     "open_runtime",
     "open_session",
     "open_variant",
     "session_from_file",
+    "warn_of_others",
 ]
 
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closable)
 _DEFAULTS = EngineOptions()
 _NAMES = {"onnxruntime": "ONNX Runtime", "tensorrt": "TensorRT"}
 _log = logging.getLogger("edgeattr")
@@ -64,9 +75,14 @@ def open_runtime(
             device, or attention was asked of what has none.
     """
     choice, opened = open_best(bundle, runtime, precision, options)
+    warn_of_others(choice)
+    return opened
+
+
+def warn_of_others(choice: Choice) -> None:
+    """Say in the log what was better but cannot be used."""
     if choice.instead_of:
         _log.warning("%s runs, because %s", choice, "; ".join(choice.instead_of))
-    return opened
 
 
 def open_best(
@@ -76,13 +92,49 @@ def open_best(
     options: EngineOptions = _DEFAULTS,
 ) -> tuple[Choice, Runtime]:
     """The same as :func:`open_runtime`, with what was chosen, and without a warning."""
+    return first_that_serves(
+        bundle,
+        candidates(bundle, runtime, precision, options),
+        lambda choice: open_variant(bundle, choice.variant, choice.engine, choice.options),
+        lambda choice, opened: check_golden(bundle, choice.variant, opened),
+    )
+
+
+def first_that_serves(
+    bundle: BundleFiles,
+    choices: Iterable[Choice],
+    opens: Callable[[Choice], _Opened],
+    check: Callable[[Choice, _Opened], object],
+) -> tuple[Choice, _Opened]:
+    """The first choice that opens and answers rightly, with why those before it do not.
+
+    Args:
+        bundle: the model, for errors.
+        choices: best first.
+        opens: a choice; what it raises of damaged files and wrong options is raised.
+        check: raises BundleError where what was opened answers wrongly.
+
+    Raises:
+        BundleError, RuntimeFailure: none does.
+    """
     failures: list[tuple[Choice, EdgeAttrError]] = []
-    for choice in candidates(bundle, runtime, precision, options):
-        opened = _tried(bundle, choice)
-        if not isinstance(opened, EdgeAttrError):
-            told = tuple(f"{other} cannot be used: {error}" for other, error in failures)
-            return dataclasses.replace(choice, instead_of=told), opened
-        failures.append((choice, opened))
+    for choice in choices:
+        try:
+            opened = opens(choice)
+        except (MissingDependency, OutputError, RuntimeFailure) as error:
+            failures.append((choice, error))
+            continue
+        try:
+            check(choice, opened)
+        except (BundleError, RuntimeFailure) as error:
+            opened.close()
+            failures.append((choice, error))
+            continue
+        except BaseException:
+            opened.close()
+            raise
+        told = tuple(f"{other} cannot be used: {error}" for other, error in failures)
+        return dataclasses.replace(choice, instead_of=told), opened
     if len(failures) == 1:
         raise failures[0][1]
     kind: type[EdgeAttrError] = RuntimeFailure
@@ -92,23 +144,6 @@ def open_best(
         f"nothing can run {bundle.path or bundle.name} here; tried were "
         + "; ".join(f"{choice}: {error}" for choice, error in failures)
     ) from failures[0][1]
-
-
-def _tried(bundle: Bundle, choice: Choice) -> Runtime | EdgeAttrError:
-    """What was opened, or why it cannot serve. Damaged files and wrong options are raised."""
-    try:
-        opened = open_variant(bundle, choice.variant, choice.engine, choice.options)
-    except (MissingDependency, OutputError, RuntimeFailure) as error:
-        return error
-    try:
-        check_golden(bundle, choice.variant, opened)
-    except (BundleError, RuntimeFailure) as error:
-        opened.close()
-        return error
-    except BaseException:
-        opened.close()
-        raise
-    return opened
 
 
 def open_variant(

@@ -6,6 +6,7 @@ import copy
 import functools
 import os
 import platform
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ def open_session(
     free_sides: Mapping[str, int] | None = None,
     *,
     optimize: bool = True,
+    saved: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """Open an ONNX model. What it has in float32 is computed in float32, on NVIDIA GPUs too.
 
@@ -74,6 +76,7 @@ def open_session(
         device: one of :func:`devices`.
         free_sides: lengths of the input's free sides, by their names in the model.
         optimize: whether operations may be fused or replaced.
+        saved: where to write the model with constants folded, in standard operations alone.
 
     Raises:
         MissingDependency: onnxruntime is not installed.
@@ -86,6 +89,9 @@ def open_session(
     if not optimize:
         level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.graph_optimization_level = level
+    if saved:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(saved)
     for side, length in (free_sides or {}).items():
         options.add_free_dimension_override_by_name(side, length)
     # threads that wait in a loop take the processor from whatever else runs, decoding above all
@@ -176,15 +182,36 @@ class OnnxSession(Session):
         made = copy.copy(self)
         Session.__init__(made)
         made._shapes, made.outputs = shapes, self.picked(outputs)
-        sides = {
-            side: length
-            for entry in self._session.get_inputs()
-            for side, length in zip(entry.shape[1:], shapes.get(entry.name, ())[1:], strict=False)
-            if isinstance(side, str)
-        }
-        if sides:  # which is faster than to leave them free
+        if sides := self._free_sides(shapes):  # which is faster than to leave them free
             made._session = self._open(free_sides=sides)
         return made
+
+    def fixed_file(self, shapes: Shapes) -> bytes | None:
+        """An ONNX file of the same network with the sides that were free set, rows among them.
+
+        What follows from shapes alone is computed, so that those of outputs are known.
+
+        Returns:
+            None if no side but the first is free.
+        """
+        if not self._free_sides(shapes):
+            return None
+        sides = self._free_sides(shapes, first=0)
+        with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
+            target = Path(folder) / "fixed.onnx"
+            self._open(free_sides=sides, saved=target)
+            return target.read_bytes()
+
+    def _free_sides(self, shapes: Shapes, first: int = 1) -> dict[str, int]:
+        """Lengths of the inputs' free sides, from the first one counted, by their names."""
+        return {
+            side: length
+            for entry in self._session.get_inputs()
+            for side, length in zip(
+                entry.shape[first:], shapes.get(entry.name, ())[first:], strict=False
+            )
+            if isinstance(side, str)
+        }
 
     def close(self) -> None:
         """See :meth:`Session.close`."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle_files import BundleFiles
+from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
+from edgeattr.core.variant import Variant
 from edgeattr_runtimes import engines
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.engines import ENGINES, FAMILIES, NO_ATTENTION, REFERENCE
@@ -40,7 +42,7 @@ class Choice:
 
 
 def choose(
-    bundle: Bundle,
+    bundle: BundleFiles,
     runtime: str = "auto",
     precision: str = "auto",
     *,
@@ -72,7 +74,7 @@ def choose(
 
 
 def decide(
-    bundle: Bundle,
+    bundle: BundleFiles,
     runtime: str = "auto",
     precision: str = "auto",
     options: EngineOptions = _DEFAULTS,
@@ -95,7 +97,7 @@ def decide(
 
 
 def candidates(
-    bundle: Bundle,
+    bundle: BundleFiles,
     runtime: str = "auto",
     precision: str = "auto",
     options: EngineOptions = _DEFAULTS,
@@ -136,7 +138,7 @@ def candidates(
 
 
 def _ranked(
-    bundle: Bundle, runtime: str, precision: str, attention: bool, device: str | None
+    bundle: BundleFiles, runtime: str, precision: str, attention: bool, device: str | None
 ) -> list[tuple[str, Variant]]:
     """All that may run, best first, at least one; see :func:`choose`."""
     _check_known(runtime, precision)
@@ -144,20 +146,21 @@ def _ranked(
     if runtime == REFERENCE:
         wanted = [level for level in wanted if level == "fp32"]
     if runtime != "auto":
-        pairs = [(runtime, family) for family in FAMILIES[runtime]]
+        pairs = [(runtime, family) for family in _families(runtime, bundle)]
     else:
         able = engines.automatic() if device is None else engines.with_device(device)
         pairs = [
             (engine, family)
             for engine in able
             if not attention or engine not in NO_ATTENTION
-            for family in (FAMILIES[engine] if device else FAMILIES[engine][:1])
+            for family in (FAMILIES[engine] if device else _own(engine, bundle))
         ]
     found = [
         (engine, bundle.variants[name])
         for level in wanted
         for engine, family in pairs
         if (name := f"{family}-{level}") in bundle.variants
+        and (engine, name) != ("tensorrt", "onnx-int8")  # its zero points are not TensorRT's
     ]
     if not found:
         names = ", ".join(engines.available()) if runtime == "auto" else runtime
@@ -166,6 +169,18 @@ def _ranked(
             f"has: {', '.join(bundle.variants)}. See: edgeattr convert --help"
         )
     return sorted(found, key=_rank_among(found, device))
+
+
+def _own(engine: str, bundle: BundleFiles) -> tuple[str, ...]:
+    """Families of variants that an engine takes by itself."""
+    families = _families(engine, bundle)
+    return families if engine == "tensorrt" else families[:1]
+
+
+def _families(engine: str, bundle: BundleFiles) -> tuple[str, ...]:
+    """Families of variants that an engine runs; TensorRT builds of a detector's ONNX files too."""
+    plain = engine == "tensorrt" and isinstance(bundle, DetectionBundle)
+    return (*FAMILIES[engine], "onnx") if plain else FAMILIES[engine]
 
 
 def _check_known(runtime: str, precision: str) -> None:
@@ -219,7 +234,7 @@ def _in_float32(choice: Choice) -> Iterator[Choice]:
         yield dataclasses.replace(choice, options=options, why="its half precision does not hold")
 
 
-def _measured(bundle: Bundle, runtime: str, precision: str, attention: bool) -> list[Choice]:
+def _measured(bundle: BundleFiles, runtime: str, precision: str, attention: bool) -> list[Choice]:
     """What was tuned of what is asked for, the fastest first."""
     usable = [name for name in engines.available() if not attention or name not in NO_ATTENTION]
     found = [

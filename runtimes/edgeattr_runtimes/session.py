@@ -25,6 +25,7 @@ __all__ = [
     "Port",
     "Session",
     "Shape",
+    "ShapedSessions",
     "Shapes",
     "Slot",
     "new_inputs",
@@ -186,6 +187,38 @@ class Session(Closeable, ABC):
         with contextlib.suppress(IndexError):
             while True:
                 self._spare.pop().close()
+
+
+class ShapedSessions(Closing):
+    """A network compiled once for each shape of its inputs: faster than one of free shape.
+
+    Args:
+        whole: the network; closed with this.
+        outputs: names of those that are wanted, in order; all where absent.
+    """
+
+    def __init__(self, whole: Session, outputs: Sequence[str] | None = None) -> None:
+        self.whole, self._outputs = whole, outputs
+        self._sessions: dict[tuple[Any, ...], Session] = {}
+        self._lock = threading.Lock()
+
+    def of(self, shapes: Shapes) -> Session:
+        """The session for inputs of these shapes; compiled now if they are new.
+
+        Raises:
+            RuntimeFailure: as :meth:`Session.fixed`.
+        """
+        key = tuple((name, *shape) for name, shape in sorted(shapes.items()))
+        with self._lock:
+            if key not in self._sessions:
+                self._sessions[key] = self.whole.fixed(shapes, self._outputs)
+            return self._sessions[key]
+
+    def close(self) -> None:
+        """Release the networks; runs come to their end. May be called twice."""
+        with self._lock:
+            for session in (self.whole, *self._sessions.values()):
+                session.close()
 
 
 def new_inputs(ports: Sequence[Port], shapes: Shapes) -> dict[str, Array]:

@@ -90,7 +90,7 @@ class TensorrtSession(Session):
             memory = self._memory()
             unless_made.callback(memory.free)
             profile = self._slots % self._engine.num_optimization_profiles
-            made = _Slot(self._gpu, self._engine, memory, profile)
+            made = _Slot(self._gpu, self._engine, memory, profile, self._options.min_batch)
             unless_made.pop_all()
         self._slots += 1
         return made
@@ -121,13 +121,14 @@ class _Slot:
         engine: a ``tensorrt.ICudaEngine``.
         memory: its own from now on.
         profile: the engine's optimization profile that it uses.
+        least: rows of a run; fewer are filled up with what was there.
 
     Raises:
         RuntimeFailure: the GPU has too little memory.
     """
 
-    def __init__(self, gpu: Gpu, engine: Any, memory: Memory, profile: int) -> None:
-        self._gpu, self._memory, self._count = gpu, memory, 0
+    def __init__(self, gpu: Gpu, engine: Any, memory: Memory, profile: int, least: int) -> None:
+        self._gpu, self._memory, self._count, self._least = gpu, memory, 0, least
         self._logger = logger_of(import_installed("tensorrt"))
         self.inputs: Mapping[str, Array] = memory.inputs
         with listening(self._logger) as heard:
@@ -148,7 +149,8 @@ class _Slot:
             )
 
     def run(self, count: int | None = None) -> list[Array]:
-        rows = len(next(iter(self.inputs.values()))) if count is None else count
+        wanted = len(next(iter(self.inputs.values()))) if count is None else count
+        rows = max(wanted, self._least)
         with self._gpu.active(), listening(self._logger) as heard:
             if rows != self._count:
                 self._count = 0  # until the context has taken the shape
@@ -161,7 +163,7 @@ class _Slot:
                 raise RuntimeFailure(f"TensorRT failed on a batch of {rows}: {heard.last()}")
             self._memory.download(rows)
             self._memory.wait()
-        return [array[:rows] for array in self._memory.outputs.values()]
+        return [array[:wanted] for array in self._memory.outputs.values()]
 
     def close(self) -> None:
         with self._gpu.active():
@@ -175,7 +177,8 @@ class _Slot:
 class OnnxFileSession(Session):
     """An ONNX file that a TensorRT engine is built of once its shapes are :meth:`fixed`.
 
-    Its inputs and outputs are read by ONNX Runtime.
+    Its inputs and outputs are read by ONNX Runtime, which also sets the sides that are free: the
+    shapes of a detector's boxes follow from them, and TensorRT wants to know them beforehand.
 
     Args:
         model: the file, or its content.
@@ -192,8 +195,8 @@ class OnnxFileSession(Session):
         self._content = model if isinstance(model, bytes) else model.read_bytes()
         self._precision, self._gpu = precision, first_gpu()
         self.arithmetic = "f32" if precision == "fp32" else "f16"
-        with OnnxSession(self._content) as described:
-            self.inputs, self.outputs = described.inputs, described.outputs
+        self._described = OnnxSession(self._content, threads=1)
+        self.inputs, self.outputs = self._described.inputs, self._described.outputs
 
     def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> TensorrtSession:
         """See :meth:`Session.fixed`. The first time on a device it takes minutes."""
@@ -204,11 +207,13 @@ class OnnxFileSession(Session):
             tuple(port.name for port in self.picked(outputs)),
             batch=batch,
             slots=1,
+            least=batch,
         )
         digest = hashlib.sha256(self._content).hexdigest()
         with self._gpu.active():
             engine = engine_from_onnx(
-                f"onnx-{self._precision}", digest, lambda: self._content, self._gpu,
+                f"onnx-{self._precision}", digest,
+                lambda: self._described.fixed_file(shapes) or self._content, self._gpu,
                 self._precision, options,
             )  # fmt: skip
             return TensorrtSession(self._gpu, engine, options, self.arithmetic)
@@ -216,6 +221,11 @@ class OnnxFileSession(Session):
     def slot(self) -> Slot:
         """There is none before the shapes are fixed."""
         raise RuntimeFailure("a TensorRT engine is built for fixed shapes; fix them first")
+
+    def close(self) -> None:
+        """See :meth:`Session.close`."""
+        super().close()
+        self._described.close()
 
 
 class TensorrtEngine(Engine):
@@ -274,13 +284,19 @@ class TensorrtEngine(Engine):
 
 
 def _build_options(
-    rows: Mapping[str, tuple[int, ...]], outputs: tuple[str, ...], *, batch: int, slots: int
+    rows: Mapping[str, tuple[int, ...]],
+    outputs: tuple[str, ...],
+    *,
+    batch: int,
+    slots: int,
+    least: int = 1,
 ) -> BuildOptions:
     shared = shares_profiles(import_installed("tensorrt"))
     return BuildOptions(
         rows=rows,
         outputs=outputs,
-        opt_batch=min(BuildOptions.opt_batch, batch),
+        min_batch=least,
+        opt_batch=max(least, min(BuildOptions.opt_batch, batch)),
         max_batch=batch,
         profiles=1 if shared else slots,
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_files import BundleFiles
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.files import check_writable, write_atomically
 from edgeattr.core.hub import home
@@ -43,7 +43,7 @@ class TunedSetting:
     batch: int  # crops a call
 
 
-def read_tuning(bundle: Bundle) -> tuple[TunedSetting, ...]:
+def read_tuning(bundle: BundleFiles) -> tuple[TunedSetting, ...]:
     """What was measured of a bundle here, the best first; nothing where nothing counts."""
     try:
         found = json.loads(tuning_path(bundle).read_text())
@@ -67,7 +67,7 @@ def _is_sound(entry: TunedSetting) -> bool:
     return words and device and isinstance(entry.crops_per_second, int | float)
 
 
-def write_tuning(bundle: Bundle, settings: Sequence[TunedSetting]) -> Path:
+def write_tuning(bundle: BundleFiles, settings: Sequence[TunedSetting]) -> Path:
     """Keep what was measured, the best first; gives where.
 
     Raises:
@@ -85,7 +85,7 @@ def write_tuning(bundle: Bundle, settings: Sequence[TunedSetting]) -> Path:
     return path
 
 
-def check_tuning_path(bundle: Bundle) -> None:
+def check_tuning_path(bundle: BundleFiles) -> None:
     """Refuse before anything is measured what could not be kept afterwards.
 
     Raises:
@@ -94,14 +94,14 @@ def check_tuning_path(bundle: Bundle) -> None:
     check_writable(tuning_path(bundle), hint=_HINT)
 
 
-def tuning_path(bundle: Bundle) -> Path:
+def tuning_path(bundle: BundleFiles) -> Path:
     """Where the measurements of a bundle on this device belong."""
     key = hashlib.sha256(json.dumps(_facts(bundle), sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.-]", "_", bundle.name)
     return home() / "tuning" / f"{name}-{key[:_DIGITS]}.json"
 
 
-def _facts(bundle: Bundle) -> Mapping[str, Any]:
+def _facts(bundle: BundleFiles) -> Mapping[str, Any]:
     """All that the measurements depend on."""
     versions = {}
     for name in _DISTRIBUTIONS:

@@ -27,6 +27,7 @@ def context_plays(trt: Any, world: World) -> dict[str, dict[str, Any]]:
         context._engine, context._logger = self, self._logger
         context._profile = None if taken(self, 0) else 0
         context._addresses, context._shape, context._stream = {}, (), 0
+        context._shapes = {}
         world.contexts.append(weakref.ref(context))
         return context
 
@@ -46,7 +47,8 @@ def context_plays(trt: Any, world: World) -> dict[str, dict[str, Any]]:
     def set_shape(self: Any, name: str, shape: tuple[int, ...]) -> bool:
         assert self._profile is not None, "no optimization profile was chosen"
         self._shape = shape
-        return name == "crops"
+        self._shapes[name] = shape
+        return name in self._engine._names
 
     def execute(self: Any, handle: int) -> bool:
         assert world.active(), "no CUDA context is current"
@@ -82,6 +84,9 @@ def _network(context: Any, world: World, stream: int) -> Any:
         assert context._shape == shape, "the context was changed before its work ended"
         world.meet()
         world.batches.append((stream, context._shape[0]))
+        if context._engine._runs:
+            context._engine._runs.run(world.memory, context._addresses, context._shapes)
+            return
         kind = np.dtype(world.input_dtype.lower().replace("float", "float32"))
         raw = world.memory[context._addresses["crops"]].view(kind)
         crops = raw[: int(np.prod(context._shape))].reshape(context._shape)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .fake_context import context_plays
 from .listing import Listing
+from .real_network import RealNetwork, ports
 from .world import World
 
 _LEVELS = ("INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE")
@@ -122,9 +123,10 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
         if world.build_error:
             self._logger.log(severity.ERROR, world.build_error)
             return None
+        inputs = ",".join(item.name for item in network._inputs)
         outputs = ",".join(item.name for item in network._outputs)
         assert config._profiles
-        end = f"{config._profiles} {config._shared} {outputs}".encode()
+        end = f"{config._profiles} {config._shared} {inputs} {outputs}".encode()
         return trt.IHostMemory(b" ".join((start, network._model, end)))
 
     def make_parser(self: Any, network: Any, logger: Any) -> None:
@@ -134,8 +136,9 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
         if world.parser_errors:
             return False
         self._network._model = model
-        self._network._inputs.append(tensor("crops"))
-        self._network._outputs.extend(map(tensor, world.outputs))
+        inputs, outputs = ports(model) if world.real else (["crops"], list(world.outputs))
+        self._network._inputs.extend(map(tensor, inputs))
+        self._network._outputs.extend(map(tensor, outputs))
         return True
 
     def get_error(self: Any, index: int) -> Any:
@@ -210,14 +213,19 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
             self._logger.log(severity.ERROR, "magic tag does not match")
             return None
         engine = trt.ICudaEngine()
-        head, profiles, shared, outputs = content.rsplit(b" ", 3)
+        head, profiles, shared, inputs, outputs = content.rsplit(b" ", 4)
         engine._profiles, engine._shared = int(profiles), bool(int(shared))
-        engine._names = ["crops", *outputs.decode().split(",")]
+        engine._names = [*inputs.decode().split(","), *outputs.decode().split(",")]
         engine._model, engine._logger = head[len(start) + 1 :], self._logger
+        engine._runs = RealNetwork(engine._model) if world.real else None
         return engine
 
     def dtype(self: Any, name: str) -> Any:
-        return getattr(trt.DataType, world.input_dtype if name == "crops" else world.dtype)
+        kind = world.input_dtype if name == "crops" else world.dtype
+        return getattr(trt.DataType, self._runs.kinds[name] if self._runs else kind)
+
+    def shape(self: Any, name: str) -> list[int]:
+        return self._runs.shapes[name] if self._runs else [-1, world.columns]
 
     return {
         "Runtime": {"__init__": _made(trt, world), "deserialize_cuda_engine": deserialize},
@@ -225,7 +233,7 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
             "num_io_tensors": property(lambda self: len(self._names)),
             "get_tensor_name": lambda self, index: self._names[index],
             "get_tensor_dtype": dtype,
-            "get_tensor_shape": lambda self, name: [-1, world.columns],
+            "get_tensor_shape": shape,
             "num_optimization_profiles": property(lambda self: self._profiles),
         },
     }

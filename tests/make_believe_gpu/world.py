@@ -57,6 +57,7 @@ class World:
     batches: list[tuple[int, int]] = field(default_factory=list)  # stream and size of every run
     meet: Callable[[], Any] = lambda: None  # while a batch computes
     pause: Callable[[], None] = lambda: None  # while building
+    real: bool = False  # engines are what ONNX Runtime makes of their ONNX file
     answer: Answer | None = None  # what engines answer, if not a crop's mean
     depth: threading.local = field(default_factory=threading.local)  # contexts on a thread's stack
     most: int = 0  # contexts that were ever on one stack

@@ -71,6 +71,7 @@ def test_auto(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engines, "available", lambda: installed)
+    monkeypatch.setattr(engines, "has_half_precision", lambda engine, device=None: False)
     engine, variant = choose(_bundle(speeds))
     assert (engine, variant.name) == expected
 

@@ -23,8 +23,8 @@ class BundleDetector(Closeable):
         runtime: see :func:`edgeattr_runtimes.detection.open_detection`.
         precision: the same.
         threads: that one call may use; all cores if None.
-        side: pixels of the input's longer side; the bundle's if None. A larger one finds smaller
-            people and takes longer.
+        size: pixels of the input's longer side, or its height and width; the bundle's longer side
+            if None. A larger one finds smaller people and takes longer.
         min_score: boxes of at least this score are returned; the bundle's candidates if None.
 
     Raises:
@@ -40,10 +40,10 @@ class BundleDetector(Closeable):
         precision: str = "auto",
         *,
         threads: int | None = None,
-        side: int | None = None,
+        size: int | tuple[int, int] | None = None,
         min_score: float | None = None,
     ) -> None:
-        self._take(bundle, open_detection(bundle, runtime, precision, threads), side, min_score)
+        self._take(bundle, open_detection(bundle, runtime, precision, threads), size, min_score)
 
     @classmethod
     def of(
@@ -51,24 +51,24 @@ class BundleDetector(Closeable):
         bundle: DetectionBundle,
         runtime: DetectionRuntime,
         *,
-        side: int | None = None,
+        size: int | tuple[int, int] | None = None,
         min_score: float | None = None,
     ) -> BundleDetector:
         """A detector that runs what is open already."""
         detector = cls.__new__(cls)
-        detector._take(bundle, runtime, side, min_score)
+        detector._take(bundle, runtime, size, min_score)
         return detector
 
     def _take(
         self,
         bundle: DetectionBundle,
         runtime: DetectionRuntime,
-        side: int | None,
+        size: int | tuple[int, int] | None,
         min_score: float | None,
     ) -> None:
         self.name = bundle.name
         self._bundle = bundle
-        self._side = side or bundle.input.side
+        self._size = size or bundle.input.side
         self._min_score = bundle.decision.candidate if min_score is None else min_score
         self.engine, self.precision = runtime.engine, runtime.variant.precision
         self._runtime: DetectionRuntime | None = runtime
@@ -82,8 +82,9 @@ class BundleDetector(Closeable):
         runtime = self._runtime
         if runtime is None:
             raise RuntimeFailure(f"the detector {self.name} was closed")
-        height, width = input_size(image.shape, self._side, self._bundle.input.stride)
-        frames = np.empty((1, height, width, 3), np.uint8)
+        size, stride = self._size, self._bundle.input.stride
+        sides = size if isinstance(size, tuple) else input_size(image.shape, size, stride)
+        frames = np.empty((1, *sides, 3), np.uint8)
         scale = fit_frame(image, frames[0])
         boxes, scores = runtime.run(frames)
         keep = np.flatnonzero(scores[0] >= self._min_score)

@@ -84,7 +84,7 @@ def exported(network: PersonDetector, threshold: float) -> nn.Module:
             self.network = folded
 
         def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-            levels = self.network(frames.permute(0, 3, 1, 2).float())
+            levels = self.network(frames.float().permute(0, 3, 1, 2))  # TensorRT casts bytes first
             boxes, objectness, person = decode(levels)
             score = objectness.sigmoid() * person.sigmoid()
             half = boxes[..., 2:] / 2

@@ -1,0 +1,68 @@
+"""Small people in large frames: overlapping parts of the frame at full size, and the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeattr.core.closing import Closing
+from edgeattr.core.crops import Image
+from edgeattr.video.detectors.nms import suppress
+from edgeattr.video.detectors.protocol import Detections, Detector
+
+__all__ = ["TiledDetector"]
+
+_OVERLAP = 0.2  # of a tile's side: more than a person who is too small for the whole frame
+_SAME = 0.5  # intersection over union beyond which boxes of two parts are one person
+_EDGE = 4  # pixels; a box that ends so near to a cut shows part of a person
+
+
+class TiledDetector(Closing):
+    """Looks at a frame as a whole and at its tiles; threads may share it as they may its detector.
+
+    A box that a tile's inner edge cuts off is left out: the person is whole in the tile beside it,
+    or in the frame.
+
+    Args:
+        detector: closed with this.
+        tiles: rows and columns.
+    """
+
+    def __init__(self, detector: Detector, tiles: tuple[int, int]) -> None:
+        self._detector, self._tiles = detector, tiles
+        self.name, self.engine = detector.name, detector.engine
+        self.precision, self.in_order = detector.precision, detector.in_order
+
+    def detect(self, image: Image) -> Detections:
+        """See :meth:`Detector.detect`."""
+        height, width = image.shape[:2]
+        whole = self._detector.detect(image)
+        boxes, scores = [whole.boxes], [whole.scores]
+        for top, bottom in _spans(height, self._tiles[0]):
+            for left, right in _spans(width, self._tiles[1]):
+                tile = np.ascontiguousarray(image[top:bottom, left:right])
+                found = self._detector.detect(tile)
+                placed = found.boxes + np.array([left, top, left, top], np.float32)
+                inner = [left > 0, top > 0, right < width, bottom < height]
+                gaps = np.abs(placed - np.array([left, top, right, bottom], np.float32))
+                complete = ~((gaps < _EDGE) & np.array(inner)).any(1)
+                boxes.append(placed[complete])
+                scores.append(found.scores[complete])
+        return suppress(np.concatenate(boxes), np.concatenate(scores), _SAME, image.shape)
+
+    def for_stream(self) -> TiledDetector:
+        """Itself, or one of a fresh detector where order matters."""
+        fresh = self._detector.for_stream()
+        return self if fresh is self._detector else TiledDetector(fresh, self._tiles)
+
+    def close(self) -> None:
+        """Release the detector."""
+        self._detector.close()
+
+
+def _spans(length: int, count: int) -> list[tuple[int, int]]:
+    """Begin and end of each of so many tiles along a side, overlapping."""
+    if count == 1:
+        return [(0, length)]
+    side = length / (count - (count - 1) * _OVERLAP)
+    starts = [round(index * side * (1 - _OVERLAP)) for index in range(count)]
+    return [(start, min(length, round(start + side))) for start in starts]
