@@ -13,15 +13,26 @@ __all__ = ["open_detector"]
 
 
 def open_detector(
-    name: str, quiet: bool, *, threads: int | None = None, size: int | None = None
+    name: str,
+    quiet: bool,
+    *,
+    threads: int | None = None,
+    form: str | None = None,
+    size: str = "",
+    tiles: str = "",
 ) -> Detector:
-    """As :func:`edgeattr.video.detectors.open_detector`, with progress on standard error."""
+    """As :func:`edgeattr.video.detectors.open_detector`, with progress on standard error.
+
+    Size and tiles are given as :class:`edgeattr.cli.site_config.DetectorSection` has them.
+    """
     from edgeattr.video import detectors
 
     with ProgressParts(quiet=quiet) as parts:
         return detectors.open_detector(
             name,
             threads=threads,
-            size=size,
+            form=form,
+            size=detectors.parse_size(size) if size else None,
+            tiles=detectors.parse_tiles(tiles) if tiles else None,
             on_download=lambda known, done, total: parts.tick(f"downloading {known}", done, total),
         )

@@ -41,8 +41,34 @@ DetectorName = Annotated[
         "--detector",
         metavar="NAME|PATH",
         help="`auto` (`person`, which is inside the package), a name that `edgeattr models` "
-        "lists, a bundle, or the file of a YOLOX, SSD, RT-DETR or D-FINE export.",
+        "lists, a bundle, or a file: an export of the YOLO families, RT-DETR, D-FINE, RF-DETR, "
+        "YOLO-NAS or SSD.",
         autocompletion=detector_names,
+    ),
+]
+DetectorFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--detector-format",
+        metavar="NAME",
+        help="What the detector's file is, where its outputs do not tell: `yolox`, `yolov8`, ...",
+    ),
+]
+DetectorInput = Annotated[
+    str,
+    typer.Option(
+        "--detector-input",
+        metavar="PIXELS",
+        help="Look at larger frames, which finds smaller people: the longer side, as `640`, or "
+        "`960x544`.",
+    ),
+]
+DetectorTiles = Annotated[
+    str,
+    typer.Option(
+        "--detector-tiles",
+        metavar="COLUMNSxROWS",
+        help="Look at parts of the frame as well, as `2x2`: far people before a 4K camera.",
     ),
 ]
 Output = Annotated[
@@ -183,7 +209,10 @@ def run(
     model__runtime: Runtime = "auto",
     model__precision: Precision = "auto",
     model__device: Device = None,
-    detector: DetectorName = "auto",
+    detector__path: DetectorName = "auto",
+    detector__format: DetectorFormat = None,
+    detector__input: DetectorInput = "",
+    detector__tiles: DetectorTiles = "",
     sources__output: Output = None,
     events__file: Events = None,
     sources__tracks: Tracks = None,

@@ -57,7 +57,14 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
     with contextlib.ExitStack() as opened:
         detector = opened.enter_context(
             contextlib.closing(
-                open_detector(site.detector, quiet, threads=1, size=site.detector_input or None)
+                open_detector(
+                    site.detector.path,
+                    quiet,
+                    threads=1,
+                    form=site.detector.format,
+                    size=site.detector.input,
+                    tiles=site.detector.tiles,
+                )
             )
         )
         model = opened.enter_context(_model_of(site))

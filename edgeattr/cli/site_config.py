@@ -12,6 +12,7 @@ from typing import Any
 from edgeattr.core.config import build, read_toml, with_environment
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.outputs.video_file import check_video_name
+from edgeattr.video.detectors import FORMATS, parse_size, parse_tiles
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.sources import SourceOptions, SourceSpec, check_source
 from edgeattr.video.sources.address import kind_of, local_path
@@ -20,6 +21,7 @@ from edgeattr.video.zones import Line, Zone
 
 __all__ = [
     "CropsSection",
+    "DetectorSection",
     "EventsSection",
     "EvidenceSection",
     "MetricsSection",
@@ -46,6 +48,24 @@ class ModelSection:
     runtime: str = "auto"
     precision: str = "auto"
     device: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSection:
+    """What finds people; ``detector = "PATH"`` says the path alone."""
+
+    path: str = "auto"  # a known name, a bundle, or a file
+    format: str | None = None  # of a file, where it does not tell; see `--detector-format`
+    input: str = ""  # pixels of the longer side, or WIDTHxHEIGHT; the detector's own where absent
+    tiles: str = ""  # COLUMNSxROWS in which people are looked for beside the whole frame
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in FORMATS:
+            raise UsageError(f"no detector format {self.format!r}; there are: {', '.join(FORMATS)}")
+        if self.input:
+            parse_size(self.input)
+        if self.tiles:
+            parse_tiles(self.tiles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +227,7 @@ class Site:
 
     sources: tuple[SourceSection, ...]
     model: ModelSection = ModelSection()
-    detector: str = "auto"  # a known name, a bundle, or a file
-    detector_input: int = 0  # pixels of a bundle's input along its longer side; 0: its own
+    detector: DetectorSection = DetectorSection()
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
     events: EventsSection | None = None
     store: StoreSection | None = None
@@ -225,10 +244,6 @@ class Site:
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
-            )
-        if self.detector_input < 0 or self.detector_input % 32:
-            raise UsageError(
-                f"detector_input = {self.detector_input}; expected a multiple of 32 pixels, as 640"
             )
         self._set_retention()
         self._check_files()
@@ -257,7 +272,7 @@ class Site:
         written += [self.events.file if self.events else None, self.privacy.audit]
         written += [part.path for part in (self.store,) if part]
         written += [part.spool for part in (self.mqtt, self.webhook) if part]
-        read = [*(source.address for source in self.sources), self.detector, self.model.path]
+        read = [*(source.address for source in self.sources), self.detector.path, self.model.path]
         places = [place for place in written if place]
         for number, place in enumerate(places):
             if any(_same_file(place, other) for other in places[:number]):
@@ -297,6 +312,8 @@ def load_site(path: Path) -> Site:
     values = with_environment(read_toml(path, what="site"), where=str(path))
     if not values.get("sources"):
         raise UsageError(f"{path} names no source; write [[sources]] and address = ... for each")
+    if isinstance(detector := values.get("detector"), str):
+        values["detector"] = {"path": detector}
     try:
         site: Site = _beside(build(Site, values, what="site"), path.parent)
     except UsageError as error:
@@ -312,10 +329,8 @@ def _beside(value: Any, folder: Path) -> Any:
         return tuple(_beside(entry, folder) for entry in value)
     if isinstance(value, SourceSection) and not value.is_live and "://" not in value.address:
         value = dataclasses.replace(value, address=str(folder / value.address))
-    if isinstance(value, ModelSection) and (folder / value.path).exists():
+    if isinstance(value, ModelSection | DetectorSection) and (folder / value.path).exists():
         value = dataclasses.replace(value, path=str(folder / value.path))
-    if isinstance(value, Site) and (folder / value.detector).is_file():
-        value = dataclasses.replace(value, detector=str(folder / value.detector))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {
             entry.name: _beside(getattr(value, entry.name), folder)

@@ -189,7 +189,7 @@ class Session(Closeable, ABC):
                 self._spare.pop().close()
 
 
-class ShapedSessions(Closing):
+class ShapedSessions(Closeable):
     """A network compiled once for each shape of its inputs: faster than one of free shape.
 
     Args:

@@ -55,9 +55,18 @@ def test_paths_are_of_the_file_s_folder_and_addresses_stay(tmp_path: Path) -> No
     assert (door.address, door.is_live, clip.is_live) == ("rtsp://camera/1", True, False)
 
 
+_CAMERA = "\n[[sources]]\naddress = '0'"
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
+        ("[detector]\nformat = 'yolo'" + _CAMERA, "no detector format 'yolo'; there are: yolox, "),
+        (
+            "[detector]\ninput = '650'" + _CAMERA,
+            "detector input '650'; expected the longer side in pixels",
+        ),
+        ("[detector]\ntiles = '9x9'" + _CAMERA, "detector tiles '9x9'; expected COLUMNSxROWS"),
         ("detector = 'motion'", r"site\.toml names no source; write \[\[sources\]\]"),
         ("[[sources]]\nname = 'x'", r"site key sources\[0\]\.address is missing"),
         ("[[sources]]\naddress = '0'\nadress = '1'", r"unknown site key sources\[0\]\.adress"),
@@ -107,7 +116,11 @@ def test_every_option_of_a_source_reaches_it() -> None:
 
 
 _SAID = """
-detector = "motion"
+[detector]
+path = "motion"
+format = "yolov8"
+input = "960x544"
+tiles = "2x1"
 [model]
 runtime = "openvino"
 precision = "fp16"
@@ -144,7 +157,8 @@ max_frames = 7
 output = "v.mp4"
 """
 _OPTIONS = (
-    "door=0 --detector motion --runtime openvino --precision fp16 --device cpu --detect-every 2 "
+    "door=0 --detector motion --detector-format yolov8 --detector-input 960x544 "
+    "--detector-tiles 2x1 --runtime openvino --precision fp16 --device cpu --detect-every 2 "
     "--events e.jsonl --store p.sqlite --mqtt mqtt://broker --webhook http://hook --metrics 9 "
     "--web 8 --web-host ::1 --web-stay --crops crops --explain sheets --retention-days 3 "
     "--blur-faces --include-sensitive --audit audit.jsonl --max-frames 7 --output v.mp4"

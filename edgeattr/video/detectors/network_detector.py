@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import GREY, input_size
 from edgeattr.core.errors import InputError, RuntimeFailure
@@ -24,7 +24,7 @@ _SIZES = "orig_target_sizes"  # RT-DETR's second input: width and height of the 
 _STRIDE = 32  # sides that are free are multiples of this
 
 
-class NetworkDetector(Closing):
+class NetworkDetector(Closeable):
     """Runs a network on one frame at a time; threads may share it.
 
     A batch that the network fixes is filled up with what was there. Sides that it leaves free

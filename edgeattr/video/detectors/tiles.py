@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeattr.core.closing import Closing
+from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.video.detectors.nms import suppress
 from edgeattr.video.detectors.protocol import Detections, Detector
@@ -16,7 +16,7 @@ _SAME = 0.5  # intersection over union beyond which boxes of two parts are one p
 _EDGE = 4  # pixels; a box that ends so near to a cut shows part of a person
 
 
-class TiledDetector(Closing):
+class TiledDetector(Closeable):
     """Looks at a frame as a whole and at its tiles; threads may share it as they may its detector.
 
     A box that a tile's inner edge cuts off is left out: the person is whole in the tile beside it,
