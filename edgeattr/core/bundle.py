@@ -17,7 +17,6 @@ the golden crops are compared with the reference before it serves.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_files import BundleFiles, read_bundle, read_golden, read_variants
+from edgeattr.core.bundle_files import (
+    BundleFiles,
+    GoldenArrays,
+    check_input,
+    common_fields,
+    read_bundle,
+    read_golden,
+)
 from edgeattr.core.bundle_format import BundleFormat
 from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.errors import BundleError
@@ -40,10 +46,7 @@ __all__ = ["RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_f
 RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 
 TASK = "attributes"  # in bundle.json under ``task``; nothing there means this too
-_SECTIONS = {
-    "format", "task", "name", "schema", "input", "thresholds", "probability", "training", "track",
-    "golden", "variants",
-}  # fmt: skip
+_SECTIONS = {"schema", "input", "thresholds", "probability", "track"}
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": RESIZE_RULE}
 
 
@@ -60,28 +63,11 @@ class InputSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class Golden:
+class Golden(GoldenArrays):
     """Reference crops and answers."""
 
     crops: npt.NDArray[np.uint8]  # [n, H, W, 3], BGR
     logits: npt.NDArray[np.float32]  # [n, C], from the first variant's parent
-
-    @property
-    def sha256(self) -> str:
-        """Of both arrays' content, whatever compressed them."""
-        digest = hashlib.sha256(self.crops.tobytes())
-        digest.update(self.logits.tobytes())
-        return digest.hexdigest()
-
-    @property
-    def file(self) -> str:
-        """Its name inside the bundle."""
-        return f"golden-{self.sha256[:8]}.npz"
-
-    @property
-    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
-        """What the file holds."""
-        return {"crops": self.crops, "logits": self.logits}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,43 +108,31 @@ class Bundle(BundleFiles):
         """
         return read_bundle(path, TASK, _from_json, _check_consistent)
 
-    def to_json(self) -> dict[str, Any]:
-        """The content of ``bundle.json``."""
+    def sections(self) -> dict[str, Any]:
+        """What ``bundle.json`` has of this task's own."""
         return {
-            "format": self.format.to_json(),
-            "name": self.name,
             "schema": self.schema.to_json(),
             "input": dataclasses.asdict(self.input),
             "thresholds": list(self.thresholds),
             "probability": {"scale": list(self.scale), "offset": list(self.offset)},
-            "training": dict(self.training),
             **({"track": self.track.to_json()} if self.track else {}),
-            "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
-            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
-            **self.later,
         }
 
 
 def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> Bundle:
     arrays = read_golden(path, index)
-    golden = Golden(arrays["crops"], arrays["logits"])
     schema, track = AttributeSchema.from_json(index["schema"]), index.get("track")
     if track is not None:
         track = TrackFusion.from_json(track, len(schema), len(schema.exclusive))
     return Bundle(
-        name=index["name"],
+        **common_fields(index, path, form, _SECTIONS),
+        golden=Golden(arrays["crops"], arrays["logits"]),
         schema=schema,
         input=InputSpec(**index["input"]),
         thresholds=tuple(map(float, index["thresholds"])),
         scale=tuple(map(float, index["probability"]["scale"])),
         offset=tuple(map(float, index["probability"]["offset"])),
-        training=dict(index["training"]),
         track=track,
-        variants=read_variants(index),
-        golden=golden,
-        path=path,
-        format=form,
-        later={key: entry for key, entry in index.items() if key not in _SECTIONS},
     )
 
 
@@ -172,13 +146,7 @@ def _check_consistent(bundle: Bundle) -> None:
             raise BundleError(f"{where} has {field_name} that are no numbers")
     if not all(0 <= threshold <= 1 for threshold in bundle.thresholds):
         raise BundleError(f"{where} has thresholds outside 0..1")
-    for field_name, supported in _SUPPORTED.items():
-        asked = getattr(bundle.input, field_name)
-        if asked != supported:
-            raise BundleError(
-                f"{where} asks for input {field_name} {asked!r}; this version of edgeattr does "
-                f"{supported!r} only"
-            )
+    check_input(where, bundle.input, _SUPPORTED)
     crops, logits = bundle.golden.crops.shape, bundle.golden.logits.shape
     expected = (crops[0], bundle.input.height, bundle.input.width, 3)
     if not crops[0] or crops != expected or logits != (crops[0], attributes):

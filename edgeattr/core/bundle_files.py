@@ -13,10 +13,10 @@ import json
 import logging
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +37,10 @@ from edgeattr.core.variant import Variant
 __all__ = [
     "BundleFiles",
     "GoldenArrays",
+    "check_input",
+    "common_fields",
     "read_bundle",
     "read_golden",
-    "read_variants",
     "task_of",
 ]
 
@@ -51,23 +52,27 @@ _log = logging.getLogger("edgeattr.core.bundle")
 _Self = TypeVar("_Self", bound="BundleFiles")
 
 
-class GoldenArrays(Protocol):
-    """Reference inputs and answers."""
+@dataclass(frozen=True, eq=False)
+class GoldenArrays:
+    """Reference inputs and answers: each field is an array of the golden file."""
+
+    @property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What the file holds, by name."""
+        return {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
 
     @property
     def sha256(self) -> str:
         """Of the arrays' content, whatever compressed them."""
-        ...
+        digest = hashlib.sha256()
+        for array in self.arrays.values():
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     @property
     def file(self) -> str:
         """Its name inside the bundle."""
-        ...
-
-    @property
-    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
-        """What the file holds, by name."""
-        ...
+        return f"golden-{self.sha256[:8]}.npz"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,8 +88,20 @@ class BundleFiles(ABC):
     later: Mapping[str, Any] = field(default_factory=dict)  # sections that a newer edgeattr added
 
     @abstractmethod
+    def sections(self) -> dict[str, Any]:
+        """What ``bundle.json`` has of this task's own."""
+
     def to_json(self) -> dict[str, Any]:
         """The content of ``bundle.json``."""
+        return {
+            "format": self.format.to_json(),
+            "name": self.name,
+            **self.sections(),
+            "training": dict(self.training),
+            "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
+            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
+            **self.later,
+        }
 
     @classmethod
     @abstractmethod
@@ -160,7 +177,7 @@ class BundleFiles(ABC):
                 self._check(variant, content)
                 write_atomically(target, content)
             arrays = io.BytesIO()
-            np.savez_compressed(arrays, **dict(self.golden.arrays))  # type: ignore[arg-type]
+            np.savez_compressed(arrays, **self.golden.arrays)  # type: ignore[arg-type]
             write_atomically(directory / self.golden.file, arrays.getvalue())
             write_atomically(
                 directory / INDEX, json.dumps(with_digest(self.to_json()), indent=1) + "\n"
@@ -246,6 +263,43 @@ def read_bundle(
     if passed_over := bundle.passed_over:
         _log.debug("%s, format %s: passed over %s", path, form, ", ".join(passed_over))
     return bundle
+
+
+def common_fields(
+    index: Mapping[str, Any], path: Path, form: BundleFormat, sections: Set[str]
+) -> dict[str, Any]:
+    """The fields of :class:`BundleFiles` but the golden arrays.
+
+    Args:
+        index: the content of ``bundle.json``.
+        path: of the bundle.
+        form: its format.
+        sections: that this version knows of the task's own; others are kept in ``later``.
+    """
+    known = {"format", "task", "name", "training", "golden", "variants", *sections}
+    return {
+        "name": index["name"],
+        "training": dict(index["training"]),
+        "variants": read_variants(index),
+        "path": path,
+        "format": form,
+        "later": {key: entry for key, entry in index.items() if key not in known},
+    }
+
+
+def check_input(where: str, found: object, supported: Mapping[str, str]) -> None:
+    """Refuse an input of another layout, type, colour order or resize rule than there is.
+
+    Raises:
+        BundleError: with what is asked for.
+    """
+    for field_name, only in supported.items():
+        asked = getattr(found, field_name)
+        if asked != only:
+            raise BundleError(
+                f"{where} asks for input {field_name} {asked!r}; this version of edgeattr does "
+                f"{only!r} only"
+            )
 
 
 def task_of(path: Path) -> str:

@@ -11,7 +11,6 @@ A variant takes ``frames``, uint8 [N, H, W, 3] BGR with H and W multiples of ``s
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_files import BundleFiles, read_bundle, read_golden, read_variants
+from edgeattr.core.bundle_files import (
+    BundleFiles,
+    GoldenArrays,
+    check_input,
+    common_fields,
+    read_bundle,
+    read_golden,
+)
 from edgeattr.core.bundle_format import BundleFormat
 from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.crops import Image
@@ -43,7 +49,6 @@ PERSON_SCORE = 0.45  # every detector's score from which the tracker believes in
 TASK = "person-detection"  # in bundle.json under ``task``
 FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEAR; grey border"
 FORMAT = BundleFormat(1, 1)  # the first whose bundles have a task
-_SECTIONS = {"format", "task", "name", "input", "decision", "training", "golden", "variants"}
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": FIT_RULE}
 GREY = 114  # of the border to the right and below, as in YOLOX's training
 
@@ -70,30 +75,12 @@ class DetectionDecision:
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionGolden:
+class DetectionGolden(GoldenArrays):
     """Reference frames and answers."""
 
     frames: npt.NDArray[np.uint8]  # [n, H, W, 3], BGR
     boxes: npt.NDArray[np.float32]  # [n, K, 4], pixels
     scores: npt.NDArray[np.float32]  # [n, K]
-
-    @property
-    def sha256(self) -> str:
-        """Of the arrays' content, whatever compressed them."""
-        digest = hashlib.sha256(self.frames.tobytes())
-        digest.update(self.boxes.tobytes())
-        digest.update(self.scores.tobytes())
-        return digest.hexdigest()
-
-    @property
-    def file(self) -> str:
-        """Its name inside the bundle."""
-        return f"golden-{self.sha256[:8]}.npz"
-
-    @property
-    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
-        """What the file holds."""
-        return {"frames": self.frames, "boxes": self.boxes, "scores": self.scores}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,18 +102,12 @@ class DetectionBundle(BundleFiles):
         """
         return read_bundle(path, TASK, _from_json, _check_consistent)
 
-    def to_json(self) -> dict[str, Any]:
-        """The content of ``bundle.json``."""
+    def sections(self) -> dict[str, Any]:
+        """What ``bundle.json`` has of this task's own."""
         return {
-            "format": self.format.to_json(),
             "task": TASK,
-            "name": self.name,
             "input": dataclasses.asdict(self.input),
             "decision": dataclasses.asdict(self.decision),
-            "training": dict(self.training),
-            "golden": {"file": self.golden.file, "sha256": self.golden.sha256},
-            "variants": {name: variant.to_json() for name, variant in self.variants.items()},
-            **self.later,
         }
 
 
@@ -159,15 +140,10 @@ def fit_frame(frame: Image, target: Image) -> float:
 def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> DetectionBundle:
     arrays = read_golden(path, index)
     return DetectionBundle(
-        name=index["name"],
+        **common_fields(index, path, form, {"input", "decision"}),
+        golden=DetectionGolden(arrays["frames"], arrays["boxes"], arrays["scores"]),
         input=DetectionInput(**index["input"]),
         decision=DetectionDecision(**index["decision"]),
-        training=dict(index["training"]),
-        variants=read_variants(index),
-        golden=DetectionGolden(arrays["frames"], arrays["boxes"], arrays["scores"]),
-        path=path,
-        format=form,
-        later={key: entry for key, entry in index.items() if key not in _SECTIONS},
     )
 
 
@@ -176,13 +152,7 @@ def _check_consistent(bundle: DetectionBundle) -> None:
     for field_name, value in dataclasses.asdict(bundle.decision).items():
         if not 0 <= value <= 1:  # NaN is refused too
             raise BundleError(f"{where} has decision.{field_name} {value}; expected 0..1")
-    for field_name, supported in _SUPPORTED.items():
-        asked = getattr(bundle.input, field_name)
-        if asked != supported:
-            raise BundleError(
-                f"{where} asks for input {field_name} {asked!r}; this version of edgeattr does "
-                f"{supported!r} only"
-            )
+    check_input(where, bundle.input, _SUPPORTED)
     side, stride = bundle.input.side, bundle.input.stride
     if stride < 1 or side < stride or side % stride:
         raise BundleError(f"{where} has input.side {side}, no multiple of input.stride {stride}")

@@ -17,6 +17,7 @@ __all__ = ["DetectionRuntime", "check_detection", "open_detection"]
 
 Frames = npt.NDArray[np.uint8]
 Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+_GPU_BATCH = 8  # frames
 _ENGINES = ("tensorrt", "openvino", "onnxruntime")
 
 
@@ -29,6 +30,7 @@ class DetectionRuntime:
         content: the variant's file.
         threads: that one call may use; all cores if None.
         half: see :attr:`edgeattr_runtimes.EngineOptions.half`.
+        batch: frames a run, at most, of a call with several.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class DetectionRuntime:
         content: bytes,
         threads: int | None = None,
         half: bool | None = None,
+        batch: int = 1,
     ) -> None:
-        self.variant, self.engine = variant, engine
+        self.variant, self.engine, self.batch = variant, engine, batch
         whole = open_session(
             engine, content, threads=threads, precision=variant.precision, half=half
         )
@@ -54,9 +57,9 @@ class DetectionRuntime:
         Raises:
             RuntimeFailure: the engine failed.
         """
-        boxes, scores = self._sessions.of({"frames": (1, *frames.shape[1:])}).run(
-            {"frames": frames}
-        )
+        rows = 1 if len(frames) == 1 else self.batch
+        session = self._sessions.of({"frames": (rows, *frames.shape[1:])})
+        boxes, scores = session.run({"frames": frames})
         return boxes, scores
 
     def close(self) -> None:
@@ -69,6 +72,7 @@ def open_detection(
     runtime: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    batch: int | None = None,
 ) -> DetectionRuntime:
     """Open a detector on the best engine that answers as the reference does.
 
@@ -79,6 +83,7 @@ def open_detection(
         runtime: ``auto``, ``onnxruntime``, ``openvino`` or ``tensorrt``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         threads: that one call may use; all cores if None.
+        batch: frames a run, at most; 8 on GPUs and 1 on processors if None.
 
     Raises:
         UsageError, RuntimeFailure, BundleError: no such engine or variant, it cannot run here, or
@@ -98,6 +103,7 @@ def open_detection(
             bundle.read_file(choice.variant),
             threads,
             choice.options.half,
+            batch or (_GPU_BATCH if choice.engine == "tensorrt" else 1),
         ),
         lambda choice, opened: check_detection(bundle, choice.variant, opened),
     )

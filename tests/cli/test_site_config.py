@@ -64,7 +64,7 @@ _CAMERA = "\n[[sources]]\naddress = '0'"
         ("[detector]\nformat = 'yolo'" + _CAMERA, "no detector format 'yolo'; there are: yolox, "),
         (
             "[detector]\ninput = '650'" + _CAMERA,
-            "detector input '650'; expected the longer side in pixels",
+            "detector input '650'; expected",
         ),
         ("[detector]\ntiles = '9x9'" + _CAMERA, "detector tiles '9x9'; expected COLUMNSxROWS"),
         ("detector = 'motion'", r"site\.toml names no source; write \[\[sources\]\]"),

@@ -8,6 +8,7 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
 from edgeattr.core.errors import RuntimeFailure
+from edgeattr.video.detectors.frame_batcher import FrameBatcher
 from edgeattr.video.detectors.nms import suppress
 from edgeattr.video.detectors.protocol import Detections
 from edgeattr_runtimes.detection import DetectionRuntime, open_detection
@@ -26,6 +27,7 @@ class BundleDetector(Closeable):
         size: pixels of the input's longer side, or its height and width; the bundle's longer side
             if None. A larger one finds smaller people and takes longer.
         min_score: boxes of at least this score are returned; the bundle's candidates if None.
+        batch: frames of several threads that run together; 8 on GPUs and 1 on processors if None.
 
     Raises:
         UsageError, RuntimeFailure, BundleError: as ``open_detection``.
@@ -42,8 +44,10 @@ class BundleDetector(Closeable):
         threads: int | None = None,
         size: int | tuple[int, int] | None = None,
         min_score: float | None = None,
+        batch: int | None = None,
     ) -> None:
-        self._take(bundle, open_detection(bundle, runtime, precision, threads), size, min_score)
+        opened = open_detection(bundle, runtime, precision, threads, batch)
+        self._take(bundle, opened, size, min_score)
 
     @classmethod
     def of(
@@ -72,6 +76,7 @@ class BundleDetector(Closeable):
         self._min_score = bundle.decision.candidate if min_score is None else min_score
         self.engine, self.precision = runtime.engine, runtime.variant.precision
         self._runtime: DetectionRuntime | None = runtime
+        self._batcher = FrameBatcher(runtime.run, runtime.batch) if runtime.batch > 1 else None
 
     def detect(self, image: Image) -> Detections:
         """See :meth:`Detector.detect`.
@@ -86,10 +91,13 @@ class BundleDetector(Closeable):
         sides = size if isinstance(size, tuple) else input_size(image.shape, size, stride)
         frames = np.empty((1, *sides, 3), np.uint8)
         scale = fit_frame(image, frames[0])
-        boxes, scores = runtime.run(frames)
-        keep = np.flatnonzero(scores[0] >= self._min_score)
+        if self._batcher:
+            boxes, scores = self._batcher(frames)
+        else:
+            boxes, scores = (found[0] for found in runtime.run(frames))
+        keep = np.flatnonzero(scores >= self._min_score)
         overlap = self._bundle.decision.overlap
-        return suppress(boxes[0, keep] / scale, scores[0, keep], overlap, image.shape)
+        return suppress(boxes[keep] / scale, scores[keep], overlap, image.shape)
 
     def for_stream(self) -> BundleDetector:
         """Itself."""
