@@ -18,13 +18,14 @@ import numpy.typing as npt
 from edgeattr.core.bundle import Variant, variant_file
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
-from edgeattr.core.errors import ContractNotMet, InputError
+from edgeattr.core.errors import ContractNotMet, InputError, UsageError
 from edgeattr.core.files import sha256_of
 from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr_convert.contract import Contract
 from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
 from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
 from edgeattr_runtimes.device import device_name
+from edgeattr_runtimes.engines import available
 from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
 
 __all__ = ["calibration_frames", "convert_detector"]
@@ -32,7 +33,7 @@ __all__ = ["calibration_frames", "convert_detector"]
 Frames = npt.NDArray[np.uint8]
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on
-_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
+_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
 _IN_FLOAT = (  # names of nodes: the last convolutions of the head, and what decodes them
     r".*head\.\d+/(box|person|objectness)/Conv.*",
     r"^/[A-Z][A-Za-z]*(_\d+)?(/.*)?$",
@@ -68,6 +69,9 @@ def _images(source: str, count: int) -> list[Image]:
         return [read_image(file) for file in files[:: max(len(files) // count, 1)]]
     reader = cv2.VideoCapture(source)
     total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+    if total < 1:  # a raw stream and a GIF do not say
+        total = sum(1 for _ in iter(reader.grab, False))
+        reader = cv2.VideoCapture(source)
     found, index, step = [], 0, max(total // count, 1)
     while reader.grab():
         if index % step == 0:
@@ -99,6 +103,7 @@ def convert_detector(
 
     Raises:
         ContractNotMet: a variant does not hold; nothing is written.
+        UsageError: there is no such variant of detectors.
     """
     source = bundle.read_file(bundle.variant(_PARENT))
     files: dict[str, Path] = {}
@@ -106,6 +111,8 @@ def convert_detector(
         made = bundle
         for family, precision in steps:
             path = Path(folder) / f"{family}-{precision}"
+            if (family, precision) not in _MAKERS:
+                raise UsageError(f"{family}-{precision} of a detector is not made; make fp16")
             _MAKERS[family, precision](source, path, frames)
             variant = _proven(bundle, path, family, precision, frames, held, contract)
             tell(f"{variant.name}: {variant.verdict}")
@@ -132,17 +139,19 @@ def _proven(
     variant = Variant(
         engine=family,
         precision=precision,
-        file=variant_file(name, digest, ".onnx" if family == "onnx" else ".zip"),
+        file=variant_file(name, digest, ".zip" if family == "openvino" else ".onnx"),
         sha256=digest,
         parent=_PARENT,
         parity=0.0,
         tolerance=1.0,
     )
-    runtime = DetectionRuntime(variant, _ENGINES[family], path.read_bytes())
+    # where there is no GPU, ONNX Runtime stands in for TensorRT
+    engine = _ENGINES[family] if _ENGINES[family] in available() else _ENGINES["onnx"]
+    runtime = DetectionRuntime(variant, engine, path.read_bytes())
     parent_file = bundle.read_file(bundle.variant(_PARENT))
-    parent = DetectionRuntime(bundle.variant(_PARENT), _ENGINES[family], parent_file)
+    parent = DetectionRuntime(bundle.variant(_PARENT), engine, parent_file)
     parity = detection_difference(bundle, runtime)
-    speed = _speed(parent, runtime, bundle)
+    speed = _speed(parent, runtime, bundle) if engine == _ENGINES[family] else {}
     told, failures, metrics = [f"off by {parity:.2g} on the golden frames"], [], {}
     if held is not None:
         before, after = (_figures(bundle, entry, held) for entry in (parent, runtime))
@@ -154,9 +163,12 @@ def _proven(
                     f"{key} falls by {drop:.2f} points of {contract.max_drop:g} allowed"
                 )
         metrics = {"dataset": held.name, "images": held.frames, **after}
-    told.append(f"{speed['speedup']:.2f} times as fast as {_PARENT}")
     limit = contract.speedup_of(name)
-    if speed["speedup"] < limit:
+    if not speed:
+        told.append(f"on {engine}, since {_ENGINES[family]} cannot run here")
+    elif speed["speedup"] >= limit:
+        told.append(f"{speed['speedup']:.2f} times as fast as {_PARENT}")
+    else:
         failures.append(
             f"{speed['speedup']:.2f} times as fast as {_PARENT} on {speed['device']}; at least "
             f"{limit:g} is required (--min-speedup 0 asks for none)"
@@ -210,6 +222,14 @@ def _onnx_fp16(source: bytes, target: Path, frames: Sequence[Image]) -> None:
     fp32 = target.with_suffix(".fp32.onnx")
     fp32.write_bytes(source)
     fp16_from_onnx(fp32, target)
+
+
+def _tensorrt_fp16(source: bytes, target: Path, frames: Sequence[Image]) -> None:
+    from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
+
+    half = target.with_suffix(".half.onnx")
+    _onnx_fp16(source, half, frames)
+    tensorrt_from_onnx(half, target, ("boxes", "scores"))
 
 
 def _onnx_int8(source: bytes, target: Path, frames: Sequence[Image]) -> None:
@@ -276,4 +296,5 @@ _MAKERS: dict[tuple[str, str], Callable[[bytes, Path, Sequence[Image]], None]] =
     ("onnx", "int8"): _onnx_int8,
     ("openvino", "fp16"): _openvino_fp16,
     ("openvino", "int8"): _openvino_int8,
+    ("tensorrt", "fp16"): _tensorrt_fp16,
 }

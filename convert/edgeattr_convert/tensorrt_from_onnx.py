@@ -6,13 +6,12 @@ for FP16, with explicit symmetric Q/DQ for INT8. TensorRT 8.6 reads operator set
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeattr.core.errors import MissingDependency, RuntimeFailure
 from edgeattr.core.files import write_atomically
-
-_OUTPUT = "logits"
 
 if TYPE_CHECKING:
     import onnx
@@ -24,12 +23,13 @@ OPSET = 17  # the newest that TensorRT 8.6 knows (onnx-tensorrt's release notes)
 _IR_VERSION = 8  # of the file format that came with that operator set
 
 
-def tensorrt_from_onnx(source: Path, target: Path) -> None:
-    """Lower a model to :data:`OPSET`, with the logits as its only output.
+def tensorrt_from_onnx(source: Path, target: Path, outputs: Sequence[str] = ("logits",)) -> None:
+    """Lower a model to :data:`OPSET`, with these outputs alone.
 
     Args:
         source: ONNX in half precision, or with explicit symmetric Q/DQ.
         target: the ONNX file to write.
+        outputs: that stay.
 
     Raises:
         MissingDependency: onnx is not installed.
@@ -43,7 +43,7 @@ def tensorrt_from_onnx(source: Path, target: Path) -> None:
             error.name or "onnx", extra="convert", purpose="prepare a model for TensorRT"
         ) from error
     model = onnx.load(str(source))
-    _keep_logits(model)
+    _keep_outputs(model, outputs)
     _drop_defaults(model)
     try:
         lowered = convert_version(model, OPSET)
@@ -57,12 +57,12 @@ def tensorrt_from_onnx(source: Path, target: Path) -> None:
     write_atomically(target, lowered.SerializeToString())
 
 
-def _keep_logits(model: onnx.ModelProto) -> None:
+def _keep_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
     """Drop the other outputs, and what only they need."""
-    kept = [output for output in model.graph.output if output.name == _OUTPUT]
+    kept = [output for output in model.graph.output if output.name in outputs]
     del model.graph.output[:]
     model.graph.output.extend(kept)
-    needed, nodes = {_OUTPUT}, []
+    needed, nodes = set(outputs), []
     for node in reversed(model.graph.node):
         if needed & set(node.output):
             needed.update(node.input)

@@ -196,7 +196,7 @@ def convert_detector(
     made = convert_bundle(
         bundle,
         target,
-        [(family, name) for name in precisions for family in families if family != "tensorrt"],
+        [(family, name) for name in precisions for family in families],
         calibration_frames(calib, bundle) if calib and "int8" in precisions else [],
         open_boxes(held) if held else None,
         contract,

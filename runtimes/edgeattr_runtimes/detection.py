@@ -11,7 +11,7 @@ from edgeattr.core.variant import Variant
 from edgeattr_runtimes.load import first_that_serves, open_session, warn_of_others
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.select import candidates
-from edgeattr_runtimes.session import ShapedSessions
+from edgeattr_runtimes.session import Session, ShapedSessions
 
 __all__ = ["DetectionRuntime", "check_detection", "open_detection"]
 
@@ -46,6 +46,7 @@ class DetectionRuntime:
         whole = open_session(
             engine, content, threads=threads, precision=variant.precision, half=half
         )
+        _check_ports(variant, whole)
         self._sessions = ShapedSessions(whole, ("boxes", "scores"))
 
     def run(self, frames: Frames) -> Found:
@@ -65,6 +66,23 @@ class DetectionRuntime:
     def close(self) -> None:
         """Release the networks; calls that run come to their end."""
         self._sessions.close()
+
+
+def _check_ports(variant: Variant, whole: Session) -> None:
+    """Refuse a file of other inputs and outputs than a detector's, or of fixed sides.
+
+    Raises:
+        BundleError: with what it has.
+    """
+    taken = [(port.name, port.dtype, port.shape) for port in whole.inputs]
+    given = {name for port in whole.outputs for name in port.names}
+    if taken != [("frames", "uint8", (None, None, None, 3))] or not given >= {"boxes", "scores"}:
+        found = "; ".join(map(str, (*whole.inputs, *whole.outputs)))
+        whole.close()
+        raise BundleError(
+            f"{variant.file} is no person detector: expected frames uint8 [?, ?, ?, 3], boxes and "
+            f"scores, got {found}. Export or convert the bundle again"
+        )
 
 
 def open_detection(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from typer.testing import CliRunner
 
@@ -89,6 +90,17 @@ def test_fp16_is_proven_and_written_beside(
     assert variant.speed["frames_per_second"] > 0
     assert "AP50" in variant.metrics
     assert len(DetectionBundle.read(hub.person_bundle()).variants) == 1  # left as it was
+
+
+def test_tensorrt_s_file_is_proven_by_onnx_runtime_where_there_is_no_gpu(tmp_path: Path) -> None:
+    out = tmp_path / "small.edgeattr"
+    _run("convert", "person", "--fp16", "--to", "tensorrt", "--out", out)
+    made = DetectionBundle.read(out)
+    variant = made.variant("tensorrt-fp16")
+    assert variant.parity < 0.05
+    assert variant.speed == {}
+    assert "on onnxruntime, since tensorrt cannot run here" in variant.verdict
+    assert onnx.load_from_string(made.read_file(variant)).opset_import[0].version == 17
 
 
 def test_int8_is_not_made_without_boxes_to_prove_it_on(tmp_path: Path) -> None:

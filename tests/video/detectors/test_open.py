@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edgeattr.core import hub
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
+from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.detection_metrics import overlaps
 from edgeattr.core.errors import (
     BundleError,
@@ -20,6 +23,7 @@ from edgeattr.core.errors import (
     RuntimeFailure,
     UsageError,
 )
+from edgeattr.core.files import sha256_of
 from edgeattr.video.detectors import (
     BundleDetector,
     MotionDetector,
@@ -102,6 +106,28 @@ def test_the_bundle_finds_who_yolox_nano_finds(
             assert (overlaps(sure_boxes, found.boxes).max(1, initial=0.0) > 0.5).all()
             portrait = ours.detect(np.ascontiguousarray(frame[:, 200:400]))
             assert (portrait.boxes[:, 2] <= 200).all()
+
+
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime", "openvino"])
+def test_a_bundle_of_another_network_is_refused_in_one_line(tmp_path: Path, engine: str) -> None:
+    bundle = DetectionBundle.read(hub.person_bundle())
+    for fault in ("sides", "outputs"):
+        model = onnx.load_from_string(bundle.read_file(bundle.variant("onnx-fp32")))
+        if fault == "sides":
+            model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 64
+        else:
+            model.graph.output[1].name = "sure"
+            model.graph.node[-1].output[0] = "sure"
+        file = tmp_path / f"{fault}.onnx"
+        onnx.save(model, str(file))
+        variant = dataclasses.replace(
+            bundle.variant("onnx-fp32"), sha256=sha256_of(file), file=file.name
+        )
+        made = bundle.with_variant(variant).write(tmp_path / f"{fault}.edgeattr", {file.name: file})
+        error = rf"{fault}\.onnx is no person detector: .*, got "
+        with pytest.raises(BundleError, match=error) as told:
+            open_detector(made.path or "", engine=engine)
+        assert "\n" not in str(told.value)
 
 
 def test_bundles_in_the_wrong_place_are_refused(tmp_path: Path) -> None:
