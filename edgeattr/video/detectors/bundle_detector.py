@@ -7,7 +7,7 @@ import numpy as np
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
-from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr.video.detectors.frame_batcher import FrameBatcher
 from edgeattr.video.detectors.nms import suppress
 from edgeattr.video.detectors.protocol import Detections
@@ -70,6 +70,10 @@ class BundleDetector(Closeable):
         size: int | tuple[int, int] | None,
         min_score: float | None,
     ) -> None:
+        stride, sides = bundle.input.stride, size if isinstance(size, tuple) else (size or 0,)
+        if any(side % stride for side in sides):
+            runtime.close()
+            raise UsageError(f"detector input {size}; expected multiples of {stride} pixels")
         self.name = bundle.name
         self._bundle = bundle
         self._size = size or bundle.input.side

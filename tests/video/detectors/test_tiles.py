@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -75,8 +73,10 @@ def test_sizes_and_tiles() -> None:
             parse_tiles(text)
 
 
-def test_a_fixed_input_and_a_larger_one(tmp_path: Path, frames: list[Image]) -> None:
+def test_a_fixed_input_and_a_larger_one(frames: list[Image]) -> None:
     frame = frames[-1]
     for size in (640, (384, 640), (512, 512)):
         with open_detector("person", threads=1, size=size, min_score=0.45) as detector:
             assert len(detector.detect(frame)) >= 3
+    with pytest.raises(UsageError, match=r"detector input \(384, 650\); expected multiples of 32"):
+        open_detector("person", size=(384, 650))
