@@ -135,16 +135,7 @@ def _proven(
     Raises:
         ContractNotMet: it loses more than the contract allows, or is too slow.
     """
-    digest, name = sha256_of(path), f"{family}-{precision}"
-    variant = Variant(
-        engine=family,
-        precision=precision,
-        file=variant_file(name, digest, ".zip" if family == "openvino" else ".onnx"),
-        sha256=digest,
-        parent=_PARENT,
-        parity=0.0,
-        tolerance=1.0,
-    )
+    variant, name = _unproven(path, family, precision), f"{family}-{precision}"
     # where there is no GPU, ONNX Runtime stands in for TensorRT
     engine = _ENGINES[family] if _ENGINES[family] in available() else _ENGINES["onnx"]
     runtime = DetectionRuntime(variant, engine, path.read_bytes())
@@ -184,6 +175,20 @@ def _proven(
         speed=speed,
         calibration={"images": len(frames), "digest": content} if precision == "int8" else {},
         verdict="; ".join(told),
+    )
+
+
+def _unproven(path: Path, family: str, precision: str) -> Variant:
+    digest = sha256_of(path)
+    suffix = ".zip" if family == "openvino" else ".onnx"
+    return Variant(
+        engine=family,
+        precision=precision,
+        file=variant_file(f"{family}-{precision}", digest, suffix),
+        sha256=digest,
+        parent=_PARENT,
+        parity=0.0,
+        tolerance=1.0,
     )
 
 

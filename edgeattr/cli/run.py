@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeattr.cli.complete import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
 from edgeattr.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeattr.cli.site_config import Site
 
 __all__ = ["run"]
 
@@ -243,26 +246,35 @@ def run(
     """
     from edgeattr.cli.logs import set_up_logs
     from edgeattr.cli.running import run_site
+
+    set_up_logs(log_format, quiet=quiet)
+    run_site(_site_of(context, config), config=config, show=show, quiet=quiet)
+
+
+def _site_of(context: typer.Context, config: Path | None) -> Site:
+    """What the site's file says, or the options.
+
+    Raises:
+        UsageError: both are given, no source, or options that do not go together.
+    """
     from edgeattr.cli.site_config import Site, load_site
     from edgeattr.core.config import build
 
-    set_up_logs(log_format, quiet=quiet)
     given = {
         name: value
         for name, value in context.params.items()
         if name not in _BESIDE_CONFIG and _is_given(context, name)
     }
-    if config:
-        if given:  # with a site's file no option counts that the file could say
-            raise UsageError(
-                f"{_option_of(context, next(iter(given)))} and --config cannot go together: "
-                "say it in the file (docs/video.md)"
-            )
-        run_site(load_site(config), config=config, show=show, quiet=quiet)
-    else:
+    if config is None:
         site = build(Site, _values_of(given), what="run")
         site.check_sources()
-        run_site(site, config=None, show=show, quiet=quiet)
+        return site
+    if given:  # with a site's file no option counts that the file could say
+        raise UsageError(
+            f"{_option_of(context, next(iter(given)))} and --config cannot go together: "
+            "say it in the file (docs/video.md)"
+        )
+    return load_site(config)
 
 
 def _values_of(given: dict[str, Any]) -> dict[str, Any]:

@@ -40,11 +40,11 @@ class _BrightDetector(MotionDetector):
 @pytest.mark.parametrize("left", range(0, 190, 10))
 def test_a_person_in_any_place_is_found_once(left: int) -> None:
     frame = np.zeros((100, 200, 3), np.uint8)
-    frame[45:60, left : left + 10] = 255
+    frame[70:85, left : left + 10] = 255
     inner = _BrightDetector()
     detector = TiledDetector(inner, parse_tiles("2x2"))
     found = detector.detect(frame)
-    assert found.boxes.tolist() == [[left, 45, left + 10, 60]]
+    assert found.boxes.tolist() == [[left, 70, left + 10, 85]]
     assert inner.seen[0] == (100, 200)
     assert len(inner.seen) == 5
     assert detector.for_stream() is detector
