@@ -245,7 +245,7 @@ def run(
     Example: `edgeattr run camera.mp4 --output annotated.mp4 --events people.jsonl`
     """
     from edgeattr.cli.logs import set_up_logs
-    from edgeattr.cli.running import run_site
+    from edgeattr.cli.run_site import run_site
 
     set_up_logs(log_format, quiet=quiet)
     run_site(_site_of(context, config), config=config, show=show, quiet=quiet)

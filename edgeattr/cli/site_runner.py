@@ -12,23 +12,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
-from edgeattr.outputs import AuditLog, MetricsServer, SegmentedVideo
-from edgeattr.outputs.tracks_file import TracksFile
+from edgeattr.outputs import (
+    AuditLog,
+    EventsFile,
+    ExplanationWriter,
+    MetricsServer,
+    MqttOutput,
+    SegmentedVideo,
+    StoreWriter,
+    ThumbnailWriter,
+    TracksFile,
+    WebhookOutput,
+)
 from edgeattr.video.detectors import Detector
 from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
-from edgeattr.video.summary import Summary
+from edgeattr.video.status import Summary
 from edgeattr.web import RecentPeople, WebServer
 
 __all__ = ["SiteRunner"]
 
+_MIB = 1 << 20  # bytes
 _SWEEP = 600.0  # seconds between two looks for pictures that are too old
 
 _log = logging.getLogger("edgeattr.run")
@@ -91,7 +101,7 @@ class SiteRunner(Closeable):
                 self._open_outputs(model)
                 unless_begun.pop_all()
             for name, error in self.failures.items():
-                self._tell_unopened(name, error)
+                self._report_unopened(name, error)
             for section, source in opened:
                 self._add(section, source)
             self._open = opening.pop_all()
@@ -218,7 +228,7 @@ class SiteRunner(Closeable):
             try:
                 source = open_source(section.spec)
             except EdgeAttrError as error:
-                self._tell_unopened(section.spec.shown, str(error))
+                self._report_unopened(section.spec.shown, str(error))
             else:
                 files += not section.is_live
                 yield section, source
@@ -233,7 +243,7 @@ class SiteRunner(Closeable):
         """Open what is written, the audit log first."""
         site = self._site
         self._audit = AuditLog(site.privacy.audit)
-        for output in open_outputs(site, model):
+        for output in _outputs(site, model):
             self.pipeline.add_output(output)
         if site.privacy.include_sensitive:
             self._note("sensitive attributes are reported", {"model": site.model.path})
@@ -273,14 +283,14 @@ class SiteRunner(Closeable):
             )
         except EdgeAttrError as error:
             source.close()
-            self._tell_unopened(source.name, str(error))
+            self._report_unopened(source.name, str(error))
             return False
         limits = filter(None, (source.announced_frames, section.max_frames))
         self._expected.append(min(limits, default=None))
         self._running[source.name] = section
         return True
 
-    def _tell_unopened(self, name: str, error: str) -> None:
+    def _report_unopened(self, name: str, error: str) -> None:
         """Keep in mind that a source could not be opened, and tell all outputs."""
         self.failures[name] = error
         summary = Summary(stream=name, error=error)
@@ -308,6 +318,32 @@ class SiteRunner(Closeable):
                 except OutputError as error:  # the disk is full: streams go on
                     self.audit_failed = True
                     _log.error("the audit log has no line of %s: %s", detail, error)
+
+
+def _outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
+    """Open what a site asks for, one after the other.
+
+    The store comes first, so that what others send on is kept already.
+
+    Raises:
+        OutputError: one cannot be written, or another run writes to it.
+        UsageError: an address or an option makes no sense.
+        MissingDependency: one needs a package that is not installed.
+    """
+    if site.crops:
+        yield ThumbnailWriter(**vars(site.crops))
+    if site.evidence:
+        yield ExplanationWriter(model=model, **vars(site.evidence))
+    if site.store:
+        yield StoreWriter(**vars(site.store))
+    if site.mqtt:
+        yield MqttOutput(**vars(site.mqtt))
+    if site.webhook:
+        yield WebhookOutput(**vars(site.webhook))
+    if events := site.events:
+        most = round(events.rotate_mb * _MIB) if events.rotate_mb else None
+        append = site.is_endless if events.append is None else events.append
+        yield EventsFile(events.file, append=append, max_bytes=most, keep=events.keep)
 
 
 def _of(site: Site, part: dataclasses.Field[Any]) -> Any:

@@ -4,12 +4,15 @@ Each is an :class:`edgeattr.video.output.Output` and says in ``promise`` what it
 """
 
 from edgeattr.outputs.audit_log import AuditLog
+from edgeattr.outputs.explanation_writer import ExplanationWriter
 from edgeattr.outputs.jsonl import EventsFile
 from edgeattr.outputs.metrics_server import MetricsServer
 from edgeattr.outputs.mqtt import MqttOutput
 from edgeattr.outputs.segmented_video import SegmentedVideo
 from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.store_writer import StoreWriter
+from edgeattr.outputs.thumbnails import ThumbnailWriter
+from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.outputs.video_file import VideoFile, check_video_name
 from edgeattr.outputs.webhook import WebhookOutput
 from edgeattr.outputs.window import Windows
@@ -17,11 +20,14 @@ from edgeattr.outputs.window import Windows
 __all__ = [
     "AuditLog",
     "EventsFile",
+    "ExplanationWriter",
     "MetricsServer",
     "MqttOutput",
     "SegmentedVideo",
     "Spool",
     "StoreWriter",
+    "ThumbnailWriter",
+    "TracksFile",
     "VideoFile",
     "WebhookOutput",
     "Windows",

@@ -51,7 +51,7 @@ class ExplanationWriter(Closeable):
         folder: made where it is not there.
         model: explains; not closed with this object.
         retention_days: after which a sheet is deleted; None keeps all.
-        every: draw every reported attribute, not only those that are answered yes.
+        all_attributes: show every reported attribute, not only those that are answered yes.
         waiting: people whose sheets may wait.
 
     Raises:
@@ -68,12 +68,12 @@ class ExplanationWriter(Closeable):
         model: AttributeModel,
         *,
         retention_days: float | None = None,
-        every: bool = False,
+        all_attributes: bool = False,
         waiting: int = _WAITING,
     ) -> None:
         self.name = f"explanations {folder}"
         self.dropped = 0  # sheets for which there was no time
-        self._folder, self._days, self._every = folder, retention_days, every
+        self._folder, self._days, self._all = folder, retention_days, all_attributes
         self._model, self._explained_by = model, model.explained_by
         make_folder(folder)
         self._most = waiting
@@ -163,7 +163,7 @@ class ExplanationWriter(Closeable):
             f"person {record.track}",
             notes,
             answers=record.attributes,
-            every=self._every,
+            every=self._all,
         )
         try:
             write_atomically(path, png_from_image(sheet), private=True)

@@ -48,7 +48,7 @@ class MqttOutput(SpooledOutput):
         spool: where events wait; by default a file of this broker and client under
             ``EDGEATTR_HOME``.
         max_events: how many may wait.
-        max_bytes: how many bytes they may have together.
+        spool_mb: how many MiB they may have together.
 
     Raises:
         UsageError: a bad URL, topic, client id or protocol.
@@ -69,7 +69,7 @@ class MqttOutput(SpooledOutput):
         key: Path | None = None,
         spool: Path | None = None,
         max_events: int = 100_000,
-        max_bytes: int = 256 << 20,
+        spool_mb: float = 256.0,
     ) -> None:
         try:
             import paho.mqtt.client  # noqa: F401 - so that it is missed now and not while sending
@@ -97,11 +97,11 @@ class MqttOutput(SpooledOutput):
         )
         super().__init__(
             name=address.shown,
-            promise=_PROMISE.format(events=max_events, mib=max_bytes >> 20),
+            promise=_PROMISE.format(events=max_events, mib=round(spool_mb)),
             transport=MqttTransport(options),
             spool=Spool(
                 spool or spool_path(f"{address.shown} {client}"),
-                max_events=max_events, max_bytes=max_bytes,
+                max_events=max_events, max_bytes=round(spool_mb * 2**20),
             ),
         )  # fmt: skip
 

@@ -40,7 +40,7 @@ class WebhookOutput(SpooledOutput):
         ca: certificates of the authorities to trust, PEM; those of the system if not given.
         spool: where events wait; by default a file of this URL under ``EDGEATTR_HOME``.
         max_events: how many may wait.
-        max_bytes: how many bytes they may have together.
+        spool_mb: how many MiB they may have together.
 
     Raises:
         UsageError: a bad URL, batch or timeout, or two kinds of authentication at once.
@@ -59,7 +59,7 @@ class WebhookOutput(SpooledOutput):
         ca: Path | None = None,
         spool: Path | None = None,
         max_events: int = 100_000,
-        max_bytes: int = 256 << 20,
+        spool_mb: float = 256.0,
     ) -> None:
         address = Address.parse(url, _PORTS)
         if batch < 1 or not timeout_s > 0:
@@ -80,10 +80,10 @@ class WebhookOutput(SpooledOutput):
         )
         super().__init__(
             name=address.shown,
-            promise=_PROMISE.format(events=max_events, mib=max_bytes >> 20),
+            promise=_PROMISE.format(events=max_events, mib=round(spool_mb)),
             transport=transport,
             spool=Spool(
                 spool or spool_path(address.shown, secret=address.path),
-                max_events=max_events, max_bytes=max_bytes,
+                max_events=max_events, max_bytes=round(spool_mb * 2**20),
             ),
         )  # fmt: skip

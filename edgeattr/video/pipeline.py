@@ -15,13 +15,11 @@ from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
-from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput, Output, OutputStatus
 from edgeattr.video.sources import Source, SourceSpec, open_source
-from edgeattr.video.status import StreamStatus
-from edgeattr.video.stream import Shared, Stream
-from edgeattr.video.summary import Summary
+from edgeattr.video.status import StreamStatus, Summary
+from edgeattr.video.stream import Stream
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
 
@@ -63,20 +61,13 @@ class Pipeline(Closeable):
     ) -> None:
         self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end when they were told to
-        self._detector, self._options = detector, options
-        self._streams: dict[str, tuple[FrameReader, Stream]] = {}
+        self._model, self._detector, self._options = model, detector, options
+        self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._batcher = Batcher(model)
         self._workers = concurrent.futures.ThreadPoolExecutor(
             options.workers or available_cores(), thread_name_prefix="detect"
-        )
-        self._shared = Shared(
-            model=model,
-            batcher=self._batcher,
-            workers=self._workers,
-            options=options,
-            outputs=self.outputs,
         )
 
     def add_output(self, output: Output) -> None:
@@ -116,16 +107,24 @@ class Pipeline(Closeable):
             own = [FailsafeOutput(output) for output in outputs]
             for output in own:
                 unless_added.callback(output.close)
-            reader = FrameReader(opened, size=self._options.frames_waiting, limit=max_frames)
             for output in (*self.outputs, *own):
                 if error := output.begin(opened):
                     raise OutputError(error)
-            monitor = ZoneMonitor(zones, lines)
-            stream = Stream(reader, self._detector.for_stream(), self._shared, own, monitor)
+            stream = Stream(
+                opened,
+                detector=self._detector.for_stream(),
+                model=self._model,
+                batcher=self._batcher,
+                workers=self._workers,
+                outputs=self.outputs,
+                own=own,
+                zones=ZoneMonitor(zones, lines),
+                options=self._options,
+                max_frames=max_frames,
+            )
             with self._lock:
                 self._check_name(opened.name)
-                self._streams[opened.name] = reader, stream
-                reader.start()
+                self._streams[opened.name] = stream
                 stream.start()
             unless_added.pop_all()
         return opened.name
@@ -139,24 +138,24 @@ class Pipeline(Closeable):
         with self._lock:
             for name in names:
                 if name not in self._streams:
-                    raise UsageError(f"no stream called {name!r}; there are: {self._names()}")
+                    there = ", ".join(self._streams) or "none"
+                    raise UsageError(f"no stream called {name!r}; there are: {there}")
             removed = [self._streams.pop(name) for name in names]
-        for _, stream in removed:
+        for stream in removed:
             stream.stop()
         end = time.monotonic() + _STOP_SECONDS
-        for reader, stream in removed:
-            stream.join(max(0.0, end - time.monotonic()))
-            reader.join(max(0.0, end - time.monotonic()))  # a camera can be opened by one at a time
-        self._note_unfinished([stream for _, stream in removed])
-        return [stream.summary for _, stream in removed]
+        for stream in removed:
+            stream.wait(max(0.0, end - time.monotonic()))
+        self._note_unfinished(removed)
+        return [stream.summary for stream in removed]
 
     def status(self) -> list[StreamStatus]:
         """How the streams are doing, in the order in which they were added."""
-        return [stream.status() for _, stream in self._all()]
+        return [stream.status() for stream in self._all()]
 
     def summaries(self) -> list[Summary]:
         """What happened so far on each stream."""
-        return [stream.summary for _, stream in self._all()]
+        return [stream.summary for stream in self._all()]
 
     def output_statuses(self) -> list[OutputStatus]:
         """How the outputs of all streams are doing: those that promise something."""
@@ -170,7 +169,7 @@ class Pipeline(Closeable):
     @property
     def is_stuck(self) -> bool:
         """Whether any stream has frames and finishes none."""
-        return any(stream.is_stuck for _, stream in self._all())
+        return any(stream.is_stuck for stream in self._all())
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all streams to end.
@@ -182,7 +181,7 @@ class Pipeline(Closeable):
             Whether all have ended.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        for _, stream in self._all():
+        for stream in self._all():
             stream.join(None if end is None else max(0.0, end - time.monotonic()))
             if stream.is_alive():
                 return False
@@ -192,7 +191,7 @@ class Pipeline(Closeable):
         """Ask all streams to end soon; people who are there get their records."""
         for output in self.outputs:
             output.stop_waiting()
-        for _, stream in self._all():
+        for stream in self._all():
             stream.stop()
 
     def close(self) -> None:
@@ -205,7 +204,7 @@ class Pipeline(Closeable):
             self._closed = True
         self.stop()
         self.wait(_STOP_SECONDS)
-        self._note_unfinished([stream for _, stream in self._all()])
+        self._note_unfinished(self._all())
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._batcher.close()
         with concurrent.futures.ThreadPoolExecutor(max(1, len(self.outputs))) as closing:
@@ -225,9 +224,6 @@ class Pipeline(Closeable):
                 self.unfinished.append(stream.summary.stream)
                 _log.error("%s did not end in time; its last results are lost", stream.name)
 
-    def _all(self) -> list[tuple[FrameReader, Stream]]:
+    def _all(self) -> list[Stream]:
         with self._lock:
             return list(self._streams.values())
-
-    def _names(self) -> str:
-        return ", ".join(self._streams) or "none"

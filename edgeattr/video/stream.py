@@ -24,13 +24,12 @@ from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.record_writer import RecordWriter
 from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
-from edgeattr.video.status import StreamState, StreamStatus
-from edgeattr.video.summary import Summary
+from edgeattr.video.status import StreamState, StreamStatus, Summary
 from edgeattr.video.track_manager import CropRequest, TrackManager
 from edgeattr.video.tracker import PersonTracker
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
-__all__ = ["Shared", "Stream"]
+__all__ = ["Stream"]
 
 _STALLED = 5.0  # seconds without a frame
 _STUCK = 30.0  # seconds without a finished frame while frames wait
@@ -45,17 +44,6 @@ _Found = concurrent.futures.Future[Detections]
 _log = logging.getLogger("edgeattr.video")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Shared:
-    """What all streams of a pipeline have in common."""
-
-    model: AttributeModel
-    batcher: Batcher
-    workers: concurrent.futures.Executor  # look for people
-    options: PipelineOptions
-    outputs: Sequence[FailsafeOutput]  # of all streams
-
-
 class Stream(threading.Thread):
     """One stream's thread.
 
@@ -64,61 +52,78 @@ class Stream(threading.Thread):
     file gives the same records however fast the machine is.
 
     Args:
-        reader: where frames come from.
+        source: where frames come from; closed when they have been read.
         detector: finds people; of this stream alone where it must see frames in order.
-        shared: what all streams have in common.
+        model: knows what attributes there are, and how crops of a track are put together.
+        batcher: takes crops; shared by all streams.
+        workers: look for people; shared by all streams.
+        outputs: of all streams.
         own: outputs of this stream alone; closed at its end.
         zones: follows people through the zones and over the lines of this stream.
+        options: how the stream is processed.
+        max_frames: the stream ends after so many.
     """
 
     def __init__(
         self,
-        reader: FrameReader,
+        source: Source,
+        *,
         detector: Detector,
-        shared: Shared,
+        model: AttributeModel,
+        batcher: Batcher,
+        workers: concurrent.futures.Executor,
+        outputs: Sequence[FailsafeOutput],
         own: Sequence[FailsafeOutput],
         zones: ZoneMonitor,
+        options: PipelineOptions,
+        max_frames: int | None,
     ) -> None:
-        super().__init__(name=f"stream {reader.source.name}", daemon=True)
-        options, model = shared.options, shared.model
-        self.summary = Summary(stream=reader.source.name)
+        super().__init__(name=f"stream {source.name}", daemon=True)
+        self.summary = Summary(stream=source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
-        self._reader, self._detector, self._shared = reader, detector, shared
+        self._reader = FrameReader(source, size=options.frames_waiting, limit=max_frames)
+        self._detector, self._batcher, self._workers = detector, batcher, workers
+        self._options, self._zones = options, zones
         ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = FrameAnnotator(
-            reader.source.name,
-            shared.outputs,
+            source.name,
+            outputs,
             own,
             ranking=ranking,
             zones=zones,
             blur_faces=options.blur_faces,
-            patient=reader.source.live,
+            patient=source.live,
         )
         self._people = TrackManager(
-            reader.source.name,
+            source.name,
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
             ranking=ranking,
             budget=options.crops_per_second,
-            keep_best=any(output.field for output in shared.outputs),
+            keep_best=any(output.field for output in outputs),
         )
         self._interval = DetectionInterval(options.detect_every)
-        self._tracker, self._zones = PersonTracker(reader.source.rate / options.detect_every), zones
+        self._tracker = PersonTracker(source.rate / options.detect_every)
         self._scene = SceneCutDetector()
-        self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
+        self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._pending: collections.deque[_PendingCrops] = collections.deque()
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished = time.monotonic()  # when the last frame was
         self._failures = 0  # in a row
-        self._watchers = [output for output in shared.outputs if output.takes("watch")]
-        self._records = RecordWriter(shared.outputs)
+        self._watchers = [output for output in outputs if output.takes("watch")]
+        self._records = RecordWriter(outputs)
         self._log_limit, self._watched = RateLimit(), RateLimit(_WATCH)
+
+    def start(self) -> None:
+        """Begin to read and to process."""
+        self._reader.start()
+        super().start()
 
     def run(self) -> None:
         """Process the stream to its end."""
-        rate = self._reader.source.rate / self._shared.options.detect_every
+        rate = self._reader.source.rate / self._options.detect_every
         if not PersonTracker.can_follow(rate):
             _log.warning(
                 "%s: people are looked for %.3g times a second, too seldom to follow walkers: they "
@@ -138,6 +143,12 @@ class Stream(threading.Thread):
     def stop(self) -> None:
         """Ask the stream to end soon; its people get their records."""
         self._reader.stop()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end, and for the camera, which can be opened by one at a time."""
+        end = time.monotonic() + seconds
+        self.join(seconds)
+        self._reader.join(max(0.0, end - time.monotonic()))
 
     def status(self) -> StreamStatus:
         """How the stream is doing. Any thread may ask."""
@@ -186,7 +197,7 @@ class Stream(threading.Thread):
 
     def _process_all(self) -> None:
         ahead = self._ahead
-        most = 1 if self._detector.in_order else self._shared.options.frames_ahead
+        most = 1 if self._detector.in_order else self._options.frames_ahead
         while True:
             while len(ahead) < most:
                 frame = self._reader.get(0 if ahead else _SILENCE)
@@ -204,11 +215,11 @@ class Stream(threading.Thread):
 
     def _start_detection(self, frame: Frame) -> _Found | None:
         """Begin to look for people in a frame, if that is its turn."""
-        self._interval.most = _rarest(self._reader.source, self._shared.options)
+        self._interval.most = _rarest(self._reader.source, self._options)
         if not self._interval.wants(self._reader.dropped):
             return None
         if not self._detector.in_order:
-            return self._shared.workers.submit(self._detector.detect, frame.image)
+            return self._workers.submit(self._detector.detect, frame.image)
         found: _Found = concurrent.futures.Future()
         try:
             found.set_result(self._detector.detect(frame.image))
@@ -246,7 +257,7 @@ class Stream(threading.Thread):
             detections = found.result()
             self.summary.detections += len(detections)
             tracked = self._tracker.update(detections, frame.seconds)
-        self._collect_logits(late=self._shared.options.frames_late)
+        self._collect_logits(late=self._options.frames_late)
         self._request_logits([] if found is None else self._people.update(frame, tracked))
         self._report_zones(self._zones.update(frame.seconds, tracked, size))
         for output in self._track_files:
@@ -254,7 +265,7 @@ class Stream(threading.Thread):
         self._annotator.write(frame, tracked, detections, self._people)
         self._report_ended(frame.seconds - self._tracker.lost_seconds)
         self._report_present()
-        if every := self._shared.options.updates_every:
+        if every := self._options.updates_every:
             for record in self._people.updates(frame.seconds, every):
                 self._records.emit(record.to_json("update"))
 
@@ -262,7 +273,7 @@ class Stream(threading.Thread):
         if not requests:
             self._pending.append(_PendingCrops([], None))
             return
-        answer = self._shared.batcher.submit(
+        answer = self._batcher.submit(
             [entry.crop for entry in requests],
             [entry.worth for entry in requests],
             declinable=self._reader.source.live,

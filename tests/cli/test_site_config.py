@@ -169,7 +169,7 @@ def test_options_fill_the_model_that_a_site_s_file_fills(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Site] = []
-    monkeypatch.setattr("edgeattr.cli.running.run_site", lambda site, **more: found.append(site))
+    monkeypatch.setattr("edgeattr.cli.run_site.run_site", lambda site, **more: found.append(site))
     for arguments in (
         _OPTIONS.split(), ["--config", "site.toml"], ["0"],
     ):  # fmt: skip

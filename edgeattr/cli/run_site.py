@@ -74,16 +74,16 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
             f"detector: {detector.name}, {detector.precision} on {detector.engine}",
             quiet=quiet,
         )
-        asked = opened.enter_context(_signals(config))
+        requests = opened.enter_context(_signals(config))
         shown: list[Output] = [windows] if windows else []
         if not quiet:
             shown.append(PersonLines(named=len(site.sources) > 1))
         runner = SiteRunner(site, model, detector, shown=shown)
         with contextlib.closing(runner):
-            _tell_page(runner.page, quiet)
+            _report_page(runner.page, quiet)
             stay = bool(site.web and site.web.stay)
-            stopped = _watch(runner, asked, config=config, windows=windows, stay=stay, quiet=quiet)
-        _conclude(runner, site, quiet)
+            stopped = _watch(runner, requests, config=config, windows=windows, stay=stay, quiet=quiet)
+        _report_results(runner, site, quiet)
         if runner.pipeline.unfinished:  # their threads would keep the program from ending
             sys.stderr.flush()
             os._exit(1)
@@ -107,35 +107,35 @@ def _model_of(site: Site) -> AttributeModel:
 
 
 @dataclass
-class _Asked:
-    """What signals have asked for."""
+class _Requests:
+    """What signals have requests for."""
 
     stop: bool = False
     reload: bool = False
 
 
 @contextlib.contextmanager
-def _signals(config: Path | None) -> Iterator[_Asked]:
+def _signals(config: Path | None) -> Iterator[_Requests]:
     """SIGINT and SIGTERM ask to end, and cannot disturb the ending; SIGHUP asks to read again.
 
     A second Ctrl-C raises KeyboardInterrupt: somebody does not want to wait.
     """
-    asked = _Asked()
+    requests = _Requests()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if asked.stop and number == signal.SIGINT:
+        if requests.stop and number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked.stop = True
+        requests.stop = True
 
     def reload(number: int, frame: FrameType | None) -> None:
-        asked.reload = True
+        requests.reload = True
 
     handlers = {signal.SIGINT: stop, signal.SIGTERM: stop}
     if config and hasattr(signal, "SIGHUP"):
         handlers[signal.SIGHUP] = reload
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield asked
+        yield requests
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -143,7 +143,7 @@ def _signals(config: Path | None) -> Iterator[_Asked]:
 
 def _watch(
     runner: SiteRunner,
-    asked: _Asked,
+    requests: _Requests,
     *,
     config: Path | None,
     windows: Windows | None,
@@ -165,10 +165,10 @@ def _watch(
                 _show(bar, runner.pipeline.status(), time.monotonic() - began)
                 text = "all sources have ended; the page stays until Ctrl-C"
                 note(text, quiet=quiet or not stay)
-            if asked.stop or (windows and not windows.show()) or (ended and not stay):
+            if requests.stop or (windows and not windows.show()) or (ended and not stay):
                 break
-            if asked.reload and config:
-                asked.reload = False
+            if requests.reload and config:
+                requests.reload = False
                 _reload(runner, config)
             if ended:
                 time.sleep(_STEP)
@@ -177,10 +177,10 @@ def _watch(
     service.stopping()
     if windows:
         windows.close_all()
-    return asked.stop and not ended
+    return requests.stop and not ended
 
 
-def _tell_page(page: WebServer | None, quiet: bool) -> None:
+def _report_page(page: WebServer | None, quiet: bool) -> None:
     """Where the page is; always where only this line tells its token."""
     if page:
         note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
@@ -218,7 +218,7 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
     bar.update(frames, detail)
 
 
-def _conclude(runner: SiteRunner, site: Site, quiet: bool) -> None:
+def _report_results(runner: SiteRunner, site: Site, quiet: bool) -> None:
     """What came of each stream, where it is, and what can be done next."""
     events = site.events.file if site.events and not runner.pipeline.lost else None
     for failure in runner.failures.values():
