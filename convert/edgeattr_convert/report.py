@@ -30,7 +30,6 @@ _COLUMNS = 12  # of them, at most
 _LONGEST = 128  # pixels of a crop's longer side as it is shown
 _GAP = 2  # pixels around a crop
 _GREY = 128  # of the gaps: at home on a light and on a dark page
-_QUALITY = 82  # of JPEG, 0..100
 
 
 def report_paths(target: Path) -> tuple[Path, Path]:
@@ -112,7 +111,7 @@ def _contact_sheet(crops: npt.NDArray[np.uint8]) -> str:
     ]
     cells += [np.full_like(cells[0], _GREY)] * (rows * columns - len(cells))
     sheet = cv2.vconcat([cv2.hconcat(cells[i * columns : (i + 1) * columns]) for i in range(rows)])
-    return jpeg_uri(cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
+    return jpeg_uri(sheet)
 
 
 def _without_nan(value: Any) -> Any:

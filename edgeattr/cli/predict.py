@@ -28,8 +28,8 @@ Explain = Annotated[
     typer.Option(
         "--explain",
         metavar="DIR",
-        help="Show there where the model looked: for each image NAME.explain.png and the masks "
-        "in NAME.explain.json. The picture shows the person.",
+        help="Show there where the model looked: for each image NAME.explain.html and the masks "
+        "in NAME.explain.json. The page shows the person.",
     ),
 ]
 ExplainAll = Annotated[
@@ -104,7 +104,7 @@ def _read(images: list[Path]) -> tuple[list[Path], list[Image]]:
 
 
 def _explained(
-    model: AttributeModel, paths: list[Path], crops: list[Image], folder: Path, every: bool
+    model: AttributeModel, paths: list[Path], crops: list[Image], folder: Path, all_attributes: bool
 ) -> Iterator[Prediction]:
     """Answers, each once the evidence for it is in the folder."""
     from edgeattr.explain import ExplanationFiles
@@ -113,5 +113,5 @@ def _explained(
     for start in range(0, len(crops), _EXPLAINED_AT_ONCE):
         part = slice(start, start + _EXPLAINED_AT_ONCE)
         for path, explanation in zip(paths[part], model.explain(crops[part]), strict=True):
-            files.write(path, explanation, every=every)
+            files.write(path, explanation, all_attributes=all_attributes)
             yield explanation.prediction

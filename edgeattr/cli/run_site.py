@@ -82,7 +82,9 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         with contextlib.closing(runner):
             _report_page(runner.page, quiet)
             stay = bool(site.web and site.web.stay)
-            stopped = _watch(runner, requests, config=config, windows=windows, stay=stay, quiet=quiet)
+            stopped = _watch(
+                runner, requests, config=config, windows=windows, stay=stay, quiet=quiet
+            )
         _report_results(runner, site, quiet)
         if runner.pipeline.unfinished:  # their threads would keep the program from ending
             sys.stderr.flush()
@@ -108,7 +110,7 @@ def _model_of(site: Site) -> AttributeModel:
 
 @dataclass
 class _Requests:
-    """What signals have requests for."""
+    """What signals have asked for."""
 
     stop: bool = False
     reload: bool = False

@@ -157,10 +157,10 @@ class CropsSection:
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceSection:
-    """One sheet of each person that shows where the model looked."""
+    """One page of each person that shows where the model looked."""
 
     folder: Path
-    retention_days: float | None = None  # after which sheets are deleted
+    retention_days: float | None = None  # after which pages are deleted
     all_attributes: bool = False  # also of what is answered no or unknown
 
     def __post_init__(self) -> None:

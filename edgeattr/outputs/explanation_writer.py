@@ -1,9 +1,9 @@
-"""Where the model looked, as one sheet per person: made in the background, kept as long as asked.
+"""Where the model looked, as one page per person: made in the background, kept as long as asked.
 
-The sheet of a person is made of the best crop when the person has left. A thread of its own makes
+The page of a person is made of the best crop when the person has left. A thread of its own makes
 one after the other, on one thread of the processor. At most so many wait: the streams of files
-wait some seconds for a place then; live ones, and who finds none, go on without the sheet, which is
-counted. A record is told once its sheet exists.
+wait some seconds for a place then; live ones, and who finds none, go on without the page, which is
+counted. A record is told once its page exists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.core.prediction import TrackRecord
-from edgeattr.explain import draw_explanation, png_from_image
+from edgeattr.explain import explanation_page
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.thumbnails import delete_old
 
@@ -30,36 +30,36 @@ __all__ = ["ExplanationWriter"]
 _WAITING = 32  # people; a crop of each is held in memory
 _LONGEST_WAIT = 20.0  # seconds for a place: a stream that waits for longer would seem to hang
 _LONGEST_CLOSE = 2.0  # seconds for the one that is being made: the engine may hang
-_ENDING = "explain.png"
+_ENDING = "explain.html"
 _NICE = 10  # of the thread, where the system can tell threads apart: others come first
 
 _log = logging.getLogger("edgeattr.video")
 
 
 class _Person(NamedTuple):
-    """A sheet that is to be made."""
+    """A page that is to be made."""
 
     record: TrackRecord
     crop: Image
-    path: Future[str]  # of the sheet, once it exists
+    path: Future[str]  # of the page, once it exists
 
 
 class ExplanationWriter(Closeable):
-    """An output that makes sheets, named by the records' ids: ``ID.explain.png``.
+    """An output that makes pages, named by the records' ids: ``ID.explain.html``.
 
     Args:
         folder: made where it is not there.
         model: explains; not closed with this object.
-        retention_days: after which a sheet is deleted; None keeps all.
+        retention_days: after which a page is deleted; None keeps all.
         all_attributes: show every reported attribute, not only those that are answered yes.
-        waiting: people whose sheets may wait.
+        waiting: people whose pages may wait.
 
     Raises:
         OutputError: the folder cannot be made.
         UsageError: the model has no attention masks.
     """
 
-    promise = "a sheet is whole in its folder before the record that names it is told"
+    promise = "a page is whole in its folder before the record that names it is told"
     field = "evidence"  # of the record
 
     def __init__(
@@ -72,7 +72,7 @@ class ExplanationWriter(Closeable):
         waiting: int = _WAITING,
     ) -> None:
         self.name = f"explanations {folder}"
-        self.dropped = 0  # sheets for which there was no time
+        self.dropped = 0  # pages for which there was no time
         self._folder, self._days, self._all = folder, retention_days, all_attributes
         self._model, self._explained_by = model, model.explained_by
         make_folder(folder)
@@ -84,12 +84,12 @@ class ExplanationWriter(Closeable):
         self._thread.start()
 
     def keep(self, record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None:
-        """Have a person's sheet made.
+        """Have a person's page made.
 
         Args:
             record: of the person; its id names the file.
             crop: uint8 [h, w, 3], BGR; must not change any more.
-            live: whether to go on without the sheet where there is no place; wait otherwise.
+            live: whether to go on without the page where there is no place; wait otherwise.
 
         Returns:
             Its path, once it exists; None where it is left out. Cancelling leaves it out, too.
@@ -114,11 +114,11 @@ class ExplanationWriter(Closeable):
             self._changed.notify_all()
 
     def sweep(self) -> int:
-        """Delete sheets of ours that are too old; returns how many. Call it now and then."""
+        """Delete pages of ours that are too old; returns how many. Call it now and then."""
         return delete_old(self._folder, self._days, _ENDING)
 
     def close(self) -> None:
-        """Make no sheet any more; the streams have waited for theirs. May be called twice."""
+        """Make no page any more; the streams have waited for theirs. May be called twice."""
         with self._changed:
             self._closed = self._hurries = True
             for person in self._waiting:
@@ -126,7 +126,7 @@ class ExplanationWriter(Closeable):
             self._changed.notify_all()
         self._thread.join(_LONGEST_CLOSE)
         if self.dropped:
-            _log.warning("%d sheets were left out for want of time", self.dropped)
+            _log.warning("%d pages were left out for want of time", self.dropped)
 
     def _work(self) -> None:
         _step_back()
@@ -139,7 +139,7 @@ class ExplanationWriter(Closeable):
             if person.path.set_running_or_notify_cancel():
                 try:
                     person.path.set_result(str(self._make(person)))
-                except Exception as error:  # one person's sheet does not cost the others'
+                except Exception as error:  # one person's page does not cost the others'
                     person.path.set_exception(error)
             else:
                 self.dropped += 1
@@ -158,15 +158,15 @@ class ExplanationWriter(Closeable):
             f"{width}x{height} pixels, is shown",
             f"record {record.id}; {self._explained_by}",
         ]
-        sheet = draw_explanation(
+        page = explanation_page(
             explanation,
             f"person {record.track}",
             notes,
             answers=record.attributes,
-            every=self._all,
+            all_attributes=self._all,
         )
         try:
-            write_atomically(path, png_from_image(sheet), private=True)
+            write_atomically(path, page, private=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
         return path

@@ -84,7 +84,7 @@ def delete_old(folder: Path, days: float | None, ending: str) -> int:
     Args:
         folder: where they are; others' files are left alone.
         days: how long they are kept; None deletes nothing.
-        ending: of their names, after the id and a point: ``jpg``, ``explain.png``.
+        ending: of their names, after the id and a point: ``jpg``, ``explain.html``.
 
     Returns:
         How many were deleted.

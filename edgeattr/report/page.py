@@ -7,6 +7,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgeattr.report import formats
@@ -14,6 +16,7 @@ from edgeattr.report import formats
 __all__ = ["jpeg_uri", "render"]
 
 _BASE = Path(__file__).parent  # of base.html, macros.html and style.css
+_QUALITY = 85  # of JPEG
 
 
 def render(template: Path, **values: Any) -> str:
@@ -30,8 +33,11 @@ def render(template: Path, **values: Any) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def jpeg_uri(content: bytes) -> str:
-    """A JPEG file as the ``src`` of an image in the page."""
+def jpeg_uri(image: npt.NDArray[np.uint8]) -> str:
+    """An image, uint8 [h, w, 3] BGR, as the ``src`` of an image in the page."""
+    import cv2
+
+    content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
     return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
 
 

@@ -87,7 +87,7 @@ def test_predict(tmp_path: Path) -> None:
     assert json.loads(shown.stdout) == line
     assert bad.name in shown.stderr
     assert sorted(path.name for path in out.iterdir()) == [
-        f"{good.stem}.explain.json", f"{good.stem}.explain.png",
+        f"{good.stem}.explain.json", f"{good.stem}.explain.html",
     ]  # fmt: skip
     _edgeattr("predict", good, "--explain-all", code=2)
     done = _edgeattr("predict", bad, good, code=1)

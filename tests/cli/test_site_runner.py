@@ -99,7 +99,7 @@ def test_what_touches_privacy_leaves_a_line(
         privacy=PrivacySection(audit=tmp_path / "audit.jsonl", include_sensitive=True),
     )
     (tmp_path / "evidence").mkdir()
-    old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.png"
+    old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.html"
     old.write_bytes(b"of long ago")
     os.utime(old, (1e9, 1e9))
     runner = SiteRunner(site, model, MotionDetector())
@@ -119,7 +119,7 @@ def test_what_touches_privacy_leaves_a_line(
     assert Path(person["crop"]).parent == tmp_path / "crops"
     assert Path(person["crop"]).exists()
     assert [Path(person["evidence"])] == list((tmp_path / "evidence").iterdir())
-    assert Path(person["evidence"]).name == f"{person['id']}.explain.png"
+    assert Path(person["evidence"]).name == f"{person['id']}.explain.html"
     assert (tmp_path / "walk.mp4").exists()
 
 

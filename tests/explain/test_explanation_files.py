@@ -1,4 +1,4 @@
-"""Files of evidence: whole, one pair an image, nobody's overwritten."""
+"""Files of explanations: whole, one pair an image, nobody's overwritten."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -26,13 +25,12 @@ def explanation() -> Iterator[Explanation]:
 
 
 def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:
-    sheet = ExplanationFiles(tmp_path / "new" / "folder", "model m").write(
+    page = ExplanationFiles(tmp_path / "new" / "folder", "model m").write(
         tmp_path / "person.jpg", explanation
     )
-    assert sheet == tmp_path / "new" / "folder" / "person.explain.png"
-    picture = cv2.imread(str(sheet))
-    assert picture is not None
-    record = json.loads((sheet.parent / "person.explain.json").read_text())
+    assert page == tmp_path / "new" / "folder" / "person.explain.html"
+    assert "<h1>person.jpg</h1>" in page.read_text()
+    record = json.loads((page.parent / "person.explain.json").read_text())
     assert record["format"] == 1
     assert record["image"] == str(tmp_path / "person.jpg")
     assert record["model"] == "model m"
@@ -44,8 +42,8 @@ def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:
         for read, mask in zip(entry["masks"], explanation.masks[name], strict=True):
             assert np.abs(np.array(read) - mask).max() < 1e-7
             assert abs(np.sum(read) - 1) < 1e-5
-    assert sorted(path.name for path in sheet.parent.iterdir()) == [
-        "person.explain.json", "person.explain.png",
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "person.explain.json", "person.explain.html",
     ]  # fmt: skip
 
 

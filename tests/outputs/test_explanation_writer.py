@@ -1,4 +1,4 @@
-"""Sheets of people: made behind the streams' backs, bounded, and never in their way."""
+"""Explanation pages of people: made behind the streams' backs, bounded, and never in their way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -61,21 +60,21 @@ def _wait(until: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_sheet_is_made_under_the_record_s_id(
+def test_a_page_is_made_under_the_record_s_id(
     tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
     record = _record(model)
     with ExplanationWriter(tmp_path / "new", model) as folder:
-        sheet = folder.keep(record, _CROP, live=True)
-        assert sheet is not None
-        place = sheet.result(30)
-        assert place == str(tmp_path / "new" / f"{record.id}.explain.png")
-        assert cv2.imread(place) is not None
+        page = folder.keep(record, _CROP, live=True)
+        assert page is not None
+        place = page.result(30)
+        assert place == str(tmp_path / "new" / f"{record.id}.explain.html")
+        assert "hat" in Path(place).read_text()
     assert folder.dropped == 0
     assert folder.keep(record, _CROP, live=False) is None  # closed
 
 
-def test_live_streams_go_on_without_a_sheet_and_files_wait(
+def test_live_streams_go_on_without_a_page_and_files_wait(
     tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
 ) -> None:
     records = [_record(model) for _ in range(5)]
@@ -132,7 +131,7 @@ def test_one_person_s_failure_costs_the_others_nothing(
             first.result()
 
 
-def test_a_folder_that_went_away_is_an_error_of_the_sheet_alone(
+def test_a_folder_that_went_away_is_an_error_of_the_page_alone(
     tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -141,10 +140,10 @@ def test_a_folder_that_went_away_is_an_error_of_the_sheet_alone(
     with ExplanationWriter(tmp_path / "out", model) as folder:
         (tmp_path / "out").rmdir()
         (tmp_path / "out").write_text("a file now")
-        sheet = folder.keep(_record(model), _CROP, live=True)
-        assert sheet is not None
+        page = folder.keep(_record(model), _CROP, live=True)
+        assert page is not None
         with pytest.raises(OutputError, match=r"cannot be written|cannot be made"):
-            sheet.result(30)
+            page.result(30)
 
 
 def test_streams_that_are_to_end_wait_for_no_place(

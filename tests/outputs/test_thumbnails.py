@@ -49,14 +49,18 @@ def test_old_pictures_of_ours_are_deleted_and_nothing_else(tmp_path: Path) -> No
 
 def test_endings_of_two_parts_are_told_apart(tmp_path: Path) -> None:
     name = str(uuid.uuid4())
-    ours = [tmp_path / f"{name}.explain.png", tmp_path / f".{name}.explain-a_1.png"]
-    others = [tmp_path / f"{name}.png", tmp_path / f"{name}.explain.json", tmp_path / "explain.png"]
+    ours = [tmp_path / f"{name}.explain.html", tmp_path / f".{name}.explain-a_1.html"]
+    others = [
+        tmp_path / f"{name}.png",
+        tmp_path / f"{name}.explain.json",
+        tmp_path / "explain.html",
+    ]
     for path in (*ours, *others):
         path.write_bytes(b"x")
         os.utime(path, (time.time() - 3 * _DAY,) * 2)
-    assert delete_old(tmp_path, None, "explain.png") == 0
-    assert delete_old(tmp_path, 4, "explain.png") == 0
-    assert delete_old(tmp_path, 2, "explain.png") == 2
+    assert delete_old(tmp_path, None, "explain.html") == 0
+    assert delete_old(tmp_path, 4, "explain.html") == 0
+    assert delete_old(tmp_path, 2, "explain.html") == 2
     assert sorted(tmp_path.iterdir()) == sorted(others)
 
 

@@ -31,7 +31,6 @@ _SAMPLES = 3  # crops for each of these
 _MISTAKES = 24
 _ALIKE = 3  # of these, at most, of one attribute: many kinds are shown
 _TALLEST, _WIDEST = 256, 256  # pixels that a crop is shown in
-_QUALITY = 85  # of JPEG, 0..100
 _RAW = 0.5  # the raw decision: logit > 0
 _NAMES = {"f1": "F1", "pixels": "pixels (mean, deviation)"}  # of facts
 
@@ -184,7 +183,7 @@ def _sample(data: ReportData, masks: Masks, image: int, attribute: int) -> dict[
     crop = data.read(image)
     shown, found = _shown(crop), [mask[attribute] for mask in masks(crop)]
     return {
-        "images": [_uri(shown), *(_uri(_masked(shown, mask)) for mask in found)],
+        "images": [jpeg_uri(shown), *(jpeg_uri(_masked(shown, mask)) for mask in found)],
         "sizes": [f"{mask.shape[0]}x{mask.shape[1]}" for mask in found],
         "probability": float(data.after[image, attribute]),
     }
@@ -192,7 +191,7 @@ def _sample(data: ReportData, masks: Masks, image: int, attribute: int) -> dict[
 
 def _mistake(data: ReportData, image: int, attribute: int) -> dict[str, Any]:
     return {
-        "image": _uri(_shown(data.read(image))),
+        "image": jpeg_uri(_shown(data.read(image))),
         "name": data.schema.names[attribute],
         "truth": bool(data.labels[image, attribute] > 0),
         "probability": float(data.after[image, attribute]),
@@ -228,7 +227,3 @@ def _shown(crop: Image) -> Image:
     size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
     way = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     return np.asarray(cv2.resize(crop, size, interpolation=way), np.uint8)
-
-
-def _uri(crop: Image) -> str:
-    return jpeg_uri(cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())

@@ -13,7 +13,6 @@ from edgeattr.report import jpeg_uri
 __all__ = ["Thumbnail", "thumbnail_of"]
 
 _HIGHEST, _WIDEST = 480, 400  # pixels as shown on the page
-_QUALITY = 85  # of JPEG
 _LARGEST = 32 << 20  # bytes of a file that is looked at
 _MOST_PIXELS = 64_000_000  # decoded: 192 MB
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # JPEG's markers that tell the size
@@ -70,8 +69,11 @@ def _shown(content: bytes, name: str) -> Thumbnail:
     if scale < 1:
         new = max(1, round(width * scale)), max(1, round(height * scale))
         image = cv2.resize(image, new, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
-    return Thumbnail(uri=jpeg_uri(encoded.tobytes()), width=image.shape[1], height=image.shape[0])
+    return Thumbnail(
+        uri=jpeg_uri(image.astype(np.uint8, copy=False)),
+        width=image.shape[1],
+        height=image.shape[0],
+    )
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:
