@@ -6,12 +6,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from edgeattr.cli.progress import note
 from edgeattr.search.query.known_names import KnownNames
@@ -19,6 +16,9 @@ from edgeattr.search.query.query_errors import printable
 from edgeattr.search.store import SearchRequest, SearchResult
 from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
 from edgeattr.search.store.records import answer_of, milliseconds
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["listed", "show", "tell"]
 
@@ -37,9 +37,11 @@ def show(question: SearchRequest, found: SearchResult, *, as_json: bool) -> None
             typer.echo(_json(record))
         return
     why = reasons(question, found.records)
-    console = Console(highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
+    if sys.stdout.isatty():
         if found.records:
+            from rich.console import Console
+
+            console = Console(highlight=False, markup=False, emoji=False)
             console.print(_table(question, found.records, why))
         return
     for record, its in zip(found.records, why, strict=True):
@@ -71,6 +73,9 @@ def _table(
     records: Sequence[Mapping[str, Any]],
     why: Sequence[Sequence[MatchReason]],
 ) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("last seen", no_wrap=True)
     table.add_column("stream", overflow="fold")

@@ -6,9 +6,6 @@ import logging
 import sys
 import time
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from edgeattr.cli.logs import for_machines
 from edgeattr.core.closeable import Closeable
 
@@ -40,6 +37,15 @@ class ProgressLine(Closeable):
     """
 
     def __init__(self, title: str, total: int | None = None, *, quiet: bool = False) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         self._title, self._total, self._quiet = title, total, quiet
         self._console = Console(stderr=True)
         self._bar = Progress(
