@@ -272,7 +272,7 @@ def _calibration(bundle: Bundle, calib: str, data: _Data, parts: ProgressParts) 
         train = open_dataset(calib, "train", allow_missing=data.allow_missing)
         found = calibration_from_dataset(train, *size)
     elif Path(calib).is_file():
-        from edgeattr.cli.detector import open_detector
+        from edgeattr.cli.person_detector import open_detector
 
         detector = open_detector(data.detector, data.quiet)
         found = calibration_from_video(Path(calib), detector, *size, tick=parts.tick)

@@ -1,4 +1,4 @@
-"""What `info`, `bench` and `convert` do with the bundle of a person detector."""
+"""What `run`, `info`, `bench` and `convert` do with a person detector."""
 
 from __future__ import annotations
 
@@ -11,16 +11,43 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeattr.cli.progress import note
+from edgeattr.cli.progress import ProgressParts, note
 from edgeattr.core.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from edgeattr.core.detection_bundle import DetectionBundle
+    from edgeattr.video.detectors import Detector
     from edgeattr_convert.contract import Contract
 
-__all__ = ["bench_detector", "convert_detector", "is_detector", "show_detector"]
+__all__ = ["bench_detector", "convert_detector", "is_detector", "open_detector", "show_detector"]
 
 _WARM_UP = 3  # calls that are not counted
+
+
+def open_detector(
+    name: str,
+    quiet: bool,
+    *,
+    threads: int | None = None,
+    form: str | None = None,
+    size: str = "",
+    tiles: str = "",
+) -> Detector:
+    """As :func:`edgeattr.video.detectors.open_detector`, with progress on standard error.
+
+    Size and tiles are given as :class:`edgeattr.cli.site_config.DetectorSection` has them.
+    """
+    from edgeattr.video import detectors
+
+    with ProgressParts(quiet=quiet) as parts:
+        return detectors.open_detector(
+            name,
+            threads=threads,
+            form=form,
+            size=detectors.parse_size(size) if size else None,
+            tiles=detectors.parse_tiles(tiles) if tiles else None,
+            on_download=lambda known, done, total: parts.tick(f"downloading {known}", done, total),
+        )
 
 
 def is_detector(path: Path) -> bool:

@@ -8,16 +8,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeattr.cli.detector import open_detector
-from edgeattr.cli.person_lines import PersonLines
+from edgeattr.cli.person_detector import open_detector
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.cli.systemd_notifier import SystemdNotifier
 from edgeattr.core.errors import EdgeAttrError
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
     from edgeattr.video.status import StreamStatus
     from edgeattr.web import WebServer
 
-__all__ = ["run_site"]
+__all__ = ["PersonLines", "person_line", "run_site"]
 
+_MOST_LABELS = 5  # of a person, in words
 _STEP = 0.2  # seconds between two looks at how it goes
 _log = logging.getLogger("edgeattr.run")
 
@@ -254,3 +254,29 @@ def _report_results(runner: SiteRunner, site: Site, quiet: bool) -> None:
             "backpack --store people.sqlite\n"
             f"  edgeattr run {source} --web 8080                # watch it live"
         )
+
+
+class PersonLines:
+    """An output that says on standard error who was seen. It promises nothing.
+
+    Args:
+        named: whether to name the stream: there are several.
+    """
+
+    name = "lines of people"
+
+    def __init__(self, *, named: bool) -> None:
+        self._named = named
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Say a person's record; other events are not for reading."""
+        if event["type"] == "person":
+            stream = f"{Path(event['stream']).name}: " if self._named else ""
+            note(stream + person_line(event))
+
+
+def person_line(event: Mapping[str, Any]) -> str:
+    """``person 4, 12.3 to 19.0 s: long hair, red top, backpack``."""
+    labels = event.get("labels") or ()
+    said = ", ".join(labels[:_MOST_LABELS]) or "nothing that tells them from others"
+    return f"person {event['track']}, {event['first_s']:.1f} to {event['last_s']:.1f} s: {said}"

@@ -13,15 +13,19 @@ from edgeattr.core.errors import OutputError
 __all__ = ["open_exclusive", "size_of"]
 
 _PRIVATE = 0o600  # mode of a new file: results are personal data
+_TAKEN = "another run writes to it; give this one a file of its own"
 
 
-def open_exclusive(path: Path, *, mode: int = _PRIVATE, shared: bool = False) -> BinaryIO:
+def open_exclusive(
+    path: Path, *, mode: int = _PRIVATE, shared: bool = False, taken: str = _TAKEN
+) -> BinaryIO:
     """Open a file for appending, unbuffered and locked; what is in it stays.
 
     Args:
         path: of the file, which is made, with its folder, where it is not there.
         mode: of a new file; one that is there keeps its own.
         shared: not locked: several processes may append to it.
+        taken: what to say if another process has it.
 
     Raises:
         OutputError: it cannot be written, or another run writes to it.
@@ -38,9 +42,7 @@ def open_exclusive(path: Path, *, mode: int = _PRIVATE, shared: bool = False) ->
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise OutputError(
-            f"{path}: another run writes to it; give this one a file of its own"
-        ) from error
+        raise OutputError(f"{path}: {taken}") from error
     return file
 
 

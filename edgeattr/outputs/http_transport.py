@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from email.message import Message
 
 from edgeattr.outputs.spool import Entry
-from edgeattr.outputs.transport import SendError, SendResult
-from edgeattr.outputs.url_credentials import Address
+from edgeattr.outputs.transport import Address, SendError, SendResult
 
 __all__ = ["HttpTransport"]
 

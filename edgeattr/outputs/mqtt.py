@@ -15,8 +15,7 @@ from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.outputs.mqtt_transport import MqttOptions, MqttTransport
 from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
-from edgeattr.outputs.tls import client_tls
-from edgeattr.outputs.url_credentials import Address
+from edgeattr.outputs.transport import Address, client_tls
 
 __all__ = ["MqttOutput"]
 

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.hub import home
 from edgeattr.core.rate_limit import RateLimit
+from edgeattr.outputs.exclusive_file import open_exclusive
 from edgeattr.search.store.database import DatabaseSchema, open_database, output_errors
 from edgeattr.search.store.group_commit import GroupCommit
 
@@ -25,6 +26,7 @@ __all__ = ["Entry", "Spool", "Totals", "spool_path"]
 
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger("edgeattr.outputs")
+_TAKEN = "another process sends from this spool; give this one a spool of its own"
 _QUEUE = DatabaseSchema(
     kind="spool",
     application_id=0x45417471,
@@ -70,7 +72,7 @@ class Spool(Closeable):
         self._max_events, self._max_bytes = max_events, max_bytes
         self._log_limit = RateLimit()
         self._mending = threading.Lock()
-        self._lock = _locked(path)
+        self._lock = open_exclusive(path.with_name(path.name + ".lock"), taken=_TAKEN)
         try:
             self._group = self._open()
         except BaseException:
@@ -214,24 +216,6 @@ def spool_path(name: str, *, secret: str = "") -> Path:
     readable = re.sub(r"[^\w.-]+", "-", name).strip("-")[:60]
     digest = hashlib.sha256(f"{name}\n{secret}".encode()).hexdigest()[:8]
     return home() / "spool" / f"{readable}-{digest}.sqlite"
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """An open file that no other process has locked."""
-    import fcntl  # not on Windows
-
-    lock = path.with_name(path.name + ".lock")
-    with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(lock, "ab")  # noqa: SIM115 - held until the spool is closed
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise OutputError(
-            f"{path}: another process sends from this spool; give this one a spool of its own"
-        ) from error
-    return file
 
 
 def _check(connection: sqlite3.Connection) -> None:

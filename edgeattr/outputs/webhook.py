@@ -9,8 +9,7 @@ from edgeattr.core.errors import UsageError
 from edgeattr.outputs.http_transport import HttpTransport
 from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
-from edgeattr.outputs.tls import client_tls
-from edgeattr.outputs.url_credentials import Address
+from edgeattr.outputs.transport import Address, client_tls
 
 __all__ = ["WebhookOutput"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgeattr.cli.person_lines import PersonLines, person_line
+from edgeattr.cli.run_site import PersonLines, person_line
 
 _EVENT = {
     "type": "person", "stream": "/videos/door.mp4", "track": 4, "first_s": 12.34, "last_s": 19.0,
