@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image, evenly
-from edgeattr.core.prediction import Decision
+from edgeattr.core.decision import Decision
 from edgeattr.explain.attention_maps import MaskGrid, mask_grids
 from edgeattr_runtimes import Outputs, Runtime
 from edgeattr_train.data.datasets import AttributeDataset

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from bootstrap import Estimate, estimate, image_weights
 
 from edgeattr.core.bundle import Bundle
+from edgeattr.core.decision import Decision
 from edgeattr.core.metrics import Scores, evaluate, expected_calibration_error
-from edgeattr.core.prediction import Decision
 from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Figures", "Group", "Judged"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr.video.schedule import CropAssessment, Schedule, TrackHistory
 from edgeattr.video.track_posterior import TrackPosterior
 

@@ -14,9 +14,10 @@ import numpy.typing as npt
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import cut_boxes, fill_crops, is_bgr
+from edgeattr.core.decision import Decision
 from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 from edgeattr.core.hub import resolve_bundle
-from edgeattr.core.prediction import VISIBLE, Decision, Prediction
+from edgeattr.core.prediction import VISIBLE, Prediction
 from edgeattr.core.schema import PARTS, AttributeSchema
 from edgeattr.explain.attention_maps import Explanation, explanations
 

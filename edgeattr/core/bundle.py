@@ -35,9 +35,9 @@ from edgeattr.core.bundle_files import (
 )
 from edgeattr.core.bundle_format import BundleFormat
 from edgeattr.core.bundle_reading import INDEX
+from edgeattr.core.decision import Decision
 from edgeattr.core.errors import BundleError
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr.core.schema import AttributeSchema
 from edgeattr.core.variant import Variant, variant_file
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
+from edgeattr.core.decision import Decision
 from edgeattr.core.label_ranking import LabelRanking
-from edgeattr.core.prediction import AttributeAnswer, Decision, TrackRecord
+from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.video.schedule import (
     CropAssessment,

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import NEVER, TrackFusion, normalise_exclusive
-from edgeattr.core.prediction import AttributeAnswer, ColourAnswer, Decision
+from edgeattr.core.prediction import AttributeAnswer, ColourAnswer
 
 __all__ = ["TrackFusion", "TrackPosterior"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr.core.schema import PARTS, Attribute, AttributeSchema
 from edgeattr.model import predictions, visible_logits
 from edgeattr.video.track_posterior import TrackPosterior

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.errors import InputError
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr_train.platt import sigmoid

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import NEVER, TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.video.track_posterior import TrackPosterior
 

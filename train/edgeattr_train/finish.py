@@ -13,8 +13,8 @@ import torch
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image, stack_crops
+from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr.core.progress import Tell, silent
 from edgeattr_train.calibrate import DecisionFit, fit_decision
 from edgeattr_train.checkpoint import Checkpoint, write_state

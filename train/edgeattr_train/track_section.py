@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle
+from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import TrackFusion
-from edgeattr.core.prediction import Decision
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.selective import BOUNDS, Selective, judge
 from edgeattr_train.track_fusion import BOUND, fit

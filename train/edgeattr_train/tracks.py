@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.errors import InputError
 from edgeattr.core.posterior import TrackFusion, normalise_exclusive
-from edgeattr.core.prediction import Decision
 from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Tracks", "crop_qualities", "tracks_of"]

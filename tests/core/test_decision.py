@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from edgeattr.core.prediction import Decision
+from edgeattr.core.decision import Decision
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.model import predictions
 from edgeattr_runtimes import Outputs
