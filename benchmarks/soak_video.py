@@ -23,7 +23,7 @@ from edgeattr.cli.site_config import (
     SourceSection,
     StoreSection,
 )
-from edgeattr.cli.site_runner import SiteRunner
+from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.video.detectors import open_detector
 from edgeattr_runtimes.device import device_name, memory_of_process
 
@@ -55,22 +55,22 @@ def main() -> None:
             metrics=MetricsSection(port=0),
         )
         detector = open_detector(arguments.detector, threads=1)
-        runner = SiteRunner(site, model, detector)
+        pipeline = SitePipeline(site, model, detector)
         try:
-            _soak(runner, arguments.hours * 3600)
+            _soak(pipeline, arguments.hours * 3600)
         finally:
-            runner.close()
-        failed = runner.failed
+            pipeline.close()
+        failed = pipeline.failed
     raise SystemExit(1 if failed else 0)
 
 
-def _soak(runner: SiteRunner, wanted: float) -> None:
+def _soak(pipeline: SitePipeline, wanted: float) -> None:
     """Read what grows until so many seconds of video went through."""
     readings: list[tuple[float, float, int, int]] = []
     start, done = time.monotonic(), 0.0
     while done < wanted:
-        runner.wait(_BETWEEN)
-        status = runner.pipeline.status()
+        pipeline.advance(_BETWEEN)
+        status = pipeline.status()
         done = sum(stream.seconds for stream in status)
         memory = memory_of_process("VmRSS:") / 1024
         descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counts itself alike

@@ -23,7 +23,7 @@ from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
     from edgeattr.cli.site_config import Site
-    from edgeattr.cli.site_runner import SiteRunner
+    from edgeattr.cli.site_pipeline import SitePipeline
     from edgeattr.model import AttributeModel
     from edgeattr.outputs import Windows
     from edgeattr.video.output import Output
@@ -50,7 +50,7 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         typer.Exit: 1 where a source or an output failed.
         KeyboardInterrupt: a run of files was stopped before its end.
     """
-    from edgeattr.cli.site_runner import SiteRunner
+    from edgeattr.cli.site_pipeline import SitePipeline
     from edgeattr.outputs import Windows
 
     windows = Windows() if show else None
@@ -78,20 +78,20 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         shown: list[Output] = [windows] if windows else []
         if not quiet:
             shown.append(PersonLines(named=len(site.sources) > 1))
-        runner = SiteRunner(site, model, detector, shown=shown)
-        with contextlib.closing(runner):
-            _report_page(runner.page, quiet)
+        pipeline = SitePipeline(site, model, detector, shown=shown)
+        with contextlib.closing(pipeline):
+            _report_page(pipeline.page, quiet)
             stay = bool(site.web and site.web.stay)
             stopped = _watch(
-                runner, requests, config=config, windows=windows, stay=stay, quiet=quiet
+                pipeline, requests, config=config, windows=windows, stay=stay, quiet=quiet
             )
-        _report_results(runner, site, quiet)
-        if runner.pipeline.unfinished:  # their threads would keep the program from ending
+        _report_results(pipeline, site, quiet)
+        if pipeline.unfinished:  # their threads would keep the program from ending
             sys.stderr.flush()
             os._exit(1)
-    if stopped and not runner.is_live:
+    if stopped and not pipeline.is_live:
         raise KeyboardInterrupt
-    if runner.failed:
+    if pipeline.failed:
         raise typer.Exit(1)
 
 
@@ -144,7 +144,7 @@ def _signals(config: Path | None) -> Iterator[_Requests]:
 
 
 def _watch(
-    runner: SiteRunner,
+    pipeline: SitePipeline,
     requests: _Requests,
     *,
     config: Path | None,
@@ -156,26 +156,26 @@ def _watch(
     before its end."""
     service, began, ended = SystemdNotifier(), time.monotonic(), False
     service.ready()
-    with _progress(runner, quiet) as bar:
+    with _progress(pipeline, quiet) as bar:
         while True:
-            before, ended = ended, runner.wait(_STEP)
-            if not runner.pipeline.is_stuck:  # or the service manager should start it again
+            before, ended = ended, pipeline.advance(_STEP)
+            if not pipeline.is_stuck:  # or the service manager should start it again
                 service.alive()
             if not ended:
-                _show(bar, runner.pipeline.status())
+                _show(bar, pipeline.status())
             elif not before:
-                _show(bar, runner.pipeline.status(), time.monotonic() - began)
+                _show(bar, pipeline.status(), time.monotonic() - began)
                 text = "all sources have ended; the page stays until Ctrl-C"
                 note(text, quiet=quiet or not stay)
             if requests.stop or (windows and not windows.show()) or (ended and not stay):
                 break
             if requests.reload and config:
                 requests.reload = False
-                _reload(runner, config)
+                _reload(pipeline, config)
             if ended:
                 time.sleep(_STEP)
         if not ended:
-            _show(bar, runner.pipeline.status(), time.monotonic() - began)
+            _show(bar, pipeline.status(), time.monotonic() - began)
     service.stopping()
     if windows:
         windows.close_all()
@@ -188,22 +188,22 @@ def _report_page(page: WebServer | None, quiet: bool) -> None:
         note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
 
 
-def _reload(runner: SiteRunner, config: Path) -> None:
+def _reload(pipeline: SitePipeline, config: Path) -> None:
     """Read the site's file again."""
     from edgeattr.cli.site_config import load_site
 
     try:
-        runner.reload(load_site(config))
+        pipeline.reload(load_site(config))
     except (EdgeAttrError, OSError, RuntimeError) as error:
         _log.error("%s was not read again, all goes on as before: %s", config, error)
     else:
         _log.info("%s was read again", config)
 
 
-def _progress(runner: SiteRunner, quiet: bool) -> ProgressLine:
-    streams = runner.pipeline.status()
+def _progress(pipeline: SitePipeline, quiet: bool) -> ProgressLine:
+    streams = pipeline.status()
     title = Path(streams[0].stream).name if len(streams) == 1 else f"{len(streams)} streams"
-    return ProgressLine(title, runner.announced_frames, quiet=quiet)
+    return ProgressLine(title, pipeline.announced_frames, quiet=quiet)
 
 
 def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None = None) -> None:
@@ -220,13 +220,13 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
     bar.update(frames, detail)
 
 
-def _report_results(runner: SiteRunner, site: Site, quiet: bool) -> None:
+def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
     """What came of each stream, where it is, and what can be done next."""
-    events = site.events.file if site.events and not runner.pipeline.lost else None
-    for failure in runner.failures.values():
+    events = site.events.file if site.events and not pipeline.lost else None
+    for failure in pipeline.failures.values():
         note(f"edgeattr: {failure}")
-    for summary in runner.pipeline.summaries():
-        videos = [path for stream, path in runner.videos if stream == summary.stream]
+    for summary in pipeline.summaries():
+        videos = [path for stream, path in pipeline.videos if stream == summary.stream]
         places = [str(place) for place in (events, *videos[-1:]) if place]
         note(
             f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
@@ -236,7 +236,7 @@ def _report_results(runner: SiteRunner, site: Site, quiet: bool) -> None:
         )
         if summary.error:
             note(f"edgeattr: {summary.error}")
-    for output in runner.pipeline.outputs:
+    for output in pipeline.outputs:
         if output.promises and output.failures:
             what = f"{output.failures} {'pictures' if output.field else 'events'} were lost"
             note(f"edgeattr: {output.name}: {what}: {output.last_failure}")

@@ -27,7 +27,7 @@ from edgeattr.cli.site_config import (
     WebSection,
     load_site,
 )
-from edgeattr.cli.site_runner import SiteRunner
+from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.detectors import MotionDetector
 from edgeattr.web import RecentPeople, WebServer
@@ -114,13 +114,13 @@ def test_who_is_in_view_reaches_the_page_and_no_other_sink(
         crops=CropsSection(folder=tmp_path / "crops"),
         web=WebSection(port=0),
     )
-    with SiteRunner(site, model, MotionDetector()) as runner:
-        assert runner.page
-        api = runner.page.address + "api/"
+    with SitePipeline(site, model, MotionDetector()) as pipeline:
+        assert pipeline.page
+        api = pipeline.page.address + "api/"
         people = _until(lambda: _get(api + "people?in_view=true")["people"])
         assert (people[0]["stream"], people[0]["picture"]) == ("walk", None)
-        runner.stop()
-        _until(lambda: runner.wait(0.1))
+        pipeline.stop()
+        _until(lambda: pipeline.advance(0.1))
         assert _get(api + "people?in_view=true")["people"] == []
         state = _get(api + "state")
         assert state["counts"]["people_in_view"] == 0
@@ -151,10 +151,10 @@ def test_a_failing_board_costs_a_run_nothing(
         events=EventsSection(file=tmp_path / "people.jsonl"),
         web=WebSection(port=0),
     )
-    with SiteRunner(site, model, MotionDetector()) as runner:
-        _until(lambda: runner.wait(0.1))
-        assert runner.pipeline.lost == 0
-        assert not any(summary.error for summary in runner.pipeline.summaries())
+    with SitePipeline(site, model, MotionDetector()) as pipeline:
+        _until(lambda: pipeline.advance(0.1))
+        assert pipeline.lost == 0
+        assert not any(summary.error for summary in pipeline.summaries())
     assert len((tmp_path / "people.jsonl").read_text().splitlines()) == 2
 
 

@@ -1,4 +1,4 @@
-"""A site at work: its servers, its sources, its outputs, as its configuration says."""
+"""The pipeline of a site: its servers, sources and outputs, as its configuration says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from edgeattr.cli.site_config import Site, SourceSection
-from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
@@ -36,7 +35,7 @@ from edgeattr.video.sources import Source, open_source
 from edgeattr.video.status import Summary
 from edgeattr.web import RecentPeople, WebServer
 
-__all__ = ["SiteRunner"]
+__all__ = ["SitePipeline"]
 
 _MIB = 1 << 20  # bytes
 _SWEEP = 600.0  # seconds between two looks for pictures that are too old
@@ -44,8 +43,8 @@ _SWEEP = 600.0  # seconds between two looks for pictures that are too old
 _log = logging.getLogger("edgeattr.run")
 
 
-class SiteRunner(Closeable):
-    """Runs a site. A context manager.
+class SitePipeline(Pipeline):
+    """A pipeline that runs what a site's configuration asks for. A context manager.
 
     Live sources run all together; of files, as many together as the machine has cores. A source
     that cannot be opened gets a summary that says so, and costs the others nothing.
@@ -55,9 +54,9 @@ class SiteRunner(Closeable):
 
     Args:
         site: what is to be run.
-        model: reads attributes off crops. Not closed with the runner.
-        detector: finds people. Not closed with the runner.
-        shown: outputs for people who watch the run; closed with the runner.
+        model: reads attributes off crops. Not closed with the pipeline.
+        detector: finds people. Not closed with the pipeline.
+        shown: outputs for people who watch the run; closed with the pipeline.
 
     Raises:
         InputError: no source can be opened.
@@ -81,15 +80,16 @@ class SiteRunner(Closeable):
         self._site = site
         self._audit: AuditLog | None = None
         self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
-        self._waiting = collections.deque(site.sources)
+        self._queue = collections.deque(site.sources)  # of sources that are not open yet
         self._expected: list[int | None] = []  # frames of each source that was opened
         self._running: dict[str, SourceSection] = {}
         self._swept = -_SWEEP
         self._open = contextlib.ExitStack()
+        options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
+        super().__init__(model, detector, options=options)
         with contextlib.ExitStack() as opening:
             opening.callback(self._close_audit)
-            options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
-            self.pipeline = opening.enter_context(Pipeline(model, detector, options=options))
+            opening.callback(super().close)
             people = self._open_servers(opening, model)
             with contextlib.ExitStack() as unless_begun:
                 opened = list(self._open_sources())
@@ -97,13 +97,13 @@ class SiteRunner(Closeable):
                     unless_begun.callback(source.close)
                 self._check_any(opened)
                 for output in (*([people] if people else ()), *shown):
-                    self.pipeline.add_output(output)
+                    self.add_output(output)
                 self._open_outputs(model)
                 unless_begun.pop_all()
             for name, error in self.failures.items():
                 self._report_unopened(name, error)
             for section, source in opened:
-                self._add(section, source)
+                self._begin(section, source)
             self._open = opening.pop_all()
 
     @property
@@ -114,18 +114,18 @@ class SiteRunner(Closeable):
     @property
     def announced_frames(self) -> int | None:
         """Frames that all sources are going to give, where that is known."""
-        if self._waiting or None in self._expected:
+        if self._queue or None in self._expected:
             return None
         return sum(filter(None, self._expected))
 
     @property
     def failed(self) -> bool:
         """Whether anything that was asked for was not done."""
-        summaries = self.pipeline.summaries()
-        wrong = self.failures or self.pipeline.lost or self.audit_failed
+        summaries = self.summaries()
+        wrong = self.failures or self.lost or self.audit_failed
         return bool(wrong) or any(summary.error for summary in summaries)
 
-    def wait(self, seconds: float) -> bool:
+    def advance(self, seconds: float) -> bool:
         """Wait a while; begin files whose turn has come.
 
         A run of files ends with the first event that an output does not take: nothing is gained by
@@ -134,14 +134,13 @@ class SiteRunner(Closeable):
         Returns:
             Whether all has ended.
         """
-        self.pipeline.wait(seconds)
+        self.wait(seconds)
         self._sweep()
-        if self.pipeline.lost and not self.is_live:
-            self._waiting.clear()
-            self.pipeline.stop()
+        if self.lost and not self.is_live:
+            self.stop()
         for section, source in self._open_sources():
-            self._add(section, source)
-        return not self._waiting and self.pipeline.wait(0)
+            self._begin(section, source)
+        return not self._queue and self.wait(0)
 
     def reload(self, site: Site) -> None:
         """Add, remove and restart sources until they are as a new configuration says.
@@ -150,20 +149,20 @@ class SiteRunner(Closeable):
         """
         wanted = {section.spec.shown: section for section in site.sources}
         changed = [name for name, section in self._running.items() if wanted.get(name) != section]
-        self.pipeline.remove(*changed)
+        self.remove(*changed)
         for name in changed:
             del self._running[name]
             _log.info("%s was removed", name)
-        waiting = [section for section in self._waiting if section in site.sources]
+        waiting = [section for section in self._queue if section in site.sources]
         new = [
             section
             for name, section in wanted.items()
             if name not in self._running and section not in waiting
         ]
-        self._waiting = collections.deque([*waiting, *new])
+        self._queue = collections.deque([*waiting, *new])
         self.failures = {}
         for section, source in self._open_sources():
-            if self._add(section, source):
+            if self._begin(section, source):
                 _log.info("%s was added", source.name)
         for name, error in self.failures.items():
             _log.error("%s was not added: %s", name, error)
@@ -173,8 +172,8 @@ class SiteRunner(Closeable):
 
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
-        self._waiting.clear()
-        self.pipeline.stop()
+        self._queue.clear()
+        super().stop()
 
     def close(self) -> None:
         """Stop, and complete all that is written. May be called twice."""
@@ -184,7 +183,7 @@ class SiteRunner(Closeable):
         self, opening: contextlib.ExitStack, model: AttributeModel
     ) -> RecentPeople | None:
         """Bind the ports. Returns what the page shows, where there is one."""
-        status, outputs = self.pipeline.status, self.pipeline.output_statuses
+        status, outputs = self.status, self.output_statuses
         if metrics := self._site.metrics:
             server = MetricsServer(status, outputs, host=metrics.host, port=metrics.port)
             opening.enter_context(contextlib.closing(server))
@@ -218,13 +217,12 @@ class SiteRunner(Closeable):
         """Open what waits: all live sources, and files while there is a core for them."""
         cores = self._site.pipeline.workers or available_cores()
         files = sum(
-            not status.live and status.state not in ("ended", "failed")
-            for status in self.pipeline.status()
+            not status.live and status.state not in ("ended", "failed") for status in self.status()
         )
-        for section in list(self._waiting):
+        for section in list(self._queue):
             if not section.is_live and files >= cores:
                 continue
-            self._waiting.remove(section)
+            self._queue.remove(section)
             try:
                 source = open_source(section.spec)
             except EdgeAttrError as error:
@@ -244,7 +242,7 @@ class SiteRunner(Closeable):
         site = self._site
         self._audit = AuditLog(site.privacy.audit)
         for output in _outputs(site, model):
-            self.pipeline.add_output(output)
+            self.add_output(output)
         if site.privacy.include_sensitive:
             self._note("sensitive attributes are reported", {"model": site.model.path})
         if self.page:
@@ -260,7 +258,7 @@ class SiteRunner(Closeable):
         if self._audit:
             self._audit.close()
 
-    def _add(self, section: SourceSection, source: Source) -> bool:
+    def _begin(self, section: SourceSection, source: Source) -> bool:
         """Begin a stream. Returns whether it could begin; if not, its failure is told."""
         outputs: list[Output] = []
         try:
@@ -274,7 +272,7 @@ class SiteRunner(Closeable):
                 )
             if section.tracks:
                 outputs.append(TracksFile(section.tracks))
-            self.pipeline.add(
+            self.add(
                 source,
                 outputs=outputs,
                 zones=section.zones,
@@ -294,7 +292,7 @@ class SiteRunner(Closeable):
         """Keep in mind that a source could not be opened, and tell all outputs."""
         self.failures[name] = error
         summary = Summary(stream=name, error=error)
-        for output in self.pipeline.outputs:
+        for output in self.outputs:
             output.write(summary.to_json())
 
     def _note(self, act: str, detail: Mapping[str, Any]) -> None:
@@ -310,7 +308,7 @@ class SiteRunner(Closeable):
         if time.monotonic() - self._swept < _SWEEP:
             return
         self._swept = time.monotonic()
-        for output in self.pipeline.outputs:
+        for output in self.outputs:
             if deleted := output.sweep():
                 detail = {"output": output.name, "pictures": deleted}
                 try:

@@ -18,7 +18,7 @@ from edgeattr.cli.site_config import (
     SourceSection,
     StoreSection,
 )
-from edgeattr.cli.site_runner import SiteRunner
+from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import OutputError
 from edgeattr.search.store import PeopleReader
 from edgeattr.video.detectors import MotionDetector
@@ -31,9 +31,9 @@ def model() -> Iterator[edgeattr.AttributeModel]:
         yield loaded
 
 
-def _finish(runner: SiteRunner) -> None:
+def _finish(pipeline: SitePipeline) -> None:
     for _ in range(600):
-        if runner.wait(0.1):
+        if pipeline.advance(0.1):
             return
     raise AssertionError("not in time")
 
@@ -53,14 +53,12 @@ def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
         events=EventsSection(file=tmp_path / "people.jsonl"),
         store=StoreSection(path=tmp_path / "people.sqlite"),
     )
-    runner = SiteRunner(site, model, MotionDetector())
-    running = [
-        status for status in runner.pipeline.status() if status.state not in ("ended", "failed")
-    ]
+    pipeline = SitePipeline(site, model, MotionDetector())
+    running = [status for status in pipeline.status() if status.state not in ("ended", "failed")]
     assert len(running) <= 2
-    _finish(runner)
-    runner.close()
-    assert list(runner.failures) == [str(bad)]
+    _finish(pipeline)
+    pipeline.close()
+    assert list(pipeline.failures) == [str(bad)]
     events = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
     summaries = {event["stream"]: event for event in events if event["type"] == "summary"}
     assert set(summaries) == {*names, str(bad)}
@@ -76,16 +74,16 @@ def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
 ) -> None:
     good = SourceSection(address=str(walking_video), name="good", loop=True)
     site = Site(sources=(good,), events=EventsSection(file=tmp_path / "people.jsonl"))
-    runner = SiteRunner(site, model, MotionDetector())
+    pipeline = SitePipeline(site, model, MotionDetector())
     try:
         for address in ("x" * 300, str(tmp_path), str(tmp_path / "none.mp4")):
             bad = SourceSection(address=address, name="bad")
-            runner.reload(replace(site, sources=(good, bad)))
-            assert [status.stream for status in runner.pipeline.status()] == ["good"]
-            assert runner.pipeline.status()[0].state == "running"
-            assert list(runner.failures) == ["bad"]
+            pipeline.reload(replace(site, sources=(good, bad)))
+            assert [status.stream for status in pipeline.status()] == ["good"]
+            assert pipeline.status()[0].state == "running"
+            assert list(pipeline.failures) == ["bad"]
     finally:
-        runner.close()
+        pipeline.close()
 
 
 def test_what_touches_privacy_leaves_a_line(
@@ -102,10 +100,10 @@ def test_what_touches_privacy_leaves_a_line(
     old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.html"
     old.write_bytes(b"of long ago")
     os.utime(old, (1e9, 1e9))
-    runner = SiteRunner(site, model, MotionDetector())
-    _finish(runner)
-    runner.close()
-    assert not runner.failed
+    pipeline = SitePipeline(site, model, MotionDetector())
+    _finish(pipeline)
+    pipeline.close()
+    assert not pipeline.failed
     acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert acts == [
         "sensitive attributes are reported",
@@ -128,15 +126,15 @@ def test_metrics_and_health_of_a_run(walking_video: Path, model: edgeattr.Attrib
         sources=(SourceSection(address=str(walking_video), name="walk", loop=True),),
         metrics=MetricsSection(port=0),
     )
-    runner = SiteRunner(site, model, MotionDetector())
+    pipeline = SitePipeline(site, model, MotionDetector())
     try:
-        address = runner.metrics_address
+        address = pipeline.metrics_address
         with urllib.request.urlopen(f"{address}/health", timeout=10) as answer:
             assert answer.status == 200
         with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
             assert 'stream="walk"' in answer.read().decode()
     finally:
-        runner.close()
+        pipeline.close()
 
 
 def test_nothing_is_left_open_where_one_result_cannot_be_written(
@@ -149,9 +147,9 @@ def test_nothing_is_left_open_where_one_result_cannot_be_written(
         events=EventsSection(file=tmp_path / "file" / "people.jsonl"),
     )
     with pytest.raises(OutputError, match="cannot be written"):
-        SiteRunner(site, model, MotionDetector())
+        SitePipeline(site, model, MotionDetector())
     other = replace(site, events=None)
-    runner = SiteRunner(other, model, MotionDetector())  # the store was closed, and opens again
-    _finish(runner)
-    runner.close()
-    runner.close()
+    pipeline = SitePipeline(other, model, MotionDetector())  # the store was closed, and opens again
+    _finish(pipeline)
+    pipeline.close()
+    pipeline.close()
