@@ -70,11 +70,11 @@ def load(
         runtime: ``auto``, ``onnxruntime``, ``openvino``, ``tensorrt`` or ``torch``.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
         device: of the engine: ``cpu``; with onnxruntime-gpu ``cuda`` and ``tensorrt``; on OpenVINO
-            ``gpu``, ``npu`` and ``auto``; on TensorRT ``cuda``. The engine chooses where absent;
+            ``gpu``, ``npu`` and ``auto``; on TensorRT ``cuda``. The engine chooses if None;
             where the engine is not named, one that has the device is taken.
-        threads: of the processor, that the engine may use in all; all cores where absent.
-        streams: batches that run at once; the engine chooses where absent.
-        batch: crops a run, at most; the engine chooses where absent.
+        threads: of the processor, that the engine may use in all; all cores if None.
+        streams: batches that run at once; the engine chooses if None.
+        batch: crops a run, at most; the engine chooses if None.
         include_sensitive: whether predictions show age and gender.
 
     Raises:
@@ -113,7 +113,7 @@ class AttributeModel(Closeable):
         bundle: what the model is.
         runtime: what runs it; closed with the model.
         include_sensitive: whether predictions show age and gender.
-        open_explaining: opens what gives attention masks; the bundle where absent.
+        open_explaining: opens what gives attention masks; the bundle if None.
     """
 
     def __init__(
@@ -273,7 +273,7 @@ def predictions(schema: AttributeSchema, decision: Decision, outputs: Outputs) -
 
     Sensitive scores are left out with their answers.
     """
-    told = []
+    found = []
     hidden = np.setdiff1d(np.arange(len(schema)), decision.reported)
     reported = outputs.logits.copy()
     reported[:, hidden] = np.nan
@@ -282,8 +282,8 @@ def predictions(schema: AttributeSchema, decision: Decision, outputs: Outputs) -
         parts = () if outputs.visibility is None else outputs.visibility[place].tolist()
         colours = decision.colours(answers) if schema.colours else {}
         visibility = dict(zip(PARTS, parts, strict=False))
-        told.append(Prediction(answers, reported[place], colours, visibility))
-    return told
+        found.append(Prediction(answers, reported[place], colours, visibility))
+    return found
 
 
 def visible_logits(outputs: Outputs, schema: AttributeSchema) -> npt.NDArray[np.float32]:

@@ -106,7 +106,7 @@ def find(
 
     Example: `edgeattr find "backpack and not hat and last 2h" --store people.sqlite`
     """
-    from edgeattr.cli.find_output import listed, show, tell
+    from edgeattr.cli.find_output import print_names, print_records, report_totals
     from edgeattr.search.store import SearchRequest
 
     if contact_sheet and (count or contact_sheet.suffix.lower() not in (".html", ".htm")):
@@ -118,7 +118,7 @@ def find(
     question.tree()  # what is wrong with it comes before what is wrong with files
     with _open(store, events) as reader:
         if attributes or streams:
-            listed(reader.known_names(), attributes, streams)
+            print_names(reader.known_names(), attributes, streams)
             return
         found = reader.search(question)
         if count:
@@ -126,8 +126,8 @@ def find(
         elif contact_sheet:
             _sheet(contact_sheet, question, found, (store or (events or [Path()])[0]).parent)
         if as_json or not (count or contact_sheet):
-            show(question, found, as_json=as_json)
-        tell(question, found)
+            print_records(question, found, as_json=as_json)
+        report_totals(question, found)
 
 
 def _open(store: Path | None, events: list[Path] | None) -> PeopleReader:

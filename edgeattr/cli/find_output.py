@@ -20,17 +20,17 @@ from edgeattr.search.store.records import answer_of, milliseconds
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["listed", "show", "tell"]
+__all__ = ["print_names", "print_records", "report_totals"]
 
 
-def listed(known: KnownNames, attributes: bool, streams: bool) -> None:
+def print_names(known: KnownNames, attributes: bool, streams: bool) -> None:
     """Print the names that queries can have, one a line."""
     wanted = (*(known.attributes if attributes else ()), *(known.streams if streams else ()))
     for name in wanted:
         typer.echo(printable(name))
 
 
-def show(question: SearchRequest, found: SearchResult, *, as_json: bool) -> None:
+def print_records(question: SearchRequest, found: SearchResult, *, as_json: bool) -> None:
     """Print the records."""
     if as_json:
         for record in found.records:
@@ -47,11 +47,11 @@ def show(question: SearchRequest, found: SearchResult, *, as_json: bool) -> None
     for record, its in zip(found.records, why, strict=True):
         asked, others = _answers(record, its)
         when, stream, length = _where(question, record)
-        told = "; ".join(part for part in (", ".join(asked), ", ".join(others)) if part)
-        typer.echo(f"{when}  {stream}  {length}  {told}".rstrip())
+        text = "; ".join(part for part in (", ".join(asked), ", ".join(others)) if part)
+        typer.echo(f"{when}  {stream}  {length}  {text}".rstrip())
 
 
-def tell(question: SearchRequest, found: SearchResult) -> None:
+def report_totals(question: SearchRequest, found: SearchResult) -> None:
     """Say on standard error what the records do not."""
     limit = question.limit
     if limit and found.total > limit:

@@ -314,7 +314,7 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
             or values.keys() & {"store", "mqtt", "webhook", "web"}
         )
         and not sys.stdout.isatty()
-    ):  # there people are told in words, line by line
+    ):  # on a terminal people are reported in words, line by line
         values.setdefault("events", {})
     return {**values, "sources": [{**named_source(source), **each} for source in sources]}
 

@@ -134,7 +134,7 @@ class WebSection:
 
     port: int = 8080  # 0 takes a free one
     host: str = "127.0.0.1"  # on any but this machine's own address a token is asked for
-    token: str | None = None  # EDGEATTR_WEB_TOKEN, or one that is made up, where absent
+    token: str | None = None  # None: EDGEATTR_WEB_TOKEN, or one that is made up
     hosts: tuple[str, ...] = ()  # further names under which a proxy on this machine asks for it
     people: int = 500  # that the page remembers, the latest
     stay: bool = False  # show it until stopped, also when all files have ended
@@ -169,7 +169,7 @@ class EvidenceSection:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacySection:
-    """What is told and kept of people."""
+    """What is reported and kept of people."""
 
     include_sensitive: bool = False  # age and gender
     blur_faces: bool = False  # in annotated videos
@@ -185,7 +185,7 @@ class SourceSection(SourceOptions):
     """One camera or file, and how it is read."""
 
     address: str
-    name: str = ""  # in events; the address without credentials where absent
+    name: str = ""  # in events; if empty, the address without credentials
     max_frames: int | None = None  # stop after so many
     output: Path | None = None  # an annotated MP4; of a live source one an hour, by its time
     tracks: Path | None = None  # who is where in each frame, in MOTChallenge's format
@@ -223,7 +223,7 @@ class SourceSection(SourceOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """All that `edgeattr run` is told."""
+    """The configuration of `edgeattr run`."""
 
     sources: tuple[SourceSection, ...]
     model: ModelSection = ModelSection()

@@ -145,7 +145,7 @@ class SitePipeline(Pipeline):
     def reload(self, site: Site) -> None:
         """Add, remove and restart sources until they are as a new configuration says.
 
-        Other changes are told in the log, and count from the next start on.
+        Other changes are logged, and take effect at the next start.
         """
         wanted = {section.spec.shown: section for section in site.sources}
         changed = [name for name, section in self._running.items() if wanted.get(name) != section]
@@ -259,7 +259,7 @@ class SitePipeline(Pipeline):
             self._audit.close()
 
     def _begin(self, section: SourceSection, source: Source) -> bool:
-        """Begin a stream. Returns whether it could begin; if not, its failure is told."""
+        """Begin a stream. Returns whether it could begin; if not, outputs get its failure."""
         outputs: list[Output] = []
         try:
             if section.output:
@@ -289,7 +289,7 @@ class SitePipeline(Pipeline):
         return True
 
     def _report_unopened(self, name: str, error: str) -> None:
-        """Keep in mind that a source could not be opened, and tell all outputs."""
+        """Record that a source could not be opened, and write its summary to all outputs."""
         self.failures[name] = error
         summary = Summary(stream=name, error=error)
         for output in self.outputs:

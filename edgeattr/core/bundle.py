@@ -72,7 +72,7 @@ class Golden(GoldenArrays):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bundle(BundleFiles):
-    """A model with everything needed to run it. Immutable; ``with_variant`` gives a new one."""
+    """A model with everything needed to run it. Immutable; ``with_variant`` returns a new one."""
 
     schema: AttributeSchema
     input: InputSpec

@@ -77,7 +77,7 @@ class GoldenArrays:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BundleFiles(ABC):
-    """A model's files, whatever its task. Immutable; ``with_variant`` gives a new one."""
+    """A model's files, whatever its task. Immutable; ``with_variant`` returns a new one."""
 
     name: str
     training: Mapping[str, Any]  # data set, split, licence of the data, recipe, scores

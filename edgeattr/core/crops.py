@@ -89,7 +89,7 @@ def resize_crop(image: Image, height: int, width: int, out: Image | None = None)
         image: uint8 [h, w, 3].
         height: rows of the result.
         width: columns of the result.
-        out: uint8 [height, width, 3], contiguous, to write into; allocated where absent.
+        out: uint8 [height, width, 3], contiguous, to write into; allocated if None.
 
     Returns:
         uint8 [height, width, 3].

@@ -101,7 +101,7 @@ def check_writable(target: Path, *, folder: bool = False, hint: str = "name anot
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder where it is not there, with those above it.
+    """Make a folder, and those above it, if it does not exist.
 
     Raises:
         OutputError: it cannot be made.

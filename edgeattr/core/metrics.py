@@ -101,7 +101,7 @@ def mean_accuracy_per_attribute(
     Args:
         yes: what was said, [N, C].
         positive: truth, [N, C].
-        known: which pairs count, [N, C]; all where absent.
+        known: which pairs count, [N, C]; all if None.
     """
     counted = np.ones_like(positive) if known is None else known
     negative = ~positive & counted

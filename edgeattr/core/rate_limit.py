@@ -1,4 +1,4 @@
-"""Saying something that keeps on happening no more than once in a while."""
+"""Limit how often a repeated message is logged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["RateLimit"]
 
 
 class RateLimit:
-    """Allows the first of many, and then one in each interval.
+    """Allows the first of many calls, and then one in each interval.
 
     Args:
         seconds: the interval.
@@ -21,7 +21,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
-        """Whether this one may be said."""
+        """Whether this message may be logged now."""
         with self._lock:
             now = time.monotonic()
             if now < self._next:

@@ -1,4 +1,4 @@
-"""Moments in words, the same in records, logs and the audit."""
+"""Times as text, the same in records, logs and the audit."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Explanation:
 
 def explanations(
     bundle: Bundle,
-    told: Sequence[Prediction],
+    predictions: Sequence[Prediction],
     crops: npt.NDArray[np.uint8],
     attention: Sequence[Mask],
 ) -> list[Explanation]:
@@ -137,7 +137,7 @@ def explanations(
 
     Args:
         bundle: the model.
-        told: what the run that gave the masks says, N.
+        predictions: of the run that returned the masks, N.
         crops: as the engine took them, uint8 [N, H, W, 3].
         attention: masks of each scale, [N, C, h, w], the finest first.
     """
@@ -154,7 +154,7 @@ def explanations(
             },
             grids=grids,
         )
-        for place, (crop, prediction) in enumerate(zip(crops, told, strict=True))
+        for place, (crop, prediction) in enumerate(zip(crops, predictions, strict=True))
     ]
 
 

@@ -25,7 +25,7 @@ class ExplanationFiles:
     image replaces its own.
 
     Args:
-        folder: made where it is not there.
+        folder: made if it does not exist.
         model: what explains; goes into each file.
 
     Raises:
@@ -76,7 +76,7 @@ class ExplanationFiles:
 
 
 def _owner(path: Path) -> str | None:
-    """The image whose files these are; None where there are none, "" where it cannot be told."""
+    """The image whose files these are; None if there are none, "" if it cannot be read."""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["image"])
     except FileNotFoundError:

@@ -22,7 +22,7 @@ def open_exclusive(
     """Open a file for appending, unbuffered and locked; what is in it stays.
 
     Args:
-        path: of the file, which is made, with its folder, where it is not there.
+        path: of the file, which is made, with its folder, if it does not exist.
         mode: of a new file; one that is there keeps its own.
         shared: not locked: several processes may append to it.
         taken: what to say if another process has it.

@@ -3,7 +3,7 @@
 The page of a person is made of the best crop when the person has left. A thread of its own makes
 one after the other, on one thread of the processor. At most so many wait: the streams of files
 wait some seconds for a place then; live ones, and who finds none, go on without the page, which is
-counted. A record is told once its page exists.
+counted. A record is written once its page exists.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ExplanationWriter(Closeable):
     """An output that makes pages, named by the records' ids: ``ID.explain.html``.
 
     Args:
-        folder: made where it is not there.
+        folder: made if it does not exist.
         model: explains; not closed with this object.
         retention_days: after which a page is deleted; None keeps all.
         all_attributes: show every reported attribute, not only those that are answered yes.
@@ -59,7 +59,7 @@ class ExplanationWriter(Closeable):
         UsageError: the model has no attention masks.
     """
 
-    promise = "a page is whole in its folder before the record that names it is told"
+    promise = "a page is whole in its folder before the record that names it is written"
     field = "evidence"  # of the record
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What Prometheus is told; imported once prometheus-client is known to be there."""
+"""Metrics of streams and outputs for Prometheus; imported once prometheus-client is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An output that keeps events on disk until the other side of a network has acknowledged them."""
+"""An output that keeps events on disk until a server has acknowledged them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = ["SpooledOutput"]
 _LOG = logging.getLogger("edgeattr.outputs")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # between two tries; doubles from one to the other
 _PATIENCE_S = 60.0  # failures that last no longer are no trouble yet
-_LAST_MINUTE_S = 1.5  # at the end, for what still waits
+_DRAIN_S = 1.5  # on closing, for events that still wait
 _JOIN_S = 2.0
 
 
 class SpooledOutput(Closeable):
-    """Writes to the spool; a thread of its own sends, in order, and waits longer and longer
-    while the other side is away.
+    """Writes to the spool; a thread sends in order, with exponential backoff while the server
+    cannot be reached.
 
     Args:
         name: for logs and metrics; without credentials.
         promise: one sentence: what is kept, and when.
-        transport: brings events to the other side; belongs to this object from now on.
-        spool: likewise.
+        transport: sends events; closed with this object.
+        spool: closed with this object.
     """
 
     def __init__(self, *, name: str, promise: str, transport: Transport, spool: Spool) -> None:
@@ -47,7 +47,7 @@ class SpooledOutput(Closeable):
         self._reason = ""  # of the latest failure
         self._failing_since: float | None = None
         self._wait_s = _FIRST_WAIT_S
-        self._told = False  # whether the log knows of the failure
+        self._logged = False  # whether the failure was logged
         self._settled: list[int] = []  # answered by the other side, and still in the spool
         self._at_close: Totals | None = None
         self._failures, self._refusals = RateLimit(), RateLimit()
@@ -89,7 +89,7 @@ class SpooledOutput(Closeable):
 
         May be called twice.
         """
-        self._finish_by = min(self._finish_by, time.monotonic() + _LAST_MINUTE_S)
+        self._finish_by = min(self._finish_by, time.monotonic() + _DRAIN_S)
         self._stop.set()
         self._wake.set()
         self._thread.join(_JOIN_S)  # one that hangs in the network ends by itself, later
@@ -153,15 +153,15 @@ class SpooledOutput(Closeable):
         if self._stop.is_set():
             return
         if self._failures.allows():
-            self._told = True
+            self._logged = True
             _LOG.warning("%s: cannot send (%s); events wait on disk", self.name, reason)
         pause = self._wait_s * random.uniform(0.5, 1.0)  # many senders must not come as one
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
         self._stop.wait(max(pause, wait_s or 0.0))
 
     def _recovered(self) -> None:
-        if self._failing_since is not None and self._told:
+        if self._failing_since is not None and self._logged:
             lasted = time.monotonic() - self._failing_since
             _LOG.warning("%s: sends again, after %.0f s", self.name, lasted)
-            self._told = False
+            self._logged = False
         self._failing_since, self._wait_s = None, _FIRST_WAIT_S

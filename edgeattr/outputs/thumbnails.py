@@ -30,14 +30,14 @@ class ThumbnailWriter:
     """An output that keeps a person's best crop as JPEG, named by the record's id: ``ID.jpg``.
 
     Args:
-        folder: made where it is not there.
+        folder: made if it does not exist.
         retention_days: after which a picture is deleted; None keeps all.
 
     Raises:
         OutputError: the folder cannot be made.
     """
 
-    promise = "a picture is whole in its folder before the record that names it is told"
+    promise = "a picture is whole in its folder before the record that names it is written"
     field = "crop"  # of the record
 
     def __init__(self, folder: Path, retention_days: float | None = None) -> None:
@@ -73,7 +73,7 @@ class ThumbnailWriter:
         return stored
 
     def sweep(self) -> int:
-        """Delete pictures of ours that are too old; gives how many. Call it now and then."""
+        """Delete pictures of ours that are too old; returns how many. Call it now and then."""
         with self._lock:
             return delete_old(self._folder, self._days, "jpg")
 

@@ -104,20 +104,20 @@ class _Socket(ssl.SSLSocket):
 
 @dataclass(frozen=True)
 class SendResult:
-    """What became of some events."""
+    """What a server did with some events."""
 
-    delivered: tuple[int, ...] = ()  # their numbers; acknowledged by the other side
-    refused: tuple[int, ...] = ()  # it will never take these
-    why: str = ""  # it refuses them
+    delivered: tuple[int, ...] = ()  # their numbers; acknowledged
+    refused: tuple[int, ...] = ()  # the server will never take these
+    why: str = ""  # they were refused
 
 
 class SendError(Exception):
-    """The other side is away, or will not take events now.
+    """The server cannot be reached, or takes no events now.
 
     Args:
         reason: in words, without credentials.
-        so_far: what became of those before.
-        wait_s: how long the other side asks to be left alone.
+        so_far: the result of those before.
+        wait_s: how long the server asks to wait.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class SendError(Exception):
 
 
 class Transport(Protocol):
-    """Used by one thread."""
+    """Sends events to a server. Used by one thread."""
 
     batch: int  # how many events it takes at once
 
@@ -137,7 +137,7 @@ class Transport(Protocol):
         """Connect, if it is not connected.
 
         Raises:
-            SendError: the other side cannot be reached.
+            SendError: the server cannot be reached.
         """
 
     def send(self, entries: Sequence[Entry]) -> SendResult:
@@ -155,4 +155,4 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Take leave, within a second."""
+        """Disconnect, within a second."""

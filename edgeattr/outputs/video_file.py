@@ -82,7 +82,7 @@ class VideoFile:
         Args:
             image: uint8 [H, W, 3], BGR.
             seconds: of the stream: when the frame is shown, counted from the first frame; one
-                step of the rate after the last where absent.
+                step of the rate after the last if None.
 
         Raises:
             OutputError: the encoder failed or the disk is full.

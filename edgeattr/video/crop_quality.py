@@ -1,4 +1,4 @@
-"""What a crop is worth before any model sees it: how far it can be trusted, and what it shows.
+"""Quality of a crop before any model sees it: how far it can be trusted, and what it shows.
 
 Quality is a product of four factors, 0..1 each. Their shapes follow how far this project's model
 can be trusted on spoilt crops of PETA (``benchmarks/crop_quality.py``): the factor by which its
@@ -46,7 +46,7 @@ _FLAT = 1e-6
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CropAssessment:
-    """One crop of a person, as the schedule sees it. Pixels are touched when they are asked for."""
+    """Quality of one crop of a person. Pixels are read only by what needs them."""
 
     crop: Image  # uint8 [h, w, 3], BGR; a view of the frame
     size: float  # trust by the person's height in pixels, 0..1
@@ -91,11 +91,11 @@ class CropAssessment:
 
 
 def assess_crop(image: Image, person: TrackedBox, others: Sequence[TrackedBox]) -> CropAssessment:
-    """Judge the crop of a person in a frame; nothing is classified.
+    """Assess the crop of a person in a frame; nothing is classified.
 
     Args:
         image: the frame, uint8 [H, W, 3], BGR.
-        person: who is looked at.
+        person: whose crop is assessed.
         others: who else is in the frame; may contain the person.
     """
     free = 1.0
@@ -111,7 +111,7 @@ def assess_crop(image: Image, person: TrackedBox, others: Sequence[TrackedBox]) 
 
 
 def assess_whole_crop(crop: Image) -> CropAssessment:
-    """Judge a crop that stands alone, as data sets have them: whole and uncovered.
+    """Assess a crop that stands alone, as data sets have them: whole and uncovered.
 
     Args:
         crop: uint8 [h, w, 3], BGR.

@@ -1,4 +1,4 @@
-"""How often people are looked for: in every frame, or less often under load."""
+"""How often the detector runs: in every frame, or less often under load."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ _PATIENCE = 5.0  # seconds without a lost frame before a step to more
 
 
 class DetectionInterval:
-    """Says which frames are looked at; between them the tracker says where people are.
+    """Chooses the frames to detect people in; between them the tracker predicts where they are.
 
-    A stream that loses frames is looked at less often, one frame in two, then one in three, until
+    A stream that drops frames is searched less often, one frame in two, then one in three, until
     none is lost; after a while without a loss it is tried more often again.
 
     Args:
         every: one frame in so many, to begin with and at least.
-        most: one frame in so many, at most; less than ``every`` where nothing is to adapt. May be
-            set anew.
+        most: one frame in so many, at most; less than ``every`` to keep it fixed. May be changed.
         clock: seconds.
     """
 
@@ -29,13 +28,13 @@ class DetectionInterval:
     ) -> None:
         self.every, self.most = every, most
         self._least, self._clock = every, clock
-        self._started = False  # the first frame is always looked at
-        self._since = 0  # frames since the last that was looked at
+        self._started = False  # the detector always runs on the first frame
+        self._since = 0  # frames since the last detection
         self._lost = 0
         self._changed = clock()
 
-    def wants(self, lost: int) -> bool:
-        """Whether to look for people in the next frame.
+    def is_due(self, lost: int) -> bool:
+        """Whether to detect people in the next frame.
 
         Args:
             lost: frames of the stream that were dropped so far.

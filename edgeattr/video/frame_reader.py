@@ -104,7 +104,7 @@ class FrameReader:
                 if self._limit is not None and self.frames_in >= self._limit:
                     self.source.stop()
                     break
-        except Exception as error:  # told by whoever takes the frames
+        except Exception as error:  # reported by whoever takes the frames
             self.failure = error
         finally:
             with self._changed:

@@ -42,7 +42,7 @@ class Output(Protocol):
     ``keep(record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None``
         Makes a file of a person who has left, from the best crop, uint8 [h, w, 3] BGR. Returns its
         path, or None where a live stream has to go on without. ``field: str`` names the field of
-        the record that takes the path, which is told once the file exists.
+        the record that takes the path; the record is written once the file exists.
     ``stop_waiting() -> None``
         Streams are to end soon: from now on ``keep`` waits for nothing.
     ``sweep() -> int``

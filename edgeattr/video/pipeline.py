@@ -60,7 +60,7 @@ class Pipeline(Closeable):
         options: PipelineOptions = _DEFAULTS,
     ) -> None:
         self.outputs = [FailsafeOutput(output) for output in outputs]
-        self.unfinished: list[str] = []  # streams that did not end when they were told to
+        self.unfinished: list[str] = []  # streams that did not end in time
         self._model, self._detector, self._options = model, detector, options
         self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
@@ -175,7 +175,7 @@ class Pipeline(Closeable):
         """Wait for all streams to end.
 
         Args:
-            timeout: seconds; for ever where absent.
+            timeout: seconds; None waits for ever.
 
         Returns:
             Whether all have ended.

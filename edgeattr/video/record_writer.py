@@ -1,4 +1,4 @@
-"""Events of one stream to every output; a record once the files that it names exist."""
+"""Writes events of one stream to every output; a record once the files that it names exist."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _PendingRecord(NamedTuple):
 
 
 class RecordWriter:
-    """Hands a stream's events to outputs.
+    """Writes a stream's events to its outputs.
 
     Args:
         outputs: each takes every event, whatever becomes of the others.
@@ -45,7 +45,7 @@ class RecordWriter:
             self.note(output.write(event))
 
     def note(self, error: str | None) -> None:
-        """Keep the first error in mind."""
+        """Remember the first error."""
         self.lost = self.lost or error
 
     def add(self, record: TrackRecord, best: BestCrop | None, *, live: bool) -> None:
@@ -59,7 +59,7 @@ class RecordWriter:
         self._pending.append(_PendingRecord(record, pictures))
 
     def write_ready(self) -> None:
-        """Tell records, in order, whose files exist."""
+        """Write records, in order, whose files exist."""
         while self._pending and all(path.done() for path in self._pending[0].pictures.values()):
             record, pictures = self._pending.popleft()
             made: dict[str, Any] = {}
@@ -71,7 +71,7 @@ class RecordWriter:
             self.emit(dataclasses.replace(record, **made).to_json())
 
     def write_all(self, hurried: bool) -> None:
-        """Tell all records; without those of their files whose time is over.
+        """Write all records; without those of their files that are not made in time.
 
         Args:
             hurried: whether the stream was live or stopped, so that little time is left.

@@ -109,7 +109,7 @@ class CropBudget:
 
     Args:
         crops_per_second: on average; None for no limit.
-        burst: crops that may be saved up for a crowded frame; a second's worth where absent.
+        burst: crops that may be saved up for a crowded frame; a second's worth if None.
     """
 
     def __init__(self, crops_per_second: float | None = None, burst: float | None = None) -> None:

@@ -38,7 +38,7 @@ _DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/
 _SILENCE = 0.5  # seconds without a frame, after which a live stream's people are looked after
 _WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures in a row
 _WATCH = 1.0  # seconds between two tellings of who is in view
-_RATE_FRAMES = 100  # frames over which the rate is told
+_RATE_FRAMES = 100  # over which the rate is measured
 
 _Found = concurrent.futures.Future[Detections]
 _log = logging.getLogger("edgeattr.video")
@@ -216,7 +216,7 @@ class Stream(threading.Thread):
     def _start_detection(self, frame: Frame) -> _Found | None:
         """Begin to look for people in a frame, if that is its turn."""
         self._interval.most = _rarest(self._reader.source, self._options)
-        if not self._interval.wants(self._reader.dropped):
+        if not self._interval.is_due(self._reader.dropped):
             return None
         if not self._detector.in_order:
             return self._workers.submit(self._detector.detect, frame.image)

@@ -1,4 +1,4 @@
-"""Who is in the picture of one stream, and what is known of them."""
+"""The people in view of one stream: their tracks, crops and answers so far."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Person:
     history: TrackHistory = field(default_factory=TrackHistory)
     frames: int = 0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
-    told: float = 0.0  # when an update was written, seconds
+    updated: float = 0.0  # when an update was written, seconds
     best: BestCrop | None = None
 
 
@@ -72,10 +72,10 @@ class TrackManager:
     Args:
         stream: its name.
         decision: turns log-odds into answers.
-        fusion: how the crops of a track are put together; the plain way where absent.
+        fusion: how the crops of a track are put together; averaged if None.
         schedule: which crops are worth classifying.
-        ranking: which attributes tell a person from others; by the schema alone where absent.
-        budget: crops per second of video that may be classified; all where absent.
+        ranking: which attributes tell a person from others; by the schema alone if None.
+        budget: crops per second of video that may be classified; all if None.
         keep_best: whether to keep each person's best crop.
     """
 
@@ -159,14 +159,14 @@ class TrackManager:
         return person.posterior.answers() if person else {}
 
     def updates(self, seconds: float, every: float) -> list[TrackRecord]:
-        """Records so far of those of whom nothing was told for so many seconds."""
+        """Records so far of people without an update for so many seconds."""
         due = [
             (number, person)
             for number, person in self._people.items()
-            if person.posterior.crops and seconds - max(person.told, person.first_s) >= every
+            if person.posterior.crops and seconds - max(person.updated, person.first_s) >= every
         ]
         for _, person in due:
-            person.told = seconds
+            person.updated = seconds
         return [self._record(number, person) for number, person in due]
 
     def present(self) -> list[TrackRecord]:
@@ -202,7 +202,7 @@ class TrackManager:
     def _person(self, track: int, seconds: float) -> _Person:
         if track not in self._people:
             posterior = TrackPosterior(self._decision, self._fusion)
-            self._people[track] = _Person(posterior, seconds, seconds, told=seconds)
+            self._people[track] = _Person(posterior, seconds, seconds, updated=seconds)
         return self._people[track]
 
     def _record(self, number: int, person: _Person) -> TrackRecord:

@@ -27,7 +27,7 @@ def parse_query(text: str, clock: WallClock | None = None) -> Query:
 
     Args:
         text: the query.
-        clock: what ``today`` and ``last 2h`` go by; absent, this machine's.
+        clock: what ``today`` and ``last 2h`` go by; None: this machine's.
 
     Raises:
         QueryError: the text is no query; the message points at the first wrong word.
@@ -42,7 +42,7 @@ def parse_time(text: str, clock: WallClock | None = None, *, end: bool = False) 
 
     Args:
         text: the time; where it names no zone, it is by the clock.
-        clock: what that and ``today`` go by; absent, this machine's.
+        clock: what that and ``today`` go by; None: this machine's.
         end: of a whole day, its end and not its beginning.
 
     Returns:

@@ -64,7 +64,7 @@ class PeopleStore(Closeable):
         self.add_many([event])
 
     def add_many(self, events: Iterable[Mapping[str, Any]]) -> int:
-        """Write records, all or none, in one transaction; gives how many were new.
+        """Write records, all or none, in one transaction; returns how many were new.
 
         Raises:
             OutputError: as :meth:`add`.
@@ -78,7 +78,7 @@ class PeopleStore(Closeable):
             return self._group.run(lambda connection: self._insert(connection, rows))
 
     def forget_older(self, days: float) -> int:
-        """Delete people last seen more than ``days`` ago; gives how many.
+        """Delete people last seen more than ``days`` ago; returns how many.
 
         Raises:
             OutputError: as :meth:`add`.

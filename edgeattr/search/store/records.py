@@ -163,7 +163,7 @@ def iso_time(moment: int) -> str:
 
 
 def _colours(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Parts of the body whose colour was told, with their answers."""
+    """Parts of the body whose colour was answered, with their answers."""
     for part, colour in (event.get("colours") or {}).items():
         names = (part, colour.get("name"))
         if all(isinstance(name, str) and _COLOUR.fullmatch(name) for name in names):

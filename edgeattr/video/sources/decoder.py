@@ -152,11 +152,11 @@ class Decoder:
 
 
 @functools.cache
-def _matrix(told: int, width: int, height: int) -> int | None:
+def _matrix(matrix: int, width: int, height: int) -> int | None:
     """swscale's number of the matrix of a frame; by its size where it is unspecified."""
-    if told == _UNSPECIFIED:
+    if matrix == _UNSPECIFIED:
         return _BT709 if width >= _HD[0] or height >= _HD[1] else _BT601
-    return _MATRICES.get(told)
+    return _MATRICES.get(matrix)
 
 
 def believed_rate(rate: float) -> float:

@@ -103,12 +103,12 @@ class LiveSource(Closeable):
         self.rate = connection.rate
         try:
             pictures = connection.pictures()
-            for number, (image, told) in enumerate(pictures):
+            for number, (image, stamp) in enumerate(pictures):
                 if self._stopped.is_set():
                     return
                 if number == 0:
                     self._found(image)
-                seconds = self._clock.seconds(told, first=number == 0)
+                seconds = self._clock.seconds(stamp, first=number == 0)
                 yield Frame(image, self._index, seconds, self._clock.began)
                 self._index += 1
         finally:
@@ -147,7 +147,7 @@ class _StreamClock:
     def __init__(self) -> None:
         self._start: float | None = None
         self._offset = 0.0  # what is added to the stream's times
-        self._told: float | None = None  # the last frame's own time
+        self._last_stamp: float | None = None  # the last frame's own time
         self._last = 0.0
         self._window = 0.0  # when the window began in which delays are compared
         self._delay = math.inf  # the least in it
@@ -158,34 +158,34 @@ class _StreamClock:
         now = time.monotonic()
         return time.time() - (now - (now if self._start is None else self._start))
 
-    def seconds(self, told: float | None, *, first: bool) -> float:
+    def seconds(self, stamp: float | None, *, first: bool) -> float:
         """The time of a frame that has just come.
 
         Args:
-            told: the stream's own time, seconds.
+            stamp: the stream's own time, seconds.
             first: whether it is the first frame of a connection.
         """
         now = time.monotonic()
         if self._start is None:
             self._start = now
         passed = now - self._start
-        self._last = max(self._last, passed if told is None else self._by(told, passed, first))
-        self._told = told
+        self._last = max(self._last, passed if stamp is None else self._by(stamp, passed, first))
+        self._last_stamp = stamp
         return self._last
 
-    def _by(self, told: float, passed: float, first: bool) -> float:
+    def _by(self, stamp: float, passed: float, first: bool) -> float:
         """The time by the stream's clock, when so many seconds have passed on ours."""
-        step = math.inf if first or self._told is None else told - self._told
+        step = math.inf if first or self._last_stamp is None else stamp - self._last_stamp
         if not 0 <= step <= _JUMP:
-            self._offset = passed - told
+            self._offset = passed - stamp
             self._window, self._delay = passed, math.inf
             return passed
-        delay = passed - (told + self._offset)
+        delay = passed - (stamp + self._offset)
         if passed - self._window >= _WINDOW:
             if _LATE < self._delay < math.inf:
-                self._offset, delay = passed - told, 0.0
+                self._offset, delay = passed - stamp, 0.0
             self._window, self._delay = passed, math.inf
         self._delay = min(self._delay, delay)
         slew = (_HOLD if delay < -_LATE else _SLEW) * step
         self._offset += min(max(delay, -slew), _SLEW * step)
-        return told + self._offset
+        return stamp + self._offset
