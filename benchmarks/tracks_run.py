@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.decision import Decision
-from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.video.schedule import CropAssessment, Schedule, TrackHistory
-from edgeattr.video.track_posterior import TrackPosterior
 
 __all__ = ["Crop", "Played", "follow", "play"]
 

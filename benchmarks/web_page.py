@@ -18,9 +18,9 @@ import uuid
 from multiprocessing.synchronize import Event
 
 import edgeattr
+from edgeattr.core.posterior import TrackPosterior
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr.web import RecentPeople, WebServer
 
 _CAMERAS, _EACH = 8, 3  # of them, with so many people in view

@@ -14,10 +14,10 @@ import numpy as np
 
 import edgeattr
 from edgeattr.core.crops import Image
+from edgeattr.core.posterior import TrackPosterior
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.video.status import StreamStatus
-from edgeattr.video.track_posterior import TrackPosterior
 
 __all__ = ["CAMERAS", "Scene", "camera", "troubled", "without_time"]
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 import edgeattr
 from edgeattr.core.errors import OutputError
+from edgeattr.core.posterior import TrackPosterior
 from edgeattr.video.detectors import Detector, open_detector
-from edgeattr.video.track_posterior import TrackPosterior
 
 try:
     import supervision as sv

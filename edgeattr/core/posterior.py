@@ -1,4 +1,4 @@
-"""How the crops of one person become one opinion: parameters fitted on validation data.
+"""The crops of one person become one posterior; its parameters are fitted on validation data.
 
 For each attribute, crop i gives calibrated log-odds l_i and a quality q_i in 0..1. With the weight
 w_i = q_i ^ quality_power, and W the sum of the weights,
@@ -9,12 +9,12 @@ which is Bayes' rule for crops whose errors all correlate alike: with correlatio
 adds up, with 1 it is averaged, and one perfect crop (W = 1) is believed as it is. A lone bad crop
 (W < 1) is drawn towards the prior, what is known of a person before looking.
 
-At most one attribute of an exclusive set holds. Given that, independent opinions with log-odds l_k
+At most one attribute of an exclusive set holds. Given that, posteriors with log-odds l_k
 make "k and no other" exp(l_k) times as likely as "none of them", so
 
     p_k = exp(l_k) / (exp(none_of) + sum of exp(l_j) over the set)
 
-where ``none_of`` is fitted: 0 leaves the independent opinions as they are, less says that nearly
+where ``none_of`` is fitted: 0 leaves the posteriors as they are, less says that nearly
 everybody has one of the set.
 """
 
@@ -29,9 +29,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.decision import Decision
 from edgeattr.core.errors import BundleError
+from edgeattr.core.prediction import AttributeAnswer, ColourAnswer
 
-__all__ = ["NEVER", "TrackFusion", "normalise_exclusive"]
+__all__ = ["NEVER", "TrackFusion", "TrackPosterior", "normalise_exclusive"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -144,6 +146,101 @@ class TrackFusion:
 
 
 _PER_ATTRIBUTE = ("prior", "spread", "yes_margin", "no_margin")
+
+
+class TrackPosterior:
+    """The posterior of one person, by the formulas above.
+
+    Args:
+        decision: calibrates logits, and knows thresholds and exclusive sets.
+        fusion: the bundle's ``track``; where it has none, crops are averaged and what lies within
+            0.4 log-odds of a threshold is unknown.
+    """
+
+    def __init__(self, decision: Decision, fusion: TrackFusion | None = None) -> None:
+        self._decision = decision
+        self._fusion = fusion = fusion or TrackFusion()
+        count = len(decision.schema)
+        self._prior, self._spread = fusion.priors(count), fusion.spreads(count)
+        self._yes_margin, self._no_margin = fusion.margins(count)
+        self._sets = decision.schema.exclusive_indices()
+        self._sum = np.zeros(count)  # of weight * (log-odds - prior)
+        self._weight = np.zeros(count)  # of the crops in which an attribute can be seen
+        self._answers: dict[str, AttributeAnswer] | None = None
+        self._changing: float | None = None
+        self.crops = 0  # how many were added
+
+    def add(self, logits: npt.ArrayLike, quality: float) -> None:
+        """Take in one crop.
+
+        Args:
+            logits: [C], as the model gives them; not a number where it cannot be seen.
+            quality: of the crop, 0..1.
+        """
+        evidence = self._decision.log_odds(logits) - self._prior
+        seen = ~np.isnan(evidence)
+        weight = float(self._fusion.weight(quality)) * seen
+        self._sum += weight * np.where(seen, evidence, 0.0)
+        self._weight += weight
+        self._answers = self._changing = None
+        self.crops += 1
+
+    @property
+    def log_odds(self) -> _Floats:
+        """The posterior, [C], exclusive sets normalised; the prior before the first crop."""
+        seen = self._weight > 0
+        gain = self._fusion.gain(np.where(seen, self._weight, 1.0))
+        fused = self._prior + self._sum * gain  # the sum of what was not to be seen is 0
+        return normalise_exclusive(fused, self._sets, self._fusion.none_of)
+
+    def answers(self) -> dict[str, AttributeAnswer]:
+        """What is known of the person: yes, no, or unknown. Empty before the first crop.
+
+        What was to be seen in no crop is unknown.
+        """
+        if not self.crops:
+            return {}
+        if self._answers is None:
+            unseen = self._weight == 0
+            margins = (
+                np.where(unseen, NEVER, margin).tolist()
+                for margin in (self._yes_margin, self._no_margin)
+            )
+            self._answers = self._decision.answers_at(self.log_odds.tolist(), *margins)
+        return dict(self._answers)
+
+    def colours(self) -> dict[str, ColourAnswer]:
+        """The colours of the person's clothes, hair and shoes, where the model tells them."""
+        return self._decision.colours(self.answers()) if self.crops else {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether further crops like those so far are expected to change next to no answer."""
+        return self.changing < self._fusion.settled_below
+
+    @property
+    def changing(self) -> float:
+        """Share of the reported answers that many more crops are expected to change, 0..1.
+
+        The mean of a person's crops lies ``spread / sqrt(W)`` from where it would end up, and the
+        posterior ``gain * W`` times as far; an answer changes where that passes the nearer of its
+        two limits. 1 before the first crop.
+        """
+        if not self.crops:
+            return 1.0
+        if self._changing is None:
+            limits = self._decision.limits
+            fused = self.log_odds
+            distance = np.minimum(
+                np.abs(fused - (limits + self._yes_margin)),
+                np.abs(fused - (limits - self._no_margin)),
+            )
+            weight = np.maximum(self._weight, 1e-9)  # what was not to be seen does not change
+            step = self._spread * self._fusion.gain(weight) * np.sqrt(weight)
+            z = distance / np.maximum(step, 1e-9)
+            tails = [0.5 * math.erfc(z[index] / math.sqrt(2)) for index in self._decision.reported]
+            self._changing = sum(tails) / max(1, len(tails))
+        return self._changing
 
 
 def normalise_exclusive(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image
 from edgeattr.core.decision import Decision
 from edgeattr.core.label_ranking import LabelRanking
+from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.video.schedule import (
@@ -23,7 +24,6 @@ from edgeattr.video.schedule import (
     crop_of,
 )
 from edgeattr.video.sources import Frame
-from edgeattr.video.track_posterior import TrackFusion, TrackPosterior
 from edgeattr.video.tracker import TrackedBox
 
 __all__ = ["BestCrop", "CropRequest", "TrackManager"]

@@ -17,8 +17,7 @@ from edgeattr.core.bundle_reading import with_digest
 from edgeattr.core.crops import read_image
 from edgeattr.core.errors import BundleError, InputError
 from edgeattr.core.hub import default_bundle
-from edgeattr.core.posterior import TrackFusion
-from edgeattr.video.track_posterior import TrackPosterior
+from edgeattr.core.posterior import TrackFusion, TrackPosterior
 
 
 @pytest.fixture

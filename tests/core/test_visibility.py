@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from edgeattr.core.decision import Decision
-from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.schema import PARTS, Attribute, AttributeSchema
 from edgeattr.model import predictions, visible_logits
-from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr_runtimes import Outputs
 
 _SCHEMA = AttributeSchema(

@@ -5,9 +5,8 @@ import pytest
 
 from edgeattr.core.decision import Decision
 from edgeattr.core.errors import InputError
-from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr_train.platt import sigmoid
 from edgeattr_train.selective import ALL, CROPS, TRACKS, judge
 from edgeattr_train.track_fusion import fit

@@ -10,10 +10,9 @@ import pytest
 
 import edgeattr
 from edgeattr.core.metrics import mean_accuracy_per_attribute
-from edgeattr.core.posterior import TrackFusion
+from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.video.crop_quality import assess_whole_crop
 from edgeattr.video.schedule import Schedule, TrackHistory
-from edgeattr.video.track_posterior import TrackPosterior
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.tracks import Tracks, crop_qualities, tracks_of
 

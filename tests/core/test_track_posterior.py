@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from edgeattr.core.decision import Decision
-from edgeattr.core.posterior import NEVER, TrackFusion
+from edgeattr.core.posterior import NEVER, TrackFusion, TrackPosterior
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr.video.track_posterior import TrackPosterior
 
 _SCHEMA = AttributeSchema(
     (
