@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgeattr.cli.complete import model_names, precision_names, runtime_names
+from edgeattr.cli.completion import model_names, precision_names, runtime_names
 
 __all__ = [
     "AllowMissing",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeattr.cli.complete import detector_names
+from edgeattr.cli.completion import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
 from edgeattr.core.errors import UsageError
 

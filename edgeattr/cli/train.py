@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeattr.cli.complete import recipe_names
+from edgeattr.cli.completion import recipe_names
 from edgeattr.cli.options import AllowMissing, Data, Quiet
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
