@@ -43,7 +43,7 @@ def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:
             assert np.abs(np.array(read) - mask).max() < 1e-7
             assert abs(np.sum(read) - 1) < 1e-5
     assert sorted(path.name for path in page.parent.iterdir()) == [
-        "person.explain.json", "person.explain.html",
+        "person.explain.html", "person.explain.json",
     ]  # fmt: skip
 
 
