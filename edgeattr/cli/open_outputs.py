@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgeattr.cli.site_config import Site
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.explanation_writer import ExplanationWriter
+from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
 from edgeattr.outputs.jsonl import EventsFile
 from edgeattr.outputs.mqtt import MqttOutput
+from edgeattr.outputs.onvif import OnvifOutput
 from edgeattr.outputs.store_writer import StoreWriter
 from edgeattr.outputs.thumbnails import ThumbnailWriter
 from edgeattr.outputs.webhook import WebhookOutput
@@ -29,6 +31,7 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
     Raises:
         OutputError: one cannot be written, or another run writes to it.
         UsageError: an address or an option makes no sense.
+        InputError: Home Assistant is to be told of an attribute that the model does not know.
         MissingDependency: one needs a package that is not installed.
     """
     if crops := site.crops:
@@ -43,7 +46,7 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
     if store := site.store:
         yield StoreWriter(store.path, retention_days=store.retention_days)
     if mqtt := site.mqtt:
-        yield MqttOutput(
+        broker = MqttOutput(
             mqtt.url,
             topic=mqtt.topic,
             client_id=mqtt.client_id,
@@ -53,6 +56,13 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
             spool=mqtt.spool,
             max_bytes=round(mqtt.spool_mb * _MIB),
         )
+        yield broker
+        if mqtt.home_assistant:
+            for name in mqtt.attributes:
+                model.decision.schema.index(name)  # raises where there is no such attribute
+            yield HomeAssistantOutput(broker, _cameras(site, mqtt.attributes))
+        if mqtt.onvif:
+            yield OnvifOutput(broker)
     if webhook := site.webhook:
         yield WebhookOutput(
             webhook.url,
@@ -67,3 +77,17 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
         most = round(events.rotate_mb * _MIB) if events.rotate_mb else None
         append = site.is_endless if events.append is None else events.append
         yield EventsFile(events.file, append=append, max_bytes=most, keep=events.keep)
+
+
+def _cameras(site: Site, attributes: Sequence[str]) -> list[Camera]:
+    """What Home Assistant is told of each source."""
+    return [
+        Camera(
+            stream=stream,
+            zones=places.zones,
+            lines=places.lines,
+            alerts=[rule.name for rule in site.alert if rule.camera in (None, stream)],
+            attributes=attributes,
+        )
+        for stream, places in site.places.items()
+    ]

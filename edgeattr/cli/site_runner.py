@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeattr.cli.alert_rules import alert_rules
 from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.closeable import Closeable
@@ -50,6 +51,7 @@ class SiteRunner(Closeable):
         shown: outputs for people who watch the run; closed with the runner.
 
     Raises:
+        UsageError: a rule of an alert names what the model does not report.
         InputError: no source can be opened.
         OutputError: a result cannot be written where it was asked for, or a port is taken.
         MissingDependency: an output needs a package that is not installed.
@@ -69,6 +71,7 @@ class SiteRunner(Closeable):
         self.metrics_address: str | None = None  # of its web server, http://...
         self.page: WebServer | None = None  # the live page, where it was asked for
         self._site = site
+        self._rules = alert_rules(site.alert, site.places, model.decision)
         self._audit: AuditLog | None = None
         self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
         self._waiting = collections.deque(site.sources)
@@ -269,6 +272,7 @@ class SiteRunner(Closeable):
                 outputs=outputs,
                 zones=section.zones,
                 lines=section.lines,
+                alerts=self._rules,
                 max_frames=section.max_frames,
             )
         except EdgeAttrError as error:

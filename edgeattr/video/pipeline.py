@@ -13,6 +13,7 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
+from edgeattr.video.alerts import AlertMonitor, AlertRule
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
 from edgeattr.video.frame_reader import FrameReader
@@ -90,6 +91,7 @@ class Pipeline(Closeable):
         outputs: Sequence[Output] = (),
         zones: Sequence[Zone] = (),
         lines: Sequence[Line] = (),
+        alerts: Sequence[AlertRule] = (),
         max_frames: int | None = None,
     ) -> str:
         """Begin to process a stream; may be called at any time.
@@ -99,6 +101,7 @@ class Pipeline(Closeable):
             outputs: take this stream's annotated frames, and are closed with it.
             zones: where people are counted, and for how long they stay.
             lines: where crossings are counted.
+            alerts: rules asked of each person; those of other streams are passed over.
             max_frames: stop after so many.
 
         Returns:
@@ -121,7 +124,8 @@ class Pipeline(Closeable):
                 if error := output.begin(opened):
                     raise OutputError(error)
             monitor = ZoneMonitor(zones, lines)
-            stream = Stream(reader, self._detector.for_stream(), self._shared, own, monitor)
+            rules = AlertMonitor(opened.name, alerts)
+            stream = Stream(reader, self._detector.for_stream(), self._shared, own, monitor, rules)
             with self._lock:
                 self._check_name(opened.name)
                 self._streams[opened.name] = reader, stream

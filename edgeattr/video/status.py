@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["StreamState", "StreamStatus"]
@@ -30,4 +30,8 @@ class StreamStatus:
     seconds: float  # of video
     frames_per_second: float  # processed, over the last seconds
     last_frame_s: float | None  # seconds since a frame came, None before the first
+    zones: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By zone: people in it now ("occupancy"), and so far "entered" and "left"."""
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
+    alerts: dict[str, int] = field(default_factory=dict)  # raised, by rule
     error: str | None = None  # what is wrong, in words
