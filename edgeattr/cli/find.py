@@ -77,6 +77,14 @@ ContactSheet = Annotated[
         help="Write a page with a picture of each, where pictures were kept (`run --crops`).",
     ),
 ]
+Alerts = Annotated[
+    Path | None,
+    typer.Option(
+        "--alerts",
+        metavar="SITE.toml",
+        help="Show what each [[alert]] of a site's file would have done, and change nothing.",
+    ),
+]
 ListAttributes = Annotated[
     bool, typer.Option("--attributes", help="List the attributes that queries can name.")
 ]
@@ -96,6 +104,7 @@ def find(
     count: Count = False,
     as_json: AsJson = False,
     contact_sheet: ContactSheet = None,
+    alerts: Alerts = None,
     attributes: ListAttributes = False,
     streams: ListStreams = False,
 ) -> None:
@@ -115,6 +124,13 @@ def find(
         query=query, since=since, until=until, streams=tuple(stream or ()), min_p=min_p,
         limit=0 if count else limit or None, order=sort.value,
     )  # fmt: skip
+    if alerts:
+        from edgeattr.cli.replay_alerts import replay_alerts
+
+        if query or contact_sheet:
+            raise UsageError("--alerts asks the rules of a site's file; leave out the query")
+        replay_alerts(alerts, lambda: _open(store, events), question, as_json=as_json, count=count)
+        return
     question.tree()  # what is wrong with it comes before what is wrong with files
     with _open(store, events) as reader:
         if attributes or streams:

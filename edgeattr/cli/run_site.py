@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edgeattr.video.status import StreamStatus
     from edgeattr.web import WebServer
 
-__all__ = ["PersonLines", "person_line", "run_site"]
+__all__ = ["PersonLines", "alert_line", "person_line", "run_site"]
 
 _MOST_LABELS = 5  # of a person, in words
 _STEP = 0.2  # seconds between two looks at how it goes
@@ -269,10 +269,11 @@ class PersonLines:
         self._named = named
 
     def write(self, event: Mapping[str, Any]) -> None:
-        """Say a person's record; other events are not for reading."""
-        if event["type"] == "person":
+        """Say a person's record, or an alert; other events are not for reading."""
+        line = {"person": person_line, "alert": alert_line}.get(event["type"])
+        if line:
             stream = f"{Path(event['stream']).name}: " if self._named else ""
-            note(stream + person_line(event))
+            note(stream + line(event))
 
 
 def person_line(event: Mapping[str, Any]) -> str:
@@ -280,3 +281,9 @@ def person_line(event: Mapping[str, Any]) -> str:
     labels = event.get("labels") or ()
     said = ", ".join(labels[:_MOST_LABELS]) or "nothing that tells them from others"
     return f"person {event['track']}, {event['first_s']:.1f} to {event['last_s']:.1f} s: {said}"
+
+
+def alert_line(event: Mapping[str, Any]) -> str:
+    """``alert loading: person 4 at 12.3 s: backpack, in zone dock``."""
+    why = ", ".join(event["why"])
+    return f"alert {event['alert']}: person {event['track']} at {event['at_s']:.1f} s: {why}"

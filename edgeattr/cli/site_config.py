@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgeattr.cli.alert_rules import AlertSection, Places, check_places
 from edgeattr.core.config import build, read_toml, with_environment
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.outputs.video_file import check_video_name
@@ -103,6 +104,9 @@ class MqttSection:
     ca: Path | None = None  # certificates
     cert: Path | None = None
     key: Path | None = None
+    home_assistant: bool = False  # announce sensors by Home Assistant's MQTT discovery
+    onvif: bool = False  # publish records as ONVIF metadata of human bodies too
+    attributes: tuple[str, ...] = ()  # of which Home Assistant is told how many in view have them
     spool: Path | None = None  # where records wait while the broker is away
     spool_mb: float = 64.0  # that may wait, MiB
 
@@ -238,6 +242,7 @@ class Site:
     crops: CropsSection | None = None
     evidence: EvidenceSection | None = None
     privacy: PrivacySection = field(default_factory=PrivacySection)
+    alert: tuple[AlertSection, ...] = ()  # rules asked of each person
 
     def __post_init__(self) -> None:
         names = [source.spec.shown for source in self.sources]
@@ -245,6 +250,7 @@ class Site:
             raise UsageError(
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
             )
+        check_places(self.alert, self.places)
         self._set_retention()
         self._check_files()
 
@@ -252,6 +258,16 @@ class Site:
     def is_endless(self) -> bool:
         """Whether the run goes on until it is stopped."""
         return any(source.is_endless for source in self.sources)
+
+    @property
+    def places(self) -> dict[str, Places]:
+        """Names of zones and lines, by the source's name."""
+        return {
+            source.spec.shown: Places(
+                tuple(zone.name for zone in source.zones), tuple(line.name for line in source.lines)
+            )
+            for source in self.sources
+        }
 
     def _set_retention(self) -> None:
         """Have store, crops and evidence keep as long as all does, unless they say otherwise."""

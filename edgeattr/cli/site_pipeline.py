@@ -12,21 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeattr.cli.alert_rules import alert_rules
+from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.outputs import (
     AuditLog,
-    EventsFile,
-    ExplanationWriter,
     MetricsServer,
-    MqttOutput,
     SegmentedVideo,
-    StoreWriter,
-    ThumbnailWriter,
     TracksFile,
-    WebhookOutput,
 )
 from edgeattr.video.detectors import Detector
 from edgeattr.video.output import Output
@@ -37,7 +33,6 @@ from edgeattr.web import RecentPeople, WebServer
 
 __all__ = ["SitePipeline"]
 
-_MIB = 1 << 20  # bytes
 _SWEEP = 600.0  # seconds between two looks for pictures that are too old
 
 _log = logging.getLogger("edgeattr.run")
@@ -59,6 +54,7 @@ class SitePipeline(Pipeline):
         shown: outputs for people who watch the run; closed with the pipeline.
 
     Raises:
+        UsageError: a rule of an alert names what the model does not report.
         InputError: no source can be opened.
         OutputError: a result cannot be written where it was asked for, or a port is taken.
         MissingDependency: an output needs a package that is not installed.
@@ -78,6 +74,7 @@ class SitePipeline(Pipeline):
         self.metrics_address: str | None = None  # of its web server, http://...
         self.page: WebServer | None = None  # the live page, where it was asked for
         self._site = site
+        self._rules = alert_rules(site.alert, site.places, model.decision)
         self._audit: AuditLog | None = None
         self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
         self._queue = collections.deque(site.sources)  # of sources that are not open yet
@@ -241,7 +238,7 @@ class SitePipeline(Pipeline):
         """Open what is written, the audit log first."""
         site = self._site
         self._audit = AuditLog(site.privacy.audit)
-        for output in _outputs(site, model):
+        for output in open_outputs(site, model):
             self.add_output(output)
         if site.privacy.include_sensitive:
             self._note("sensitive attributes are reported", {"model": site.model.path})
@@ -277,6 +274,7 @@ class SitePipeline(Pipeline):
                 outputs=outputs,
                 zones=section.zones,
                 lines=section.lines,
+                alerts=self._rules,
                 max_frames=section.max_frames,
             )
         except EdgeAttrError as error:
@@ -316,32 +314,6 @@ class SitePipeline(Pipeline):
                 except OutputError as error:  # the disk is full: streams go on
                     self.audit_failed = True
                     _log.error("the audit log has no line of %s: %s", detail, error)
-
-
-def _outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
-    """Open what a site asks for, one after the other.
-
-    The store comes first, so that what others send on is kept already.
-
-    Raises:
-        OutputError: one cannot be written, or another run writes to it.
-        UsageError: an address or an option makes no sense.
-        MissingDependency: one needs a package that is not installed.
-    """
-    if site.crops:
-        yield ThumbnailWriter(**vars(site.crops))
-    if site.evidence:
-        yield ExplanationWriter(model=model, **vars(site.evidence))
-    if site.store:
-        yield StoreWriter(**vars(site.store))
-    if site.mqtt:
-        yield MqttOutput(**vars(site.mqtt))
-    if site.webhook:
-        yield WebhookOutput(**vars(site.webhook))
-    if events := site.events:
-        most = round(events.rotate_mb * _MIB) if events.rotate_mb else None
-        append = site.is_endless if events.append is None else events.append
-        yield EventsFile(events.file, append=append, max_bytes=most, keep=events.keep)
 
 
 def _of(site: Site, part: dataclasses.Field[Any]) -> Any:

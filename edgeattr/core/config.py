@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import keyword
 import os
 import re
 import sys
@@ -57,7 +58,8 @@ def build(kind: type[_T], values: Mapping[str, Any], *, what: str) -> _T:
     """A dataclass of plain values, its fields converted as they are annotated.
 
     Args:
-        kind: a dataclass, whose fields are what msgspec converts, paths or dataclasses.
+        kind: a dataclass, whose fields are what msgspec converts, paths or dataclasses. A field
+            ``for_`` is the key ``for``, which is no name in Python.
         values: by field name.
         what: they are keys of, for errors: ``recipe``.
 
@@ -67,6 +69,7 @@ def build(kind: type[_T], values: Mapping[str, Any], *, what: str) -> _T:
     """
     import msgspec
 
+    values = _in_python(values)
     _check_names(kind, values, what)
     try:
         return msgspec.convert(values, kind, dec_hook=_path)
@@ -91,6 +94,16 @@ def with_environment(value: Any, *, where: str) -> Any:
     return value
 
 
+def _in_python(value: Any) -> Any:
+    """Keys that are words of Python with the ``_`` that their fields end in."""
+    if isinstance(value, Mapping):
+        return {
+            f"{key}_" if keyword.iskeyword(key) else key: _in_python(entry)
+            for key, entry in value.items()
+        }
+    return [_in_python(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _variable(name: str, where: str) -> str:
     if name not in os.environ:
         raise UsageError(f"{where} names the environment variable {name}, which is not set")
@@ -111,10 +124,10 @@ def _check_names(kind: Any, values: Any, what: str, prefix: str = "") -> None:
     for key, value in values.items():
         if key not in hints:
             near = difflib.get_close_matches(key, hints, 1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
+            hint = f" (did you mean {near[0].rstrip('_')}?)" if near else ""
             raise UsageError(
                 f"unknown {what} key {prefix}{key}{hint}; expected one of "
-                f"{', '.join(prefix + name for name in hints)}"
+                f"{', '.join(prefix + name.rstrip('_') for name in hints)}"
             )
         for inner in filter(dataclasses.is_dataclass, _kinds(hints[key])):
             if isinstance(value, list):
@@ -133,7 +146,7 @@ def _explained(text: str, kind: Any, what: str) -> str:
     """A message of msgspec's in terms of keys."""
     found = _INVALID.fullmatch(text)
     assert found
-    said, key = found["said"], found["key"] or ""
+    said, key = found["said"], (found["key"] or "").rstrip("_")
     words = [_KINDS.get(word, word) for word in re.findall(r"`([^`]*)`", said)]
     if said.startswith("Object missing"):
         return f"{what} key {key}{'.' if key else ''}{words[0]} is missing"

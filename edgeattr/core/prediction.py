@@ -96,6 +96,8 @@ class TrackRecord:
     attributes: Mapping[str, AttributeAnswer]
     colours: Mapping[str, ColourAnswer] = field(default_factory=dict)  # of "upper_body", ...
     zones: Mapping[str, float] = field(default_factory=dict)  # seconds, by zone
+    lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Crossings "in" and "out", by line; of lines that the person crossed."""
     labels: tuple[str, ...] = ()  # what tells this person from others, in words, best first
     id: str = ""  # of this record, the same in all sinks; a UUID
     time: str | None = None  # when last seen, ISO 8601 in UTC; of live streams
@@ -115,6 +117,7 @@ class TrackRecord:
             "evidence": self.evidence,
             "colours": {thing: c.to_json() for thing, c in self.colours.items()} or None,
             "zones": {name: round(spent, 3) for name, spent in self.zones.items()} or None,
+            "lines": {name: dict(ways) for name, ways in self.lines.items()} or None,
         }
         return {
             "type": kind,

@@ -7,11 +7,12 @@ import os
 import re
 import socket
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.mqtt_transport import MqttOptions, MqttTransport
 from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
@@ -94,15 +95,26 @@ class MqttOutput(SpooledOutput):
             status_topic=status,
             topic_of=_topics(topic, client),
         )
+        self.client, self.status_topic = client, status
+        self._mqtt = MqttTransport(options)
         super().__init__(
             name=address.shown,
             promise=_PROMISE.format(events=max_events, mib=round(spool_mb)),
-            transport=MqttTransport(options),
+            transport=self._mqtt,
             spool=Spool(
                 spool or spool_path(f"{address.shown} {client}"),
                 max_events=max_events, max_bytes=round(spool_mb * 2**20),
             ),
         )  # fmt: skip
+
+    def topic_of(self, event: Mapping[str, Any]) -> str:
+        """Where an event is published."""
+        return self._mqtt.topic_of(encode_event(event))
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Have a topic hold a payload, as soon as the broker is there; the latest counts."""
+        self._mqtt.retain(topic, payload)
+        self.wake()
 
 
 def _topics(template: str, client: str) -> Callable[[bytes], str]:

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,15 +58,42 @@ class MqttTransport:
         self._options = options
         self._client: Any = None  # paho's, while connected
         self._changed = threading.Condition()  # guards what follows, which paho's thread sets
+        self._retained: dict[str, bytes] = {}  # what topics are to hold
+        self._held: dict[str, bytes] = {}  # what they hold, as far as this connection knows
         self._welcome: Any = None  # reason code of the broker's answer to our greeting
         self._answers: dict[int, Any] = {}  # reason codes by message number
         self._lost: str | None = None  # why there is no connection any more
         self._wake: threading.Event | None = None  # set when the connection is lost
 
+    def topic_of(self, payload: bytes) -> str:
+        """Where an event's JSON is published."""
+        return self._options.topic_of(payload)
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Have a topic hold a payload, from the next :meth:`connect` on; the latest counts."""
+        self._retained[topic] = payload
+
     def connect(self) -> None:
-        """Connect and say that we are online, if that was not done."""
-        if self._client is not None:
-            return
+        """Connect and say that we are online, if that was not done; publish what is retained."""
+        if self._client is None:
+            self._open_connection()
+        if fresh := {t: p for t, p in list(self._retained.items()) if self._held.get(t) != p}:
+            try:
+                self._publish_retained(fresh)
+            except SendError:
+                self._give_up(self._client)
+                raise
+
+    def _publish_retained(self, fresh: Mapping[str, bytes]) -> None:
+        sent = [
+            self._client.publish(topic, payload, qos=1, retain=True).mid
+            for topic, payload in fresh.items()
+        ]
+        self._until(lambda: all(number in self._answers for number in sent), _ANSWER_S)
+        self._held.update(fresh)
+
+    def _open_connection(self) -> None:
+        self._held.clear()
         self._welcome = self._lost = None
         client = self._new_client()
         try:

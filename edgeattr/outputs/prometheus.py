@@ -91,6 +91,7 @@ class Collector:
         for name, (text, gauge) in _STREAM_GAUGES.items():
             yield _family(GaugeMetricFamily(name, text, labels=["stream"]), streams, gauge)
         yield _states(streams)
+        yield from _places(streams)
         for name, (text, count) in _SINK_COUNTERS.items():
             yield _family(CounterMetricFamily(name, text, labels=["sink"]), outputs, count)
         for name, (text, level) in _SINK_GAUGES.items():
@@ -105,6 +106,27 @@ def _states(streams: dict[str, StreamStatus]) -> Metric:
         for state in get_args(StreamState):
             family.add_metric([name, state], float(status.state == state))
     return family
+
+
+def _places(streams: dict[str, StreamStatus]) -> Iterator[Metric]:
+    """People in zones and over lines, and alerts: a series for each that is configured."""
+    zone, line, rule = ["stream", "zone"], ["stream", "line", "direction"], ["stream", "alert"]
+    inside = GaugeMetricFamily("edgeattr_zone_people", "People in the zone now.", labels=zone)
+    entered = CounterMetricFamily("edgeattr_zone_entered", "People who entered.", labels=zone)
+    left = CounterMetricFamily("edgeattr_zone_left", "People who left the zone.", labels=zone)
+    crossed = CounterMetricFamily("edgeattr_line_crossings", "Crossings of the line.", labels=line)
+    raised = CounterMetricFamily("edgeattr_alerts", "Alerts raised by the rule.", labels=rule)
+    for stream, status in streams.items():
+        for name, counts in status.zones.items():
+            inside.add_metric([stream, name], counts["occupancy"])
+            entered.add_metric([stream, name], counts["entered"])
+            left.add_metric([stream, name], counts["left"])
+        for name, ways in status.lines.items():
+            for way, count in ways.items():
+                crossed.add_metric([stream, name, way], count)
+        for name, count in status.alerts.items():
+            raised.add_metric([stream, name], count)
+    yield from (inside, entered, left, crossed, raised)
 
 
 def _family(

@@ -63,6 +63,10 @@ class SpooledOutput(Closeable):
         self._spool.put(encode_event(event))
         self._wake.set()
 
+    def wake(self) -> None:
+        """Have the sender look for something to do."""
+        self._wake.set()
+
     def delivery(self) -> DeliveryStatus:
         """How sending goes; once it is closed, how it stood then.
 

@@ -13,7 +13,7 @@ __all__ = ["StoreWriter"]
 
 
 class StoreWriter(Closeable):
-    """Keeps people's records in a SQLite file, which `edgeattr find` reads.
+    """Keeps people's records and alerts in a SQLite file, which `edgeattr find` reads.
 
     Summaries and states of streams are not kept. That people are deleted is noted in the file's
     own audit table.
@@ -28,8 +28,8 @@ class StoreWriter(Closeable):
     """
 
     promise = (
-        "a person's record is committed and synced to disk once write returns, and outlives a "
-        "kill and a power cut until its retention is over"
+        "a person's record or an alert is committed and synced to disk once write returns, and "
+        "outlives a kill and a power cut until its retention is over"
     )
 
     def __init__(self, path: Path, *, retention_days: float | None = None) -> None:
@@ -37,13 +37,15 @@ class StoreWriter(Closeable):
         self._store = PeopleStore(path, retention_days)
 
     def write(self, event: Mapping[str, Any]) -> None:
-        """Keep one person's record; other events pass.
+        """Keep one person's record, or an alert; other events pass.
 
         Raises:
-            OutputError: not a person's record, or it cannot be written; nothing of it was.
+            OutputError: the event is damaged, or cannot be written; nothing of it was.
         """
         if event.get("type") == "person":
             self._store.add(event)
+        elif event.get("type") == "alert":
+            self._store.add_alert(event)
 
     def close(self) -> None:
         """Close the file. May be called twice."""

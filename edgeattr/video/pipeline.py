@@ -13,6 +13,7 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
+from edgeattr.video.alerts import AlertMonitor, AlertRule
 from edgeattr.video.batcher import Batcher
 from edgeattr.video.detectors import Detector
 from edgeattr.video.options import PipelineOptions
@@ -81,6 +82,7 @@ class Pipeline(Closeable):
         outputs: Sequence[Output] = (),
         zones: Sequence[Zone] = (),
         lines: Sequence[Line] = (),
+        alerts: Sequence[AlertRule] = (),
         max_frames: int | None = None,
     ) -> str:
         """Begin to process a stream; may be called at any time.
@@ -90,6 +92,7 @@ class Pipeline(Closeable):
             outputs: take this stream's annotated frames, and are closed with it.
             zones: where people are counted, and for how long they stay.
             lines: where crossings are counted.
+            alerts: rules asked of each person; those of other streams are passed over.
             max_frames: stop after so many.
 
         Returns:
@@ -119,6 +122,7 @@ class Pipeline(Closeable):
                 outputs=self.outputs,
                 own=own,
                 zones=ZoneMonitor(zones, lines),
+                alerts=AlertMonitor(opened.name, alerts),
                 options=self._options,
                 max_frames=max_frames,
             )

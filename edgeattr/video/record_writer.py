@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from edgeattr.core.prediction import TrackRecord
+from edgeattr.video.alerts import Alert
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.track_manager import BestCrop
 
@@ -57,6 +58,21 @@ class RecordWriter:
                 if path is not None:
                     pictures[output.field] = path
         self._pending.append(_PendingRecord(record, pictures))
+
+    def alert(self, alert: Alert, best: BestCrop | None, *, live: bool) -> None:
+        """Hand an alert to every output, once the person's best crop so far is kept where crops
+        are; the same file is written anew when the person has left."""
+        crop: str | None = None
+        for output in self._outputs if best else ():
+            if output.field == "crop" and best:
+                path = output.keep(alert.person, best.image, live=live)
+                if path is None:
+                    continue
+                if error := path.exception():
+                    self.note(str(error) or repr(error))
+                else:
+                    crop = path.result()
+        self.emit(alert.to_json(crop))
 
     def write_ready(self) -> None:
         """Write records, in order, whose files exist."""

@@ -31,6 +31,10 @@ class StreamStatus:
     seconds: float  # of video
     frames_per_second: float  # processed, over the last seconds
     last_frame_s: float | None  # seconds since a frame came, None before the first
+    zones: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By zone: people in it now ("occupancy"), and so far "entered" and "left"."""
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
+    alerts: dict[str, int] = field(default_factory=dict)  # raised, by rule
     error: str | None = None  # what is wrong, in words
 
 
@@ -48,12 +52,13 @@ class Summary:
     dropped_frames: int = 0  # frames of a live stream that were not processed
     zones: dict[str, int] = field(default_factory=dict)  # people who entered each
     lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
+    alerts: dict[str, int] = field(default_factory=dict)  # raised, by rule
     error: str | None = None  # why the stream was not processed to its end
 
     def to_json(self) -> dict[str, Any]:
         """The last line of the events file."""
         values = dataclasses.asdict(self)
-        for name in ("zones", "lines", "error"):
+        for name in ("zones", "lines", "alerts", "error"):
             if not values[name]:
                 del values[name]
         return {"type": "summary", **values, "seconds": round(self.seconds, 3)}

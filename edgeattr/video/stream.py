@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.model import AttributeModel
+from edgeattr.video.alerts import AlertMonitor
 from edgeattr.video.batcher import Batcher, Logits
 from edgeattr.video.detection_interval import DetectionInterval
 from edgeattr.video.detectors import Detections, Detector
@@ -21,12 +22,13 @@ from edgeattr.video.frame_annotator import FrameAnnotator
 from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
+from edgeattr.video.people_now import people_now
 from edgeattr.video.record_writer import RecordWriter
 from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus, Summary
 from edgeattr.video.track_manager import CropRequest, TrackManager
-from edgeattr.video.tracker import PersonTracker
+from edgeattr.video.tracker import PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
 __all__ = ["Stream"]
@@ -60,6 +62,7 @@ class Stream(threading.Thread):
         outputs: of all streams.
         own: outputs of this stream alone; closed at its end.
         zones: follows people through the zones and over the lines of this stream.
+        alerts: asks rules of its people.
         options: how the stream is processed.
         max_frames: the stream ends after so many.
     """
@@ -75,6 +78,7 @@ class Stream(threading.Thread):
         outputs: Sequence[FailsafeOutput],
         own: Sequence[FailsafeOutput],
         zones: ZoneMonitor,
+        alerts: AlertMonitor,
         options: PipelineOptions,
         max_frames: int | None,
     ) -> None:
@@ -105,7 +109,7 @@ class Stream(threading.Thread):
         )
         self._interval = DetectionInterval(options.detect_every)
         self._tracker = PersonTracker(source.rate / options.detect_every)
-        self._scene = SceneCutDetector()
+        self._alerts, self._scene = alerts, SceneCutDetector()
         self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._pending: collections.deque[_PendingCrops] = collections.deque()
@@ -171,6 +175,9 @@ class Stream(threading.Thread):
             seconds=summary.seconds,
             frames_per_second=self._rate(),
             last_frame_s=reader.last_frame_s,
+            zones=self._zones.totals(),
+            lines=self._zones.counts()[1],
+            alerts=dict(self._alerts.raised),
             error=summary.error or source.error or (_HANGS if self.is_stuck else None),
         )
 
@@ -260,6 +267,8 @@ class Stream(threading.Thread):
         self._collect_logits(late=self._options.frames_late)
         self._request_logits([] if found is None else self._people.update(frame, tracked))
         self._report_zones(self._zones.update(frame.seconds, tracked, size))
+        if self._alerts.rules:
+            self._report_alerts(frame, tracked)
         for output in self._track_files:
             self._records.note(output.write_tracks(self.summary.stream, frame, tracked))
         self._annotator.write(frame, tracked, detections, self._people)
@@ -304,7 +313,11 @@ class Stream(threading.Thread):
         if before is None or self._people.any_ended(before):
             self._collect_logits(late=0)
             for record, best in self._people.pop_ended(before):
-                record = dataclasses.replace(record, zones=self._zones.dwell(record.track))
+                record = dataclasses.replace(
+                    record,
+                    zones=self._zones.dwell(record.track),
+                    lines=self._zones.crossings(record.track),
+                )
                 self.summary.people += 1
                 self._records.add(record, best, live=self._reader.source.live)
             self._report_zones(self._zones.leave_before(before))
@@ -313,6 +326,12 @@ class Stream(threading.Thread):
     def _report_zones(self, events: Sequence[ZoneEvent]) -> None:
         for event in events:
             self._records.emit(event.to_json(self.summary.stream))
+
+    def _report_alerts(self, frame: Frame, tracked: Sequence[TrackedBox]) -> None:
+        now = people_now(self.summary.stream, frame, tracked, self._people, self._zones)
+        for alert in self._alerts.update(frame.seconds, now, self._people.record):
+            best = self._people.best(alert.person.track)
+            self._records.alert(alert, best, live=self._reader.source.live)
 
     def _frame_failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
@@ -358,6 +377,7 @@ class Stream(threading.Thread):
         self.summary.crops_seen = self._people.crops_seen
         self.summary.crops_classified = self._people.crops_classified
         self.summary.zones, self.summary.lines = self._zones.counts()
+        self.summary.alerts = dict(self._alerts.raised)
         wrong = self.failure or self._annotator.failure or self._records.lost
         stopped = self._reader.cut_short and not self._reader.source.endless
         missing = "stopped" if stopped else self._reader.source.shortfall

@@ -158,6 +158,19 @@ class TrackManager:
         person = self._people.get(track)
         return person.posterior.answers() if person else {}
 
+    def first_seen(self, track: int) -> float | None:
+        """When a person was first seen, seconds of the stream; None: nobody of that number."""
+        person = self._people.get(track)
+        return person.first_s if person else None
+
+    def record(self, track: int) -> TrackRecord:
+        """The record so far of somebody who is followed."""
+        return self._record(track, self._people[track])
+
+    def best(self, track: int) -> BestCrop | None:
+        """The best crop so far of somebody who is followed, where crops are kept."""
+        return self._people[track].best
+
     def updates(self, seconds: float, every: float) -> list[TrackRecord]:
         """Records so far of people without an update for so many seconds."""
         due = [

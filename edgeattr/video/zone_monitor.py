@@ -77,6 +77,10 @@ class _Visit:
     on_line: bool = False  # whether it passed within the line's ends
     since: float = 0.0  # when the person entered, seconds
     dwell: float = 0.0  # in the zone until they last left it, seconds
+    crossings: Counter[str] = field(default_factory=Counter)  # of the line, by direction
+
+
+_NEVER = _Visit()
 
 
 @dataclass
@@ -105,6 +109,7 @@ class ZoneMonitor:
                 raise UsageError(f"two zones or lines are called {name!r}; give each its own name")
         self.occupancy: Counter[str] = Counter()  # people in each zone now
         self.entered: Counter[str] = Counter()  # by zone, so far
+        self.left: Counter[str] = Counter()  # likewise
         self.crossed: Counter[tuple[str, str]] = Counter()  # by line and direction, so far
         self._people: dict[int, _Person] = {}
 
@@ -170,6 +175,17 @@ class ZoneMonitor:
         }
         return {zone.name: self.entered[zone.name] for zone in self.zones}, lines
 
+    def totals(self) -> dict[str, dict[str, int]]:
+        """By zone: people in it now ("occupancy"), and so far "entered" and "left"."""
+        return {
+            zone.name: {
+                "occupancy": self.occupancy[zone.name],
+                "entered": self.entered[zone.name],
+                "left": self.left[zone.name],
+            }
+            for zone in self.zones
+        }
+
     def dwell(self, track: int) -> dict[str, float]:
         """Seconds that a person has spent in each zone that they were in."""
         person = self._people.get(track)
@@ -181,6 +197,22 @@ class ZoneMonitor:
             if (visit := person.visits.get(zone.name))
         }
         return {name: seconds for name, seconds in spent.items() if seconds > 0}
+
+    def inside(self, track: int) -> frozenset[str]:
+        """The zones that a person is in."""
+        visits = self._visits(track)
+        return frozenset(zone.name for zone in self.zones if visits.get(zone.name, _NEVER).side)
+
+    def crossings(self, track: int) -> dict[str, dict[str, int]]:
+        """How often a person crossed each line that they crossed, "in" and "out"."""
+        visits = self._visits(track)
+        found = {line.name: visits.get(line.name, _NEVER).crossings for line in self.lines}
+        return {name: {way: ways[way] for way in ("in", "out")} for name, ways in found.items()
+                if ways}  # fmt: skip
+
+    def _visits(self, track: int) -> dict[str, _Visit]:
+        person = self._people.get(track)
+        return person.visits if person else {}
 
     def _in_zone(self, zone: Zone, visit: _Visit, now: _Sighting) -> list[ZoneEvent]:
         depth = _depth(now.corners, now.point)
@@ -210,6 +242,7 @@ class ZoneMonitor:
         dwell = max(0.0, seconds - visit.since)
         visit.side, visit.dwell = False, visit.dwell + dwell
         self.occupancy[zone] -= 1
+        self.left[zone] += 1
         return ZoneEvent(
             kind="zone", name=zone, event="left", track=track, seconds=seconds,
             count=self.occupancy[zone], dwell_s=dwell,
@@ -232,6 +265,7 @@ class ZoneMonitor:
             return []
         direction: Literal["in", "out"] = "in" if visit.side else "out"
         self.crossed[line.name, direction] += 1
+        visit.crossings[direction] += 1
         return [
             ZoneEvent(
                 kind="line", name=line.name, event=direction, track=now.track,

@@ -23,6 +23,8 @@ _DOOR = StreamStatus(
     stream='door "1"\\', state="running", live=True, frames_in=100, frames=90, dropped_frames=8,
     frames_waiting=2, frames_damaged=3, reconnects=1, detections=50, people=4, crops_seen=40,
     crops_classified=9, seconds=9.5, frames_per_second=9.9, last_frame_s=0.04,
+    zones={"hall": {"occupancy": 2, "entered": 7, "left": 5}},
+    lines={"gate": {"in": 3, "out": 1}}, alerts={"loading": 4},
 )  # fmt: skip
 _FILE = dataclasses.replace(_DOOR, stream="a.mp4", state="ended", live=False, last_frame_s=None)
 
@@ -74,6 +76,13 @@ def test_every_figure_is_there(tmp_path: Path) -> None:
         "last_frame_age_seconds": 0.04,
     }.items():  # fmt: skip
         assert found[f"edgeattr_{name}", frozenset({door})] == value, name
+    for name, label, value in (
+        ("zone_people", {("zone", "hall")}, 2), ("zone_entered_total", {("zone", "hall")}, 7),
+        ("zone_left_total", {("zone", "hall")}, 5), ("alerts_total", {("alert", "loading")}, 4),
+        ("line_crossings_total", {("line", "gate"), ("direction", "in")}, 3),
+        ("line_crossings_total", {("line", "gate"), ("direction", "out")}, 1),
+    ):  # fmt: skip
+        assert found[f"edgeattr_{name}", frozenset({door, *label})] == value, name
     assert found["edgeattr_stream_state", frozenset({door, ("state", "running")})] == 1
     assert found["edgeattr_stream_state", frozenset({door, ("state", "stalled")})] == 0
     assert ("edgeattr_last_frame_age_seconds", frozenset({("stream", "a.mp4")})) not in found

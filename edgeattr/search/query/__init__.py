@@ -3,9 +3,12 @@
 from edgeattr.search.query.conditions import (
     And,
     Answered,
+    Crossed,
     Duration,
+    Dwell,
     Has,
     InStream,
+    InZone,
     Not,
     Or,
     Period,
@@ -16,15 +19,18 @@ from edgeattr.search.query.conditions import (
     TimeOfDay,
     leaves,
 )
-from edgeattr.search.query.parse import parse_query, parse_time
+from edgeattr.search.query.parse import parse_duration, parse_query, parse_rule, parse_time
 from edgeattr.search.query.wall_clock import WallClock
 
 __all__ = [
     "And",
     "Answered",
+    "Crossed",
     "Duration",
+    "Dwell",
     "Has",
     "InStream",
+    "InZone",
     "Not",
     "Or",
     "Period",
@@ -35,6 +41,8 @@ __all__ = [
     "TimeOfDay",
     "WallClock",
     "leaves",
+    "parse_duration",
     "parse_query",
+    "parse_rule",
     "parse_time",
 ]

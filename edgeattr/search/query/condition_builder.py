@@ -16,9 +16,12 @@ from edgeattr.search.query.conditions import (
     And,
     Answered,
     Compare,
+    Crossed,
     Duration,
+    Dwell,
     Has,
     InStream,
+    InZone,
     Not,
     Or,
     Period,
@@ -35,6 +38,7 @@ __all__ = ["ConditionBuilder", "InvalidPhrase", "Moment", "words_by_clock"]
 
 _CLOCKS_DIFFER_MS = 60_000  # how far ahead of this machine's clock another one may be
 _CLOCK: ContextVar[WallClock] = ContextVar("edgeattr.search.query.clock")
+_IN_A_RULE: ContextVar[bool] = ContextVar("edgeattr.search.query.rule")
 _Value = TypeVar("_Value")
 
 
@@ -65,13 +69,20 @@ class Moment:
 
 
 @contextlib.contextmanager
-def words_by_clock(clock: WallClock) -> Iterator[None]:
-    """What words such as ``today`` go by meanwhile, in this thread or task."""
-    token = _CLOCK.set(clock)
+def words_by_clock(clock: WallClock, *, rule: bool = False) -> Iterator[None]:
+    """How texts are read meanwhile, in this thread or task.
+
+    Args:
+        clock: what words such as ``today`` go by.
+        rule: whether it is asked again and again: ``after 22:00`` is then a time of any day, and
+            words that go by the moment of reading have no sense.
+    """
+    tokens = _CLOCK.set(clock), _IN_A_RULE.set(rule)
     try:
         yield
     finally:
-        _CLOCK.reset(token)
+        _CLOCK.reset(tokens[0])
+        _IN_A_RULE.reset(tokens[1])
 
 
 @v_args(inline=True)
@@ -141,12 +152,31 @@ class ConditionBuilder(Transformer[Token, Any]):
             raise InvalidPhrase("the shorter duration comes first", span)
         return And((Duration(">=", low, span=span), Duration("<=", high, span=span)))
 
+    def place(self, word: Token) -> _Text:
+        return self.text(word)
+
+    def in_zone(self, word: Token, name: _Text) -> Query:
+        return InZone(name.text, span=name.span)
+
+    def dwelt(self, word: Token, zone: Token, name: _Text, compare: Token, length: int) -> Query:
+        return Dwell(name.text, cast(Compare, str(compare)), length, span=name.span)
+
+    def crossed(self, word: Token, name: _Text, *way: Token) -> Query:
+        direction = cast(Any, way[0].lower()) if way else None
+        return Crossed(name.text, direction, span=name.span)
+
     def since(self, word: Token, moment: Moment) -> Query:
         after = word.lower() == "after"
+        if moment.second is not None and _IN_A_RULE.get():
+            return _made(
+                lambda: TimeOfDay(moment.second or 0, DAY_S, span=moment.span), moment.span
+            )
         return Period(moment.end if after else moment.begin, None, span=moment.span)
 
     def before(self, word: Token, moment: Moment) -> Query:
         until = word.lower() == "until"
+        if moment.second is not None and _IN_A_RULE.get():
+            return _made(lambda: TimeOfDay(0, moment.second or 0, span=moment.span), moment.span)
         return Period(None, moment.end if until else moment.begin, span=moment.span)
 
     def between(self, word: Token, first: Moment, last: Moment) -> Query:
@@ -164,6 +194,7 @@ class ConditionBuilder(Transformer[Token, Any]):
         return _made(lambda: TimeOfDay(start, end, span=span), span)
 
     def last(self, word: Token, length: int | Token) -> Query:
+        _not_in_a_rule(word)
         if isinstance(length, Token):
             length = duration_ms([("1", str(length))])
         clock = _CLOCK.get()
@@ -180,12 +211,15 @@ class ConditionBuilder(Transformer[Token, Any]):
     def moment(self, first: Token | int, *more: Token) -> Moment:
         clock = _CLOCK.get()
         if isinstance(first, int):
+            _not_in_a_rule(*more)
             begin, span = clock.ago(first), _span(*more)
             return Moment(begin=begin, end=begin, second=None, span=span)
         span = _span(first, *more)
         if first.type in ("STAMP", "DATE"):
             begin, end = _understood(lambda: clock.stamp(first), span, f"there is no {first}: ")
             return Moment(begin=begin, end=begin if end is None else end, second=None, span=span)
+        if first.type == "DAY":
+            _not_in_a_rule(first)
         day = clock.day(back=1 if first.lower() == "yesterday" else 0)
         time = first if first.type == "CLOCK" else more[0] if more else None
         if time is None:
@@ -195,6 +229,12 @@ class ConditionBuilder(Transformer[Token, Any]):
         begin = clock.at(day, second)
         known = second if first.type == "CLOCK" else None
         return Moment(begin=begin, end=begin, second=known, span=span)
+
+
+def _not_in_a_rule(*words: Token) -> None:
+    if _IN_A_RULE.get():
+        said = "goes by the moment of reading; name a time of day such as `after 22:00`, or a date"
+        raise InvalidPhrase(f"`{' '.join(words)}` {said}", _span(*words))
 
 
 def _span(*words: Token) -> Span:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from edgeattr.core.errors import UsageError
 from edgeattr.core.timestamps import utc_text
-from edgeattr.search.query.quoting import bare_or_quoted, quoted
+from edgeattr.search.query.quoting import bare_or_quoted, plain_or_quoted, quoted
 
 __all__ = [
     "COMPARISONS",
@@ -26,12 +26,16 @@ __all__ = [
     "And",
     "Answered",
     "Compare",
+    "Crossed",
     "Duration",
+    "Dwell",
     "Has",
     "InStream",
+    "InZone",
     "Not",
     "Or",
     "Period",
+    "Place",
     "Probability",
     "Query",
     "Span",
@@ -39,6 +43,7 @@ __all__ = [
     "TimeOfDay",
     "depth",
     "leaves",
+    "terms",
 ]  # fmt: skip
 
 Span = tuple[int, int]  # first character in the query's text, and the one after the last
@@ -173,6 +178,44 @@ class Duration(_Leaf):
 
 
 @dataclass(frozen=True)
+class InZone(_Leaf):
+    """Was in the zone of that name; of a live person, is in it now."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"in zone {plain_or_quoted(self.name)}"
+
+
+@dataclass(frozen=True)
+class Dwell(_Leaf):
+    """The time spent in a zone lies on that side of a bound; neither for who never was in it."""
+
+    name: str  # of the zone
+    compare: Compare
+    milliseconds: int
+
+    def __post_init__(self) -> None:
+        _one_of(self.compare)
+
+    def __str__(self) -> str:
+        seconds = _positional(self.milliseconds / 1000)
+        return f"dwell in zone {plain_or_quoted(self.name)} {self.compare} {seconds}s"
+
+
+@dataclass(frozen=True)
+class Crossed(_Leaf):
+    """Crossed the line of that name, at least once."""
+
+    name: str
+    direction: Literal["in", "out"] | None = None  # that way; None: either way
+
+    def __str__(self) -> str:
+        way = f" {self.direction}" if self.direction else ""
+        return f"crossed {plain_or_quoted(self.name)}{way}"
+
+
+@dataclass(frozen=True)
 class Not:
     """Holds where its part fails, and fails where that holds."""
 
@@ -214,21 +257,27 @@ class Or:
         return " or ".join(map(str, self.parts))
 
 
+Place: TypeAlias = InZone | Dwell | Crossed
 Leaf: TypeAlias = (
-    Has | Answered | Probability | InStream | StreamLike | Period | TimeOfDay | Duration
+    Has | Answered | Probability | InStream | StreamLike | Period | TimeOfDay | Duration | Place
 )
 Query: TypeAlias = Leaf | Not | And | Or
 
 
+def terms(query: Query, holds: bool = True) -> Iterator[tuple[Leaf, bool]]:
+    """Each condition without parts, and whether it should hold, or else fail."""
+    if isinstance(query, Not):
+        yield from terms(query.part, not holds)
+    elif isinstance(query, And | Or):
+        for part in query.parts:
+            yield from terms(part, holds)
+    else:
+        yield query, holds
+
+
 def leaves(query: Query) -> Iterator[Leaf]:
     """Every condition without parts, in the order of the text."""
-    if isinstance(query, And | Or):
-        for part in query.parts:
-            yield from leaves(part)
-    elif isinstance(query, Not):
-        yield from leaves(query.part)
-    else:
-        yield query
+    return (leaf for leaf, _ in terms(query))
 
 
 def depth(query: Query) -> int:

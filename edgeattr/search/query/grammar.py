@@ -15,7 +15,7 @@ _ZONE = r"(?:\s*(?:Z|[+-]\d\d:?\d\d)(?![\w:]))?"
 GRAMMAR = rf"""
 ?query: disjunction
 disjunction: conjunction (_OR conjunction)*
-conjunction: negation (_AND negation)*
+conjunction: negation (_AND negation | where)*
 ?negation: NOT negation -> negated
     | "(" disjunction ")"
     | name -> has
@@ -30,12 +30,17 @@ conjunction: negation (_AND negation)*
     | STREAM _IN text (_COMMA text)* ")" -> in_streams
     | SEEN COMPARE duration -> lasted
     | SEEN BETWEEN duration _AND duration -> lasted_between
-    | SINCE moment -> since
-    | BEFORE moment -> before
+    | DWELL ZONE place COMPARE duration -> dwelt
+    | CROSSED place WAY? -> crossed
     | BETWEEN moment _AND moment -> between
     | LAST (duration | UNIT) -> last
     | _ON DATE -> on
     | DAY -> on
+    | where
+?where: ZONE place -> in_zone
+    | SINCE moment -> since
+    | BEFORE moment -> before
+place: QUOTED | PLACE
 name: WORD (WORD | DIGITS)* | QUOTED
 text: QUOTED | PLAIN
 duration: (NUMBER UNIT)+
@@ -53,6 +58,10 @@ ANSWER: /(?:yes|no|unknown){_END}/i
 UNKNOWN.2: /unknown\s*\(/i
 STREAM: /stream{_END}/i
 SEEN: /seen{_END}/i
+ZONE.2: /(?:in\s+)?zone(?=\s+\S)/i
+DWELL: /dwell{_END}/i
+CROSSED: /crossed{_END}/i
+WAY: /(?:in|out){_END}/i
 SINCE: /(?:since|after){_END}/i
 BEFORE: /(?:before|until){_END}/i
 BETWEEN: /between{_END}/i
@@ -72,6 +81,7 @@ DIGITS: /\d+{_END}(?![.:])/
 WORD: /{WORD}/i
 QUOTED.2: /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/s
 PLAIN: /[^\s()"',]+/
+PLACE: /[^\s()"',<>=]+/
 %ignore /\s+/
 """
 
@@ -84,12 +94,15 @@ PHRASES = (
     ("ANSWER", "`yes`, `no` or `unknown`"),
     ("_IN LIKE _IS _EQUAL UNEQUAL", "`=`, `!=`, `~` or `in (...)`"),
     ("PLAIN", "the name of a stream, in quotes if it holds blanks"),
+    ("PLACE", "the name of a zone or line, in quotes if it holds blanks"),
+    ("ZONE", "`in zone`"),
     ("SHARE", "a probability such as 0.8 or 80 %"),
     ("STAMP DATE CLOCK DAY NUMBER", "a time such as 2026-05-01 14:00, 14:00, yesterday, 2h ago"),
     ("DATE", "a date such as 2026-05-01"),
     ("NUMBER UNIT", "a duration such as 10s, 2h or hour"),
     ("UNIT", "a unit of time such as s, min or h"),
     ("COMPARE BETWEEN", "a bound such as `> 10s`"),
+    ("COMPARE", "a bound such as `> 10s`"),
     ("CLOCK", "a time of day"),
     ("_AND _OR", "`and` or `or`"),
     ("_AND", "`and`"),

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from edgeattr.core.errors import QueryError
-from edgeattr.search.query.conditions import Span
+from edgeattr.search.query.conditions import Crossed, Place, Span
 from edgeattr.search.query.query_errors import printable, query_error
-from edgeattr.search.query.quoting import bare_or_quoted, loose, quoted
+from edgeattr.search.query.quoting import bare_or_quoted, loose, plain_or_quoted, quoted
 
 __all__ = ["KnownNames"]
 
@@ -24,6 +24,8 @@ class KnownNames:
 
     attributes: Collection[str]
     streams: Collection[str]
+    zones: Collection[str] = ()
+    lines: Collection[str] = ()
     place: str = "store"  # where they come from, for messages
     text: str | None = None  # the query, for messages that point into it
     _loose: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
@@ -50,6 +52,21 @@ class KnownNames:
         """The streams whose names fit a shell pattern, in any case."""
         fits = re.compile(fnmatch.translate(pattern.casefold())).match
         return [name for name in self.streams if fits(name.casefold())]
+
+    def of_place(self, leaf: Place) -> str | None:
+        """The zone or line that a condition means; None if there is none."""
+        known = self.lines if isinstance(leaf, Crossed) else self.zones
+        if leaf.name in known:
+            return leaf.name
+        return next((name for name in known if loose(name) == loose(leaf.name)), None)
+
+    def no_place(self, leaf: Place) -> QueryError:
+        """What to say where there is no such zone or line."""
+        kind, known = ("line", self.lines) if isinstance(leaf, Crossed) else ("zone", self.zones)
+        near = difflib.get_close_matches(leaf.name[:200], known, n=3, cutoff=0.5)
+        hint = self._hint([plain_or_quoted(found) for found in near], known)
+        problem = f"no {kind} {quoted(_short(leaf.name))} in this {self.place}; {hint}"
+        return self.error(problem, leaf.span)
 
     def no_attribute(self, name: str, span: Span | None) -> QueryError:
         """What to say where no record has such an attribute."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from edgeattr.core.errors import QueryError
-from edgeattr.search.query.conditions import Query
+from edgeattr.search.query.conditions import Answered, Query, leaves
 from edgeattr.search.query.grammar import GRAMMAR, PHRASES
 from edgeattr.search.query.query_errors import printable, query_error
 from edgeattr.search.query.wall_clock import WallClock
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgeattr.search.query.condition_builder import Moment
 
-__all__ = ["LONGEST", "parse_query", "parse_time"]
+__all__ = ["LONGEST", "parse_duration", "parse_query", "parse_rule", "parse_time"]
 
 LONGEST = 100_000  # characters of a query
 
@@ -35,6 +35,38 @@ def parse_query(text: str, clock: WallClock | None = None) -> Query:
     if not text.strip():
         raise QueryError("the query is empty; leave it out to find everybody", span=(0, len(text)))
     return cast(Query, _parse("query", text, clock))
+
+
+def parse_rule(text: str, clock: WallClock | None = None) -> Query:
+    """Read a query that is asked again and again of people who are in the picture.
+
+    ``after 22:00`` and ``before 6:00`` are times of any day in it.
+
+    Args:
+        text: the query.
+        clock: what times without a zone go by; absent, this machine's.
+
+    Raises:
+        QueryError: the text is no query, or holds what has no sense in a rule: ``today``,
+            ``last 2h``, or an answer that is unknown.
+    """
+    if not text.strip():
+        raise QueryError("the rule is empty; `seen > 0s` is anybody", span=(0, len(text)))
+    query = cast(Query, _parse("query", text, clock, rule=True))
+    for leaf in leaves(query):
+        if isinstance(leaf, Answered) and leaf.answer == "unknown":
+            problem = "a rule goes by what is answered: name `yes` or `no`"
+            raise query_error(problem, text, leaf.span or (0, 0))
+    return query
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as ``30 s`` or ``1 min 30 s``.
+
+    Raises:
+        QueryError: it is no duration.
+    """
+    return float(_parse("duration", text, None)) / 1000
 
 
 def parse_time(text: str, clock: WallClock | None = None, *, end: bool = False) -> int:
@@ -55,7 +87,7 @@ def parse_time(text: str, clock: WallClock | None = None, *, end: bool = False) 
     return moment.end if end else moment.begin
 
 
-def _parse(start: str, text: str, clock: WallClock | None) -> Any:
+def _parse(start: str, text: str, clock: WallClock | None, *, rule: bool = False) -> Any:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     from edgeattr.search.query.condition_builder import InvalidPhrase, words_by_clock
@@ -64,7 +96,7 @@ def _parse(start: str, text: str, clock: WallClock | None) -> Any:
         problem = f"a query of {len(text):,} characters; at most {LONGEST:,} are read"
         raise query_error(problem, text, (LONGEST, LONGEST + 1))
     try:
-        with words_by_clock(clock or WallClock()):
+        with words_by_clock(clock or WallClock(), rule=rule):
             return _parser().parse(text, start=start)
     except UnexpectedToken as error:
         ended = error.token.type == "$END"
@@ -86,7 +118,12 @@ def _parser() -> Lark:
 
     from edgeattr.search.query.condition_builder import ConditionBuilder
 
-    return Lark(GRAMMAR, start=["query", "moment"], parser="lalr", transformer=ConditionBuilder())
+    return Lark(
+        GRAMMAR,
+        start=["query", "moment", "duration"],
+        parser="lalr",
+        transformer=ConditionBuilder(),
+    )
 
 
 def _problem(text: str, span: tuple[int, int], possible: Collection[str]) -> str:

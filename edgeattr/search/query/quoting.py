@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["RESERVED", "WORD", "bare_or_quoted", "joined", "loose", "quoted", "unquoted"]
+__all__ = [
+    "RESERVED", "WORD", "bare_or_quoted", "joined", "loose", "plain_or_quoted", "quoted",
+    "unquoted",
+]  # fmt: skip
 
 RESERVED = (
     "and", "or", "not", "is", "between", "stream", "seen", "since", "after", "before", "until",
-    "last", "today", "yesterday",
+    "last", "today", "yesterday", "zone", "dwell", "crossed",
 )  # fmt: skip
 """Words that no unquoted name holds."""
 
@@ -28,6 +31,11 @@ def bare_or_quoted(name: str) -> str:
     """A name as a query has it, in quotes only where it needs them."""
     bare = "-" not in name and name == name.casefold() and _BARE.fullmatch(name)
     return name if bare else quoted(name)
+
+
+def plain_or_quoted(text: str) -> str:
+    """The name of a zone or line, in quotes only where it needs them."""
+    return text if re.fullmatch(r"[\w.]+", text) else quoted(text)
 
 
 def quoted(text: str) -> str:

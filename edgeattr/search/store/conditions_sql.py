@@ -9,9 +9,12 @@ from typing import Any
 from edgeattr.search.query import (
     And,
     Answered,
+    Crossed,
     Duration,
+    Dwell,
     Has,
     InStream,
+    InZone,
     Not,
     Or,
     Period,
@@ -19,10 +22,10 @@ from edgeattr.search.query import (
     Query,
     TimeOfDay,
 )
-from edgeattr.search.query.conditions import Leaf
+from edgeattr.search.query.conditions import Leaf, Place
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.records import LONGEST_MS
-from edgeattr.search.store.table import P_SCALE, Attribute, Catalog
+from edgeattr.search.store.table import P_SCALE, Attribute, Catalog, stored_text
 
 __all__ = ["ConditionsSql"]
 
@@ -106,6 +109,8 @@ class ConditionsSql:
     def _leaf(self, leaf: Leaf) -> str:
         if isinstance(leaf, Has | Answered | Probability):
             return self._answer(leaf)
+        if isinstance(leaf, InZone | Dwell | Crossed):
+            return self._place(leaf)
         if isinstance(leaf, InStream):
             if leaf.name not in self._catalog.streams and self._complete:
                 raise self._known.no_stream(leaf.name, leaf.span)
@@ -142,6 +147,20 @@ class ConditionsSql:
         yes = f"WHEN {answer} AND {p} >= {self._bound(least)} THEN 1"
         no = f"WHEN NOT {answer} AND {p} <= {self._bound(P_SCALE - least)} THEN 0"
         return f"(CASE {yes} {no} END)"
+
+    def _place(self, leaf: Place) -> str:
+        name = self._known.of_place(leaf)
+        if name is None and self._complete:
+            raise self._known.no_place(leaf)
+        self.indexed = False
+        its = f"= {self._bound(stored_text(name or leaf.name))} AND person = people.person"
+        if isinstance(leaf, InZone):
+            return f"(EXISTS (SELECT 1 FROM visits WHERE zone {its}))"
+        if isinstance(leaf, Dwell):
+            bound = self._bound(min(leaf.milliseconds, LONGEST_MS))
+            return f"((SELECT dwell_ms FROM visits WHERE zone {its}) {leaf.compare} {bound})"
+        way = f' AND "{leaf.direction}" > 0' if leaf.direction else ""
+        return f"(EXISTS (SELECT 1 FROM crossings WHERE line {its}{way}))"
 
     def _daily(self, leaf: TimeOfDay) -> str:
         clock = f"(((time + {self._offset()}) % {_DAY_MS} + {_DAY_MS}) % {_DAY_MS})"
@@ -182,4 +201,4 @@ def _balanced(parts: Sequence[str], join: str) -> str:
 
 def _cost(query: Query) -> bool:
     """What reads columns far from the left of the row, or computes much, comes last."""
-    return isinstance(query, Probability | TimeOfDay | Not | And | Or)
+    return isinstance(query, Probability | TimeOfDay | InZone | Dwell | Crossed | Not | And | Or)

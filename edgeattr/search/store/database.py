@@ -79,6 +79,7 @@ def open_database(path: Path, layout: DatabaseSchema) -> sqlite3.Connection:
             _write_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("BEGIN IMMEDIATE")
             if _is_empty(connection):
                 _create(connection, layout)

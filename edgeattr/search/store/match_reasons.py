@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeattr.search.query import And, Answered, Has, Not, Or, Period, Probability, Query, WallClock
-from edgeattr.search.query.conditions import Leaf
+from edgeattr.search.query import Answered, Has, Not, Period, Probability, WallClock
+from edgeattr.search.query.conditions import Leaf, terms
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.events_reader import temporary_table
 from edgeattr.search.store.people_reader import clock_offset
@@ -37,8 +37,8 @@ def reasons(
     """For each record, every condition of the question in its order."""
     found: list[list[MatchReason]] = [[] for _ in records]
     tree = question.tree()
-    terms = list(dict.fromkeys(_terms(tree, True))) if tree is not None and records else []
-    if not terms:
+    asked = list(dict.fromkeys(terms(tree))) if tree is not None and records else []
+    if not asked:
         return found
     rows = [PersonRow.from_event({**record, "id": None}) for record in records]
     catalog = Catalog()
@@ -48,8 +48,8 @@ def reasons(
             catalog, known, min_p=question.min_p, complete=False,
             offset=lambda: clock_offset(table, question.clock),
         )  # fmt: skip
-        for start in range(0, len(terms), _TOGETHER):
-            some = terms[start : start + _TOGETHER]
+        for start in range(0, len(asked), _TOGETHER):
+            some = asked[start : start + _TOGETHER]
             columns = ", ".join(f"{sql.condition(leaf, wanted)} IS TRUE" for leaf, wanted in some)
             answers = table.execute(f"SELECT {columns} FROM people ORDER BY person", sql.values)
             for record, row, its in zip(records, answers, found, strict=True):
@@ -64,17 +64,6 @@ def reasons(
                         )
                     )  # fmt: skip
     return found
-
-
-def _terms(query: Query, holds: bool) -> Iterator[tuple[Leaf, bool]]:
-    """Each condition without parts, and whether it should hold, or else fail."""
-    if isinstance(query, Not):
-        yield from _terms(query.part, not holds)
-    elif isinstance(query, And | Or):
-        for part in query.parts:
-            yield from _terms(part, holds)
-    else:
-        yield query, holds
 
 
 def _words(leaf: Leaf, wanted: bool, clock: WallClock) -> str:

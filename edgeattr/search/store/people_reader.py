@@ -15,6 +15,7 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr.search.query import Period, Query, TimeOfDay, WallClock, leaves
 from edgeattr.search.query.known_names import KnownNames
+from edgeattr.search.store.alerts import event_from_alert
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.database import check_schema, network_file_system
 from edgeattr.search.store.records import event_from_row, iso_time, packed_id
@@ -142,6 +143,21 @@ class PeopleReader(Closeable):
         with self._snapshot() as connection:
             self._catalog.read(connection)
             return next(self._events("id = ?", [packed_id(person)]), None)
+
+    def alerts(self, limit: int | None = 100) -> list[dict[str, Any]]:
+        """The alerts that were raised, the latest first: events as `edgeattr run` wrote them.
+
+        Args:
+            limit: at most so many, None for all.
+        """
+        with self._snapshot() as connection:
+            self._catalog.read(connection)
+            streams = {number: name for name, number in self._catalog.streams.items()}
+            rows = connection.execute(
+                "SELECT * FROM alerts ORDER BY time DESC, alert DESC LIMIT ?",
+                (-1 if limit is None else limit,),
+            ).fetchall()
+        return [event_from_alert(row, streams[row["stream"]]) for row in rows]
 
     def audit(self) -> list[dict[str, Any]]:
         """Everything noted about privacy, oldest first: time, act, who, pid, detail."""

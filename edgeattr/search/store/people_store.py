@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import UsageError
+from edgeattr.search.store.alerts import AlertRow, insert_alert
 from edgeattr.search.store.database import open_database, output_errors
 from edgeattr.search.store.group_commit import GroupCommit
 from edgeattr.search.store.records import PersonRow, insert_person, milliseconds
@@ -62,6 +63,19 @@ class PeopleStore(Closeable):
                 closed; nothing of the record was written.
         """
         self.add_many([event])
+
+    def add_alert(self, event: Mapping[str, Any]) -> None:
+        """Write one alert, and return once it is on disk; an id that is there is not written again.
+
+        Args:
+            event: ``{"type": "alert", ...}`` of the events file; ``time`` is now if not given.
+
+        Raises:
+            OutputError: as :meth:`add`.
+        """
+        row = AlertRow.from_event(event)
+        with output_errors(self.path):
+            self._group.run(lambda connection: insert_alert(connection, row, self._catalog))
 
     def add_many(self, events: Iterable[Mapping[str, Any]]) -> int:
         """Write records, all or none, in one transaction; returns how many were new.

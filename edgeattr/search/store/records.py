@@ -21,11 +21,12 @@ from edgeattr.search.store.table import (
     P_SCALE,
     Catalog,
     colour_name,
+    stored_text,
 )
 
 __all__ = [
     "LONGEST_MS", "PersonRow", "answer_of", "event_from_row", "insert_person", "iso_time",
-    "milliseconds", "packed_id",
+    "milliseconds", "packed_id", "text_from_id",
 ]  # fmt: skip
 
 LONGEST_MS = 2**32 - 1  # in view; a longer time counts as that
@@ -47,6 +48,8 @@ class PersonRow:
     values: dict[str, Any]  # by column
     answers: dict[str, tuple[int | None, int]]  # by attribute: answer, ten-thousandths
     colours: dict[str, tuple[str, int]]  # by part of the body: colour, ten-thousandths
+    zones: dict[str, int]  # milliseconds spent in each
+    lines: dict[str, tuple[int, int]]  # crossings in and out of each
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> PersonRow:
@@ -77,6 +80,14 @@ class PersonRow:
                     part: (colour["name"], _ten_thousandths(colour["p"]))
                     for part, colour in _colours(event)
                 },
+                zones={
+                    _text(name): round(1000 * _real(spent))
+                    for name, spent in (event.get("zones") or {}).items()
+                },
+                lines={
+                    _text(name): (_integer(ways["in"]), _integer(ways["out"]))
+                    for name, ways in (event.get("lines") or {}).items()
+                },
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise OutputError(f"not a person's record, {error!r}: {event!r:.200}") from error
@@ -89,7 +100,14 @@ def insert_person(connection: sqlite3.Connection, row: PersonRow, catalog: Catal
     pairs = itertools.chain(row.answers.values(), row.colours.values())
     values = (*row.values.values(), catalog.stream(connection, row.stream),
               *catalog.words(row.answers), *itertools.chain.from_iterable(pairs))  # fmt: skip
-    return connection.execute(statement, values).rowcount > 0
+    done = connection.execute(statement, values)
+    if done.rowcount <= 0:
+        return False
+    visits = [(done.lastrowid, stored_text(name), spent) for name, spent in row.zones.items()]
+    crossings = [(done.lastrowid, stored_text(name), *ways) for name, ways in row.lines.items()]
+    connection.executemany("INSERT INTO visits VALUES (?, ?, ?)", visits)
+    connection.executemany("INSERT INTO crossings VALUES (?, ?, ?, ?)", crossings)
+    return True
 
 
 def event_from_row(row: Mapping[str, Any], catalog: Catalog, stream: str) -> dict[str, Any]:
@@ -102,7 +120,7 @@ def event_from_row(row: Mapping[str, Any], catalog: Catalog, stream: str) -> dic
     packed, moment = row["id"], row["time"]
     return {
         "type": "person",
-        **({} if packed is None else {"id": _text_from_id(packed)}),
+        **({} if packed is None else {"id": text_from_id(packed)}),
         **({} if moment is None else {"time": iso_time(moment)}),
         "stream": stream,
         **{field: row[field] for field in (*_COUNTS, *_SECONDS)},
@@ -166,11 +184,14 @@ def _colours(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
     """Parts of the body whose colour was answered, with their answers."""
     for part, colour in (event.get("colours") or {}).items():
         names = (part, colour.get("name"))
+        if names[1] == "unknown":
+            continue
         if all(isinstance(name, str) and _COLOUR.fullmatch(name) for name in names):
             yield part, colour
 
 
-def _text_from_id(packed: bytes | str) -> str:
+def text_from_id(packed: bytes | str) -> str:
+    """The opposite of :func:`packed_id`."""
     return packed if isinstance(packed, str) else str(uuid.UUID(bytes=packed))
 
 

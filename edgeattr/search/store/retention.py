@@ -63,6 +63,7 @@ def forget_before(
         return len(old), entry or done.lastrowid
 
     group.run(_date_the_future)
+    group.run(lambda connection: connection.execute("DELETE FROM alerts WHERE time < ?", (moment,)))
     while True:
         more, entry = group.run(step)
         persons += more

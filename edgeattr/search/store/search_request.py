@@ -36,6 +36,7 @@ class SearchRequest:
     limit: int | None = 100  # at most so many records; None for all
     order: Order = "newest"  # or the most probable first
     clock: WallClock = field(default_factory=WallClock)  # what times go by
+    written: str | None = None  # the text that conditions were read from, for messages
 
     def __post_init__(self) -> None:
         if self.query is not None and not isinstance(self.query, str | Query):
@@ -52,7 +53,7 @@ class SearchRequest:
     @property
     def text(self) -> str | None:
         """The query as it was written, if it was."""
-        return self.query if isinstance(self.query, str) else None
+        return self.query if isinstance(self.query, str) else self.written
 
     def tree(self) -> Query | None:
         """All of it as one query; None for everybody.

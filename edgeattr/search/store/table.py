@@ -65,6 +65,35 @@ CREATE TABLE attributes (
     colour TEXT,                    -- the attribute holds where that is the answer; NULL: where 1
     bit INTEGER                     -- of yes_0 and no_0; from 62 on, of yes_1 and no_1; NULL: none
 );
+CREATE TABLE visits (
+    person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+    zone NOT NULL,
+    dwell_ms INTEGER NOT NULL,      -- spent in it altogether
+    PRIMARY KEY (person, zone)
+) WITHOUT ROWID;
+CREATE INDEX visits_by_zone ON visits (zone, person, dwell_ms);
+CREATE TABLE crossings (
+    person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
+    line NOT NULL,
+    "in" INTEGER NOT NULL,          -- times that the person crossed it from its left to its right
+    "out" INTEGER NOT NULL,         -- and the other way
+    PRIMARY KEY (person, line)
+) WITHOUT ROWID;
+CREATE INDEX crossings_by_line ON crossings (line, person, "in", "out");
+CREATE TABLE alerts (
+    alert INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,          -- milliseconds since 1970, UTC
+    rule NOT NULL,                  -- its name
+    stream INTEGER NOT NULL REFERENCES streams,
+    track INTEGER NOT NULL,
+    at_s REAL NOT NULL,             -- seconds from the start of the stream
+    zone,                           -- that the person was in, of those that the rule asks for
+    crop,                           -- file of the person's picture, where crops are kept
+    person_id BLOB,                 -- id of the person's record, as in people
+    id BLOB UNIQUE,                 -- 16 bytes of a UUID, or a text
+    more TEXT                       -- fields of the event that have no column, as JSON
+);
+CREATE INDEX alerts_by_time ON alerts (time, rule, stream);
 CREATE TABLE audit (
     entry INTEGER PRIMARY KEY,
     time INTEGER NOT NULL,          -- milliseconds since 1970, UTC
@@ -77,7 +106,7 @@ CREATE TABLE audit (
 PEOPLE = DatabaseSchema(
     kind="store of people",
     application_id=0x45417470,
-    version=3,
+    version=4,
     script=f"{_TABLE.format(middle='')};\n{_OTHERS}".strip(),
 )
 
@@ -116,6 +145,8 @@ class Catalog:
 
     attributes: dict[str, Attribute] = field(default_factory=dict)
     streams: dict[str, int] = field(default_factory=dict)
+    zones: list[str] = field(default_factory=list)  # that anybody was in
+    lines: list[str] = field(default_factory=list)  # that anybody crossed
     _statements: dict[Any, str] = field(default_factory=dict)
 
     def read(self, connection: sqlite3.Connection) -> None:
@@ -125,6 +156,8 @@ class Catalog:
             self.attributes[text_from_stored(name)] = Attribute(*where)
         for number, name in connection.execute("SELECT * FROM streams ORDER BY stream"):
             self.streams[text_from_stored(name)] = number
+        self.zones = _distinct(connection, "visits", "zone")
+        self.lines = _distinct(connection, "crossings", "line")
 
     def forget(self) -> None:
         """Empty it: after a rollback, some names may never have been written."""
@@ -134,8 +167,9 @@ class Catalog:
     def known(self, place: str, text: str | None = None) -> KnownNames:
         """Its names; ``text`` is a query that messages should point into."""
         return KnownNames(
-            attributes=tuple(self.attributes), streams=tuple(self.streams), place=place, text=text
-        )
+            attributes=tuple(self.attributes), streams=tuple(self.streams),
+            zones=self.zones, lines=self.lines, place=place, text=text,
+        )  # fmt: skip
 
     def stream(self, connection: sqlite3.Connection, name: str) -> int:
         """The number of a stream, which is written if it is new."""
@@ -229,6 +263,16 @@ class Catalog:
             [(stored_text(name), *dataclasses.astuple(found)) for name, found in new.items()],
         )
         self.attributes.update(new)
+
+
+def _distinct(connection: sqlite3.Connection, table: str, column: str) -> list[str]:
+    """The values of an indexed column, each found by itself: there are few of many rows."""
+    found = connection.execute(
+        f"WITH RECURSIVE each (name) AS (SELECT min({column}) FROM {table} UNION ALL "
+        f"SELECT (SELECT min({column}) FROM {table} WHERE {column} > name) FROM each "
+        "WHERE name IS NOT NULL) SELECT name FROM each WHERE name IS NOT NULL"
+    )
+    return [text_from_stored(name) for (name,) in found]
 
 
 def identifier(name: str) -> str:

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from edgeattr.search.query import (
     And,
     Answered,
+    Crossed,
     Duration,
+    Dwell,
     Has,
     InStream,
+    InZone,
     Not,
     Or,
     Period,
@@ -27,17 +30,28 @@ _START = 1_774_738_800_000  # 2026-03-29 at 0:00 in Berlin, where the clock jump
 
 
 def random_query(
-    chance: random.Random, names: Sequence[str], streams: Sequence[str], depth: int = 4
+    chance: random.Random,
+    names: Sequence[str],
+    streams: Sequence[str],
+    depth: int = 4,
+    places: tuple[str, str] | None = None,
 ) -> Query:
-    """Any kind of condition, inside each other up to ``depth``."""
+    """Any kind of condition, inside each other up to ``depth``; of a zone and a line where told."""
     if depth > 1 and chance.random() < 0.65:
         kind = chance.randrange(5)
         if kind == 0:
-            return Not(random_query(chance, names, streams, depth - 1))
+            return Not(random_query(chance, names, streams, depth - 1, places))
         parts = [
-            random_query(chance, names, streams, depth - 1) for _ in range(chance.randint(2, 4))
+            random_query(chance, names, streams, depth - 1, places)
+            for _ in range(chance.randint(2, 4))
         ]
         return And(tuple(parts)) if kind < 3 else Or(tuple(parts))
+    if places and chance.random() < 0.3:
+        zone, line = places
+        return chance.choice([
+            InZone(zone), Crossed(line), Crossed(line, "in"), Dwell(zone, ">", 5000),
+            Dwell(zone, chance.choice(_COMPARE), chance.choice((1000, 8000))),
+        ])  # fmt: skip
     name = chance.choice(names)
     moment = _START + chance.randrange(3 * 86_400_000)
     return chance.choice([

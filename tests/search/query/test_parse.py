@@ -100,7 +100,7 @@ def test_any_query_reads_the_same_when_it_was_written_out() -> None:
     ("hat > 80", (6, 8), "80 is not a probability, expected 0 to 1; for percent write 80%"),
     ("hat between 0.5 and 0.2", (12, 23), "the lower bound comes first"),
     ("(hat", (4, 4), "expected `)`"), ("hat)", (3, 4), "expected the end"),
-    ("hat since today", (4, 9), "expected `and`"),
+    ("hat stream = door", (4, 10), "expected `and`"),
     ("since noon", (6, 10), "expected a time such as"),
     ("since 2026-02-30", (6, 16), "there is no 2026-02-30"),
     ("between 14:00 and 2026-05-01", (8, 28), "two times of day, or two dates"),

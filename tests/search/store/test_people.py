@@ -213,7 +213,7 @@ def test_files_that_are_something_else_are_refused_unharmed(tmp_path: Path) -> N
     connection.close()
     text.write_text("dear diary " * 100)
     for path, said in (
-        (newer, "has version 99.*knows version 3; update edgeattr"),
+        (newer, "has version 99.*knows version 4; update edgeattr"),
         (older, "has version 2, which only an older edgeattr reads.*move the file away"),
         (other, "not a store of people"),
         (text, "not a database"),

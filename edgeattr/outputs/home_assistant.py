@@ -1,0 +1,191 @@
+"""Home Assistant's MQTT discovery: sensors per camera, zone, line and attribute; alerts as events.
+
+Configurations and states are retained, so that Home Assistant knows them when it starts:
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import edgeattr
+from edgeattr.core.prediction import TrackRecord
+from edgeattr.outputs.mqtt import MqttOutput
+
+__all__ = ["Camera", "HomeAssistantOutput", "discovery_messages"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """What Home Assistant is told of one stream."""
+
+    stream: str
+    zones: Sequence[str] = ()
+    lines: Sequence[str] = ()
+    alerts: Sequence[str] = ()  # names of rules
+    attributes: Sequence[str] = ()  # of which people in view are counted
+
+
+@dataclass
+class _State:
+    """What a camera's state topic holds."""
+
+    people: int = 0  # in view
+    total: int = 0  # records so far
+    zones: dict[str, int] = field(default_factory=dict)  # people in each now
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings so far
+    attributes: dict[str, int] = field(default_factory=dict)  # people in view answered yes
+
+
+class HomeAssistantOutput:
+    """An output that keeps Home Assistant's entities right. It promises nothing of its own: events
+    go the way of the MQTT output.
+
+    Args:
+        mqtt: has the connection; closed by its owner.
+        cameras: what there is.
+        prefix: that Home Assistant listens to.
+    """
+
+    name = "Home Assistant"
+
+    def __init__(
+        self, mqtt: MqttOutput, cameras: Sequence[Camera], *, prefix: str = "homeassistant"
+    ) -> None:
+        self._mqtt = mqtt
+        self._lock = threading.Lock()
+        self._states = {
+            camera.stream: _State(
+                zones=dict.fromkeys(camera.zones, 0),
+                lines={line: {"in": 0, "out": 0} for line in camera.lines},
+                attributes=dict.fromkeys(camera.attributes, 0),
+            )
+            for camera in cameras
+        }
+        for camera in cameras:
+            for topic, payload in discovery_messages(mqtt, camera, prefix):
+                mqtt.retain(topic, payload)
+            self._tell(camera.stream)
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Take in what an event changes."""
+        stream, kind = event.get("stream", ""), event["type"]
+        with self._lock:
+            state = self._states.get(stream)
+            if state is None:
+                return
+            if kind == "person":
+                state.total += 1
+            elif kind == "zone":
+                state.zones[event["zone"]] = event["occupancy"]
+            elif kind == "line":
+                state.lines[event["line"]][event["direction"]] = event["count"]
+            elif kind == "summary":
+                state.people, state.attributes = 0, dict.fromkeys(state.attributes, 0)
+            else:
+                return
+        self._tell(stream)
+
+    def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
+        """Take in who is in view."""
+        with self._lock:
+            state = self._states.get(stream)
+            if state is None:
+                return
+            state.people = len(records)
+            for name in state.attributes:
+                answers = (record.attributes.get(name) for record in records)
+                state.attributes[name] = sum(
+                    bool(it) and it.answer == "yes" for it in answers if it
+                )
+        self._tell(stream)
+
+    def _tell(self, stream: str) -> None:
+        with self._lock:
+            payload = _json(vars(self._states[stream]))
+        self._mqtt.retain(_state_topic(self._mqtt, stream), payload)
+
+
+def discovery_messages(
+    mqtt: MqttOutput, camera: Camera, prefix: str = "homeassistant"
+) -> Iterator[tuple[str, bytes]]:
+    """The configuration topics of a camera and what they are to hold.
+
+    Args:
+        mqtt: publishes events.
+        camera: what there is.
+        prefix: that Home Assistant listens to.
+    """
+    state = _state_topic(mqtt, camera.stream)
+    for kind, name, fields in _entities(mqtt, camera):
+        unique = _identifier(mqtt.client, camera.stream, name)
+        component = "event" if kind == "event" else "sensor"
+        yield (
+            f"{prefix}/{component}/{unique}/config",
+            _json({
+                "name": name,
+                "unique_id": unique,
+                "state_topic": state,
+                **({} if kind == "event" else {"state_class": kind}),
+                **fields,
+                "availability_topic": mqtt.status_topic,
+                "availability_template": "{{ value_json.status }}",
+                "device": {
+                    "identifiers": [_identifier(mqtt.client, camera.stream)],
+                    "name": camera.stream,
+                    "manufacturer": "edgeattr",
+                    "model": "camera",
+                    "sw_version": edgeattr.__version__,
+                },
+                "origin": {"name": "edgeattr", "sw_version": edgeattr.__version__},
+            }),
+        )  # fmt: skip
+
+
+def _entities(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """State class (or ``event``), name, and the fields that only this entity has."""
+    yield "measurement", "People in view", _value("people")
+    yield "total_increasing", "People seen", _value("total")
+    for zone in camera.zones:
+        yield "measurement", f"People in {zone}", _value("zones", zone)
+    for line in camera.lines:
+        for way in ("in", "out"):
+            yield "total_increasing", f"Crossed {line} {way}", _value("lines", line, way)
+    for attribute in camera.attributes:
+        name = f"In view with {attribute.replace('_', ' ')}"
+        yield "measurement", name, _value("attributes", attribute)
+    if camera.alerts:
+        template = (
+            "{% if value_json.type == 'alert' and value_json.stream == "
+            f"{json.dumps(camera.stream)} %}}"
+            "{{ dict(value_json, event_type=value_json.alert) | tojson }}{% endif %}"
+        )
+        topic = mqtt.topic_of({"type": "alert", "stream": camera.stream})
+        fields = {"event_types": list(camera.alerts), "state_topic": topic}
+        yield "event", "Alerts", {**fields, "value_template": template}
+
+
+def _value(*path: str) -> dict[str, Any]:
+    places = "".join(f"[{json.dumps(name)}]" for name in path)
+    return {"value_template": f"{{{{ value_json{places} }}}}", "icon": "mdi:account"}
+
+
+def _state_topic(mqtt: MqttOutput, stream: str) -> str:
+    return f"{mqtt.status_topic.removesuffix('/status')}/{_identifier(stream)}/state"
+
+
+def _identifier(*names: str) -> str:
+    """Letters, digits, `_` and `-` alone, and different for different names."""
+    text = "_".join(names)
+    digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', text)[:80]}_{digest}"
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value).encode()

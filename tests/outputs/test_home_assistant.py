@@ -1,0 +1,119 @@
+"""Home Assistant's discovery over a real mosquitto, held against its documentation."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeattr.core.prediction import AttributeAnswer, TrackRecord
+from edgeattr.outputs import MqttOutput
+from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
+
+from .mqtt_broker import Broker, Subscriber
+
+pytest.importorskip("paho.mqtt.client")
+_Until = Callable[[Callable[[], object]], None]
+_DOOR = Camera(
+    stream="front door", zones=("hall", 'a "b"'), lines=("gate",), alerts=("loading",),
+    attributes=("long_hair",),
+)  # fmt: skip
+_BOTH = {
+    "name", "unique_id", "state_topic", "value_template", "icon", "device", "origin",
+    "availability_topic", "availability_template",
+}  # fmt: skip
+_FIELDS = {"sensor": {*_BOTH, "state_class"}, "event": {*_BOTH, "event_types"}}
+_DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
+
+
+def _latest(subscriber: Subscriber) -> dict[str, Any]:
+    return {topic: json.loads(payload) for topic, payload in list(subscriber.messages)}
+
+
+def _record() -> TrackRecord:
+    return TrackRecord(
+        stream="front door", track=1, first_s=0, last_s=1, frames=5, crops_classified=1,
+        box=(0, 0, 1, 1), attributes={"long_hair": AttributeAnswer(0.9, "yes")},
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("quick")
+def test_configurations_and_states_are_retained_and_outlive_the_broker(
+    broker: Broker, until: _Until, tmp_path: Path
+) -> None:
+    mqtt = MqttOutput(f"mqtt://127.0.0.1:{broker.port}", client_id="cam", spool=tmp_path / "spool")
+    output = HomeAssistantOutput(mqtt, [_DOOR])
+    output.write({"type": "person", "stream": "front door"})
+    output.write({"type": "zone", "stream": "front door", "zone": 'a "b"', "occupancy": 2})
+    output.write(
+        {"type": "line", "stream": "front door", "line": "gate", "direction": "in", "count": 3}
+    )
+    output.watch("front door", [_record(), _record()])
+    output.write({"type": "person", "stream": "another"})
+    wanted = {
+        "people": 2, "total": 1, "zones": {"hall": 0, 'a "b"': 2},
+        "lines": {"gate": {"in": 3, "out": 0}}, "attributes": {"long_hair": 2},
+    }  # fmt: skip
+    for _ in range(2):  # the second broker knows nothing of the first
+        broker.start()
+        first = Subscriber(broker.port, "#")
+        until(lambda: wanted in _latest(first).values())  # noqa: B023
+        first.close()
+        late = Subscriber(broker.port, "homeassistant/#")  # it was not there in time
+        until(lambda: len(_latest(late)) == 8)  # noqa: B023
+        late.close()
+        broker.kill()
+    output.write({"type": "summary", "stream": "front door"})
+    mqtt.close()
+    for topic, config in _latest(late).items():
+        _check(topic, config)
+    (event,) = (
+        it for topic, it in _latest(late).items() if topic.startswith("homeassistant/event")
+    )
+    assert event["state_topic"] == "edgeattr/front_door/alert"
+    assert event["event_types"] == ["loading"]
+
+
+def _check(topic: str, config: dict[str, Any]) -> None:
+    prefix, component, identifier, last = topic.split("/")
+    assert (prefix, last) == ("homeassistant", "config")
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", identifier)
+    assert identifier == config["unique_id"]
+    assert set(config) <= _FIELDS[component]
+    assert set(config["device"]) == _DEVICE
+    assert config["origin"]["name"] == "edgeattr"
+    assert config["availability_topic"] == "edgeattr/cam/status"
+    if component == "sensor":
+        assert config["state_class"] in ("measurement", "total_increasing")
+
+
+def test_templates_give_what_the_state_holds() -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    from edgeattr.outputs.home_assistant import discovery_messages
+
+    class Mqtt:
+        client, status_topic = "cam", "edgeattr/cam/status"
+        topic_of = staticmethod(lambda event: "topic")
+
+    state = {
+        "people": 2, "total": 1, "zones": {"hall": 4, 'a "b"': 5},
+        "lines": {"gate": {"in": 6, "out": 7}}, "attributes": {"long_hair": 8},
+    }  # fmt: skip
+    alert = {"type": "alert", "stream": "front door", "alert": "loading", "track": 3}
+    shown = {}
+    for _, payload in discovery_messages(Mqtt(), _DOOR):  # type: ignore[arg-type]
+        config = json.loads(payload)
+        value = alert if "event_types" in config else state
+        template = jinja2.Environment().from_string(config["value_template"])
+        shown[config["name"]] = template.render(value_json=value)
+        if "event_types" in config:
+            assert template.render(value_json={"type": "person"}) == ""
+    assert json.loads(shown.pop("Alerts")) == {**alert, "event_type": "loading"}
+    assert shown == {
+        "People in view": "2", "People seen": "1", "People in hall": "4", 'People in a "b"': "5",
+        "Crossed gate in": "6", "Crossed gate out": "7", "In view with long hair": "8",
+    }  # fmt: skip
