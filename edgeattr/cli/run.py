@@ -161,6 +161,12 @@ WebStay = Annotated[
     bool,
     typer.Option("--web-stay", help="Show the page until Ctrl-C, also when all files have ended."),
 ]
+WebPictures = Annotated[
+    bool,
+    typer.Option(
+        "--web-pictures", help="Let the page show the cameras' annotated pictures, one a second."
+    ),
+]
 Crops = Annotated[
     Path | None,
     typer.Option("--crops", metavar="DIR", help="Keep one picture of each person there."),
@@ -228,6 +234,7 @@ def run(
     web__port: Web = None,
     web__host: WebHost = None,
     web__stay: WebStay = False,
+    web__pictures: WebPictures = False,
     crops__folder: Crops = None,
     evidence__folder: Explain = None,
     privacy__retention_days: RetentionDays = None,
@@ -307,7 +314,9 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
         if key in each:
             each[key] = [dataclasses.asdict(parse(text)) for text in each[key]]
     if "web" in values and "port" not in values["web"]:
-        raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
+        raise UsageError(
+            "--web-host, --web-stay and --web-pictures count for the page; add --web PORT"
+        )
     if (
         not (
             each.keys() & {"output", "tracks"}

@@ -142,6 +142,7 @@ class WebSection:
     hosts: tuple[str, ...] = ()  # further names under which a proxy on this machine asks for it
     people: int = 500  # that the page remembers, the latest
     stay: bool = False  # show it until stopped, also when all files have ended
+    pictures: bool = False  # let visitors see the cameras' annotated pictures, one a second
 
     def __post_init__(self) -> None:
         if not 1 <= self.people <= 10_000:

@@ -88,12 +88,10 @@ class Stream(threading.Thread):
         self.summary = Summary(stream=reader.source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._reader, self._detector, self._shared = reader, detector, shared
-        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = FrameAnnotator(
             reader.source.name,
             shared.outputs,
             own,
-            ranking=ranking,
             zones=zones,
             blur_faces=options.blur_faces,
             patient=reader.source.live,
@@ -103,13 +101,14 @@ class Stream(threading.Thread):
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
-            ranking=ranking,
+            ranking=LabelRanking.of_bundle(model.bundle, options.labels),
             budget=options.crops_per_second,
             keep_best=any(output.field for output in shared.outputs),
         )
         self._interval = DetectionInterval(options.detect_every)
         self._tracker, self._zones = PersonTracker(reader.source.rate / options.detect_every), zones
         self._alerts, self._scene = alerts, SceneCutDetector()
+        self._size: tuple[int, int] | None = None  # width and height of the last frame, pixels
         self._track_files = [it for it in (*shared.outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._pending: collections.deque[_PendingCrops] = collections.deque()
@@ -168,6 +167,8 @@ class Stream(threading.Thread):
             lines=self._zones.counts()[1],
             alerts=dict(self._alerts.raised),
             error=summary.error or source.error or (_HANGS if self.is_stuck else None),
+            width=self._size[0] if self._size else None,
+            height=self._size[1] if self._size else None,
         )
 
     def _state(self) -> StreamState:
@@ -242,7 +243,7 @@ class Stream(threading.Thread):
     def _track(self, frame: Frame, found: _Found | None) -> None:
         self._people.began = frame.began
         size = frame.image.shape[1], frame.image.shape[0]
-        self._tracker.size = size
+        self._tracker.size = self._size = size
         if self._scene.is_cut(frame.image):
             self._tracker.cut()
             self._report_ended(None)

@@ -18,6 +18,8 @@ export function moment(date) {
   return today ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
 }
 
+export const clockTime = (text) => moment(new Date(text));
+
 export function length(seconds) {
   const rounded = Math.max(1, Math.round(seconds));
   if (rounded < 60) return `${rounded} s`;
@@ -35,7 +37,7 @@ export function when(person) {
   return `${moment(first)} – ${clock.format(last)} · ${length(seconds)}`;
 }
 
-function place(seconds) {
+export function place(seconds) {
   const total = Math.floor(seconds);
   const pad = (value) => String(value).padStart(2, "0");
   const hours = Math.floor(total / 3600);
