@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from edgeattr.cli.complete import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
@@ -16,8 +17,9 @@ from edgeattr.core.errors import UsageError
 if TYPE_CHECKING:
     from edgeattr.cli.site_config import Site
 
-__all__ = ["run"]
+__all__ = ["RunCommand", "run"]
 
+_NAMELESS = Path()  # what --output without a name stands for
 _BESIDE_CONFIG = ("context", "config", "show", "log_format", "quiet")
 
 
@@ -78,8 +80,9 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
-        metavar="OUT.mp4",
-        help="Write an annotated video; of a camera one an hour.",
+        metavar="[OUT.mp4]",
+        help="Write an annotated video, beside the source where no name follows; of a camera one "
+        "an hour.",
     ),
 ]
 Events = Annotated[
@@ -210,6 +213,17 @@ LogFormat = Annotated[
 ]
 
 
+class RunCommand(TyperCommand):
+    """Lets ``--output`` stand without a name, which Typer has no way to say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        place = args.index("--output") + 1 if "--output" in args else 0
+        if place and (place == len(args) or args[place].startswith("-")):
+            args = [*args[:place], str(_NAMELESS), *args[place:]]
+        return super().parse_args(ctx, args)
+
+
 def run(
     context: typer.Context,
     sources: Sources = None,
@@ -310,6 +324,8 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
                 f"--{key} takes one source; run once per video, use --events alone, or give each "
                 f"source of --config its own {key}"
             )
+    if each.get("output") == _NAMELESS:
+        each["output"] = _beside(named_source(sources[0])["address"])
     for key, parse in (("zones", parse_zone), ("lines", parse_line)):
         if key in each:
             each[key] = [dataclasses.asdict(parse(text)) for text in each[key]]
@@ -326,6 +342,16 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
     ):  # there people are told in words, line by line
         values.setdefault("events", {})
     return {**values, "sources": [{**named_source(source), **each} for source in sources]}
+
+
+def _beside(address: str) -> Path:
+    """A name for the annotated video: beside a file, in the current folder for a camera."""
+    from edgeattr.video.sources.address import kind_of, local_path
+
+    if kind_of(address) not in ("file", "folder"):
+        return Path("camera-annotated.mp4")
+    source = Path(local_path(address) or address)
+    return source.with_name(f"{source.stem}-annotated.mp4")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

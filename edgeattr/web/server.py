@@ -79,7 +79,6 @@ class WebServer(Closeable):
             from edgeattr.web.app import PageContent, page_app
             from edgeattr.web.auth_middleware import AuthMiddleware
             from edgeattr.web.events import Events
-            from edgeattr.web.http_protocol import TimeoutProtocol
         except ImportError as error:
             raise MissingDependency(
                 "starlette and uvicorn", extra="web", purpose="show the live page"
@@ -99,19 +98,8 @@ class WebServer(Closeable):
             live=live,
             store=StoreSearch(store) if store else None,
         )
-        config = uvicorn.Config(
-            AuthMiddleware(page_app(content), access, self.port),
-            http=TimeoutProtocol,
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE,
-        )
-        self._server = uvicorn.Server(config)
+        guarded = AuthMiddleware(page_app(content), access, self.port)
+        self._server = uvicorn.Server(_config(guarded))
         self._thread = threading.Thread(target=self._run, name="edgeattr page", daemon=True)
         self._thread.start()
 
@@ -141,15 +129,36 @@ class WebServer(Closeable):
         await asyncio.sleep(0)
 
 
+def _config(app: Any) -> Any:
+    """How uvicorn serves an ASGI application."""
+    import uvicorn
+
+    from edgeattr.web.http_protocol import TimeoutProtocol
+
+    return uvicorn.Config(
+        app,
+        http=TimeoutProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         both = address[0] == "::" and socket.has_dualstack_ipv6()  # IPv4 too: the link is of it
         opened = socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
     except (OSError, UnicodeError) as error:
+        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise OutputError(
-            f"the page cannot be served on {host} port {port}: "
-            f"{getattr(error, 'strerror', None) or error}; choose another"
+            f"the page cannot be served on {host} port {port}: {why}; choose another port, or 0 "
+            "for a free one"
         ) from error
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)  # connections inherit it
     return opened

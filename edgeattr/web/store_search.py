@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from edgeattr.search.store import PeopleReader, Question
+from edgeattr.search.store import PeopleReader, SearchRequest
 
 __all__ = ["StoreSearch"]
 
@@ -30,7 +30,7 @@ class StoreSearch:
             InputError: the store cannot be read.
         """
         with self._lock, PeopleReader(self._path) as reader:
-            found = reader.search(Question(query=query, limit=limit))
+            found = reader.search(SearchRequest(query=query, limit=limit))
         return found.total, found.records
 
     def person(self, name: str) -> dict[str, Any] | None:

@@ -122,17 +122,6 @@ class Firefox:
             time.sleep(0.05)
         return found
 
-    def resize(self, width: int, height: int) -> None:
-        self.call("WebDriver:SetWindowRect", {"width": width, "height": height})
-
-    def prefer(self, scheme: str) -> None:
-        """``light`` or ``dark``."""
-        self.call("Marionette:SetContext", {"value": "chrome"})
-        number = {"dark": 0, "light": 1}[scheme]
-        name = "layout.css.prefers-color-scheme.content-override"
-        self.run("Services.prefs.setIntPref(arguments[0], arguments[1])", name, number)
-        self.call("Marionette:SetContext", {"value": "content"})
-
     def _receive(self) -> Any:
         digits = b""
         while (byte := self._file.read(1)) != b":":
@@ -143,12 +132,14 @@ class Firefox:
 
 @contextlib.contextmanager
 def firefox(folder: Path) -> Iterator[Firefox]:
-    """Start Firefox with a profile in a folder; skip the test where there is none."""
+    """Start Firefox, in its dark scheme, with a profile in a folder; skip where there is none."""
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         pytest.skip("no browser: Firefox is not installed")
     port = _free_port()
-    (folder / "user.js").write_text(f'user_pref("marionette.port", {port});\n')
+    wanted = {"marionette.port": port, "layout.css.prefers-color-scheme.content-override": 0}
+    lines = [f'user_pref("{name}", {value});\n' for name, value in wanted.items()]
+    (folder / "user.js").write_text("".join(lines))
     command = [program, "--headless", "--marionette", "--no-remote", "--profile", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         try:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-
 import cv2
 import numpy as np
 import pytest
 
 from edgeattr.web import LivePictures, RecentPeople, WebServer, live_pictures
 
-from .people import camera
+from .people import camera, get
 
 _FRAME = np.full((1440, 2560, 3), 80, np.uint8)
 
@@ -36,22 +34,17 @@ def test_one_a_second_while_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> No
     assert live.ask("door") is None, "and the picture is forgotten"
 
 
-def _get(server: WebServer, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", path)
-    with connection.getresponse() as answer:
-        return answer.status, answer.read()
-
-
 def test_no_picture_leaves_unless_it_is_allowed() -> None:
     streams = [camera("door")]
     with WebServer(RecentPeople(), lambda: streams, port=0) as server:
-        assert _get(server, "/live.jpg?stream=door")[0] == 404
+        assert get(server.address, "/live.jpg", stream="door")[0] == 404
     with WebServer(RecentPeople(), lambda: streams, port=0, live=LivePictures()) as server:
-        assert _get(server, "/live.jpg?stream=yard")[0] == 404
-        assert _get(server, "/live.jpg")[0] == 404
-        assert _get(server, "/live.jpg?stream=door") == (204, b""), "the camera gives none"
+        assert get(server.address, "/live.jpg", stream="yard")[0] == 404
+        assert get(server.address, "/live.jpg")[0] == 404
+        assert get(server.address, "/live.jpg", stream="door") == (204, b""), (
+            "the camera gives none"
+        )
     with WebServer(
         RecentPeople(), lambda: streams, port=0, live=LivePictures(), token="some long token"
     ) as server:
-        assert _get(server, "/live.jpg?stream=door")[0] == 401
+        assert get(server.address, "/live.jpg", stream="door")[0] == 401

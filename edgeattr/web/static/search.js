@@ -37,6 +37,7 @@ async function search(remember = true) {
   const [answer, found] = await ask(`api/search?${new URLSearchParams({query, limit: MOST})}`);
   problem("");
   byId("found").replaceChildren();
+  byId("found-title").hidden = true;
   setText(byId("matching"), "");
   if (!found) problem("edgeattr does not answer; is it still running?");
   else if (answer.ok) show(found);
@@ -47,6 +48,7 @@ async function search(remember = true) {
 function show({matching, people}) {
   const shown = people.length < matching ? `, the latest ${count(people.length)} are shown` : "";
   setText(byId("matching"), matching ? `${plural(matching, "person matches", "people match")}${shown}` : "Nobody matches.");
+  byId("found-title").hidden = !matching;
   byId("found").replaceChildren(...people.map((person) => new Card(person).node));
 }
 
