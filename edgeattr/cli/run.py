@@ -85,6 +85,15 @@ Output = Annotated[
         "an hour.",
     ),
 ]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="Of annotated videos: `libx264`, or of the hardware `h264_nvenc`, `h264_qsv`, "
+        "`h264_v4l2m2m`, `h264_nvmpi`, `h264_videotoolbox`.",
+    ),
+]
 Events = Annotated[
     Path | None,
     typer.Option(
@@ -237,6 +246,7 @@ def run(
     detector__input: DetectorInput = "",
     detector__tiles: DetectorTiles = "",
     sources__output: Output = None,
+    video__encoder: Encoder = "libx264",
     events__file: Events = None,
     sources__tracks: Tracks = None,
     sources__zones: Zones = None,

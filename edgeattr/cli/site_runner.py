@@ -269,7 +269,9 @@ class SiteRunner(Closeable):
                 self._note("annotated video is begun", detail)
                 outputs.append(
                     SegmentedVideo(
-                        section.output, stored=functools.partial(self._note_video, source.name)
+                        section.output,
+                        self._site.video,
+                        stored=functools.partial(self._note_video, source.name),
                     )
                 )
             if section.tracks:
