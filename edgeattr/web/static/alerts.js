@@ -1,14 +1,14 @@
 // Alerts on top, and how many people are in zones and crossed lines.
 
+import {labelItem} from "./card.js";
 import {byId, element, setText} from "./dom.js";
-import {clockTime, count, place, plural, streamName} from "./words.js";
+import {clockTime, count, streamName} from "./words.js";
 
-// find: the person of a stream and track, where the page knows them.
-export function showAlerts(state, find) {
+export function showAlerts(state) {
   const alerts = state.alerts ?? [];
   byId("alerts-panel").hidden = !alerts.length;
-  setText(byId("alerts-count"), plural(alerts.length, "latest", "latest"));
-  renew(byId("alerts"), alerts.map((alert) => [alert, find(alert.stream, alert.track)?.id]), ([alert, id]) => alertRow(alert, id));
+  setText(byId("alerts-count"), count(alerts.length));
+  renew(byId("alerts"), alerts, alertRow);
 }
 
 export function showPlaces(state) {
@@ -19,23 +19,16 @@ export function showPlaces(state) {
   renew(byId("places"), places, placeRow);
 }
 
-function alertRow(alert, id) {
-  const why = typeof alert.why === "string" ? alert.why : Object.values(alert.why ?? {}).join(", ");
-  const who = alert.track === undefined || alert.track === null ? [] : [personLink(alert.track, id)];
+function alertRow(alert) {
   return element(
     "li",
     {},
     element("strong", {text: alert.alert}),
-    element("span", {text: streamName(alert.stream), title: alert.stream}),
-    element("span", {class: "quiet", text: `${clockTime(alert.told)} · ${place(alert.at_s ?? 0)} into the stream`}),
-    element("span", {text: why}),
-    ...who,
+    element("a", {href: `person?id=${encodeURIComponent(alert.person)}`, text: `${streamName(alert.stream)} #${alert.track}`, title: alert.stream}),
+    element("span", {text: `${clockTime(alert.time ?? alert.told)}${alert.zone ? ` in ${alert.zone}` : ""}`}),
+    element("span", {text: [alert.why].flat().join(", ")}),
+    element("ul", {class: "labels", "aria-label": "what tells this person from others"}, ...(alert.labels ?? []).map((text) => labelItem(text))),
   );
-}
-
-function personLink(track, id) {
-  const text = `person ${track}`;
-  return id ? element("a", {href: `person?id=${encodeURIComponent(id)}`, text}) : element("span", {text});
 }
 
 function placeRow(it) {

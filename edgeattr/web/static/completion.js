@@ -3,7 +3,7 @@
 import {element} from "./dom.js";
 
 const KEYWORDS = {
-  and: "both hold", or: "one holds", not: "answered no", "is yes": "answer", "is not yes": "answer", "is unknown": "answer",
+  and: "both hold", or: "one holds", not: "answered no", "is yes": "answer", "is not yes": "answer", "is unknown": "answer", "in zone ": "place", "crossed ": "place",
   "stream = ": "camera", "last 2h": "time", "since ": "time", "before ": "time", "between ": "time", today: "time", yesterday: "time", "seen > 10s": "how long",
 };
 const MOST = 9; // suggestions
@@ -24,14 +24,15 @@ export class Completion {
     });
   }
 
-  // names: {"attributes", "streams", "zones"} that queries can have.
-  learn({attributes = [], streams = [], zones = []}) {
+  // names: {"attributes", "streams", "zones", "lines"} that queries can have.
+  learn({attributes = [], streams = [], zones = [], lines = []}) {
     const quoted = (name) => `"${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
     this.words = [
       ...attributes.map((name) => ({text: /^[a-z_][\w-]*$/i.test(name) ? name : quoted(name), kind: "attribute"})),
       ...Object.entries(KEYWORDS).map(([text, kind]) => ({text, kind})),
       ...streams.map((name) => ({text: `stream = ${quoted(name)}`, kind: "camera"})),
-      ...zones.map((name) => ({text: `zone = ${quoted(name)}`, kind: "zone"})),
+      ...zones.map((name) => ({text: `in zone ${quoted(name)}`, kind: "zone"})),
+      ...lines.map((name) => ({text: `crossed ${quoted(name)}`, kind: "line"})),
     ];
   }
 

@@ -34,7 +34,7 @@ people.show();
 
 function show() {
   showOverview(state, (stream) => people.inView(stream));
-  showAlerts(state, (stream, track) => people.find(stream, track));
+  showAlerts(state);
   showPlaces(state);
   live.show(state);
   cameras.show(state, filters.get("stream"));

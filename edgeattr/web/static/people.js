@@ -33,11 +33,6 @@ export class People {
     return found;
   }
 
-  // The latest person of a stream and track.
-  find(stream, track) {
-    return [...this.known.values()].findLast((person) => person.stream === stream && person.track === track);
-  }
-
   clear() {
     this.known.clear();
     this.soon();

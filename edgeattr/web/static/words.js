@@ -37,7 +37,7 @@ export function when(person) {
   return `${moment(first)} – ${clock.format(last)} · ${length(seconds)}`;
 }
 
-export function place(seconds) {
+function place(seconds) {
   const total = Math.floor(seconds);
   const pad = (value) => String(value).padStart(2, "0");
   const hours = Math.floor(total / 3600);
