@@ -84,7 +84,7 @@ def _why_closed(device: str) -> str:
         return "cannot be opened; is the camera plugged in, and does no other program hold it?"
     if not path.exists():
         there = ", ".join(map(str, sorted(Path("/dev").glob("video*")))) or "no camera"
-        return f"cannot be opened: there is no {path}; is the camera plugged in? Here is {there}"
+        return f"cannot be opened: no {path} (this machine has {there}); is the camera plugged in?"
     if not os.access(path, os.R_OK | os.W_OK):
         return f"cannot be opened: you may not read {path}; add yourself to the group video"
     return "cannot be opened; does another program hold the camera?"
