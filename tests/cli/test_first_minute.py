@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from edgeattr.cli import app as cli_app
+from edgeattr.cli.site_config import load_site
+from edgeattr.core.errors import UsageError
+from edgeattr.core.label_ranking import LabelOptions
 
 
 def _run(*arguments: object) -> None:
@@ -42,21 +44,13 @@ def test_a_name_that_follows_output_is_the_output(walking_video: Path, tmp_path:
     assert target.exists()
 
 
-def test_labels_that_are_hidden_are_not_told(walking_video: Path, tmp_path: Path) -> None:
-    import edgeattr
-
-    with edgeattr.load() as model:
-        names = list(model.bundle.schema.names)
-    told = {}
-    for hidden in ([], names):
-        events = tmp_path / f"{len(hidden)}.jsonl"
-        site = tmp_path / "site.toml"
-        site.write_text(
-            f"detector = 'motion'\n[pipeline.labels]\nhide = {json.dumps(hidden)}\n"
-            f"[events]\nfile = '{events}'\n[[sources]]\naddress = '{walking_video}'\n"
-        )
-        _run("run", "--config", site, "--quiet")
-        records = [json.loads(line) for line in events.read_text().splitlines()]
-        told[len(hidden)] = [it["labels"] for it in records if it["type"] == "person"]
-    assert any(told[0])
-    assert not any(told[len(names)])
+def test_labels_are_chosen_in_a_site_s_file(walking_video: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    source = f"[[sources]]\naddress = '{walking_video}'"
+    text = "[pipeline.labels]\nhide = ['hat']\nshow = ['{}']\n" + source
+    site.write_text(text.format("backpack"))
+    chosen = load_site(site).pipeline.labels
+    assert chosen == LabelOptions(show=("backpack",), hide=("hat",))
+    site.write_text(text.format("backpak"))
+    with pytest.raises(UsageError, match="labels: no attribute 'backpak'"):
+        _run("run", "--config", site)
