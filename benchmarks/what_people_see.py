@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, sync_playwright
 from edgeattr.core.crops import Image
 
 _ALONE, _HALL = "one-by-one-person-detection.mp4", "people-detection.264"
-_FRAMES = 50  # of each clip
+_FRAMES = 24  # of each clip
 _SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 _EDGEATTR = (sys.executable, "-m", "edgeattr")
 
@@ -57,7 +57,7 @@ def main() -> None:
 def _clips(videos: Path) -> dict[str, Callable[[], Iterator[Image]]]:
     """Frames of each scene, made of the two videos."""
     alone = lambda start: _read(videos / _ALONE, start)  # noqa: E731
-    hall = lambda: _read(videos / _HALL, 30.0)  # noqa: E731
+    hall = lambda: _read(videos / _HALL, 28.6)  # noqa: E731
     rng = np.random.default_rng(0)
 
     def night(image: Image) -> Image:
@@ -82,9 +82,9 @@ def _clips(videos: Path) -> dict[str, Callable[[], Iterator[Image]]]:
 
     return {
         "frame-empty": lambda: alone(0.0),
-        "frame-one": lambda: alone(7.0),
+        "frame-one": lambda: alone(9.0),
         "frame-crowd": lambda: map(crowd, hall()),
-        "frame-portrait": lambda: map(portrait, alone(7.0)),
+        "frame-portrait": lambda: map(portrait, alone(9.0)),
         "frame-4k": lambda: map(large, hall()),
         "frame-night": lambda: map(night, hall()),
     }

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.video.alerts import AlertMonitor, AlertRule
@@ -48,6 +49,9 @@ class Pipeline(Closeable):
             :class:`edgeattr.video.output.Output`.
         options: how streams are processed.
 
+    Raises:
+        UsageError: a label that the model does not know is to be shown or hidden.
+
     Example:
         >>> with Pipeline(model, detector, outputs=[output]) as pipeline:
         ...     pipeline.add("rtsp://camera/1")
@@ -62,6 +66,7 @@ class Pipeline(Closeable):
         outputs: Sequence[Output] = (),
         options: PipelineOptions = _DEFAULTS,
     ) -> None:
+        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end when they were told to
         self._detector, self._options = detector, options
@@ -77,6 +82,7 @@ class Pipeline(Closeable):
             batcher=self._batcher,
             workers=self._workers,
             options=options,
+            ranking=ranking,
             outputs=self.outputs,
         )
 

@@ -55,6 +55,7 @@ class Shared:
     batcher: Batcher
     workers: concurrent.futures.Executor  # look for people
     options: PipelineOptions
+    ranking: LabelRanking  # of what tells people from others
     outputs: Sequence[FailsafeOutput]  # of all streams
 
 
@@ -101,7 +102,7 @@ class Stream(threading.Thread):
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
-            ranking=LabelRanking.of_bundle(model.bundle, options.labels),
+            ranking=shared.ranking,
             budget=options.crops_per_second,
             keep_best=any(output.field for output in shared.outputs),
         )
