@@ -46,10 +46,11 @@ class StoreSearch:
             return reader.get(name)
 
     def names(self) -> dict[str, list[str]]:
-        """``{"attributes", "streams"}`` that queries can have."""
+        """``{"attributes", "streams", "zones", "lines"}`` that queries can have."""
         with self._reader() as reader:
             known = reader.known_names()
-        return {"attributes": sorted(known.attributes), "streams": sorted(known.streams)}
+        kinds = ("attributes", "streams", "zones", "lines")
+        return {kind: sorted(getattr(known, kind)) for kind in kinds}
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[PeopleReader]:
