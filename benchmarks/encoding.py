@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.outputs.video_file import H264_OPTIONS
+from edgeattr.outputs.video_encoder import ENCODERS
 from edgeattr_runtimes.device import device_name
 
 _SETTINGS: tuple[tuple[str, dict[str, str]], ...] = (  # conversion to YUV, options of x264
     ("swscale", {"preset": "veryfast", "crf": "23"}),
-    ("opencv", H264_OPTIONS),
+    ("opencv", ENCODERS["libx264"]),
     ("opencv", {"preset": "veryfast", "crf": "23"}),
     ("opencv", {"preset": "superfast", "crf": "23", "x264-params": "rc-lookahead=0:bframes=0"}),
     ("opencv", {"preset": "ultrafast", "crf": "20"}),

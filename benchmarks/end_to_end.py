@@ -18,10 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import edgeattr
-from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.outputs import SegmentedVideo
 from edgeattr.video.detectors import Detections, Detector, open_detector
 from edgeattr.video.draw import PersonDrawing
@@ -134,10 +131,10 @@ class _Parts:
 
     def draw(self) -> None:
         """Draw boxes and answers."""
-        answers = self._model.decision.answers(np.zeros(len(self._model.bundle.schema)))
-        drawing = PersonDrawing(LabelRanking.of_bundle(self._model.bundle))
+        labels = ("red top", "backpack", "long hair", "black bottom")
+        drawing = PersonDrawing()
         self._drawn = [
-            drawing.draw(frame.image, [(person, answers) for person in tracked])
+            drawing.draw(frame.image, [(person, labels) for person in tracked])
             for frame, tracked in zip(self.frames, self._tracked, strict=True)
         ]
 

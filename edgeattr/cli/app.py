@@ -25,12 +25,14 @@ _NO_LIBRARY = (
 
 app = typer.Typer(
     name="edgeattr",
-    help="Read people's visual attributes off video at the edge.",
+    help="Read people's visual attributes off video at the edge.\n\n"
+    "Begin with `edgeattr run VIDEO.mp4`, or `edgeattr run 0` for a webcam; add `--output` to see "
+    "it, `--web 8080` to watch it live.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.run)
+app.command("run", cls=run.RunCommand)(run.run)
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from edgeattr.cli.completion import detector_names
 from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
@@ -16,8 +17,9 @@ from edgeattr.core.errors import UsageError
 if TYPE_CHECKING:
     from edgeattr.cli.site_config import Site
 
-__all__ = ["run"]
+__all__ = ["RunCommand", "run"]
 
+_NAMELESS = Path()  # what --output without a name stands for
 _BESIDE_CONFIG = ("context", "config", "show", "log_format", "quiet")
 
 
@@ -78,8 +80,18 @@ Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
-        metavar="OUT.mp4",
-        help="Write an annotated video; of a camera one an hour.",
+        metavar="[OUT.mp4]",
+        help="Write an annotated video, beside the source where no name follows; of a camera one "
+        "an hour.",
+    ),
+]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="Of annotated videos: `libx264`, or of the hardware `h264_nvenc`, `h264_qsv`, "
+        "`h264_v4l2m2m`, `h264_nvmpi`, `h264_videotoolbox`.",
     ),
 ]
 Events = Annotated[
@@ -161,6 +173,12 @@ WebStay = Annotated[
     bool,
     typer.Option("--web-stay", help="Show the page until Ctrl-C, also when all files have ended."),
 ]
+WebPictures = Annotated[
+    bool,
+    typer.Option(
+        "--web-pictures", help="Let the page show the cameras' annotated pictures, one a second."
+    ),
+]
 Crops = Annotated[
     Path | None,
     typer.Option("--crops", metavar="DIR", help="Keep one picture of each person there."),
@@ -204,6 +222,17 @@ LogFormat = Annotated[
 ]
 
 
+class RunCommand(TyperCommand):
+    """Lets ``--output`` stand without a name, which Typer has no way to say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        place = args.index("--output") + 1 if "--output" in args else 0
+        if place and (place == len(args) or args[place].startswith("-")):
+            args = [*args[:place], str(_NAMELESS), *args[place:]]
+        return super().parse_args(ctx, args)
+
+
 def run(
     context: typer.Context,
     sources: Sources = None,
@@ -217,6 +246,7 @@ def run(
     detector__input: DetectorInput = "",
     detector__tiles: DetectorTiles = "",
     sources__output: Output = None,
+    video__encoder: Encoder = "libx264",
     events__file: Events = None,
     sources__tracks: Tracks = None,
     sources__zones: Zones = None,
@@ -228,6 +258,7 @@ def run(
     web__port: Web = None,
     web__host: WebHost = None,
     web__stay: WebStay = False,
+    web__pictures: WebPictures = False,
     crops__folder: Crops = None,
     evidence__folder: Explain = None,
     privacy__retention_days: RetentionDays = None,
@@ -303,11 +334,15 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
                 f"--{key} takes one source; run once per video, use --events alone, or give each "
                 f"source of --config its own {key}"
             )
+    if each.get("output") == _NAMELESS:
+        each["output"] = _beside(named_source(sources[0])["address"])
     for key, parse in (("zones", parse_zone), ("lines", parse_line)):
         if key in each:
             each[key] = [dataclasses.asdict(parse(text)) for text in each[key]]
     if "web" in values and "port" not in values["web"]:
-        raise UsageError("--web-host and --web-stay count for the page; add --web PORT")
+        raise UsageError(
+            "--web-host, --web-stay and --web-pictures count for the page; add --web PORT"
+        )
     if (
         not (
             each.keys() & {"output", "tracks"}
@@ -317,6 +352,16 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
     ):  # on a terminal people are reported in words, line by line
         values.setdefault("events", {})
     return {**values, "sources": [{**named_source(source), **each} for source in sources]}
+
+
+def _beside(address: str) -> Path:
+    """A name for the annotated video: beside a file, in the current folder for a camera."""
+    from edgeattr.video.sources.address import kind_of, local_path
+
+    if kind_of(address) not in ("file", "folder"):
+        return Path("camera-annotated.mp4")
+    source = Path(local_path(address) or address)
+    return source.with_name(f"{source.stem}-annotated.mp4")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from edgeattr.cli.alert_rules import AlertSection, Places, check_places
 from edgeattr.core.config import build, read_toml, with_environment
 from edgeattr.core.errors import InputError, UsageError
+from edgeattr.outputs.video_encoder import VideoOptions, check_encoder
 from edgeattr.outputs.video_file import check_video_name
 from edgeattr.video.detectors import FORMATS, parse_size, parse_tiles
 from edgeattr.video.options import PipelineOptions
@@ -142,6 +143,7 @@ class WebSection:
     hosts: tuple[str, ...] = ()  # further names under which a proxy on this machine asks for it
     people: int = 500  # that the page remembers, the latest
     stay: bool = False  # show it until stopped, also when all files have ended
+    pictures: bool = False  # let visitors see the cameras' annotated pictures, one a second
 
     def __post_init__(self) -> None:
         if not 1 <= self.people <= 10_000:
@@ -238,6 +240,7 @@ class Site:
     mqtt: MqttSection | None = None
     webhook: WebhookSection | None = None
     metrics: MetricsSection | None = None
+    video: VideoOptions = field(default_factory=VideoOptions)  # of each source that has an output
     web: WebSection | None = None
     crops: CropsSection | None = None
     evidence: EvidenceSection | None = None
@@ -251,6 +254,8 @@ class Site:
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
             )
         check_places(self.alert, self.places)
+        if any(source.output for source in self.sources):
+            check_encoder(self.video.encoder)
         self._set_retention()
         self._check_files()
 

@@ -29,7 +29,7 @@ from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
 from edgeattr.video.status import Summary
-from edgeattr.web import RecentPeople, WebServer
+from edgeattr.web import LivePictures, RecentPeople, SiteEvents, WebServer
 
 __all__ = ["SitePipeline"]
 
@@ -87,13 +87,13 @@ class SitePipeline(Pipeline):
         with contextlib.ExitStack() as opening:
             opening.callback(self._close_audit)
             opening.callback(super().close)
-            people = self._open_servers(opening, model)
+            watchers = self._open_servers(opening, model)
             with contextlib.ExitStack() as unless_begun:
                 opened = list(self._open_sources())
                 for _, source in opened:
                     unless_begun.callback(source.close)
                 self._check_any(opened)
-                for output in (*([people] if people else ()), *shown):
+                for output in (*watchers, *shown):
                     self.add_output(output)
                 self._open_outputs(model)
                 unless_begun.pop_all()
@@ -178,37 +178,43 @@ class SitePipeline(Pipeline):
 
     def _open_servers(
         self, opening: contextlib.ExitStack, model: AttributeModel
-    ) -> RecentPeople | None:
-        """Bind the ports. Returns what the page shows, where there is one."""
+    ) -> Sequence[Output]:
+        """Bind the ports. Returns the outputs that the page shows, where there is one."""
         status, outputs = self.status, self.output_statuses
         if metrics := self._site.metrics:
             server = MetricsServer(status, outputs, host=metrics.host, port=metrics.port)
             opening.enter_context(contextlib.closing(server))
             self.metrics_address = server.address
-        web, crops, store = self._site.web, self._site.crops, self._site.store
+        site, web = self._site, self._site.web
         if not web:
-            return None
-        days = [part.retention_days for part in (crops, store) if part and part.retention_days]
+            return ()
+        days = [it.retention_days for it in (site.crops, site.store) if it and it.retention_days]
         people = RecentPeople(
             [model.decision.schema.names[index] for index in model.decision.reported],
             most=web.people,
             keep_days=min(days, default=None),
-            pictures=bool(crops),
+            pictures=bool(site.crops),
+            evidence=bool(site.evidence),
         )
+        live, happenings = LivePictures() if web.pictures else None, SiteEvents()
         self.page = opening.enter_context(
             WebServer(
                 people,
                 status,
                 outputs,
                 unopened=lambda: dict(self.failures),
-                crops=crops.folder if crops else None,
+                crops=site.crops.folder if site.crops else None,
+                evidence=site.evidence.folder if site.evidence else None,
+                live=live,
+                store=site.store.path if site.store else None,
+                happenings=happenings.to_json,
                 host=web.host,
                 port=web.port,
                 token=web.token,
                 hosts=web.hosts,
             )
         )
-        return people
+        return [people, happenings, *([live] if live else ())]
 
     def _open_sources(self) -> Iterator[tuple[SourceSection, Source]]:
         """Open what waits: all live sources, and files while there is a core for them."""
@@ -242,8 +248,9 @@ class SitePipeline(Pipeline):
             self.add_output(output)
         if site.privacy.include_sensitive:
             self._note("sensitive attributes are reported", {"model": site.model.path})
-        if self.page:
-            self._note("people are shown on a page", {"address": self.page.address})
+        if self.page and site.web:
+            detail = {"address": self.page.address, "live pictures": site.web.pictures}
+            self._note("people are shown on a page", detail)
         if site.crops:
             detail = {"folder": str(site.crops.folder), "days": site.crops.retention_days}
             self._note("crops of people are stored", detail)
@@ -264,7 +271,9 @@ class SitePipeline(Pipeline):
                 self._note("annotated video is begun", detail)
                 outputs.append(
                     SegmentedVideo(
-                        section.output, stored=functools.partial(self._note_video, source.name)
+                        section.output,
+                        self._site.video,
+                        stored=functools.partial(self._note_video, source.name),
                     )
                 )
             if section.tracks:

@@ -99,9 +99,9 @@ class LabelRanking:
         first = {name: place for place, name in enumerate(self.options.show)}
         return sorted(labels, key=lambda it: (first.get(it.name, len(first)), -it.information))
 
-    def text(self, answers: Mapping[str, AttributeAnswer], *, most: int = 4) -> str:
-        """The most telling answers in words: ``"red top, backpack, long hair"``."""
-        return ", ".join(label.text for label in self.labels(answers)[:most])
+    def texts(self, answers: Mapping[str, AttributeAnswer]) -> tuple[str, ...]:
+        """The same in words: ``("red top", "backpack", "long hair")``."""
+        return tuple(label.text for label in self.labels(answers))
 
     def _is_shown(self, name: str) -> bool:
         if name in self.options.show:

@@ -65,7 +65,8 @@ class MetricsServer(Closeable):
             self._server = _Server(found[0], _handler(registry, status, outputs))
         except OSError as error:
             raise OutputError(
-                f"metrics cannot be served on {host} port {port}: {error.strerror}; choose another"
+                f"metrics cannot be served on {host} port {port}: {error.strerror}; choose another "
+                "port, or 0 for a free one"
             ) from error
         self.port = int(self._server.server_address[1])
         shown = f"[{host}]" if ":" in host else host

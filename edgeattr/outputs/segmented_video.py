@@ -15,11 +15,13 @@ import cv2
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
+from edgeattr.outputs.video_encoder import VideoOptions
 from edgeattr.outputs.video_file import VideoFile, check_video_name
 from edgeattr.video.sources import Source
 
 __all__ = ["SegmentedVideo"]
 
+_DEFAULTS = VideoOptions()
 _HOUR = 3600.0  # seconds of one file of a live stream
 _FRESH = 5.0  # seconds in which a part's writer may not have locked it yet
 _MOMENT = r"-\d{8}T\d{6}Z(-\d+)?"  # in the names of a live stream's files
@@ -35,6 +37,7 @@ class SegmentedVideo:
 
     Args:
         path: ends in ``.mp4``.
+        options: the encoder, and the largest picture and rate.
         stored: called with the path of each file that was completed.
 
     Raises:
@@ -46,10 +49,17 @@ class SegmentedVideo:
         "costs a file its name, and the next run of a live stream restores it"
     )
 
-    def __init__(self, path: Path, *, stored: Callable[[Path], None] = lambda path: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: VideoOptions = _DEFAULTS,
+        *,
+        stored: Callable[[Path], None] = lambda path: None,
+    ) -> None:
         check_video_name(path)
         self.name = f"video {path}"
-        self._path, self._stored = path, stored
+        self._path, self._options, self._stored = path, options, stored
+        self._next = float("-inf")  # seconds of the stream before which no frame is written
         self._file: VideoFile | None = None
         self._began = 0.0  # seconds of the stream
 
@@ -68,12 +78,17 @@ class SegmentedVideo:
         Raises:
             OutputError: the encoder failed or the disk is full.
         """
+        if seconds < self._next:
+            return
+        if self._options.max_rate:
+            self._next = seconds + 0.99 / self._options.max_rate  # stamps are rounded
         if self._file and self._hourly and seconds - self._began >= _HOUR:
             self.close()
             self._clear_parts()
         if self._file is None:
             self._began = seconds
-            self._file = VideoFile(self._name(), image.shape[1::-1], self._source.rate)
+            rate = min(self._source.rate, self._options.max_rate or self._source.rate)
+            self._file = VideoFile(self._name(), image.shape[1::-1], rate, self._options)
         self._file.write(image, seconds)
 
     def close(self) -> None:

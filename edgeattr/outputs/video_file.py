@@ -16,14 +16,14 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.core.files import atomic_path
 from edgeattr.core.limits import available_cores
+from edgeattr.outputs.video_encoder import ENCODERS, VideoOptions
 
 __all__ = ["VideoFile", "check_video_name"]
 
 _TICKS = 90_000  # a second: what MP4 and MPEG count in
-# Half the time of "veryfast" at the same SSIM, files a third larger: benchmarks/encoding.py
-H264_OPTIONS = {"preset": "superfast", "crf": "24", "x264-params": "rc-lookahead=0:bframes=0"}
 _BT601, _LIMITED = 6, 1  # of FFmpeg: what OpenCV's conversion makes; players guess otherwise
 _KEY_S = 5.0  # seconds between two key frames at most; what a kill can cost
+_DEFAULTS = VideoOptions()
 _MP4_OPTIONS = {"movflags": "hybrid_fragmented"}  # can be played up to a kill; plain once closed
 
 
@@ -38,6 +38,7 @@ class VideoFile:
         path: ends in ``.mp4``.
         size: width and height of the frames.
         rate: frames per second.
+        options: the encoder, and the largest picture and rate.
 
     Raises:
         UsageError: the name does not end in .mp4.
@@ -45,14 +46,16 @@ class VideoFile:
         MissingDependency: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], rate: float) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], rate: float, options: VideoOptions = _DEFAULTS
+    ) -> None:
         check_video_name(path)
         try:
             import av
         except ImportError as error:
             raise MissingDependency("av", extra=None, purpose="write MP4 files") from error
         self._av, self.path = av, path
-        self._size = size[0] // 2 * 2, size[1] // 2 * 2  # 4:2:0 wants even sides
+        self._size = options.size(*size)  # even: 4:2:0 wants that
         self._whole = contextlib.ExitStack()
         self._open = True
         try:
@@ -61,8 +64,9 @@ class VideoFile:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._container = av.open(str(temporary), "w", options=_MP4_OPTIONS)
             exact = Fraction(rate).limit_denominator(1001)
+            encoding = {**ENCODERS[options.encoder], "g": str(math.ceil(_KEY_S * rate))}
             self._stream: Any = self._container.add_stream(
-                "libx264", rate=exact, options={**H264_OPTIONS, "g": str(math.ceil(_KEY_S * rate))}
+                options.encoder, rate=exact, options=encoding
             )
         except (OSError, ValueError, av.error.FFmpegError) as error:
             raise self._fail(error) from error
@@ -89,7 +93,8 @@ class VideoFile:
         """
         width, height = self._size
         if image.shape[1] // 2 * 2 != width or image.shape[0] // 2 * 2 != height:
-            image = cv2.resize(image, self._size).astype(np.uint8, copy=False)
+            shrunk = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
+            image = shrunk.astype(np.uint8, copy=False)
         try:
             frame = self._av.VideoFrame.from_ndarray(
                 cv2.cvtColor(image[:height, :width], cv2.COLOR_BGR2YUV_I420), format="yuv420p"

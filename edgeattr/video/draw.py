@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
-from edgeattr.core.label_ranking import LabelRanking
-from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.video.draw_zones import draw_zones
 from edgeattr.video.text_style import FONT, TextStyle, text_width
 from edgeattr.video.tracker import TrackedBox
@@ -53,18 +51,17 @@ class PersonDrawing:
     """Draws people on the frames of one stream; labels keep their side while it is free.
 
     Args:
-        ranking: which attributes are shown, the most telling first.
         zones: drawn with their counts.
     """
 
-    def __init__(self, ranking: LabelRanking, zones: ZoneMonitor | None = None) -> None:
-        self._ranking, self._zones = ranking, zones
+    def __init__(self, zones: ZoneMonitor | None = None) -> None:
+        self._zones = zones
         self._sides: dict[int, int] = {}  # by track: which place beside the box the label had
 
     def draw(
         self,
         image: Image,
-        people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
+        people: Sequence[tuple[TrackedBox, Sequence[str]]],
         *,
         blurred: Iterable[Box] = (),
     ) -> Image:
@@ -72,7 +69,7 @@ class PersonDrawing:
 
         Args:
             image: uint8 [H, W, 3], BGR.
-            people: each with what is known of them so far.
+            people: each with what tells them from others, in words, the most telling first.
             blurred: boxes of people whose heads are made unrecognisable: the top of each box,
                 whether or not a face is seen in it.
 
@@ -94,14 +91,13 @@ class PersonDrawing:
 
     def _place(
         self,
-        people: Sequence[tuple[TrackedBox, Mapping[str, AttributeAnswer]]],
+        people: Sequence[tuple[TrackedBox, Sequence[str]]],
         style: TextStyle,
         space: _Space,
     ) -> list[_Placed]:
         """The largest label that has room for each person, the nearest people first."""
         placed, sides = [], {}
-        for person, answers in sorted(people, key=lambda entry: -_area(entry[0].box)):
-            texts = [label.text for label in self._ranking.labels(answers)]
+        for person, texts in sorted(people, key=lambda entry: -_area(entry[0].box)):
             found = self._largest(person, texts, style, space)
             if found:
                 sides[person.track], label = found

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 
 from edgeattr.core.errors import OutputError
-from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.video.detectors import Detections
 from edgeattr.video.draw import Box, PersonDrawing
 from edgeattr.video.output import FailsafeOutput
@@ -29,7 +28,6 @@ class FrameAnnotator:
         stream: its name, for the log.
         outputs: of all streams; those that take frames get them.
         own: of this stream alone; closed with the annotator.
-        ranking: which attributes are shown, the most telling first.
         zones: drawn with their counts.
         blur_faces: whether to make heads unrecognisable.
         patient: whether to go on without an output that failed, as live streams do.
@@ -41,7 +39,6 @@ class FrameAnnotator:
         outputs: Sequence[FailsafeOutput],
         own: Sequence[FailsafeOutput],
         *,
-        ranking: LabelRanking,
         zones: ZoneMonitor,
         blur_faces: bool,
         patient: bool,
@@ -50,7 +47,7 @@ class FrameAnnotator:
         self._stream, self._own = stream, own
         self._outputs = [output for output in (*outputs, *own) if output.takes("write_frame")]
         self._blur_faces, self._patient = blur_faces, patient
-        self._drawing = PersonDrawing(ranking, zones)
+        self._drawing = PersonDrawing(zones)
         self._found: list[Box] = []  # by the last detection
         self._seen: dict[int, tuple[float, Box]] = {}  # when each person was last seen, and where
 
@@ -74,10 +71,13 @@ class FrameAnnotator:
         """
         if not self._outputs:
             return
-        known = [(seen, people.answers(seen.track)) for seen in tracked]
         heads = self._heads(frame, tracked, detections) if self._blur_faces else ()
+        takers = [output for output in self._outputs if output.wants_frame(self._stream)]
+        if not takers:
+            return
+        known = [(seen, people.labels(seen.track)) for seen in tracked]
         image = self._drawing.draw(frame.image, known, blurred=heads)
-        for output in list(self._outputs):
+        for output in takers:
             if error := output.write_frame(self._stream, image, frame.seconds):
                 if not self._patient:
                     raise OutputError(error)

@@ -37,6 +37,8 @@ class Output(Protocol):
         Called before the first frame of a stream; raises OutputError where it cannot be taken.
     ``write_frame(stream: str, image: Image, seconds: float) -> None``
         Takes one annotated frame, uint8 [H, W, 3] BGR, and its time in the stream.
+    ``wants_frame(stream: str) -> bool``
+        Whether the next annotated frame is needed; without it, every one is.
     ``write_tracks(stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None``
         Takes who is where in one frame.
     ``keep(record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None``
@@ -121,6 +123,10 @@ class FailsafeOutput:
     def write(self, event: Mapping[str, Any]) -> str | None:
         """Hand one event on. Returns why it was lost, or None; None without a promise, too."""
         return self._attempt("write", event)
+
+    def wants_frame(self, stream: str) -> bool:
+        """Whether the output takes the next annotated frame of a stream."""
+        return not self.takes("wants_frame") or bool(self._output.wants_frame(stream))
 
     def write_frame(self, stream: str, image: Image, seconds: float) -> str | None:
         """Hand one annotated frame on. Returns why it was lost, or None."""

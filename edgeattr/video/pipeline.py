@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.video.alerts import AlertMonitor, AlertRule
@@ -46,6 +47,9 @@ class Pipeline(Closeable):
             :class:`edgeattr.video.output.Output`.
         options: how streams are processed.
 
+    Raises:
+        UsageError: a label that the model does not know is to be shown or hidden.
+
     Example:
         >>> with Pipeline(model, detector, outputs=[output]) as pipeline:
         ...     pipeline.add("rtsp://camera/1")
@@ -60,6 +64,7 @@ class Pipeline(Closeable):
         outputs: Sequence[Output] = (),
         options: PipelineOptions = _DEFAULTS,
     ) -> None:
+        self._ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end in time
         self._model, self._detector, self._options = model, detector, options
@@ -117,6 +122,7 @@ class Pipeline(Closeable):
                 opened,
                 detector=self._detector.for_stream(),
                 model=self._model,
+                ranking=self._ranking,
                 batcher=self._batcher,
                 workers=self._workers,
                 outputs=self.outputs,

@@ -36,6 +36,8 @@ class StreamStatus:
     lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
     alerts: dict[str, int] = field(default_factory=dict)  # raised, by rule
     error: str | None = None  # what is wrong, in words
+    width: int | None = None  # of its pictures, pixels, None before the first
+    height: int | None = None
 
 
 @dataclass(kw_only=True)

@@ -57,6 +57,7 @@ class Stream(threading.Thread):
         source: where frames come from; closed when they have been read.
         detector: finds people; of this stream alone where it must see frames in order.
         model: knows what attributes there are, and how crops of a track are put together.
+        ranking: of what tells people from others.
         batcher: takes crops; shared by all streams.
         workers: look for people; shared by all streams.
         outputs: of all streams.
@@ -73,6 +74,7 @@ class Stream(threading.Thread):
         *,
         detector: Detector,
         model: AttributeModel,
+        ranking: LabelRanking,
         batcher: Batcher,
         workers: concurrent.futures.Executor,
         outputs: Sequence[FailsafeOutput],
@@ -88,12 +90,10 @@ class Stream(threading.Thread):
         self._reader = FrameReader(source, size=options.frames_waiting, limit=max_frames)
         self._detector, self._batcher, self._workers = detector, batcher, workers
         self._options, self._zones = options, zones
-        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self._annotator = FrameAnnotator(
             source.name,
             outputs,
             own,
-            ranking=ranking,
             zones=zones,
             blur_faces=options.blur_faces,
             patient=source.live,
@@ -110,6 +110,7 @@ class Stream(threading.Thread):
         self._interval = DetectionInterval(options.detect_every)
         self._tracker = PersonTracker(source.rate / options.detect_every)
         self._alerts, self._scene = alerts, SceneCutDetector()
+        self._size: tuple[int, int] | None = None  # width and height of the last frame, pixels
         self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._pending: collections.deque[_PendingCrops] = collections.deque()
@@ -179,6 +180,8 @@ class Stream(threading.Thread):
             lines=self._zones.counts()[1],
             alerts=dict(self._alerts.raised),
             error=summary.error or source.error or (_HANGS if self.is_stuck else None),
+            width=self._size[0] if self._size else None,
+            height=self._size[1] if self._size else None,
         )
 
     def _state(self) -> StreamState:
@@ -253,7 +256,7 @@ class Stream(threading.Thread):
     def _track(self, frame: Frame, found: _Found | None) -> None:
         self._people.began = frame.began
         size = frame.image.shape[1], frame.image.shape[0]
-        self._tracker.size = size
+        self._tracker.size = self._size = size
         if self._scene.is_cut(frame.image):
             self._tracker.cut()
             self._report_ended(None)
@@ -360,17 +363,13 @@ class Stream(threading.Thread):
             lambda: self._records.write_all(self._reader.source.live or self._reader.cut_short),
             self._annotator.close,
             self._write_summary,
-            self._release,
         ]
         for step in steps:
             try:
                 step()
             except BaseException as error:
                 self.failure = self.failure or error
-
-    def _release(self) -> None:
-        """What an ended stream need not hold; many files may end before a run does."""
-        del self._tracker, self._detector
+        del self._tracker, self._detector  # many files may end before a run does
 
     def _write_summary(self) -> None:
         self.summary.dropped_frames = self._reader.dropped

@@ -64,6 +64,7 @@ class _Person:
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
     updated: float = 0.0  # when an update was written, seconds
     best: BestCrop | None = None
+    labels: tuple[str, ...] | None = None  # what tells them from others; None: to be ranked anew
 
 
 class TrackManager:
@@ -149,6 +150,7 @@ class TrackManager:
                 continue
             self.crops_classified += 1
             person.posterior.add(row, entry.assessment.quality)
+            person.labels = None
             worth = entry.assessment.worth_showing if self._keep_best else 0.0
             if self._keep_best and (not person.best or worth > person.best.worth):
                 person.best = BestCrop(entry.crop.copy(), worth)
@@ -170,6 +172,11 @@ class TrackManager:
     def best(self, track: int) -> BestCrop | None:
         """The best crop so far of somebody who is followed, where crops are kept."""
         return self._people[track].best
+
+    def labels(self, track: int) -> Sequence[str]:
+        """What tells a person from others so far, in words, the most telling first."""
+        person = self._people.get(track)
+        return self._labels(person) if person else ()
 
     def updates(self, seconds: float, every: float) -> list[TrackRecord]:
         """Records so far of people without an update for so many seconds."""
@@ -218,9 +225,14 @@ class TrackManager:
             self._people[track] = _Person(posterior, seconds, seconds, updated=seconds)
         return self._people[track]
 
+    def _labels(self, person: _Person) -> tuple[str, ...]:
+        """Ranked once for each crop that is read, not for each frame that is drawn."""
+        if person.labels is None:
+            person.labels = self._ranking.texts(person.posterior.answers())
+        return person.labels
+
     def _record(self, number: int, person: _Person) -> TrackRecord:
         left, top, right, bottom = person.box
-        answers = person.posterior.answers()
         return TrackRecord(
             stream=self._stream,
             track=number,
@@ -229,9 +241,9 @@ class TrackManager:
             frames=person.frames,
             crops_classified=person.posterior.crops,
             box=(left, top, right - left, bottom - top),
-            attributes=answers,
+            attributes=person.posterior.answers(),
             colours=person.posterior.colours(),
-            labels=tuple(label.text for label in self._ranking.labels(answers)[:_MOST_LABELS]),
+            labels=self._labels(person)[:_MOST_LABELS],
             id=person.id,
             time=None if self.began is None else utc_text(self.began + person.last_s),
         )

@@ -1,6 +1,8 @@
 """The live page: who is seen, how the cameras do, over HTTP; `edgeattr run --web PORT`."""
 
+from edgeattr.web.live_pictures import LivePictures
 from edgeattr.web.recent_people import RecentPeople
 from edgeattr.web.server import WebServer
+from edgeattr.web.site_events import SiteEvents
 
-__all__ = ["RecentPeople", "WebServer"]
+__all__ = ["LivePictures", "RecentPeople", "SiteEvents", "WebServer"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,63 +16,167 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edgeattr.core.errors import UsageError
+from edgeattr.core.errors import InputError, QueryError, UsageError
 from edgeattr.web.events import Events, EventStream
-from edgeattr.web.people_filter import PeopleFilter
+from edgeattr.web.live_pictures import LivePictures
+from edgeattr.web.people_filter import PeopleFilter, limit_of
+from edgeattr.web.recent_people import shown_person
+from edgeattr.web.store_search import StoreSearch
 from edgeattr.web.thumbnail_files import read_picture
 
-__all__ = ["STATIC", "page_app"]
+__all__ = ["PAGES", "STATIC", "PageContent", "page_app"]
 
+_LOG = logging.getLogger("edgeattr.web")
 STATIC = Path(__file__).with_name("static")  # the files that the page is made of
+PAGES = {"/": "index", "/person": "person", "/search": "search", "/zones": "zones"}
+_LONGEST_WAIT = 2.0  # seconds for the first live picture of a camera
+_STEP = 0.05  # seconds between two looks for it
+_WAITING = 100  # requests at once that wait for one
 
 
-def page_app(events: Events, crops: Path | None) -> ASGIApp:
-    """The page, its files, people's pictures, and the interface for other programs.
+@dataclass(frozen=True, kw_only=True)
+class PageContent:
+    """What the page is made of; each part but the events may be missing."""
 
-    Args:
-        events: tell what changes.
-        crops: the folder of people's pictures; absent where none are kept.
-    """
-    board, state = events.board, events.state
+    events: Events  # tell what changes
+    crops: Path | None = None  # the folder of people's pictures
+    evidence: Path | None = None  # the folder of sheets that explain answers
+    live: LivePictures | None = None  # of cameras, where they may be seen
+    store: StoreSearch | None = None
 
-    def picture(request: Request) -> Response:
+
+def page_app(content: PageContent) -> ASGIApp:
+    """The page, its files, people's pictures, and the interface for other programs."""
+    answers = _Answers(content)
+    pages = [
+        Route(path, lambda request, name=name: FileResponse(STATIC / f"{name}.html"))
+        for path, name in PAGES.items()
+    ]
+    return Starlette(
+        routes=[
+            *pages,
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/crops/{name}.jpg", answers.crop),
+            Route("/evidence/{name}.png", answers.evidence),
+            Route("/live.jpg", answers.live_picture),
+            Route("/api/state", answers.state),
+            Route("/api/health", answers.health),
+            Route("/api/people", answers.people),
+            Route("/api/people/{name}", answers.person),
+            Route("/api/search", answers.search),
+            Route("/api/names", answers.names),
+            Route("/api/events", _Stream(content.events), methods=["GET"]),
+        ]
+    )
+
+
+class _Answers:
+    """The routes that answer once. Those that are not async run in threads of their own."""
+
+    def __init__(self, content: PageContent) -> None:
+        self._content = content
+        self._board, self._state = content.events.board, content.events.state
+        self._waiting = 0
+
+    def crop(self, request: Request) -> Response:
+        return self._picture(request, self._content.crops, "jpg", "image/jpeg")
+
+    def evidence(self, request: Request) -> Response:
+        return self._picture(request, self._content.evidence, "explain.png", "image/png")
+
+    def _picture(
+        self, request: Request, folder: Path | None, ending: str, media_type: str
+    ) -> Response:
+        """Of people who are known alone: nobody is shown for longer than their record."""
         name = request.path_params["name"]
-        known = board.person(name) is not None  # nobody is shown for longer than their record
-        content = read_picture(crops, name) if crops and known else None
-        return Response(content, media_type="image/jpeg") if content else _missing("picture", name)
+        known = folder is not None and self._record(name) is not None
+        content = read_picture(folder, name, ending) if folder and known else None
+        return Response(content, media_type=media_type) if content else _missing("picture", name)
 
-    def how(request: Request) -> Response:
-        return Response(state.text(), media_type="application/json")
+    async def live_picture(self, request: Request) -> Response:
+        """The latest annotated picture of a camera; waits a moment for the first."""
+        live, stream = self._content.live, request.query_params.get("stream", "")
+        if live is None:
+            return _error("live pictures are off; see --web-pictures", 404)
+        if stream not in self._state.streams():
+            return _missing("camera", stream)
+        if self._waiting >= _WAITING:
+            return _error("too many wait for pictures", 503)
+        self._waiting += 1
+        try:
+            end = time.monotonic() + _LONGEST_WAIT
+            while not (picture := live.ask(stream)) and time.monotonic() < end:
+                await asyncio.sleep(_STEP)
+        finally:
+            self._waiting -= 1
+        if not picture:
+            return Response(status_code=204)  # it gives none now
+        return Response(picture, media_type="image/jpeg")
 
-    def well(request: Request) -> Response:
-        found = state.health()
+    def state(self, request: Request) -> Response:
+        return Response(self._state.text(), media_type="application/json")
+
+    def health(self, request: Request) -> Response:
+        found = self._state.health()
         return JSONResponse(found, 200 if found["healthy"] else 503)
 
-    def people(request: Request) -> Response:
+    def people(self, request: Request) -> Response:
         try:
             wanted = PeopleFilter.from_query(request.query_params)
         except UsageError as error:
-            return JSONResponse({"error": str(error)}, 400)
-        found = [person for person in board.people() if wanted.matches(person)]
+            return _error(str(error), 400)
+        found = [person for person in self._board.people() if wanted.matches(person)]
         return JSONResponse({"matching": len(found), "people": found[: wanted.limit]})
 
-    def person(request: Request) -> Response:
+    def person(self, request: Request) -> Response:
         name = request.path_params["name"]
-        found = board.person(name)
+        found = self._record(name)
         return JSONResponse(found) if found else _missing("person", name)
 
-    return Starlette(
-        routes=[
-            Route("/", lambda request: FileResponse(STATIC / "index.html")),
-            Mount("/static", StaticFiles(directory=STATIC)),
-            Route("/crops/{name}.jpg", picture),
-            Route("/api/state", how),
-            Route("/api/health", well),
-            Route("/api/people", people),
-            Route("/api/people/{name}", person),
-            Route("/api/events", _Stream(events), methods=["GET"]),
-        ]
-    )
+    def search(self, request: Request) -> Response:
+        """People of the store, by a query of `edgeattr find`; errors with the place in it."""
+        if self._content.store is None:
+            return _error("no store is kept; see --store", 404)
+        query = request.query_params.get("query", "").strip() or None
+        try:
+            limit = limit_of(request.query_params)
+            total, records = self._content.store.find(query, limit)
+        except QueryError as error:
+            text = str(error).partition("\n")[0]
+            return JSONResponse({"error": text, "span": error.span}, 400)
+        except UsageError as error:
+            return _error(str(error), 400)
+        except InputError as error:
+            return self._unreadable(error)
+        return JSONResponse({"matching": total, "people": list(map(self._shown, records))})
+
+    def names(self, request: Request) -> Response:
+        """What queries can name."""
+        if self._content.store is None:
+            return _error("no store is kept; see --store", 404)
+        try:
+            return JSONResponse(self._content.store.names())
+        except InputError as error:
+            return self._unreadable(error)
+
+    def _unreadable(self, error: InputError) -> Response:
+        """Without the path: files of this machine are nobody's business."""
+        _LOG.error("the page cannot search: %s", error)
+        return _error("the store cannot be read now; the log says why", 503)
+
+    def _record(self, name: str) -> dict[str, Any] | None:
+        """A person of the page's memory, or of the store."""
+        if found := self._board.person(name):
+            return found
+        try:
+            record = self._content.store.person(name) if self._content.store else None
+        except InputError:  # the search says why
+            return None
+        return self._shown(record) if record else None
+
+    def _shown(self, record: dict[str, Any]) -> dict[str, Any]:
+        content = self._content
+        return shown_person(record, pictures=bool(content.crops), evidence=bool(content.evidence))
 
 
 class _Stream:
@@ -85,5 +194,9 @@ class _Stream:
         await EventStream(self._events, last)(scope, receive, send)
 
 
+def _error(text: str, code: int) -> JSONResponse:
+    return JSONResponse({"error": text}, code)
+
+
 def _missing(what: str, name: str) -> JSONResponse:
-    return JSONResponse({"error": f"no {what} {name[:80]!r}"}, 404)
+    return _error(f"no {what} {name[:80]!r}", 404)

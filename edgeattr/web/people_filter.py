@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeattr.core.errors import UsageError
 
-__all__ = ["PeopleFilter"]
+__all__ = ["PeopleFilter", "limit_of"]
 
 _ANSWERS = ("yes", "no", "unknown")
 _MOST = 10_000  # people in one answer
@@ -37,10 +37,7 @@ class PeopleFilter:
         known = ("stream", "attribute", "answer", "text", "in_view", "limit")
         if unknown := sorted(set(query) - set(known)):
             raise UsageError(f"unknown key {unknown[0]!r}; expected {', '.join(known)}")
-        limit, answer, flag = query.get("limit", "100"), query.get("answer"), query.get("in_view")
-        whole = limit.isascii() and limit.isdigit() and len(limit) <= _DIGITS
-        if not (whole and 1 <= int(limit) <= _MOST):
-            raise UsageError(f"limit is {limit[:20]!r}; expected 1 to {_MOST}")
+        answer, flag = query.get("answer"), query.get("in_view")
         if answer is not None and (answer not in _ANSWERS or "attribute" not in query):
             raise UsageError("answer is yes, no or unknown, and goes with attribute")
         if flag is not None and flag not in _FLAGS:
@@ -51,7 +48,7 @@ class PeopleFilter:
             answer=answer or "yes",
             text=query.get("text", "").strip().lower(),
             in_view=None if flag is None else _FLAGS[flag],
-            limit=int(limit),
+            limit=limit_of(query),
         )
 
     def matches(self, person: Mapping[str, Any]) -> bool:
@@ -68,3 +65,16 @@ class PeopleFilter:
         names = (name for name, answer in answers.items() if answer == "yes")
         text = self.text.replace("_", " ")
         return any(text in name.lower().replace("_", " ") for name in (stream, *names))
+
+
+def limit_of(query: Mapping[str, str]) -> int:
+    """How many people a web address asks for, at most.
+
+    Raises:
+        UsageError: no number, or too many.
+    """
+    limit = query.get("limit", "100")
+    whole = limit.isascii() and limit.isdigit() and len(limit) <= _DIGITS
+    if not (whole and 1 <= int(limit) <= _MOST):
+        raise UsageError(f"limit is {limit[:20]!r}; expected 1 to {_MOST}")
+    return int(limit)

@@ -14,7 +14,7 @@ from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.web.people_counts import PeopleCounts
 
-__all__ = ["PeopleChanges", "RecentPeople"]
+__all__ = ["PeopleChanges", "RecentPeople", "shown_person"]
 
 _GONE = 2000  # removals that are remembered; who was away for longer is told everything anew
 _DAY = 86400.0  # seconds
@@ -52,6 +52,7 @@ class RecentPeople:
         most: people that are remembered.
         keep_days: after which people are forgotten; never where absent.
         pictures: whether a picture of each is kept somewhere.
+        evidence: whether a sheet that explains each is kept somewhere.
     """
 
     name = "page"
@@ -63,8 +64,9 @@ class RecentPeople:
         most: int = 500,
         keep_days: float | None = None,
         pictures: bool = False,
+        evidence: bool = False,
     ) -> None:
-        self.pictures = pictures
+        self.pictures, self.evidence = pictures, evidence
         self._most, self._keep = most, None if keep_days is None else keep_days * _DAY
         self._tally = PeopleCounts(attributes)
         self._people: collections.OrderedDict[str, _Kept] = collections.OrderedDict()
@@ -148,11 +150,10 @@ class RecentPeople:
     def _put(self, event: Mapping[str, Any], now: float, *, in_view: bool) -> None:
         name = event["id"]
         before = self._people.get(name)
-        person = {key: value for key, value in event.items() if key not in _OURS}
+        person = shown_person(event, pictures=self.pictures, evidence=self.evidence)
         person |= {
             "in_view": in_view,
             "appeared": before.person["appeared"] if before else utc_text(now),
-            "picture": f"crops/{name}.jpg" if self.pictures and event.get("crop") else None,
         }
         text = encode_event(person)
         self._at += 1
@@ -177,3 +178,21 @@ class RecentPeople:
         self._gone.append((self._at, name))
         if len(self._gone) > _GONE:
             self._forgotten, _ = self._gone.popleft()
+
+
+def shown_person(event: Mapping[str, Any], *, pictures: bool, evidence: bool) -> dict[str, Any]:
+    """A person's record as the page shows it: with addresses of pictures in place of files.
+
+    Args:
+        event: the record.
+        pictures: whether crops are served.
+        evidence: whether sheets that explain answers are served.
+    """
+    name = event["id"]
+    return {
+        **{key: value for key, value in event.items() if key not in _OURS},
+        "in_view": False,
+        "appeared": None,
+        "picture": f"crops/{name}.jpg" if pictures and event.get("crop") else None,
+        "evidence": f"evidence/{name}.png" if evidence and event.get("evidence") else None,
+    }

@@ -9,14 +9,17 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 from edgeattr.web.access import Access
+from edgeattr.web.live_pictures import LivePictures
 from edgeattr.web.recent_people import RecentPeople
 from edgeattr.web.state import State
+from edgeattr.web.store_search import StoreSearch
 
 __all__ = ["WebServer"]
 
@@ -35,6 +38,10 @@ class WebServer(Closeable):
         outputs: likewise each output.
         unopened: tells the streams that could not be opened, and why.
         crops: the folder of people's pictures; absent where none are kept.
+        evidence: the folder of sheets that explain answers; likewise.
+        live: pictures of cameras; absent where they may not be seen.
+        store: that is searched; absent where none is kept.
+        happenings: tells alerts, and counts of zones and lines.
         host: address to listen on; only this machine itself unless another is given.
         port: 0 takes a free one.
         token: what visitors must know; see :class:`edgeattr.web.access.Access`.
@@ -54,6 +61,10 @@ class WebServer(Closeable):
         *,
         unopened: Callable[[], Mapping[str, str]] = dict,
         crops: Path | None = None,
+        evidence: Path | None = None,
+        live: LivePictures | None = None,
+        store: Path | None = None,
+        happenings: Callable[[], Mapping[str, Any]] = dict,
         host: str = "127.0.0.1",
         port: int = 8080,
         token: str | None = None,
@@ -65,10 +76,9 @@ class WebServer(Closeable):
         try:
             import uvicorn
 
-            from edgeattr.web.app import page_app
+            from edgeattr.web.app import PageContent, page_app
             from edgeattr.web.auth_middleware import AuthMiddleware
             from edgeattr.web.events import Events
-            from edgeattr.web.http_protocol import TimeoutProtocol
         except ImportError as error:
             raise MissingDependency(
                 "starlette and uvicorn", extra="web", purpose="show the live page"
@@ -77,20 +87,19 @@ class WebServer(Closeable):
         self.port = int(self._socket.getsockname()[1])
         self.address = f"http://{_reachable(host)}:{self.port}/"
         self.made_up_token = access.token if access.made_up else None
-        self._events = Events(board, State(board, status, outputs, unopened))
-        config = uvicorn.Config(
-            AuthMiddleware(page_app(self._events, crops), access, self.port),
-            http=TimeoutProtocol,
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE,
+        offers = {"live_pictures": live is not None, "store": store is not None}
+        self._events = Events(
+            board, State(board, status, outputs, unopened, happenings=happenings, offers=offers)
         )
-        self._server = uvicorn.Server(config)
+        content = PageContent(
+            events=self._events,
+            crops=crops,
+            evidence=evidence,
+            live=live,
+            store=StoreSearch(store) if store else None,
+        )
+        guarded = AuthMiddleware(page_app(content), access, self.port)
+        self._server = uvicorn.Server(_config(guarded))
         self._thread = threading.Thread(target=self._run, name="edgeattr page", daemon=True)
         self._thread.start()
 
@@ -120,15 +129,36 @@ class WebServer(Closeable):
         await asyncio.sleep(0)
 
 
+def _config(app: Any) -> Any:
+    """How uvicorn serves an ASGI application."""
+    import uvicorn
+
+    from edgeattr.web.http_protocol import TimeoutProtocol
+
+    return uvicorn.Config(
+        app,
+        http=TimeoutProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         both = address[0] == "::" and socket.has_dualstack_ipv6()  # IPv4 too: the link is of it
         opened = socket.create_server(address[:2], family=family, backlog=128, dualstack_ipv6=both)
     except (OSError, UnicodeError) as error:
+        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise OutputError(
-            f"the page cannot be served on {host} port {port}: "
-            f"{getattr(error, 'strerror', None) or error}; choose another"
+            f"the page cannot be served on {host} port {port}: {why}; choose another port, or 0 "
+            "for a free one"
         ) from error
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)  # connections inherit it
     return opened

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from edgeattr.core.rate_limit import RateLimit
@@ -30,6 +31,8 @@ class State:
         status: tells how each stream is doing.
         outputs: likewise each output.
         unopened: tells the streams that could not be opened, and why.
+        happenings: tell alerts, and counts of zones and lines.
+        offers: what else the page offers: ``live_pictures``, ``store``.
     """
 
     def __init__(
@@ -38,7 +41,10 @@ class State:
         status: Callable[[], Sequence[StreamStatus]],
         outputs: Callable[[], Sequence[OutputStatus]] = list,
         unopened: Callable[[], Mapping[str, str]] = dict,
+        happenings: Callable[[], Mapping[str, Any]] = dict,
+        offers: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
+        self._happenings, self._offers = happenings, offers
         self._board, self._status, self._outputs, self._unopened = board, status, outputs, unopened
         self._started, self._version = utc_text(time.time()), _version()
         self._text, self._made = b"", float("-inf")
@@ -50,6 +56,10 @@ class State:
             self._text = json.dumps(self._current(), ensure_ascii=False).encode()
             self._made = time.monotonic()
         return self._text
+
+    def streams(self) -> set[str]:
+        """Names of the streams that are open."""
+        return {stream.stream for stream in self._status()}
 
     def health(self) -> dict[str, Any]:
         """What ``/health`` of the metrics says, too; not well where it cannot be told."""
@@ -75,6 +85,8 @@ class State:
             **found,
             "unopened": [{"stream": name, "error": why} for name, why in missing.items()],
             "counts": counts,
+            **self._offers,
+            **self._happenings(),
         }
 
 

@@ -1,4 +1,4 @@
-"""People's pictures out of the folder of crops, by the ids of their records and nothing else."""
+"""People's pictures out of their folders, by the ids of their records and nothing else."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ __all__ = ["read_picture"]
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LARGEST = 8 << 20  # bytes
+_STARTS = {"jpg": b"\xff\xd8", "explain.png": b"\x89PNG"}  # of files, by the ending of their names
 
 
-def read_picture(folder: Path, name: str) -> bytes | None:
-    """A JPEG; None where the name is no id, or the picture was never kept or is deleted.
+def read_picture(folder: Path, name: str, ending: str = "jpg") -> bytes | None:
+    """A JPEG or PNG; None where the name is no id, or it was never kept or is deleted.
 
     Args:
-        folder: of crops.
+        folder: of crops, or of sheets that explain answers.
         name: id of a record.
+        ending: of the file's name: ``jpg`` or ``explain.png``.
     """
     if not _ID.fullmatch(name):
         return None
     try:
-        number = os.open(folder / f"{name}.jpg", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        number = os.open(folder / f"{name}.{ending}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -35,4 +37,4 @@ def read_picture(folder: Path, name: str) -> bytes | None:
         return None
     finally:
         os.close(number)
-    return content if content.startswith(b"\xff\xd8") and len(content) <= _LARGEST else None
+    return content if content.startswith(_STARTS[ending]) and len(content) <= _LARGEST else None

@@ -41,7 +41,7 @@ def test_what_tells_people_apart_comes_first() -> None:
 
 
 def test_what_says_nothing_is_left_out_unless_it_is_asked_for() -> None:
-    assert "no_accessory" not in _ranking().text(_everything(), most=9)
+    assert "no accessory" not in _ranking().texts(_everything())
     asked = _ranking(show=("no_accessory",)).labels(_everything())
     assert asked[0].name == "no_accessory"
     hidden = _ranking(hide=("backpack",)).labels(_everything())
@@ -56,7 +56,7 @@ def test_only_a_yes_is_shown() -> None:
 
 
 def test_words() -> None:
-    assert _ranking().text(_everything(), most=3) == "red top, stripes, backpack"
+    assert _ranking().texts(_everything())[:3] == ("red top", "stripes", "backpack")
 
 
 def test_a_name_that_the_model_does_not_know_is_refused() -> None:

@@ -6,19 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.core.label_ranking import LabelRanking
-from edgeattr.core.prediction import AttributeAnswer
-from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.video.draw import PersonDrawing, _Space
 from edgeattr.video.text_style import TextStyle
 from edgeattr.video.tracker import TrackedBox
 
-_NAMES = ("hat", "bag", "long_hair", "jeans", "trousers", "skirt")
-_RANKING = LabelRanking(
-    schema=AttributeSchema(tuple(Attribute(name=name, group="any") for name in _NAMES)),
-    base_rates=dict.fromkeys(_NAMES, 0.1),
-)
-_ANSWERS = {name: AttributeAnswer(0.9, "yes") for name in _NAMES}
+_LABELS = ("hat", "bag", "long hair", "jeans", "trousers", "skirt")
 
 
 def _noise(height: int = 200, width: int = 300) -> np.ndarray:
@@ -39,15 +31,15 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def _placed(people: list[TrackedBox], height: int, width: int) -> list:
     image = np.zeros((height, width, 3), np.uint8)
     space = _Space(image, [person.box for person in people])
-    drawing = PersonDrawing(_RANKING)
-    return drawing._place([(person, _ANSWERS) for person in people], TextStyle.of(image), space)
+    drawing = PersonDrawing()
+    return drawing._place([(person, _LABELS) for person in people], TextStyle.of(image), space)
 
 
 def test_the_frame_itself_stays_as_it_is() -> None:
     image = _noise()
     before = image.copy()
-    drawing = PersonDrawing(_RANKING)
-    drawn = drawing.draw(image, [(_person(1, 50, 40, 100, 180), _ANSWERS)])
+    drawing = PersonDrawing()
+    drawn = drawing.draw(image, [(_person(1, 50, 40, 100, 180), _LABELS)])
     assert np.array_equal(image, before)
     assert (drawn != image).any()
     assert np.array_equal(drawing.draw(image, []), image)
@@ -56,7 +48,7 @@ def test_the_frame_itself_stays_as_it_is() -> None:
 def test_a_label_goes_to_the_side_where_there_is_room() -> None:
     frame = np.full((480, 640, 3), 200, np.uint8)
     person = _person(3, 560.0, 30.0, 638.0, 220.0)
-    changed = cv2.absdiff(PersonDrawing(_RANKING).draw(frame, [(person, _ANSWERS)]), frame).max(2)
+    changed = cv2.absdiff(PersonDrawing().draw(frame, [(person, _LABELS)]), frame).max(2)
     assert changed[:, :550].any(), "no room on the right: the label goes to the left"
     assert not changed[:, :300].any()
 
@@ -94,13 +86,13 @@ def test_labels_shrink_where_people_stand_close() -> None:
 
 
 def test_a_label_stays_on_its_side_while_it_is_free() -> None:
-    drawing = PersonDrawing(_RANKING)
+    drawing = PersonDrawing()
     frame = np.zeros((480, 640, 3), np.uint8)
     near_edge = _person(1, 550, 100, 630, 300)
-    drawing.draw(frame, [(near_edge, _ANSWERS)])
+    drawing.draw(frame, [(near_edge, _LABELS)])
     side = drawing._sides[1]
     assert side == 1, "left: the right has no room"
-    drawing.draw(frame, [(_person(1, 300, 100, 380, 300), _ANSWERS)])
+    drawing.draw(frame, [(_person(1, 300, 100, 380, 300), _LABELS)])
     assert drawing._sides[1] == side
 
 
@@ -114,8 +106,8 @@ def test_text_is_legible_at_any_size(height: int, text: int) -> None:
 def test_heads_are_averaged_away_and_the_rest_stays() -> None:
     image = _noise()
     person = _person(1, 50, 40, 100, 180)
-    plain = PersonDrawing(_RANKING).draw(image, [(person, {})])
-    blurred = PersonDrawing(_RANKING).draw(image, [(person, {})], blurred=[person.box])
+    plain = PersonDrawing().draw(image, [(person, ())])
+    blurred = PersonDrawing().draw(image, [(person, ())], blurred=[person.box])
     head, body = (slice(44, 70), slice(55, 95)), (slice(85, 175), slice(55, 95))
     assert np.array_equal(plain[body], blurred[body])
     colours = np.unique(blurred[head].reshape(-1, 3), axis=0)
@@ -128,5 +120,5 @@ def test_heads_are_averaged_away_and_the_rest_stays() -> None:
 )
 def test_people_at_the_edge_of_the_picture(box: tuple[float, float, float, float]) -> None:
     image = _noise()
-    drawn = PersonDrawing(_RANKING).draw(image, [(_person(3, *box), _ANSWERS)], blurred=[box])
+    drawn = PersonDrawing().draw(image, [(_person(3, *box), _LABELS)], blurred=[box])
     assert drawn.shape == image.shape

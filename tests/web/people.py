@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import http.client
 import json
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from edgeattr.core.prediction import Answer, AttributeAnswer, TrackRecord
 from edgeattr.video.status import StreamStatus
@@ -47,6 +49,16 @@ def record(number: int, stream: str = "door", *answers: Answer, **changes: Any) 
         "time": "2026-11-25T19:30:00.000Z",
     }
     return TrackRecord(**{**values, **changes})
+
+
+def get(address: str, path: str, **query: Any) -> tuple[int, Any]:
+    """Status and content of an answer; JSON as what it holds."""
+    parts = urlsplit(address)
+    with contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=20)) as connection:
+        connection.request("GET", f"{path}?{urlencode(query)}")
+        with connection.getresponse() as answer:
+            content, kind = answer.read(), answer.headers.get("Content-Type", "")
+    return answer.status, json.loads(content) if "json" in kind else content
 
 
 class Client:

@@ -42,7 +42,7 @@ def _get(address: str, token: str | None = None) -> Any:
         request.add_header("Authorization", f"Bearer {token}")
     with urllib.request.urlopen(request, timeout=20) as answer:
         content = answer.read()
-    return json.loads(content) if "json" in answer.headers["Content-Type"] else content
+    return json.loads(content) if "json" in answer.headers.get("Content-Type", "") else content
 
 
 def _until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -112,11 +112,14 @@ def test_who_is_in_view_reaches_the_page_and_no_other_sink(
         ),
         events=EventsSection(file=tmp_path / "people.jsonl"),
         crops=CropsSection(folder=tmp_path / "crops"),
-        web=WebSection(port=0),
+        web=WebSection(port=0, pictures=True),
     )
     with SitePipeline(site, model, MotionDetector()) as pipeline:
         assert pipeline.page
         api = pipeline.page.address + "api/"
+        picture = _until(lambda: _get(f"{pipeline.page.address}live.jpg?stream=walk"))  # type: ignore[union-attr]
+        assert picture.startswith(b"\xff\xd8")
+        _until(lambda: _get(api + "state")["streams"][0]["width"])
         people = _until(lambda: _get(api + "people?in_view=true")["people"])
         assert (people[0]["stream"], people[0]["picture"]) == ("walk", None)
         pipeline.stop()
@@ -163,6 +166,7 @@ def test_a_failing_board_costs_a_run_nothing(
     [
         (["--web-host", "0.0.0.0"], "add --web PORT"),
         (["--web-stay"], "add --web PORT"),
+        (["--web-pictures"], "add --web PORT"),
         (["--web", "99999"], "the page on port 99999"),
     ],
 )

@@ -129,6 +129,8 @@ def check_source(address: str) -> None:
             raise InputError(f"{address}: no such file")
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{address}: is empty")
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{address}: you have no permission to read it")
     except OSError as error:
         raise InputError(f"{address}: cannot be read ({error.strerror})") from error
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -39,9 +42,7 @@ class DeviceConnection:
             self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             self._capture.release()
-            raise StreamLost(
-                "cannot be opened; is the camera plugged in, and does no other program hold it?"
-            )
+            raise StreamLost(_why_closed(device))
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, where that is known
         self.rate = believed_rate(float(self._capture.get(cv2.CAP_PROP_FPS)))
 
@@ -75,3 +76,15 @@ def _pipeline(device: str) -> cv2.VideoCapture:
         )
     text = csi_pipeline(int(device[4:])) if device.startswith("csi:") else device
     return cv2.VideoCapture(text, cv2.CAP_GSTREAMER)
+
+
+def _why_closed(device: str) -> str:
+    path = Path(f"/dev/video{device}" if device.isdecimal() else device)
+    if sys.platform != "linux" or path.parent != Path("/dev"):
+        return "cannot be opened; is the camera plugged in, and does no other program hold it?"
+    if not path.exists():
+        there = ", ".join(map(str, sorted(Path("/dev").glob("video*")))) or "no camera"
+        return f"cannot be opened: no {path} (this machine has {there}); is the camera plugged in?"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"cannot be opened: you may not read {path}; add yourself to the group video"
+    return "cannot be opened; does another program hold the camera?"

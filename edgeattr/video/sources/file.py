@@ -203,6 +203,6 @@ def _why(address: str, path: str | None, error: StreamLost) -> str:
     if path is None:
         return f"{shown} {error}"
     return (
-        f"{shown}: not a video that can be decoded ({error}). Does a player show it? Then convert "
-        "it: ffmpeg -i FILE -c:v libx264 new.mp4"
+        f"{shown}: not a video that can be decoded: it {error}. Does a player show it? Then "
+        "convert it: ffmpeg -i FILE -c:v libx264 new.mp4"
     )

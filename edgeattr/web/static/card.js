@@ -8,7 +8,7 @@ const COLOURS = new Set(["black", "white", "grey", "red", "orange", "yellow", "g
 export class Card {
   constructor(person) {
     this.parts = {
-      name: element("span", {class: "name"}),
+      name: element("a", {class: "name", href: `person?id=${encodeURIComponent(person.id)}`}),
       track: element("span"),
       badge: element("span", {class: "badge", text: "in view"}),
       when: element("p", {class: "when"}),
@@ -41,7 +41,7 @@ export class Card {
     const told = JSON.stringify([person.labels, person.attributes]);
     if (told !== this.told) {
       this.told = told;
-      this.parts.labels.replaceChildren(...(person.labels ?? []).map(label));
+      this.parts.labels.replaceChildren(...(person.labels ?? []).map((text) => labelItem(text)));
       this.answers(Object.entries(person.attributes));
     }
   }
@@ -49,8 +49,8 @@ export class Card {
   answers(entries) {
     const {yes, unknown, summary, no} = this.parts;
     const having = (answer) => entries.filter(([, value]) => value.answer === answer);
-    yes.replaceChildren(...having("yes").map(([name, {p}]) => row(name, p, "yes")));
-    unknown.replaceChildren(...having("unknown").map(([name, {p}]) => row(name, p, "unknown")));
+    yes.replaceChildren(...having("yes").map(([name, {p}]) => answerRow(name, p, "yes")));
+    unknown.replaceChildren(...having("unknown").map(([name, {p}]) => answerRow(name, p, "unknown")));
     const nos = having("no");
     setText(summary, `${having("yes").length} yes, ${having("unknown").length} not certain, ${nos.length} no`);
     setText(no, nos.map(([name]) => attributeName(name)).join(", "));
@@ -67,18 +67,19 @@ export class Card {
   }
 }
 
-// "red top" with a swatch of its colour; other labels are words alone.
-function label(text) {
+// "red top" with a swatch of its colour; other labels are words alone. With its probability, if given.
+export function labelItem(text, p) {
   const colour = text.split(" ", 1)[0];
   const swatch = COLOURS.has(colour) ? [element("span", {class: `swatch ${colour}`, "aria-hidden": "true"})] : [];
-  return element("li", {}, ...swatch, element("span", {text}));
+  const chance = p === undefined ? [] : [element("span", {class: "p", text: percent(p)})];
+  return element("li", {}, ...swatch, element("span", {text}), ...chance);
 }
 
-function row(name, p, answer) {
+export function answerRow(name, p, answer) {
   return element(
     "li",
     {},
-    element("span", {class: "name", text: answer === "yes" ? attributeName(name) : `${attributeName(name)}?`}),
+    element("span", {class: "name", text: answer === "unknown" ? `${attributeName(name)}?` : attributeName(name)}),
     bar(answer, p),
     element("span", {class: "p", text: percent(p)}),
   );

@@ -1,10 +1,12 @@
 // Brings the stream of events onto the page.
 
+import {showAlerts, showPlaces} from "./alerts.js";
 import {Attributes} from "./attributes.js";
 import {Cameras} from "./cameras.js";
 import {Connection} from "./connection.js";
 import {byId, setText} from "./dom.js";
 import {Filters} from "./filters.js";
+import {LivePictures} from "./live.js";
 import {showOverview} from "./overview.js";
 import {People} from "./people.js";
 import {moment} from "./words.js";
@@ -22,6 +24,7 @@ const filters = new Filters();
 const people = new People(filters);
 const cameras = new Cameras((name) => filters.toggle("stream", name));
 const attributes = new Attributes((name) => filters.toggle("attribute", name));
+const live = new LivePictures();
 
 filters.changed = () => {
   people.show();
@@ -31,6 +34,9 @@ people.show();
 
 function show() {
   showOverview(state, (stream) => people.inView(stream));
+  showAlerts(state);
+  showPlaces(state);
+  live.show(state);
   cameras.show(state, filters.get("stream"));
   attributes.show(state, filters.get("attribute"));
   const streams = [...state.streams, ...state.unopened].map((stream) => stream.stream);

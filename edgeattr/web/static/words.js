@@ -18,6 +18,8 @@ export function moment(date) {
   return today ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
 }
 
+export const clockTime = (text) => moment(new Date(text));
+
 export function length(seconds) {
   const rounded = Math.max(1, Math.round(seconds));
   if (rounded < 60) return `${rounded} s`;

@@ -1,0 +1,56 @@
+"""What somebody meets in the first minute: help with an example, `--output` alone, labels."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgeattr.cli import app as cli_app
+from edgeattr.cli.site_config import load_site
+from edgeattr.core.errors import UsageError
+from edgeattr.core.label_ranking import LabelOptions
+
+
+def _run(*arguments: object) -> None:
+    done = CliRunner().invoke(cli_app.app, [*map(str, arguments)])
+    if done.exception:
+        raise done.exception
+    assert done.exit_code == 0
+
+
+def test_edgeattr_alone_says_how_to_begin() -> None:
+    said = CliRunner().invoke(cli_app.app, []).output
+    assert "edgeattr run VIDEO.mp4" in said
+    assert "edgeattr run 0" in said
+
+
+@pytest.mark.parametrize("after", [(), ("--quiet",)])
+def test_output_without_a_name_lies_beside_the_video(
+    walking_video: Path, tmp_path: Path, after: tuple[str, ...]
+) -> None:
+    video = tmp_path / "walk.mp4"
+    shutil.copy(walking_video, video)
+    _run("run", video, "--detector", "motion", "--max-frames", "5", "--output", *after)
+    assert (tmp_path / "walk-annotated.mp4").stat().st_size > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["walk-annotated.mp4", "walk.mp4"]
+
+
+def test_a_name_that_follows_output_is_the_output(walking_video: Path, tmp_path: Path) -> None:
+    target = tmp_path / "seen.mp4"
+    _run("run", walking_video, "--detector", "motion", "--max-frames", "5", "--output", target)
+    assert target.exists()
+
+
+def test_labels_are_chosen_in_a_site_s_file(walking_video: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    source = f"[[sources]]\naddress = '{walking_video}'"
+    text = "[pipeline.labels]\nhide = ['hat']\nshow = ['{}']\n" + source
+    site.write_text(text.format("backpack"))
+    chosen = load_site(site).pipeline.labels
+    assert chosen == LabelOptions(show=("backpack",), hide=("hat",))
+    site.write_text(text.format("backpak"))
+    with pytest.raises(UsageError, match="labels: no attribute 'backpak'"):
+        _run("run", "--config", site)
