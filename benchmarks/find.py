@@ -1,4 +1,4 @@
-"""Ten queries over a million records: in this process, and as the whole `edgeattr find`.
+"""A store of a million records: written, and asked ten queries, here and by `edgeattr find`.
 
 python benchmarks/find.py [--records 1000000] [--folder DIR] [--store PEOPLE.sqlite]
 """
@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from store import fill
+import numpy as np
 
-from edgeattr.search.store import PeopleReader, SearchRequest
-from edgeattr.search.store.records import milliseconds
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import default_bundle
+from edgeattr.search.store import PeopleReader, PeopleStore, SearchRequest
+from edgeattr.search.store.records import iso_time, milliseconds
 from edgeattr_runtimes.device import device_name
 
 _QUERIES = (
@@ -35,6 +39,9 @@ _QUERIES = (
     "not (not hat and not (muffler or logo and seen < 30s)) or t_shirt > 0.95",
 )
 _ROUNDS = 9
+_CAMERAS = 8
+_DAYS = 30
+_CHUNK = 5000  # records in a transaction of the bulk load
 _STARTS = 5
 
 
@@ -48,12 +55,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = options.store or Path(folder) / "people.sqlite"
         if options.store is None:
-            fill(path, options.records, milliseconds(None))
+            _fill(path, options.records, milliseconds(None))
         print(device_name())
         print("| query | people | newest 100 | count | most probable 100 | whole process |")
         print("|---|---|---|---|---|---|")
         for query in _QUERIES:
             print(_row(path, query), flush=True)
+
+
+def _fill(path: Path, count: int, now: int) -> None:
+    """Write that many records, and print how fast it went."""
+    spent = 0.0
+    with PeopleStore(path) as store:
+        for chunk in _chunks(count, now):
+            start = time.perf_counter()
+            store.add_many(chunk)
+            spent += time.perf_counter() - start
+    size = path.stat().st_size
+    attributes = len(chunk[0]["attributes"])
+    print(f"| {count:,} records of {attributes} attributes, in bulk | {count / spent:,.0f}/s |")
+    print(f"| size | {size / 2**20:,.0f} MiB, {size / count:,.0f} bytes a record |")
 
 
 def _row(path: Path, query: str) -> str:
@@ -83,6 +104,47 @@ def _times(ask: Callable[[], Any], rounds: int) -> str:
     text = f"{statistics.median(seconds) * 1e3:.0f} ms (fastest {min(seconds) * 1e3:.0f}"
     own = statistics.median(busy) * 1e3
     return text + (f", processor {own:.0f})" if own > 5 else ")")
+
+
+def _chunks(count: int, now: int, seed: int = 0) -> Iterator[list[dict[str, Any]]]:
+    """Records over 30 days and eight cameras, in the order of their time."""
+    rng = np.random.default_rng(seed)
+    names = [
+        attribute.name
+        for attribute in Bundle.read(default_bundle()).schema.attributes
+        if not attribute.sensitive
+    ]
+    share = rng.uniform(0.03, 0.5, len(names))  # how often each attribute holds
+    for begin in range(0, count, _CHUNK):
+        size = min(_CHUNK, count - begin)
+        holds = rng.random((size, len(names))) < share
+        doubt = rng.beta(0.5, 4, holds.shape)  # most answers are sure
+        p = np.round(np.where(holds, 1 - doubt, doubt), 4)
+        yield [
+            _event(begin + row, now, count, dict(zip(names, p[row].tolist(), strict=True)))
+            for row in range(size)
+        ]
+
+
+def _event(index: int, now: int, count: int, p: dict[str, float]) -> dict[str, Any]:
+    time_ms = now - round(_DAYS * 24 * 3600 * 1000 * (1 - index / count))
+    return {
+        "type": "person",
+        "id": str(uuid.UUID(bytes=os.urandom(16), version=4)),
+        "time": iso_time(time_ms),
+        "stream": f"camera {index % _CAMERAS}",
+        "track": index,
+        "first_s": round(index * 2.6, 3),
+        "last_s": round(index * 2.6 + 2 + index * 7919 % 1200 / 10, 3),  # 2 to 122 s
+        "frames": 120,
+        "crops_classified": 9,
+        "box": [672.9, 173.5, 95.1, 186.3],
+        "attributes": {name: {"p": value, "answer": _answer(value)} for name, value in p.items()},
+    }
+
+
+def _answer(p: float) -> str:
+    return "unknown" if abs(p - 0.5) < 0.15 else "yes" if p > 0.5 else "no"
 
 
 if __name__ == "__main__":

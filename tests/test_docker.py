@@ -21,10 +21,6 @@ from .video.cameras import Camera, skip_without_gstreamer
 
 _ROOT = Path(__file__).resolve().parent.parent
 _FILES = ("docker/cpu.Dockerfile", "docker/jetson.Dockerfile")
-_KNOWN = {
-    "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN",
-    "USER", "VOLUME", "WORKDIR",
-}  # fmt: skip
 
 
 def _instructions(file: str) -> list[tuple[str, str]]:
@@ -50,17 +46,6 @@ def _ignored(path: str) -> bool:
 
 
 @pytest.mark.parametrize("file", _FILES)
-def test_instructions_are_known_and_in_order(file: str) -> None:
-    names = [name for name, _ in _instructions(file)]
-    assert set(names) <= _KNOWN
-    assert names[:2] == ["ARG", "FROM"]
-    assert names.count("FROM") == 2, "the image keeps nothing that only the build needs"
-    assert names.index("COPY") > names.index("FROM")
-    assert names[-2:] == ["ENTRYPOINT", "CMD"]
-    assert names.index("USER") > max(k for k, name in enumerate(names) if name == "RUN")
-
-
-@pytest.mark.parametrize("file", _FILES)
 def test_what_is_copied_exists_and_is_sent_to_the_build(file: str) -> None:
     copies = [said.split() for said in _said(file, "COPY")]
     sources = [name for words in copies if not words[0].startswith("--") for name in words[:-1]]
@@ -83,21 +68,6 @@ def test_version_user_and_home(file: str) -> None:
     (volume,) = _said(file, "VOLUME")
     assert f"EDGEATTR_HOME={volume}/" in " ".join(_said(file, "ENV"))
     assert f"--home-dir {volume} --create-home" in " ".join(_said(file, "RUN"))
-
-
-def test_compose_file_names_what_is_there() -> None:
-    yaml = pytest.importorskip("yaml")
-    compose = yaml.safe_load((_ROOT / "docker" / "compose.yaml").read_text())
-    (service,) = compose["services"].values()
-    build = service["build"]
-    assert (_ROOT / "docker" / build["context"] / build["dockerfile"]).is_file()
-    site, volume = (entry.split(":") for entry in service["volumes"])
-    assert (_ROOT / "docker" / site[0] / "site.toml").is_file()
-    assert f"{site[1]}/site.toml" == _command("docker/cpu.Dockerfile")[2]
-    assert volume[0] in compose["volumes"]
-    assert volume[1:] == _said("docker/cpu.Dockerfile", "VOLUME")
-    assert service["ports"] == ["127.0.0.1:9464:9464"]
-    assert service["read_only"] is True
 
 
 def _command(file: str) -> list[str]:
@@ -166,34 +136,3 @@ def test_images_have_one_opencv_and_it_is_the_one_without_windows(file: str) -> 
     assert words[0].split() == ["pip", "uninstall", "--yes", "opencv-python"]
     assert words[1].split()[-1] == "opencv-python-headless"
     assert "libgl1" not in " ".join(_said(file, "RUN"))
-
-
-@pytest.mark.network
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("file", "python", "machine"),
-    [
-        ("docker/cpu.Dockerfile", "3.12", "x86_64"),
-        ("docker/cpu.Dockerfile", "3.12", "aarch64"),
-        ("docker/jetson.Dockerfile", "3.10", "aarch64"),
-    ],
-)
-def test_what_pip_installs_is_to_be_had_as_wheels(
-    file: str, python: str, machine: str, tmp_path: Path
-) -> None:
-    (install,) = [said for said in _said(file, "RUN") if "pip install" in said]
-    (extras,) = (said.removeprefix("EXTRAS=") for said in _said(file, "ARG") if "EXTRAS" in said)
-    wanted = re.findall(r'"([^"]+)"', install)
-    assert wanted[0] == ".[${EXTRAS}]"
-    others = [name for name in wanted[1:] if not name.startswith("pycuda")]  # compiled there
-    (tmp_path / "others.in").write_text("".join(name + "\n" for name in others))
-    command = [
-        sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate",
-        "--only-binary", ":all:", "--python-version", python, "--constraint", "constraints.txt",
-        "--python-platform", f"{machine}-manylinux_2_28", "pyproject.toml",
-        str(tmp_path / "others.in"), *(f"--extra={extra}" for extra in extras.split(",")),
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "onnxruntime==" in done.stdout
-    assert "prometheus-client==" in done.stdout

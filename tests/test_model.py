@@ -80,13 +80,6 @@ def test_threads_share_a_model(
     assert max(float(np.abs(result - expected).max()) for result in results) < 1e-3
 
 
-def test_sensitive_attributes_on_request(crops: npt.NDArray[np.uint8]) -> None:
-    with edgeattr.load(include_sensitive=True) as model:
-        assert "male" in model.predict([crops[0]])[0].attributes
-    with edgeattr.load() as model:
-        assert "male" not in model.predict([crops[0]])[0].attributes
-
-
 def test_closing_twice_and_use_after_close(crops: npt.NDArray[np.uint8]) -> None:
     model = edgeattr.load()
     model.close()

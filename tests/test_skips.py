@@ -22,16 +22,16 @@ def test_skips():
 
 
 @pytest.mark.parametrize(
-    ("reason", "variables", "code"),
+    ("reason", "variables", "code", "options"),
     [
-        ("could not import 'openvino'", {"CI": "true"}, 1),
-        ("could not import 'openvino'", {"CI": ""}, 0),
-        ("no real data at /data; set EDGEATTR_SHARED", {"CI": "true"}, 0),
-        ("mosquitto is not installed", {"CI": "true"}, 1),
-        ("mosquitto is not installed", {"CI": "true", "EDGEATTR_WITHOUT_SYSTEM": "1"}, 0),
+        ("could not import 'openvino'", {"CI": "true"}, 1, ()),
+        ("could not import 'openvino'", {"CI": "true"}, 1, ("-n", "1")),
+        ("could not import 'openvino'", {"CI": ""}, 0, ()),
+        ("no real data at /data; set EDGEATTR_SHARED", {"CI": "true"}, 0, ()),
+        ("mosquitto is not installed", {"CI": "true"}, 1, ()),
+        ("mosquitto is not installed", {"CI": "true", "EDGEATTR_WITHOUT_SYSTEM": "1"}, 0, ()),
     ],
 )
-@pytest.mark.parametrize("options", [(), ("-n", "1")])
 def test_in_ci(
     tmp_path: Path, reason: str, variables: dict[str, str], code: int, options: tuple[str, ...]
 ) -> None:

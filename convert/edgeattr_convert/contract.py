@@ -78,7 +78,9 @@ def flips(before: Evaluation, after: Evaluation) -> float:
 
 
 def _verdict(result: ValidationResult, contract: Contract, limit: float) -> str:
-    parts = [f"logits off by at most {result.parity:.2g} of {result.tolerance:.2g} allowed"]
+    parts = [
+        f"{result.outputs} off by at most {result.parity:.2g} of {result.tolerance:.2g} allowed"
+    ]
     if result.drops:
         lost = ", ".join(
             f"{'F1' if key == 'f1' else key} {0.0 - drop:+.2f}"
@@ -99,8 +101,8 @@ def _verdict(result: ValidationResult, contract: Contract, limit: float) -> str:
 def _accuracy_advice(result: ValidationResult) -> tuple[str, ...]:
     if not result.parity <= result.tolerance:
         return (
-            f"the logits differ too much: keep to {result.parent}, and report this model to the "
-            "makers of edgeattr",
+            f"the {result.outputs} differ too much: keep to {result.parent}, and report this model "
+            "to the makers of edgeattr",
         )
     layers = sorted(result.layers, key=lambda layer: -layer.error)[:_NAMED]
     falls = [

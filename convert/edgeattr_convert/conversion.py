@@ -43,6 +43,7 @@ __all__ = ["ConversionData", "convert"]
 
 _TOLERANCE_FACTOR = 2.0  # INT8 kernels differ between devices: twice what was measured here
 _TOLERANCE_FLOOR = 0.5  # of an INT8 logit
+_TIMED = 8  # crops a call: people in a frame
 _JUDGED = 256  # held crops on which ways to quantize are compared
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
 _NOT_HERE = (
@@ -293,7 +294,11 @@ class _Conversion:
         limit = self._contract.min_speedup if step.precision == "int8" else 0.0
         crops = self.bundle.golden.crops
         with open_variant(trial, trial.variant(step.baseline), _engine(step.family)) as parent:
-            found = compare_speed(parent, child, crops, limit=limit, tick=self._tick)
+            about = child.describe()
+            found = compare_speed(
+                parent.infer, child.infer, np.resize(crops, (_TIMED, *crops.shape[1:])),
+                device=about.device, arithmetic=about.arithmetic, limit=limit, tick=self._tick,
+            )  # fmt: skip
         return dataclasses.replace(result, speed=dataclasses.replace(found, parent=step.baseline))
 
     def _take(self, variant: Variant, file: Path, result: ValidationResult) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,11 +17,24 @@ from edgeattr.core.crops import Image, read_image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
 from edgeattr.core.errors import ContractNotMet, InputError, UsageError
 from edgeattr.core.files import sha256_of
+from edgeattr.core.progress import Tell, silent
 from edgeattr.video.detectors.bundle_detector import BundleDetector
-from edgeattr_convert.contract import Contract
+from edgeattr.video.sources.file import VideoFileSource
+from edgeattr_convert.contract import Contract, judged
 from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
+from edgeattr_convert.fp16 import fp16_from_onnx
+from edgeattr_convert.openvino_from_onnx import (
+    import_nncf,
+    int8_from_onnx,
+    nncf_options,
+    openvino_from_onnx,
+    quiet_nncf,
+    write_network,
+)
+from edgeattr_convert.speed import compare_speed
+from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
+from edgeattr_convert.validation_result import Speed, ValidationResult
 from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
-from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.engines import available
 from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
 
@@ -38,14 +48,13 @@ _IN_FLOAT = (  # names of nodes: the last convolutions of the head, and what dec
     r".*head\.\d+/(box|person|objectness)/Conv.*",
     r"^/[A-Z][A-Za-z]*(_\d+)?(/.*)?$",
 )
-_TURNS = 30  # of timing, parent and child in turns
 
 
 def calibration_frames(source: str, bundle: DetectionBundle, count: int = _COUNT) -> list[Image]:
     """Frames at the detector's input size, evenly from a video, a folder or mot:DIR, coco:DIR.
 
     Raises:
-        InputError: fewer than eight frames.
+        InputError: fewer than eight frames, or what cannot be read.
     """
     frames: list[Image] = []
     for image in _images(source, count):
@@ -59,25 +68,20 @@ def calibration_frames(source: str, bundle: DetectionBundle, count: int = _COUNT
 
 
 def _images(source: str, count: int) -> list[Image]:
-    path = Path(source)
     if is_box_spec(source):
         data = open_boxes(source)
         step = max(data.frames // count, 1)
         return [frame.image for index, frame in enumerate(data.read()) if index % step == 0]
-    if path.is_dir():
-        files = sorted(entry for entry in path.rglob("*") if entry.is_file())
+    if Path(source).is_dir():
+        files = sorted(entry for entry in Path(source).rglob("*") if entry.is_file())
         return [read_image(file) for file in files[:: max(len(files) // count, 1)]]
-    reader = cv2.VideoCapture(source)
-    total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
-    if total < 1:  # a raw stream and a GIF do not say
-        total = sum(1 for _ in iter(reader.grab, False))
-        reader = cv2.VideoCapture(source)
-    found, index, step = [], 0, max(total // count, 1)
-    while reader.grab():
-        if index % step == 0:
-            found.append(np.asarray(reader.retrieve()[1], np.uint8))
-        index += 1
-    return found
+    with VideoFileSource(source) as video:
+        total = video.announced_frames
+        if total is None:  # a raw stream and a GIF do not say
+            total = sum(1 for _ in video.frames())
+    with VideoFileSource(source) as video:
+        step = max(total // count, 1)
+        return [frame.image for frame in video.frames() if frame.index % step == 0]
 
 
 def convert_detector(
@@ -87,7 +91,7 @@ def convert_detector(
     frames: Sequence[Image],
     held: BoxDataset | None,
     contract: Contract,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = silent,
 ) -> DetectionBundle:
     """Make variants, prove each, and write the bundle.
 
@@ -105,16 +109,21 @@ def convert_detector(
         ContractNotMet: a variant does not hold; nothing is written.
         UsageError: there is no such variant of detectors.
     """
-    source = bundle.read_file(bundle.variant(_PARENT))
     files: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
+        source = Path(folder) / "source.onnx"
+        source.write_bytes(bundle.read_file(bundle.variant(_PARENT)))
         made = bundle
         for family, precision in steps:
             path = Path(folder) / f"{family}-{precision}"
             if (family, precision) not in _MAKERS:
                 raise UsageError(f"{family}-{precision} of a detector is not made; make fp16")
             _MAKERS[family, precision](source, path, frames)
-            variant = _proven(bundle, path, family, precision, frames, held, contract)
+            variant = _proven(bundle, path, family, precision, held, contract)
+            if precision == "int8":
+                content = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
+                facts = {"images": len(frames), "digest": content}
+                variant = dataclasses.replace(variant, calibration=facts)
             tell(f"{variant.name}: {variant.verdict}")
             files[variant.file] = path
             made = made.with_variant(variant)
@@ -126,7 +135,6 @@ def _proven(
     path: Path,
     family: str,
     precision: str,
-    frames: Sequence[Image],
     held: BoxDataset | None,
     contract: Contract,
 ) -> Variant:
@@ -135,149 +143,101 @@ def _proven(
     Raises:
         ContractNotMet: it loses more than the contract allows, or is too slow.
     """
-    variant, name = _unproven(path, family, precision), f"{family}-{precision}"
-    # where there is no GPU, ONNX Runtime stands in for TensorRT
-    engine = _ENGINES[family] if _ENGINES[family] in available() else _ENGINES["onnx"]
-    runtime = DetectionRuntime(variant, engine, path.read_bytes())
-    parent_file = bundle.read_file(bundle.variant(_PARENT))
-    parent = DetectionRuntime(bundle.variant(_PARENT), engine, parent_file)
-    parity = detection_difference(bundle, runtime)
-    speed = _speed(parent, runtime, bundle) if engine == _ENGINES[family] else {}
-    told, failures, metrics = [f"off by {parity:.2g} on the golden frames"], [], {}
-    if held is not None:
-        before, after = (_figures(bundle, entry, held) for entry in (parent, runtime))
-        for key in ("AP50", "recall"):
-            drop = before[key] - after[key]
-            told.append(f"{key} {after[key]:.2f} ({-drop:+.2f})")
-            if drop > contract.max_drop:
-                failures.append(
-                    f"{key} falls by {drop:.2f} points of {contract.max_drop:g} allowed"
-                )
-        metrics = {"dataset": held.name, "images": held.frames, **after}
-    limit = contract.speedup_of(name)
-    if not speed:
-        told.append(f"on {engine}, since {_ENGINES[family]} cannot run here")
-    elif speed["speedup"] >= limit:
-        told.append(f"{speed['speedup']:.2f} times as fast as {_PARENT}")
-    else:
-        failures.append(
-            f"{speed['speedup']:.2f} times as fast as {_PARENT} on {speed['device']}; at least "
-            f"{limit:g} is required (--min-speedup 0 asks for none)"
-        )
-    if failures:
-        raise ContractNotMet(f"{name} of {bundle.name}: {'; '.join(failures)}; nothing was written")
-    content = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
-    return dataclasses.replace(
-        variant,
-        parity=parity,
-        tolerance=round(2 * parity + 1e-3, 6),
-        metrics=metrics,
-        speed=speed,
-        calibration={"images": len(frames), "digest": content} if precision == "int8" else {},
-        verdict="; ".join(told),
-    )
-
-
-def _unproven(path: Path, family: str, precision: str) -> Variant:
-    digest = sha256_of(path)
-    suffix = ".zip" if family == "openvino" else ".onnx"
-    return Variant(
+    digest, name = sha256_of(path), f"{family}-{precision}"
+    variant = Variant(
         engine=family,
         precision=precision,
-        file=variant_file(f"{family}-{precision}", digest, suffix),
+        file=variant_file(name, digest, ".zip" if family == "openvino" else ".onnx"),
         sha256=digest,
         parent=_PARENT,
         parity=0.0,
         tolerance=1.0,
     )
+    content = bundle.read_file(bundle.variant(_PARENT))
+    # where there is no GPU, ONNX Runtime stands in for TensorRT
+    engine = _ENGINES[family] if _ENGINES[family] in available() else _ENGINES["onnx"]
+    parent = DetectionRuntime(bundle.variant(_PARENT), engine, content)
+    runtime = DetectionRuntime(variant, engine, path.read_bytes())
+    parity = detection_difference(bundle, runtime)
+    result = ValidationResult(
+        variant=name,
+        parent=_PARENT,
+        bytes=path.stat().st_size,
+        parent_bytes=len(content),
+        outputs="scores and boxes",
+        parity=parity,
+        tolerance=round(2 * parity + 1e-3, 6),
+        before=_figures(bundle, parent, held),
+        after=_figures(bundle, runtime, held),
+    )
+    if engine == _ENGINES[family]:
+        height, width = input_size((9, 16), bundle.input.side, bundle.input.stride)
+        frame = np.full((1, height, width, 3), 114, np.uint8)
+        speed = compare_speed(parent.run, runtime.run, frame, limit=contract.speedup_of(name))
+        result = dataclasses.replace(result, speed=speed)
+    result = judged(result, contract)
+    if not result.met:
+        told = "; ".join((result.verdict, *result.advice))
+        raise ContractNotMet(f"{name} of {bundle.name}: {told}; nothing was written")
+    verdict = result.verdict
+    if engine != _ENGINES[family]:
+        verdict += f"; on {engine}, since {_ENGINES[family]} cannot run here"
+    return dataclasses.replace(
+        variant,
+        parity=parity,
+        tolerance=result.tolerance,
+        metrics=result.after,
+        speed=_speed_json(result.speed) if result.speed else {},
+        verdict=verdict,
+    )
 
 
 def _figures(
-    bundle: DetectionBundle, runtime: DetectionRuntime, held: BoxDataset
+    bundle: DetectionBundle, runtime: DetectionRuntime, held: BoxDataset | None
 ) -> dict[str, Any]:
+    if held is None:
+        return {}
     detector = BundleDetector.of(bundle, runtime, min_score=LEAST_SCORE)
-    return measure_detector(detector, held, bundle.decision.score).to_json()
+    figures = measure_detector(detector, held, bundle.decision.score).to_json()
+    return {"dataset": held.name, "images": held.frames, **figures}
 
 
-def _speed(
-    parent: DetectionRuntime, child: DetectionRuntime, bundle: DetectionBundle
-) -> dict[str, Any]:
-    """Frames of 16:9 one at a time, in turns."""
-    height, width = input_size((9, 16), bundle.input.side, bundle.input.stride)
-    frame = np.full((1, height, width, 3), 114, np.uint8)
-    times: tuple[list[float], list[float]] = ([], [])
-    for turn in range(_TURNS + 3):
-        for runtime, spent in zip((parent, child), times, strict=True):
-            began = time.perf_counter()
-            runtime.run(frame)
-            if turn >= 3:
-                spent.append(time.perf_counter() - began)
-    before, after = (statistics.median(spent) for spent in times)
+def _speed_json(speed: Speed) -> dict[str, Any]:
     return {
-        "frames_per_second": round(1 / after, 1),
-        "latency_ms": round(1000 * after, 2),
-        "speedup": round(before / after, 3),
-        "device": device_name(),
+        "frames_per_second": round(speed.crops_per_second, 1),
+        "latency_ms": round(speed.latency_ms, 2),
+        **{key: round(getattr(speed, key), 3) for key in ("speedup", "low", "high")},
+        "device": speed.device,
     }
 
 
-def _onnx_fp16(source: bytes, target: Path, frames: Sequence[Image]) -> None:
-    from edgeattr_convert.fp16 import fp16_from_onnx
-
-    fp32 = target.with_suffix(".fp32.onnx")
-    fp32.write_bytes(source)
-    fp16_from_onnx(fp32, target)
+def _onnx_fp16(source: Path, target: Path, frames: Sequence[Image]) -> None:
+    fp16_from_onnx(source, target)
 
 
-def _tensorrt_fp16(source: bytes, target: Path, frames: Sequence[Image]) -> None:
-    from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
-
+def _tensorrt_fp16(source: Path, target: Path, frames: Sequence[Image]) -> None:
     half = target.with_suffix(".half.onnx")
-    _onnx_fp16(source, half, frames)
+    fp16_from_onnx(source, half)
     tensorrt_from_onnx(half, target, ("boxes", "scores"))
 
 
-def _onnx_int8(source: bytes, target: Path, frames: Sequence[Image]) -> None:
+def _onnx_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
     import onnx
 
-    from edgeattr_convert.openvino_from_onnx import import_nncf, quiet_nncf
-
     nncf = import_nncf()
-    model = _unpacked(onnx.load_from_string(source))
+    model = _unpacked(onnx.load(str(source)))
     with quiet_nncf():
         data = nncf.Dataset(frames, lambda frame: {"frames": frame[None]})
-        made = nncf.quantize(model, data, subset_size=len(frames), **_options(nncf))
+        made = nncf.quantize(model, data, **nncf_options(len(frames), _IN_FLOAT))
     onnx.save(made, str(target))
 
 
-def _openvino_fp16(source: bytes, target: Path, frames: Sequence[Image]) -> None:
-    import openvino
-
-    from edgeattr_convert.openvino_from_onnx import write_network
-
-    write_network(openvino.Core().read_model(source), target)
+def _openvino_fp16(source: Path, target: Path, frames: Sequence[Image]) -> None:
+    openvino_from_onnx(source, target)
 
 
-def _openvino_int8(source: bytes, target: Path, frames: Sequence[Image]) -> None:
-    import openvino
-
-    from edgeattr_convert.openvino_from_onnx import import_nncf, quiet_nncf, write_network
-
-    nncf = import_nncf()
-    model = openvino.Core().read_model(source)
-    with quiet_nncf():
-        data = nncf.Dataset(frames, lambda frame: frame[None])
-        made = nncf.quantize(model, data, subset_size=len(frames), **_options(nncf))
-    write_network(made, target)
-
-
-def _options(nncf: Any) -> dict[str, Any]:
-    """Weights per channel, symmetric; activations of SiLU, which are negative too, asymmetric."""
-    return {
-        "preset": nncf.QuantizationPreset.MIXED,
-        "fast_bias_correction": True,
-        "ignored_scope": nncf.IgnoredScope(patterns=list(_IN_FLOAT), validate=False),
-    }
+def _openvino_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
+    write_network(int8_from_onnx(source, frames, _IN_FLOAT), target)
 
 
 def _unpacked(model: Any) -> Any:
@@ -296,7 +256,7 @@ def _unpacked(model: Any) -> Any:
     return model
 
 
-_MAKERS: dict[tuple[str, str], Callable[[bytes, Path, Sequence[Image]], None]] = {
+_MAKERS: dict[tuple[str, str], Callable[[Path, Path, Sequence[Image]], None]] = {
     ("onnx", "fp16"): _onnx_fp16,
     ("onnx", "int8"): _onnx_int8,
     ("openvino", "fp16"): _openvino_fp16,

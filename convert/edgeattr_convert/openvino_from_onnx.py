@@ -29,8 +29,10 @@ __all__ = [
     "import_nncf",
     "int8_from_onnx",
     "layers_in_float",
+    "nncf_options",
     "openvino_from_onnx",
     "quiet_nncf",
+    "these_nodes",
     "write_network",
 ]
 
@@ -58,15 +60,15 @@ def openvino_from_onnx(source: Path, target: Path) -> None:
 
 def int8_from_onnx(
     source: Path,
-    crops: npt.NDArray[np.uint8],
+    pictures: Sequence[npt.NDArray[np.uint8]],
     in_float: Sequence[str],
 ) -> Any:
     """Quantize with NNCF: weights per channel, activations with zero points.
 
     Args:
         source: float32 ONNX, batch norms folded.
-        crops: calibration images, uint8 [n, H, W, 3].
-        in_float: names of ONNX nodes that stay in float.
+        pictures: to calibrate on, uint8 [H, W, 3] each.
+        in_float: regular expressions of the names of ONNX nodes that stay in float.
 
     Returns:
         An ``openvino.Model``.
@@ -78,7 +80,7 @@ def int8_from_onnx(
     model = _read(source)
     nncf = import_nncf()
     with quiet_nncf(), _named_failure():
-        return nncf.quantize(model, _calibration(crops), **_options(crops, in_float))
+        return nncf.quantize(model, _calibration(pictures), **nncf_options(len(pictures), in_float))
 
 
 def harmful_layers(
@@ -96,7 +98,7 @@ def harmful_layers(
     Args:
         source: float32 ONNX, batch norms folded.
         crops: calibration images, uint8 [n, H, W, 3].
-        in_float: names of ONNX nodes that stay in float in any case.
+        in_float: as :func:`int8_from_onnx` takes it.
         judged: other images, uint8 [m, H, W, 3].
         labels: of them, [m, C].
         score: see :data:`Score`.
@@ -119,7 +121,7 @@ def harmful_layers(
             held,
             lambda compiled, items: _validate(compiled, items, score),
             max_drop=max_drop,
-            **_options(crops, in_float),
+            **nncf_options(len(crops), in_float),
         )
     return layers_in_float(found)
 
@@ -161,18 +163,23 @@ def _read(source: Path) -> Any:
     return read_network(source.read_bytes(), attention=True, name=source.name)
 
 
-def _calibration(crops: npt.NDArray[np.uint8]) -> Any:
-    return import_nncf().Dataset([crop[None] for crop in crops])
+def _calibration(pictures: Sequence[npt.NDArray[np.uint8]]) -> Any:
+    return import_nncf().Dataset([picture[None] for picture in pictures])
 
 
-def _options(crops: npt.NDArray[np.uint8], in_float: Sequence[str]) -> dict[str, Any]:
+def nncf_options(pictures: int, in_float: Sequence[str]) -> dict[str, Any]:
+    """Weights per channel and symmetric, activations with zero points, these nodes in float."""
     nncf = import_nncf()
-    patterns = [f"^{re.escape(name)}(/.*)?$" for name in in_float]
     return {
         "preset": nncf.QuantizationPreset.MIXED,
-        "subset_size": len(crops),
-        "ignored_scope": nncf.IgnoredScope(patterns=patterns, validate=False),
+        "subset_size": pictures,
+        "ignored_scope": nncf.IgnoredScope(patterns=list(in_float), validate=False),
     }
+
+
+def these_nodes(names: Sequence[str]) -> list[str]:
+    """Regular expressions of ONNX nodes, and of what OpenVINO makes of them."""
+    return [f"^{re.escape(name)}(/.*)?$" for name in names]
 
 
 def _validate(compiled: Any, items: Any, score: Score) -> tuple[float, None]:

@@ -27,6 +27,7 @@ from edgeattr_convert.openvino_from_onnx import (
     int8_from_onnx,
     layers_in_float,
     openvino_from_onnx,
+    these_nodes,
     write_network,
 )
 from edgeattr_convert.qdq import CPU, TENSORRT, QdqScheme, float_layers
@@ -139,7 +140,7 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
     """By NNCF's ranges, then with its accuracy control."""
     assert job.crops is not None
     file = job.folder / "openvino-int8.zip"
-    in_float = float_layers(job.source, _FIRST_IN_FLOAT)
+    in_float = these_nodes(float_layers(job.source, _FIRST_IN_FLOAT))
     job.tell(f"NNCF on {len(job.crops)} crops")
     job.tick("NNCF", 0, 1)
     model = int8_from_onnx(job.source, job.crops, in_float)
@@ -160,7 +161,7 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
         max_drop=job.max_drop / 2,  # the judged crops are but a sample
     )
     job.tick("NNCF's accuracy control", 1, 1)
-    model = int8_from_onnx(job.source, job.crops, [*in_float, *harmful])
+    model = int8_from_onnx(job.source, job.crops, [*in_float, *these_nodes(harmful)])
     write_network(model, file)
     yield Draft(file=file, notes=_openvino_notes(model, "NNCF with accuracy control"))
 

@@ -37,13 +37,16 @@ def tensorrt_from_onnx(source: Path, target: Path, outputs: Sequence[str] = ("lo
     """
     try:
         import onnx
+        import onnx.utils
         from onnx.version_converter import ConvertError, convert_version
     except ImportError as error:
         raise MissingDependency(
             error.name or "onnx", extra="convert", purpose="prepare a model for TensorRT"
         ) from error
-    model = onnx.load(str(source))
-    _keep_outputs(model, outputs)
+    whole = onnx.load(str(source))
+    model = onnx.utils.Extractor(whole).extract_model(
+        [port.name for port in whole.graph.input], list(outputs)
+    )
     _drop_defaults(model)
     try:
         lowered = convert_version(model, OPSET)
@@ -55,21 +58,6 @@ def tensorrt_from_onnx(source: Path, target: Path, outputs: Sequence[str] = ("lo
             f"8.6 reads: {error}"
         ) from error
     write_atomically(target, lowered.SerializeToString())
-
-
-def _keep_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
-    """Drop the other outputs, and what only they need."""
-    kept = [output for output in model.graph.output if output.name in outputs]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
-    needed, nodes = set(outputs), []
-    for node in reversed(model.graph.node):
-        if needed & set(node.output):
-            needed.update(node.input)
-            nodes.append(node)
-    kept_nodes = nodes[::-1]
-    del model.graph.node[:]
-    model.graph.node.extend(kept_nodes)
 
 
 def _drop_defaults(model: onnx.ModelProto) -> None:

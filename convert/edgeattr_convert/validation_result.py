@@ -65,7 +65,7 @@ class ValidationResult:
     parent: str  # "onnx-fp32"
     bytes: int  # of the variant's file
     parent_bytes: int
-    parity: float  # largest change of a logit on the golden crops
+    parity: float  # largest change of an output on the golden crops or frames
     tolerance: float  # what is allowed
     before: Mapping[str, Any] = field(default_factory=dict)  # parent's metrics, data set, split
     after: Mapping[str, Any] = field(default_factory=dict)
@@ -77,15 +77,16 @@ class ValidationResult:
     notes: tuple[str, ...] = ()  # what was done: "3 first convolutions in float", ...
     min_speedup: float = 0.0  # required by the contract; 0: none
     met: bool = True  # whether the contract holds
+    outputs: str = "logits"  # what parity is of
     verdict: str = ""  # in a sentence
     advice: tuple[str, ...] = ()  # where it does not hold: what is to blame, what to try
 
     @property
     def drops(self) -> dict[str, float]:
-        """Loss of mA and of F1 in points, of those that are defined."""
+        """Loss of each figure that is held to the contract, in points, where it is defined."""
         return {
             key: self.before[key] - self.after[key]
-            for key in ("mA", "f1")
+            for key in ("mA", "f1", "AP50", "recall")
             if self.before.get(key) is not None and self.after.get(key) is not None
         }
 

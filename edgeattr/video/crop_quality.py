@@ -1,7 +1,7 @@
 """Quality of a crop before any model sees it: how far it can be trusted, and what it shows.
 
 Quality is a product of four factors, 0..1 each. Their shapes follow how far this project's model
-can be trusted on spoilt crops of PETA (``benchmarks/crop_quality.py``): the factor by which its
+can be trusted on spoilt crops of PETA: the factor by which its
 calibrated log-odds have to be shrunk so that probabilities stay true.
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,17 +65,6 @@ def test_for_zsh(bin_folder: Path) -> None:
     assert _zsh(bin_folder, "edgeattr run --detector /no/such").strip() == "_files"
 
 
-def test_in_zsh(bin_folder: Path) -> None:
-    if not shutil.which("zsh"):
-        pytest.skip("zsh is not installed")
-    script = (
-        "autoload -U compinit; compinit -u -D; "
-        'eval "$(edgeattr --show-completion zsh)"; whence -w _edgeattr_completion'
-    )
-    assert "function" in _run(bin_folder, "zsh", "-f", "-c", script,
-        _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("offer", "typed", "offered"),
     [
@@ -103,17 +91,3 @@ def test_what_is_offered(
     for name in ("run/mine.edgeattr", "run/best.pt", "run/notes.txt"):
         (tmp_path / name).touch()
     assert offer(typed) == offered
-
-
-@pytest.mark.parametrize(
-    ("shell", "kept_in"), [("bash", ".bash_completions/edgeattr.sh"), ("zsh", ".zfunc/_edgeattr")]
-)
-def test_installing(bin_folder: Path, tmp_path: Path, shell: str, kept_in: str) -> None:
-    """Into the home directory: the script, and the line of the shell's own file that reads it."""
-    said = _run(
-        bin_folder, "edgeattr", "--install-completion", shell, HOME=str(tmp_path),
-        _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1",
-    )  # fmt: skip
-    assert f"{shell} completion installed" in said
-    assert "_EDGEATTR_COMPLETE" in (tmp_path / kept_in).read_text()
-    assert (tmp_path / f".{shell}rc").is_file()

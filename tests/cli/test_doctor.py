@@ -54,17 +54,6 @@ def _install(folder: Path, distribution: str, module: str) -> None:
                 "opencv-python-headless",
             ],
         ),
-        (
-            "cv2",
-            ["opencv-python-headless", "opencv-contrib-python"],
-            [
-                "ok       opencv-contrib-python 9: images and video",
-                "ok       opencv-python-headless 9: images and video",
-                "clash    opencv-contrib-python and opencv-python-headless overwrite each other's "
-                "files of cv2; pip uninstall opencv-contrib-python opencv-python-headless, then "
-                "pip install opencv-contrib-python",
-            ],
-        ),
         ("nncf", [], ['missing  nncf: INT8 for OpenVINO; pip install "edgeattr[convert]"']),
     ],
 )

@@ -72,6 +72,7 @@ def test_eval_on_boxes(drawn_mot: Path) -> None:
 def test_fp16_is_proven_and_written_beside(
     drawn_mot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edgeattr_convert.speed._LOOK_SECONDS", 0.3)
     out = tmp_path / "small.edgeattr"
     _run(
         "convert",

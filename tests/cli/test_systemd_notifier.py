@@ -40,14 +40,3 @@ def test_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         told.alive()  # too soon after the last
         told.stopping()
         assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
-
-
-def test_without_a_manager_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[object] = []
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    monkeypatch.setattr(systemd_notifier.socket, "socket", lambda *kind: opened.append(kind))
-    quiet = systemd_notifier.SystemdNotifier()
-    quiet.ready()
-    quiet.alive()
-    quiet.stopping()
-    assert opened == []

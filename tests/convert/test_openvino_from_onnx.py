@@ -16,6 +16,7 @@ from edgeattr_convert.openvino_from_onnx import (
     int8_from_onnx,
     layers_in_float,
     openvino_from_onnx,
+    these_nodes,
 )
 from edgeattr_convert.qdq import float_layers
 from edgeattr_convert.steps import STEPS, Job, check_packages
@@ -42,14 +43,14 @@ def _closeness(logits: npt.NDArray[np.float32], reference: npt.NDArray[np.float3
 def test_accuracy_control_finds_layers_and_they_stay_in_float(source: Path) -> None:
     judged = _crops(50)
     reference = open_session(str(source)).run(["logits"], {"crops": judged})[0]
-    in_float = float_layers(source, 3)
+    in_float = these_nodes(float_layers(source, 3))
     before = layers_in_float(int8_from_onnx(source, _crops(1), in_float))
     harmful = harmful_layers(
         source, _crops(1), in_float, judged, reference, score=_closeness, max_drop=0.0
     )
     assert set(before) < set(harmful), "no drop is allowed, so layers go back to float"
     assert not any(name.endswith("/WithoutBiases") for name in harmful)
-    model = int8_from_onnx(source, _crops(1), [*in_float, *harmful])
+    model = int8_from_onnx(source, _crops(1), [*in_float, *these_nodes(harmful)])
     assert set(harmful) <= set(layers_in_float(model))
     assert {name for output in model.outputs for name in output.get_names()} == {
         "logits", "attention_0", "attention_1",

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import edgeattr_convert.report
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr_convert.contract import Contract, judged
 from edgeattr_convert.report import report_paths, write_report
@@ -125,13 +124,6 @@ def _written(
     assert page.values("href") == page.values("id") == []
     assert "url(" not in text
     return page
-
-
-def test_names_are_those_of_the_bundle() -> None:
-    html, data = report_paths(Path("models/my.model.edgeattr"))
-    assert html == Path("models/my.model.report.html")
-    assert data == Path("models/my.model.report.json")
-    assert report_paths(Path("plain"))[0] == Path("plain.report.html")
 
 
 def test_json_is_the_record(tmp_path: Path) -> None:
@@ -248,28 +240,6 @@ def test_any_number_of_layers(count: int, tmp_path: Path) -> None:
     assert len(re.findall(r"^/body/conv\.\d+", table, re.MULTILINE)) == min(10, count)
 
 
-@pytest.mark.parametrize("error", [0.0, 5e-324, 1e-9, 0.1, 3.0, 1e30, math.nan])
-def test_errors_of_any_size_are_drawn_inside(error: float, tmp_path: Path) -> None:
-    layers = (LayerError(layer="x", error=error, in_float=False), *_layers(1))
-    page = _written(_record(_result(layers=layers), _result(layers=layers[:1])), tmp_path)
-    heights = re.findall(r"height: ([\d.]+)%", " ".join(page.values("style")))
-    assert len(heights) == 3
-    assert all(0 <= float(value) <= 100 for value in heights)
-
-
-@pytest.mark.parametrize("changes", [(), (0.0,), (-3.0,), (2.0, 0.5), (1e-14,), (-1.0,) * 60])
-def test_any_number_of_attributes(changes: tuple[float, ...], tmp_path: Path) -> None:
-    attributes = tuple(
-        AttributeChange(name=f"a{n}", before=80.0, after=80.0 + change, flips=0.0)
-        for n, change in enumerate(changes)
-    )
-    page = _written(_record(_result(attributes=attributes)), tmp_path)
-    assert ("Attributes" in page.text) == bool(changes)
-    bars = re.findall(r"left: (-?[\d.]+)%; width: ([\d.]+)%", " ".join(page.values("style")))
-    assert len(bars) == 2 + len(changes)  # two files
-    assert all(float(x) >= 0 and float(x) + float(width) <= 100.01 for x, width in bars)
-
-
 def test_lineage_shows_each_variant_below_its_parent(tmp_path: Path) -> None:
     pairs = (("b", "a"), ("c", "a"), ("d", "b"))
     _written(_record(*(_result(variant=name, parent=parent) for name, parent in pairs)), tmp_path)
@@ -296,34 +266,10 @@ def test_sheet_of_crops(count: int, size: tuple[int, int], tmp_path: Path) -> No
     assert np.abs(sheet[64, 34].astype(int) - (0, 0, 255)).max() < 10
 
 
-def test_no_crops_no_pictures(tmp_path: Path) -> None:
-    for crops in (None, np.zeros((0, 8, 8, 3), np.uint8)):
-        page = _written(_record(_result()), tmp_path, crops)
-        assert "img" not in page.tags
-        assert "pictures of people" not in page.text
-
-
 def test_crops_must_be_crops(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"uint8 \[2, 8, 8\]; give uint8 \[n, H, W, 3\]"):
         write_report(_record(), tmp_path / "a.edgeattr", np.zeros((2, 8, 8), np.uint8))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_earlier_report_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = "old" * 1_000_000
-    for path in report_paths(tmp_path / "a.b.edgeattr"):
-        path.write_text(old)
-
-    def fail(*args: object, **values: object) -> str:
-        raise RuntimeError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(edgeattr_convert.report, "render", fail)
-        with pytest.raises(RuntimeError):
-            write_report(_record(_result()), tmp_path / "a.b.edgeattr", None)
-    assert all(path.read_text() == old for path in report_paths(tmp_path / "a.b.edgeattr"))
-    _written(_record(_result()), tmp_path)
-    assert all("oldold" not in path.read_text() for path in tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -4,32 +4,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.core.closeable import Closeable
 from edgeattr_convert.speed import compare_speed
-from edgeattr_runtimes import Outputs, RuntimeInfo
 
 
-class _Sleeper(Closeable):
-    """A runtime that takes a known time."""
+class _Sleeper:
+    """Takes a known time for each picture."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.batches = seconds, set[int]()
 
-    def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        self.batches.add(len(crops))
-        time.sleep(self.seconds * len(crops))
-        return Outputs(np.zeros((len(crops), 1), np.float32))
-
-    def describe(self) -> RuntimeInfo:
-        return RuntimeInfo(
-            engine="none", version="", device="", precision="", threads=1, streams=1, batch=8
-        )
-
-    def close(self) -> None:
-        """Nothing to release."""
+    def __call__(self, pictures: npt.NDArray[np.uint8]) -> None:
+        self.batches.add(len(pictures))
+        time.sleep(self.seconds * len(pictures))
 
 
-_CROPS = np.zeros((3, 4, 4, 3), np.uint8)
+_CROPS = np.zeros((8, 4, 4, 3), np.uint8)
 
 
 def test_ratio_and_interval() -> None:

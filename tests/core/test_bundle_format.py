@@ -171,11 +171,6 @@ def _golden(bundle: Bundle) -> dict[str, str]:
     return {"file": bundle.golden.file, "sha256": bundle.golden.sha256}
 
 
-def test_what_is_new_in_a_known_format_is_passed_over_too(copy: Path) -> None:
-    _edit(copy, notes="mine")
-    assert Bundle.read(copy).passed_over == ("notes",)
-
-
 @pytest.mark.parametrize("value", [1, "1.0", "1.1", "1.999999"])
 def test_formats_that_are_read(copy: Path, value: object) -> None:
     _edit(copy, format=value)

@@ -110,9 +110,3 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
     broken.write_bytes(b"a = '\xff'")
     with pytest.raises(InputError, match="not a valid site"):
         read_toml(broken, what="site")
-
-
-def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "site.toml"
-    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
-    assert read_toml(path, what="site") == {"a": 1}

@@ -55,13 +55,6 @@ def test_thresholds_and_calibration_enter() -> None:
     assert shifted.answers([0, 0, 0.5])["hat"].p == pytest.approx(1 / (1 + np.exp(-2)))
 
 
-def test_within_the_band_the_answer_is_unknown() -> None:
-    band = [0.4] * 3
-    answer = _decision().answers_at([0, 0, 0.3], band, band)["hat"]
-    assert answer.answer == "unknown"
-    assert answer.to_json() == {"p": 0.5744, "answer": "unknown"}
-
-
 def test_extreme_logits_stay_probabilities() -> None:
     p = _decision().probabilities([1e9, -1e9, 0.0])
     assert p.tolist() == pytest.approx([1.0, 0.0, 0.5])

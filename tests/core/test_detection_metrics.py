@@ -48,13 +48,6 @@ def test_what_lies_in_a_region_to_ignore_counts_nowhere() -> None:
     assert (found.recall, found.precision, found.found, found.ap50) == (100, 100, 1, 100)
 
 
-def test_nothing_found_and_nobody_there() -> None:
-    assert evaluate_detections([_frame([], [_ONE])], 0.5).recall == 0
-    nobody = evaluate_detections([_frame([], [])], 0.5)
-    assert np.isnan(nobody.recall)
-    assert nobody.precision == 100
-
-
 def test_against_scikit_learn_where_every_match_is_certain() -> None:
     from sklearn.metrics import precision_recall_curve
 

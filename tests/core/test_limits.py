@@ -9,10 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import pytest
 
-from edgeattr.core import limits
 from edgeattr.core.limits import available_cores, available_memory
 
 _CPU = Path("/sys/fs/cgroup")
@@ -102,20 +100,6 @@ def test_a_real_group() -> None:
             [sys.executable, "-c", code, group], capture_output=True, text=True, check=False
         )
     assert done.stdout.split() == ["1", "1"], done.stderr
-
-
-def test_opencv_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cv2.getNumThreads()
-    try:
-        cv2.setNumThreads(2)
-        monkeypatch.setattr(limits, "available_cores", lambda: 1)
-        limits.limit_opencv()
-        assert cv2.getNumThreads() == 1
-        monkeypatch.setattr(limits, "available_cores", lambda: 9)
-        limits.limit_opencv()
-        assert cv2.getNumThreads() == 1, "no more than it had"
-    finally:
-        cv2.setNumThreads(before)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -114,8 +113,3 @@ def test_json_and_back() -> None:
 def test_what_is_not_such_a_section_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BundleError, match=message):
         TrackFusion.from_json({**_WHOLE.to_json(), **change}, 2, 1)
-
-
-def test_it_is_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        _WHOLE.correlation = 0.1  # type: ignore[misc]

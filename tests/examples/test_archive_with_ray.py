@@ -190,21 +190,6 @@ def test_a_ray_of_its_own_a_bundle_that_is_sent_and_damaged_videos(
     assert _lines(out / "cut.mp4.partial")[-1]["frames"] > 5  # what was in it is kept
 
 
-@pytest.mark.slow  # Ray gives itself little time to start on a busy machine
-def test_no_worker_is_loaded_once_nothing_is_left_for_it(
-    tmp_path: Path, walking_video: Path, cluster: tuple[str, str], run_example: Run
-) -> None:
-    (tmp_path / "archive").mkdir()
-    for name in ("a.mp4", "b.mp4"):
-        shutil.copy(walking_video, tmp_path / "archive" / name)
-    done = run_example(
-        "archive_with_ray.py", tmp_path / "archive", "--out", tmp_path / "out", "--workers", 2,
-        "--threads", 2, "--address", cluster[0], *_DETECTOR,
-    )  # fmt: skip
-    assert json.loads(done.stdout)["read"] == 2
-    assert done.stderr.count("worker: process") == 1, "there is room for one at a time"
-
-
 def test_hidden_files_are_no_videos_and_only_torn_results_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,15 +102,6 @@ def test_openvino_explains_alike(
         assert np.abs(same.explain([crops[0]])[0].masks["hat"][0] - found).max() < 1e-3
 
 
-def test_another_engine_explains_for_one_without_masks(crops: npt.NDArray[np.uint8]) -> None:
-    """As of TensorRT: its name is all that counts."""
-    with edgeattr.load() as model:
-        about = model._runtime.describe()
-        model._runtime._about = type(about)(**{**vars(about), "engine": "tensorrt"})  # type: ignore[attr-defined]
-        assert "on tensorrt" not in model.explained_by
-        assert len(model.explain([crops[0]])) == 1
-
-
 def test_a_model_without_masks_says_so(crops: npt.NDArray[np.uint8], tmp_path: Path) -> None:
     import onnx
 

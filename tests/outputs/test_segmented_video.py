@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.core.errors import UsageError
 from edgeattr.outputs import SegmentedVideo
 from edgeattr.video.sources import Source
 
@@ -52,13 +51,6 @@ def test_a_live_stream_begins_a_new_file_every_hour_and_replaces_none(tmp_path: 
     videos = sorted(tmp_path.glob("door-*Z*.mp4"))
     assert sorted(map(_frames, videos)) == [1, 1, 3, 3, 3, 3]
     assert not (tmp_path / "door.mp4").exists()
-
-
-def test_without_a_frame_there_is_no_file(tmp_path: Path) -> None:
-    _begun(tmp_path / "a.mp4").close()
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UsageError, match="can be written"):
-        SegmentedVideo(tmp_path / "a.avi")
 
 
 def test_parts_that_a_kill_left_are_removed_once_they_are_old(tmp_path: Path) -> None:

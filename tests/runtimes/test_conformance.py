@@ -12,12 +12,11 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.core.bundle import Bundle, Variant, variant_file
-from edgeattr.core.errors import InputError, RuntimeFailure, UsageError
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.files import sha256_of
 from edgeattr.core.hub import default_bundle
 from edgeattr_convert.steps import Job, steps_for
 from edgeattr_runtimes import (
-    ENGINES,
     EngineOptions,
     Runtime,
     available,
@@ -26,7 +25,6 @@ from edgeattr_runtimes import (
     open_variant,
     remedy,
 )
-from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.onnx_engine import _int8_overflows
 
 _CASES = {  # what runs -> engine and variant
@@ -90,8 +88,7 @@ def bundle(request: pytest.FixtureRequest, case: tuple[str, str]) -> Bundle:
 @pytest.fixture(scope="module")
 def runtime(bundle: Bundle, case: tuple[str, str]) -> Iterator[Runtime]:
     engine, variant = case
-    with open_variant(bundle, bundle.variants[variant], engine) as opened:
-        check_golden(bundle, bundle.variants[variant], opened)
+    with open_runtime(bundle, engine, bundle.variants[variant].precision) as opened:
         yield opened
 
 
@@ -172,24 +169,6 @@ def test_strided_views(runtime: Runtime) -> None:
 def test_wrong_input_is_named(runtime: Runtime, crops: npt.NDArray[np.uint8], message: str) -> None:
     with pytest.raises(InputError, match=message):
         runtime.infer(crops)
-
-
-def test_describe(runtime: Runtime) -> None:
-    about = runtime.describe()
-    assert about.engine in ENGINES
-    assert about.threads >= 1
-    assert about.version
-
-
-@pytest.mark.parametrize("engine", list(ENGINES))
-def test_close_is_final_and_may_be_repeated(engine: str) -> None:
-    if engine not in available():
-        pytest.skip(f"{engine} cannot run here: {remedy(engine)}")
-    opened = open_runtime(Bundle.read(default_bundle()), engine)
-    opened.close()
-    opened.close()
-    with pytest.raises(RuntimeFailure, match="closed"):
-        opened.infer(_crops(1))
 
 
 def test_int8_is_exact_on_processors_that_would_overflow(tmp_path: Path) -> None:

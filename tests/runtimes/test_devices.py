@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-
 import numpy as np
 import pytest
 
@@ -49,10 +46,3 @@ def test_openvinos_own_choice(small_bundle: Bundle) -> None:
 def test_numbers_that_make_no_sense(name: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"{name}=.*expected a whole number from 1"):
         edgeattr.load(**{name: value})  # type: ignore[arg-type]
-
-
-def test_numbers_of_numpy() -> None:
-    options = EngineOptions(threads=np.int64(3), streams=np.uint8(2), batch=4)  # type: ignore[arg-type]
-    assert json.loads(json.dumps(dataclasses.asdict(options))) == {
-        "device": None, "threads": 3, "streams": 2, "batch": 4, "attention": False, "half": None,
-    }  # fmt: skip

@@ -58,7 +58,7 @@ _ALL = ("tensorrt", "openvino", "onnxruntime")
         ),
         # INT8 that was slower than its parent on this device is not taken by itself
         (_ALL[1:], {"onnx-fp32": {}, "onnx-int8": _here(90, 0.8)}, ("onnxruntime", "onnx-fp32")),
-        # CPUs have no arithmetic for FP16
+        # a processor without arithmetic for half precision
         (_ALL[1:], {"onnx-fp32": {}, "openvino-fp16": _here(900)}, ("onnxruntime", "onnx-fp32")),
         # a variant of another family was not proven on this engine
         (_ALL[1:], {"onnx-fp32": {}, "openvino-fp16": {}}, ("onnxruntime", "onnx-fp32")),

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import multiprocessing
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,8 +115,7 @@ def test_settings_are_timed_in_turns(small_bundle: Bundle, monkeypatch: pytest.M
     monkeypatch.setattr(bench, "available_memory", lambda: None)
     settings = [
         Setting(engine="onnxruntime", variant="onnx-fp32", batch=batch, raw=raw)
-        for batch in (1, 5)
-        for raw in (False, True)
+        for batch, raw in ((1, False), (5, True))
     ]
     ticks: list[tuple[int, int]] = []
     found = measure(
@@ -162,15 +160,6 @@ def test_no_more_processes_than_memory_is_there_for(
     assert [timing.setting.batch for timing in found] == [1, 4, 8]
     assert found[0].relative == 1
     assert found[0].calls > found[1].calls, "it took turns in both groups"
-
-
-@pytest.mark.parametrize(
-    ("room", "fit"), [(0, 1), (299, 1), (300, 2), (499, 2), (500, 3), (9000, 4)]
-)
-def test_what_fits_goes_by_the_largest(room: float, fit: int) -> None:
-    ready = [SimpleNamespace(memory=memory) for memory in (100, 150, 100, 100)]
-    found = bench._fitting(iter(ready), 100, room)  # type: ignore[arg-type]
-    assert len(found) == fit
 
 
 def test_a_setting_that_answers_wrongly_is_not_timed(

@@ -169,35 +169,6 @@ def test_joint_branch(seed: int, way: str) -> None:
         assert _array(mask) == pytest.approx(a, rel=1e-9)
 
 
-def _with_weights_of(source: nn.Module, target: nn.Module) -> nn.Module:
-    missing, unknown = target.double().load_state_dict(source.state_dict(), strict=False)
-    assert not unknown
-    assert all(name.startswith("halve.") for name in missing)
-    return target.eval()
-
-
-def test_upsampled_and_pooled_agree_where_both_maps_have_one_size() -> None:
-    sizes = ((4, 3), (4, 3))
-    upsample = _ready(JointBranch((_K, 5), 4, _C, sizes, "upsample"), 0)
-    pool = _with_weights_of(upsample, JointBranch((_K, 5), 4, _C, sizes, "pool"))
-    maps = _features(0, 4, 3), _features(1, 4, 3, 5)
-    assert torch.equal(upsample(*maps)[0], pool(*maps)[0])
-
-
-def test_a_stride_that_picks_agrees_with_pooling_of_even_blocks() -> None:
-    """Where each 2x2 block of the large map is constant, its first value is its largest."""
-    sizes = ((6, 4), (3, 2))
-    pool = _ready(JointBranch((_K, 5), 4, _C, sizes, "pool"), 0)
-    stride = _with_weights_of(pool, JointBranch((_K, 5), 4, _C, sizes, "stride"))
-    with torch.no_grad():
-        stride.halve.weight.zero_()
-        stride.halve.weight[range(_C), range(_C), 1, 1] = 1
-        stride.halve.bias.zero_()
-    even = _features(0, 3, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    maps = even, _features(1, 3, 2, 5)
-    assert _array(stride(*maps)[0]) == pytest.approx(_array(pool(*maps)[0]), rel=1e-12)
-
-
 def test_large_maps_of_an_odd_size_are_brought_to_the_small_one() -> None:
     large, small = torch.randn(1, 2, 15, 9), torch.randn(1, 2, 7, 4)
     pooled, same = bring_to_one_size(large, small, "pool")
@@ -220,19 +191,3 @@ def test_spatial_regularization(seed: int) -> None:
     weight, bias = _array(module.classifier.weight), _array(module.classifier.bias)
     assert _array(logits) == pytest.approx(filtered @ weight.T + bias, rel=1e-9)
     assert _array(mask) == pytest.approx(a, rel=1e-9)
-
-
-@pytest.mark.parametrize("way", ["edge", "paper", "upsample", "pool", "stride"])
-def test_gradients(way: str) -> None:
-    x, small = _features(0, 2, 2, 3).requires_grad_(), _features(1, 1, 1, 2).requires_grad_()
-    maps: tuple[Tensor, ...] = (x,)
-    if way == "edge":
-        branch: nn.Module = EdgeBranch(3, 2, 2)
-    elif way == "paper":
-        branch = PaperBranch(3, 2, 2, (2, 2))
-    else:
-        branch = JointBranch((3, 2), 2, 2, ((2, 2), (1, 1)), way)
-        maps = (x, small)
-    _ready(branch, 3)
-    assert torch.autograd.gradcheck(lambda *maps: branch(*maps)[0], maps, atol=1e-6)
-    assert torch.autograd.gradcheck(lambda *maps: branch(*maps)[1], maps, atol=1e-6)

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -98,11 +96,6 @@ def test_unknown_labels_count_nowhere() -> None:
     assert calibration_error(sigmoid(logits), labels) == calibration_error(sigmoid(other), labels)
 
 
-def test_without_unknown_labels_the_type_of_the_labels_is_no_matter() -> None:
-    logits, labels = _sample(300)
-    assert fit_decision(logits, labels) == fit_decision(logits, labels.astype(np.uint8))
-
-
 def test_attributes_with_few_labels_keep_the_shared_fit_and_the_raw_decision() -> None:
     logits, labels = _sample(1000)
     labels[:, 0], labels[:, 1], labels[:, 2] = 0, 1, -1
@@ -166,13 +159,6 @@ def test_the_same_input_gives_the_same_fit() -> None:
     first, second = (fit_decision(logits.astype(np.float32), labels, seed=3) for _ in range(2))
     assert first == second
     assert first.held_out != fit_decision(logits.astype(np.float32), labels, seed=4).held_out
-
-
-def test_json_holds_the_figures() -> None:
-    fit = fit_decision(*_sample(400))
-    value = json.loads(json.dumps(fit.to_json()))
-    assert value["held_out"]["mA"] == pytest.approx(fit.held_out["mA"], abs=1e-4)
-    assert set(value["before"]) == {"mA", "f1", "ece", "ece_per_attribute"}
 
 
 @pytest.mark.parametrize(

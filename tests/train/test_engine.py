@@ -15,7 +15,7 @@ import torch
 
 from edgeattr.core.errors import EdgeAttrError, InputError, UsageError
 from edgeattr_train.checkpoint import load_checkpoint, read_state
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.engine import Progress, Trainer
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
@@ -333,21 +333,6 @@ def test_teachers_change_the_targets(data: _Data, tmp_path: Path) -> None:
     assert math.isfinite(one)
 
 
-def test_a_teacher_of_other_attributes_is_refused(data: _Data, tmp_path: Path) -> None:
-    from edgeattr.core.schema import AttributeSchema
-
-    few = data.train.take(np.arange(26))
-    schema = AttributeSchema(few.schema.attributes[:3])
-    narrow = [
-        AttributeDataset(**{**vars(part), "schema": schema, "labels": part.labels[:, :3]})
-        for part in (few, data.val)
-    ]
-    Trainer(_recipe(schedule_epochs=1), *narrow, tmp_path / "teacher").run()
-    name = str(tmp_path / "teacher" / "best.pt")
-    with pytest.raises(InputError, match=r"best\.pt knows other attributes than the data"):
-        data.trainer(tmp_path / "student", distillation_teachers=[name])
-
-
 def test_a_last_batch_of_one_image_is_left_out(data: _Data, tmp_path: Path) -> None:
     """A batch norm over pooled features has no variance there."""
     train = data.train.take(np.arange(14))
@@ -356,12 +341,6 @@ def test_a_last_batch_of_one_image_is_left_out(data: _Data, tmp_path: Path) -> N
     trainer.run()
     counts = trainer.history.state_dict()["count"]
     assert sorted(counts.tolist()) == [0] + [1] * 13
-
-
-def test_every_image_is_seen_once_an_epoch(data: _Data, tmp_path: Path) -> None:
-    trainer = data.trainer(tmp_path, schedule_batch=8)
-    trainer.run()
-    assert trainer.history.state_dict()["count"].tolist() == [2] * 26
 
 
 def test_fewer_images_where_the_recipe_says_so(data: _Data, tmp_path: Path) -> None:

@@ -239,27 +239,6 @@ def test_class_rectification_takes_a_share_of_the_total(seed: int) -> None:
     assert case.total(LossOptions(rectification=0.4)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_gradients() -> None:
-    case = _Case(2)
-    z, y, a = _t(case.primary).requires_grad_(), _t(case.labels), _t(case.prior)
-    marked, deviation = _t(case.marked), _t(case.deviation)
-
-    def total(primary: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        output = NetOutput((primary + first + second) / 3, primary, (first, second), (), primary)
-        options = LossOptions(average="balanced", smoothing=0.1, rectification=0.2)
-        return total_loss(output, marked, a, deviation, options)
-
-    check = torch.autograd.gradcheck
-    assert check(lambda z: binary_cross_entropy(z, y), (z,))
-    assert check(lambda z: class_weighted(z, y, a), (z,))
-    assert check(lambda z: weighted_focal(z, y, a, 0.5), (z,))
-    assert check(lambda z: balanced_bce(z, y, a), (z,))
-    assert check(lambda z: attention_loss(binary_cross_entropy(z, y), deviation), (z,))
-    assert check(lambda z: class_rectification(z, marked), (z,))
-    first, second = _t(case.first).requires_grad_(), _t(case.second).requires_grad_()
-    assert check(total, (z, first, second))
-
-
 def test_focal_gradient_is_finite_where_the_answer_is_certain() -> None:
     z = torch.tensor([[200.0, -200.0]], requires_grad=True)
     weighted_focal(z, torch.tensor([[1.0, 0.0]]), torch.tensor([0.5, 0.5]), 0.5).sum().backward()

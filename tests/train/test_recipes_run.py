@@ -20,7 +20,7 @@ _SMALL = [
 ]  # fmt: skip
 
 # An export takes tens of seconds: one of each kind here, the others with -m slow.
-_EXPORTED = {"default", "smoke", "peta_densenet121_pool", "peta_srn"}
+_EXPORTED = {"smoke", "peta_srn"}
 
 
 @pytest.fixture(scope="module")

@@ -108,12 +108,6 @@ def test_facts_are_for_people(data: ReportData, tmp_path: Path) -> None:
     assert ".png" not in text
 
 
-@pytest.mark.parametrize("attributes", [1, 2, 100])
-def test_any_number_of_attributes(attributes: int, tmp_path: Path) -> None:
-    write_report(tmp_path, _data(30, attributes))
-    assert _written(tmp_path) == _ALL
-
-
 def test_coverage_and_risk_are_drawn_where_answers_were_judged(
     data: ReportData, tmp_path: Path
 ) -> None:
@@ -156,30 +150,11 @@ def test_one_class_only(data: ReportData, value: int, tmp_path: Path) -> None:
     assert "n/a" in (tmp_path / "report.html").read_text()
 
 
-def test_no_images_at_all(data: ReportData, tmp_path: Path) -> None:
-    none = {name: getattr(data, name)[:0] for name in ("labels", "before", "after")}
-    write_report(tmp_path, dataclasses.replace(data, **none))
-    assert _written(tmp_path) == _ALL[:3]
-
-
 def test_perfect_answers_have_no_mistakes(data: ReportData, tmp_path: Path) -> None:
     perfect = data.labels.astype(np.float64)
     write_report(tmp_path, data)
     write_report(tmp_path, dataclasses.replace(data, before=perfect, after=perfect, masks=None))
     assert _written(tmp_path) == _ALL[:3]
-
-
-@pytest.mark.parametrize(
-    "log",
-    [
-        [_line(1)],
-        [{"epoch": 1, "loss": 3.0}],
-        [{"epoch": 4, "mA": float("nan"), "f1": float("nan"), "loss": 1.0}, _line(5)],
-        [{"loss": None, "mA": "bad"}, {"loss": 2}],
-    ],
-)
-def test_odd_logs(log: list[dict[str, Any]]) -> None:
-    assert "Training loss</text>" in training_curves(log)[0]
 
 
 @pytest.mark.parametrize("log", [[], [{}], [{"epoch": 1, "loss": float("inf")}]])

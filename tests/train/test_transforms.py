@@ -134,12 +134,6 @@ def test_a_cut_keeps_book_of_what_is_left(seed: int) -> None:
             assert part == 1
 
 
-def test_whole_crops_are_whole() -> None:
-    varied = augment(_image(), Augmentation(shift=0, scale=0), np.random.default_rng(1))
-    assert varied.visible.tolist() == [1, 1, 1, 1]
-    assert varied.coloured
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_an_occluder_hides_what_it_covers(seed: int) -> None:
     image = np.full((100, 40, 3), 7, np.uint8)

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,11 @@ import pytest
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.hub import home
-from edgeattr_runtimes import tensorrt_cache
 from edgeattr_runtimes.cuda import Gpu
 from edgeattr_runtimes.tensorrt_cache import (
     beside,
-    engine_facts,
     engine_from_onnx,
-    entry_path,
     forget,
-    read_entry,
-    write_entry,
 )
 from edgeattr_runtimes.tensorrt_plan import BuildOptions
 
@@ -89,14 +83,6 @@ def _damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"X")
 
 
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-3])
-
-
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
 def _no_description(path: Path) -> None:
     beside(path, ".json").unlink()
 
@@ -105,27 +91,15 @@ def _half_a_description(path: Path) -> None:
     beside(path, ".json").write_text('{"facts": ')
 
 
-def _not_a_description(path: Path) -> None:
-    beside(path, ".json").write_text("[]")
-
-
 def _foreign(path: Path) -> None:
     described = json.loads(beside(path, ".json").read_text())
     described["facts"]["gpu"] = "Another"
     beside(path, ".json").write_text(json.dumps(described))
 
 
-def _binary_description(path: Path) -> None:
-    beside(path, ".json").write_bytes(b"\xff\xfe\x00")
-
-
 @pytest.mark.parametrize(
-    "spoil",
-    [
-        _damage, _truncate, _empty, _no_description, _half_a_description, _not_a_description,
-        _foreign, _binary_description, Path.unlink,
-    ],
-)  # fmt: skip
+    "spoil", [_damage, _no_description, _half_a_description, _foreign, Path.unlink]
+)
 def test_a_spoilt_entry_is_built_again(bundle: Bundle, world: Any, spoil: Any) -> None:
     _load(bundle)
     whole = _engine().read_bytes()
@@ -166,65 +140,6 @@ def test_timing_is_shared_by_variants_and_kept(bundle: Bundle, world: Any) -> No
     assert given == [b"", b"+1"]
 
 
-def test_the_key_differs_by_every_fact(
-    bundle: Bundle, installed: types.ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def key(precision: str = "int8", **options: Any) -> Path:
-        variant, trt = bundle.variants[f"tensorrt-{precision}"], sys.modules["tensorrt"]
-        facts = engine_facts(trt, Gpu(), variant.sha256, precision, BuildOptions(**options))
-        return entry_path("x.engine", facts)
-
-    keys = [
-        key(),
-        key("fp16"),
-        key(max_batch=16),
-        key(opt_batch=1),
-        key(profiles=2),
-        key(workspace=1),
-        key(recipe=3),
-        key(outputs=("logits",)),
-        key(rows={"crops": (1, 1, 3)}),
-    ]
-    assert keys[0] == key()
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["tensorrt"], "__version__", "10.3.0")
-        keys.append(key())
-    for name, value in (("label", "Another"), ("capability", (8, 6))):
-        with monkeypatch.context() as patch:
-            patch.setattr(installed.Device, name, value)
-            keys.append(key())
-    monkeypatch.setattr(installed, "get_driver_version", lambda: 12040)
-    keys.append(key())
-    assert len(set(keys)) == len(keys)
-
-
-def test_a_killed_write_leaves_nothing_that_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.engine"
-    write_entry(path, b"old", {"a": 1})
-    monkeypatch.setattr(
-        "edgeattr.core.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError())
-    )
-    with pytest.raises(OutputError, match="EDGEATTR_HOME"):
-        write_entry(path, b"new", {"a": 1})
-    assert read_entry(path, {"a": 1}) == b"old"
-    monkeypatch.undo()
-    real, written = tensorrt_cache.write_atomically, []
-
-    def die_before_the_second(target: Path, content: bytes | str) -> None:
-        if written:
-            raise KeyboardInterrupt
-        written.append(target)
-        real(target, content)
-
-    monkeypatch.setattr(tensorrt_cache, "write_atomically", die_before_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        write_entry(path, b"new", {"a": 1})
-    assert path.read_bytes() == b"new"
-    assert read_entry(path, {"a": 1}) is None
-
-
 def test_a_variant_is_forgotten(bundle: Bundle, world: Any) -> None:
     _load(bundle)
     _load(bundle, max_batch=16)
@@ -250,25 +165,6 @@ def test_forgetting_needs_no_cache() -> None:
     assert not home().exists()
     forget("a")
     assert not home().exists()
-
-
-def test_threads_that_want_the_same_engine_build_it_once(bundle: Bundle, world: Any) -> None:
-    building, go_on = threading.Event(), threading.Event()
-
-    def pause() -> None:
-        building.set()
-        go_on.wait(10)
-
-    world.pause = pause
-    threads = [threading.Thread(target=_load, args=(bundle,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    assert building.wait(10)
-    go_on.set()
-    for thread in threads:
-        thread.join(10)
-    assert _builds(world) == 1
-    assert len(world.named("Runtime.deserialize_cuda_engine")) == 2
 
 
 @contextlib.contextmanager

@@ -53,13 +53,6 @@ def test_profile_and_workspace(trt: types.ModuleType, world: Any, tmp_path: Path
     assert (pool.name, size) == ("WORKSPACE", 1 << 30)
 
 
-def test_profiles_are_alike(trt: types.ModuleType, world: Any, tmp_path: Path) -> None:
-    _build(tmp_path, profiles=3)
-    shapes = world.named("IOptimizationProfile.set_shape")
-    assert len(world.named("IBuilderConfig.add_optimization_profile")) == len(shapes) == 3
-    assert len(set(shapes)) == 1
-
-
 def test_sharing_of_profiles_is_on_from_10_on(
     trt: types.ModuleType, world: Any, tmp_path: Path
 ) -> None:

@@ -125,20 +125,6 @@ def test_further_columns_are_passed_over_and_named(
     assert "passed over the columns 'annotator', 'date_taken'" in caplog.text
 
 
-def test_boxes_as_floats_that_are_whole(folder: Path) -> None:
-    (folder / "train.csv").write_text(
-        "path,helmet,young,old,X,Y,W,H\npictures/a.png,1,0,0,0.0,0.0,6.0,30.0\n"
-    )
-    boxes = open_dataset(f"csv:{folder}", "train").boxes
-    assert boxes is not None
-    assert boxes.tolist() == [[0, 0, 6, 30]]
-
-
-def test_a_schema_with_a_byte_order_mark(folder: Path) -> None:
-    (folder / "schema.toml").write_text("\ufeff" + _SCHEMA)
-    assert len(open_dataset(f"csv:{folder}", "train").schema) == 3
-
-
 def test_boxes_tell_people_of_one_picture_apart(folder: Path) -> None:
     (folder / "train.csv").write_text(
         "path,helmet,young,old,x,y,w,h\n"

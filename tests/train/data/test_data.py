@@ -14,7 +14,7 @@ from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.annotations import stable_ids
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.loader import batches, training_order
-from edgeattr_train.transforms import Augmentation, augment
+from edgeattr_train.transforms import Augmentation
 
 
 def test_tiny_peta(tiny_peta: Path) -> None:
@@ -134,14 +134,6 @@ def test_batches_cover_the_order_and_repeat_by_seed(tiny_peta: Path) -> None:
     plain = next(batches(data, order, (64, 32), 130))
     assert np.array_equal(plain.ids, data.ids[order])
     assert not np.array_equal(plain.crops.numpy()[:32], first[0])
-
-
-def test_augmentation_off_is_the_identity() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (64, 32, 3), dtype=np.uint8)
-    still = Augmentation(flip=0, shift=0, scale=0, brightness=0, colour=0, degrade=0, erase=0)
-    assert np.array_equal(augment(image, still, np.random.default_rng(0)).crop, image)
-    mirrored = Augmentation(flip=1, shift=0, scale=0, brightness=0, colour=0, degrade=0, erase=0)
-    assert np.array_equal(augment(image, mirrored, np.random.default_rng(0)).crop, image[:, ::-1])
 
 
 def _boxed(tmp_path: Path, box: tuple[int, int, int, int]) -> AttributeDataset:

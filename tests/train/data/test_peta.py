@@ -249,17 +249,6 @@ def test_unknown_variants(tiny_peta: Path, variant: str) -> None:
         open_dataset(f"peta@{variant}:{tiny_peta}", "train")
 
 
-def test_a_mat_of_other_attributes(tree_with_mat: Path, tmp_path: Path) -> None:
-    import scipy.io
-
-    content = scipy.io.loadmat(tree_with_mat / "PETA.mat")
-    content["peta"]["selected_attribute"][0, 0] = np.arange(6, 41, dtype=np.uint8)[None]
-    (tmp_path / "images").mkdir()
-    scipy.io.savemat(tmp_path / "PETA.mat", {"peta": content["peta"]})
-    with pytest.raises(InputError, match="other attributes than the 35 of the field"):
-        open_dataset(f"peta:{tmp_path}", "train")
-
-
 def test_labels_off_the_schema(
     tiny_peta: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError, UsageError
+from edgeattr.video.sources.file import VideoFileSource
 
 __all__ = ["BoxDataset", "LabelledFrame", "MotSequence", "is_box_spec", "open_boxes"]
 
@@ -106,21 +106,21 @@ def _open_mot(folder: Path) -> BoxDataset:
                     image=image, people=_stacked(people[number]), ignore=_stacked(ignore[number])
                 )
 
-    sequences = tuple(
-        MotSequence(truth=truth, frames=_count(frames), rate=_rate(frames))
-        for frames, truth in parts
-    )
+    sequences = tuple(_sequence(frames, truth) for frames, truth in parts)
     count = sum(sequence.frames for sequence in sequences)
     return BoxDataset(name="mot", frames=count, read=read, sequences=sequences)
 
 
-def _rate(frames: Path) -> float:
-    """Frames/s of a video, or of a folder by the `seqinfo.ini` beside it; else 25."""
-    if not frames.is_dir():
-        return float(cv2.VideoCapture(str(frames)).get(cv2.CAP_PROP_FPS)) or _DEFAULT_RATE
-    info = configparser.ConfigParser()
-    info.read(frames.parent / "seqinfo.ini")
-    return info.getfloat("Sequence", "frameRate", fallback=_DEFAULT_RATE)
+def _sequence(frames: Path, truth: Path) -> MotSequence:
+    """Of a video, or of a folder with its rate in the `seqinfo.ini` beside it; else 25."""
+    if frames.is_dir():
+        info = configparser.ConfigParser()
+        info.read(frames.parent / "seqinfo.ini")
+        rate = info.getfloat("Sequence", "frameRate", fallback=_DEFAULT_RATE)
+        return MotSequence(truth=truth, frames=sum(1 for _ in frames.iterdir()), rate=rate)
+    with VideoFileSource(str(frames)) as source:
+        count = source.announced_frames or sum(1 for _ in source.frames())
+        return MotSequence(truth=truth, frames=count, rate=source.rate)
 
 
 def _mot_truth(path: Path) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
@@ -151,21 +151,8 @@ def _images(path: Path) -> Iterator[Image]:
     if path.is_dir():
         yield from (read_image(file) for file in sorted(path.iterdir()))
         return
-    reader = cv2.VideoCapture(str(path))
-    while True:
-        read, image = reader.read()
-        if not read:
-            return
-        yield np.asarray(image, np.uint8)
-
-
-def _count(path: Path) -> int:
-    if path.is_dir():
-        return sum(1 for _ in path.iterdir())
-    reader = cv2.VideoCapture(str(path))
-    if not reader.isOpened():
-        raise InputError(f"{path}: OpenCV cannot read it")
-    return int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+    with VideoFileSource(str(path)) as source:
+        yield from (frame.image for frame in source.frames())
 
 
 def _open_coco(folder: Path) -> BoxDataset:
