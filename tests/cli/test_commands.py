@@ -120,15 +120,6 @@ def test_run_needs_no_download(walking_video: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1])["type"] == "summary"
 
 
-def test_run_on_a_cut_off_video(walking_video: Path, tmp_path: Path) -> None:
-    cut, events = tmp_path / "cut.mp4", tmp_path / "e.jsonl"
-    content = walking_video.read_bytes()
-    cut.write_bytes(content[: len(content) * 6 // 10])
-    done = _edgeattr("run", cut, "--detector", "motion", "--events", events, code=1)
-    assert "the file is cut off or damaged" in done.stderr
-    assert "of 40 frames" in str(_events(events)[-1]["error"])
-
-
 def test_run_on_text_still_does_the_good_one(walking_video: Path, tmp_path: Path) -> None:
     text, events = tmp_path / "text.mp4", tmp_path / "e.jsonl"
     text.write_text("this is no video")

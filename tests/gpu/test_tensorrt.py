@@ -7,7 +7,6 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.core.bundle import Bundle
-from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, Runtime, open_runtime
 from edgeattr_runtimes.cuda import first_gpu
@@ -73,11 +71,6 @@ def _crops(count: int) -> Crops:
     return np.concatenate([golden] * (count // len(golden) + 1))[:count]
 
 
-def test_describe(runtime: Runtime, gpu_name: str) -> None:
-    about = runtime.describe()
-    assert (about.engine, about.device, about.threads) == ("tensorrt", gpu_name, 1)
-
-
 @pytest.mark.parametrize("count", [0, 1, 7, 32, 33, 200])
 def test_answers_are_those_of_onnx_runtime(runtime: Runtime, bundle: Bundle, count: int) -> None:
     precision = runtime.describe().precision
@@ -87,12 +80,6 @@ def test_answers_are_those_of_onnx_runtime(runtime: Runtime, bundle: Bundle, cou
     assert found.shape == expected.shape
     assert found.dtype == np.float32
     assert np.abs(found - expected).max(initial=0.0) < _WORST[precision]
-
-
-def test_strided_views(runtime: Runtime) -> None:
-    crops = _crops(12)
-    direct = runtime.infer(np.ascontiguousarray(crops[::2, :, ::-1])).logits
-    assert np.array_equal(runtime.infer(crops[::2, :, ::-1]).logits, direct)
 
 
 def test_filled_crops_go_straight_into_page_locked_memory(runtime: Runtime) -> None:
@@ -108,25 +95,6 @@ def test_filled_crops_go_straight_into_page_locked_memory(runtime: Runtime) -> N
     found = runtime.infer_filled(40, fill).logits
     assert np.array_equal(found, runtime.infer(crops).logits)
     assert kinds == {"PagelockedHostAllocation"}
-
-
-def test_eight_threads_share_it(runtime: Runtime) -> None:
-    """Each with crops, and a number of them, of its own."""
-    crops = [np.roll(_crops(5 * number + 1), number, axis=2) for number in range(8)]
-    expected = [runtime.infer(each).logits for each in crops]
-    wrong: list[int] = []
-
-    def work(number: int) -> None:
-        for _ in range(50):
-            if not np.array_equal(runtime.infer(crops[number]).logits, expected[number]):
-                wrong.append(number)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
 
 
 def _seconds(runtime: Runtime, crops: Crops, calls: int) -> float:
@@ -211,16 +179,6 @@ def test_loading_and_closing_leaves_no_memory_behind(runtime: Runtime, bundle: B
         with gpu.active():
             free.append(gpu.cuda.mem_get_info()[0])
     assert free[1] - free[-1] < 32 << 20  # bytes: the first load may fill CUDA's own pools
-
-
-def test_close_from_another_thread_is_final(runtime: Runtime, bundle: Bundle) -> None:
-    opened = open_runtime(bundle, "tensorrt", runtime.describe().precision)
-    closing = threading.Thread(target=opened.close)
-    closing.start()
-    closing.join()
-    opened.close()
-    with pytest.raises(RuntimeFailure, match="closed"):
-        opened.infer(_crops(1))
 
 
 def _resident() -> int:

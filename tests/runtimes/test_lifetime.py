@@ -97,42 +97,6 @@ def test_a_forked_process(small_bundle: Bundle, engine: str) -> None:
     assert ("get_context" in done.stdout) == (engine == "torch")
 
 
-_SPAWNED = (
-    _START
-    + """
-import multiprocessing
-def work(path, engine, answers):
-    global bundle
-    bundle = Bundle.read(Path(path))
-    with open_runtime(bundle, engine, "fp32") as own:
-        answers.put(bool(right(own)))
-if __name__ == "__main__":
-    bundle = Bundle.read(Path(sys.argv[2]))
-    with open_runtime(bundle, engine, "fp32") as parent:
-        assert right(parent)
-        context = multiprocessing.get_context("spawn")
-        answers = context.Queue()
-        processes = [context.Process(target=work, args=(*sys.argv[2:0:-1], answers))
-                     for _ in range(2)]
-        for process in processes:
-            process.start()
-        assert [answers.get(timeout=60) for _ in processes] == [True, True]
-        for process in processes:
-            process.join()
-        assert right(parent)
-"""
-)
-
-
-@_TORCH_IS_SLOW
-def test_spawned_processes(small_bundle: Bundle, engine: str, tmp_path: Path) -> None:
-    script = tmp_path / "spawned.py"  # a new process imports it
-    script.write_text(_SPAWNED)
-    command = [sys.executable, script, engine, small_bundle.path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 _INTERRUPTED = (
     _START
     + """
@@ -165,17 +129,6 @@ def test_a_thousand_crops(small_bundle: Bundle, engine: str) -> None:
         logits = runtime.infer(crops).logits
     expected = np.resize(small_bundle.golden.logits, logits.shape)
     assert np.abs(logits - expected).max() < 1e-3, "in the order in which they came"
-
-
-def test_two_models_in_one_process(small_bundle: Bundle, engine: str) -> None:
-    golden = small_bundle.golden
-    with _open(small_bundle, engine) as first:
-        with _open(small_bundle, engine, streams=1, batch=3) as second:
-            for runtime in (first, second, first):
-                found = runtime.infer(golden.crops).logits
-                assert np.abs(found - golden.logits).max() < 1e-3
-        assert np.abs(first.infer(golden.crops).logits - golden.logits).max() < 1e-3
-        assert (second.describe().streams, second.describe().batch) == (1, 3)
 
 
 @pytest.mark.parametrize("streams", [1, 3])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from edgeattr.core.errors import UsageError
 from edgeattr_train.data.datasets import open_dataset
@@ -65,22 +65,6 @@ def test_shared_batch_norms_alone_are_plain_ones(flat: bool) -> None:
     assert torch.allclose(plain.weight.grad, shared[0].weight.grad)
     values = torch.randn(shape, dtype=torch.float64)
     assert torch.allclose(plain.eval()(values), shared.eval()(values), atol=1e-10)
-
-
-@pytest.mark.parametrize("flat", [False, True])
-@pytest.mark.usefixtures("one_process")
-def test_gradient_of_a_shared_batch_norm(flat: bool) -> None:
-    torch.manual_seed(0)
-    norm = nn.Sequential((nn.BatchNorm1d if flat else nn.BatchNorm2d)(3).double())
-    synchronize_batch_norms(norm)
-    values = torch.randn((5, 3) if flat else (2, 3, 2, 2), dtype=torch.float64)
-    weights = [p.detach().clone().requires_grad_() for p in norm.parameters()]
-
-    def call(x: Tensor, weight: Tensor, bias: Tensor) -> Any:
-        state = {"0.weight": weight, "0.bias": bias}
-        return torch.func.functional_call(norm, state, (x,))
-
-    assert torch.autograd.gradcheck(call, (values.requires_grad_(), *weights))
 
 
 def test_only_batch_norms_are_shared() -> None:

@@ -209,11 +209,6 @@ def test_opencv_gets_its_threads_back(tiny_peta: Path) -> None:
     assert cv2.getNumThreads() == before
 
 
-def test_nothing_to_load_is_no_batch(tiny_peta: Path) -> None:
-    data = open_dataset(f"peta:{tiny_peta}", "val")
-    assert list(batches(data, np.arange(0), (64, 32), 8)) == []
-
-
 def test_stable_ids_follow_from_the_name_alone() -> None:
     ids = stable_ids(["a.png", "b.png", "a.png"])
     assert ids[0] == ids[2] != ids[1]
