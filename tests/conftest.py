@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 import types
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+import edgeattr
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
 from edgeattr.core.schema import AttributeSchema
@@ -51,6 +54,31 @@ def shared() -> Path:
     if not (folder / "peta" / "PETA.mat").is_file():
         pytest.skip(f"no real data at {folder}; set EDGEATTR_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[edgeattr.AttributeModel]:
+    """The default model."""
+    with edgeattr.load() as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window; one for all pages."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: apt install chromium")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON object of each line of a file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture

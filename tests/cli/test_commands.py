@@ -18,6 +18,8 @@ import pytest
 
 from edgeattr.core.hub import default_bundle
 
+from ..conftest import json_lines as _events
+
 
 def _edgeattr(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edgeattr", *map(str, arguments)]
@@ -25,10 +27,6 @@ def _edgeattr(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
-
-
-def _events(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_help_of_every_command_shows_an_example() -> None:

@@ -8,7 +8,6 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,6 +16,7 @@ from edgeattr.cli import app as cli_app
 from edgeattr.core.errors import EdgeAttrError
 from edgeattr.outputs import EventsFile, VideoFile
 
+from ..conftest import json_lines as _events
 from ..small_disk import small_disk
 
 
@@ -27,10 +27,6 @@ def _run(*arguments: object) -> tuple[int, str]:
     if isinstance(result.exception, EdgeAttrError):  # which main() turns into these
         return result.exception.exit_code, str(result.exception)
     return result.exit_code, result.output
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")

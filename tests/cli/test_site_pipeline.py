@@ -1,7 +1,6 @@
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +22,6 @@ from edgeattr.core.errors import OutputError
 from edgeattr.search.store import PeopleReader
 from edgeattr.video.detectors import MotionDetector
 from edgeattr.video.options import PipelineOptions
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[edgeattr.AttributeModel]:
-    with edgeattr.load() as loaded:
-        yield loaded
 
 
 def _finish(pipeline: SitePipeline) -> None:

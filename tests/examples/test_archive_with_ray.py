@@ -16,13 +16,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pytest
 
 from edgeattr.core.files import atomic_path
 from edgeattr.core.hub import default_bundle
 
+from ..conftest import json_lines as _lines
 from ..outputs.mqtt_broker import free_port
 from .conftest import EXAMPLES, Run
 
@@ -95,10 +96,6 @@ def archive(tmp_path: Path, walking_video: Path) -> Path:
     (folder / "junk.MP4").write_bytes(b"junk" * 1000)
     (folder / "notes.txt").write_text("no video")
     return folder
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _check_results(out: Path) -> set[str]:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import edgeattr
 from edgeattr.core.errors import OutputError
 from edgeattr.explain import ExplanationFiles
 from edgeattr.explain.attention_maps import Explanation
-
-
-@pytest.fixture(scope="module")
-def explanation() -> Iterator[Explanation]:
-    from edgeattr_train.golden import golden_crops
-
-    with edgeattr.load() as model:
-        yield model.explain([golden_crops(96, 40, seed=3)[0]])[0]
 
 
 def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:

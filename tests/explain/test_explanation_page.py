@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 
-import edgeattr
 from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.explain import explanation_page
 from edgeattr.explain.attention_maps import Explanation
-
-
-@pytest.fixture(scope="module")
-def explanation() -> Iterator[Explanation]:
-    from edgeattr_train.golden import golden_crops
-
-    with edgeattr.load() as model:
-        yield model.explain([golden_crops(96, 40, seed=3)[0]])[0]
 
 
 def _answers(explanation: Explanation, yes: int) -> dict[str, AttributeAnswer]:

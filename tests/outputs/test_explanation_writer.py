@@ -20,12 +20,6 @@ from edgeattr.outputs.explanation_writer import ExplanationWriter
 _CROP = np.full((90, 40, 3), (90, 120, 60), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def model() -> Iterator[edgeattr.AttributeModel]:
-    with edgeattr.load() as loaded:
-        yield loaded
-
-
 @pytest.fixture
 def held(
     model: edgeattr.AttributeModel, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,6 @@ class _Count:
 
     def close(self) -> None:
         self.closed = True
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[edgeattr.AttributeModel]:
-    with edgeattr.load() as loaded:
-        yield loaded
 
 
 def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.AttributeModel) -> None:
