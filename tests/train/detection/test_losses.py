@@ -13,7 +13,6 @@ from edgeattr_train.detection.losses import (  # noqa: E402
     Targets,
     assign,
     detection_loss,
-    pairwise_overlap,
 )
 from edgeattr_train.detection.network import cells_of, decode  # noqa: E402
 
@@ -129,11 +128,3 @@ def test_a_picture_of_nobody_has_no_box_loss_and_a_gradient() -> None:
     assert found["box"].item() == found["person"].item() == 0
     sum(found.values()).backward()
     assert all(float(level.grad[:, 4].abs().min()) > 0 for level in levels)
-
-
-def test_overlap_of_pairs() -> None:
-    rng = np.random.default_rng(0)
-    one, other = (rng.uniform(1, 30, (n, 4)).astype(np.float32) for n in (3, 5))
-    found = pairwise_overlap(torch.from_numpy(one), torch.from_numpy(other))
-    expected = [[_overlap(a, b) for b in other] for a in one]
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision.ops import box_convert, box_iou
 
 from edgeattr_train.detection.network import cells_of, decode
 
-__all__ = ["Assignment", "Targets", "assign", "detection_loss", "pairwise_overlap"]
+__all__ = ["Assignment", "Targets", "assign", "detection_loss"]
 
 _RADIUS = 1.5  # cells around a box's centre that may answer for it, in strides
 _CANDIDATES = 10  # overlaps that are summed to the number of cells a box gets
@@ -33,14 +34,6 @@ class Assignment:
     cells: Tensor  # [P], indices of cells
     people: Tensor  # [P], index of each cell's person
     overlaps: Tensor  # [P], intersection over union of the cell's box and the person's
-
-
-def pairwise_overlap(one: Tensor, other: Tensor) -> Tensor:
-    """Intersection over union of [A, 4] and [B, 4] (centre, size) as [A, B]."""
-    low = torch.maximum((one[:, :2] - one[:, 2:] / 2)[:, None], other[:, :2] - other[:, 2:] / 2)
-    high = torch.minimum((one[:, :2] + one[:, 2:] / 2)[:, None], other[:, :2] + other[:, 2:] / 2)
-    inner = (high - low).clamp(min=0).prod(-1)
-    return inner / (one[:, 2:].prod(-1)[:, None] + other[:, 2:].prod(-1) - inner + 1e-9)
 
 
 @torch.no_grad()
@@ -70,7 +63,8 @@ def assign(
     if not len(people) or not len(candidates):
         none = candidates[:0]
         return Assignment(cells=none, people=none, overlaps=boxes.new_zeros(0))
-    overlaps = pairwise_overlap(people, boxes[candidates])
+    edges = (box_convert(part, "cxcywh", "xyxy") for part in (people, boxes[candidates]))
+    overlaps = box_iou(*edges)
     entropy = -scores[candidates].clamp(1e-7, 1).sqrt().log()
     both = (in_box & in_centre)[:, candidates]
     cost = entropy[None] - 3 * (overlaps + 1e-8).log() + _OUTSIDE * (~both)
