@@ -26,6 +26,7 @@ from .make_believe_gpu.fake_pycuda import fake_pycuda
 from .make_believe_gpu.fake_tensorrt import fake_tensorrt
 from .make_believe_gpu.listing import COMMON, parse_listing
 from .make_believe_gpu.world import World
+from .outputs.mqtt_broker import Broker, mosquitto
 from .skips import (  # noqa: F401 - hooks
     pytest_collectreport,
     pytest_runtest_logreport,
@@ -54,6 +55,13 @@ def shared() -> Path:
     if not (folder / "peta" / "PETA.mat").is_file():
         pytest.skip(f"no real data at {folder}; set EDGEATTR_SHARED")
     return folder
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """An MQTT broker that was not started yet."""
+    with mosquitto(tmp_path) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

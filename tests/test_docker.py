@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ import edgeattr
 from edgeattr.core import config as settings
 
 from .video.cameras import Camera, skip_without_gstreamer
+from .waiting import until
 
 _ROOT = Path(__file__).resolve().parent.parent
 _FILES = ("docker/cpu.Dockerfile", "docker/jetson.Dockerfile")
@@ -110,22 +110,15 @@ def test_command_line_and_health_check_work(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(check, healthy=True)
+        until(lambda: subprocess.run(check, capture_output=True, check=False).returncode == 0, 120)
         camera.kill()
-        _wait_for(check, healthy=False)
+        until(lambda: subprocess.run(check, capture_output=True, check=False).returncode, 120)
         process.terminate()
         assert process.wait(60) == 0
     finally:
         process.kill()
         camera.kill()
     assert (tmp_path / "people.sqlite").is_file()
-
-
-def _wait_for(check: list[str], *, healthy: bool) -> None:
-    deadline = time.monotonic() + 120
-    while (subprocess.run(check, capture_output=True, check=False).returncode == 0) != healthy:
-        assert time.monotonic() < deadline, f"not {'healthy' if healthy else 'unhealthy'}"
-        time.sleep(0.3)
 
 
 @pytest.mark.parametrize("file", _FILES)

@@ -13,7 +13,7 @@ import re
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def openvino_from_onnx(source: Path, target: Path) -> None:
 
 def int8_from_onnx(
     source: Path,
-    pictures: Sequence[npt.NDArray[np.uint8]],
+    pictures: Collection[npt.NDArray[np.uint8]],
     in_float: Sequence[str],
 ) -> Any:
     """Quantize with NNCF: weights per channel, activations with zero points.
@@ -163,7 +163,7 @@ def _read(source: Path) -> Any:
     return read_network(source.read_bytes(), attention=True, name=source.name)
 
 
-def _calibration(pictures: Sequence[npt.NDArray[np.uint8]]) -> Any:
+def _calibration(pictures: Collection[npt.NDArray[np.uint8]]) -> Any:
     return import_nncf().Dataset([picture[None] for picture in pictures])
 
 

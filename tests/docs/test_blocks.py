@@ -14,7 +14,7 @@ import pytest
 
 from edgeattr.core import config as settings
 
-from ..outputs.mqtt_broker import Broker
+from ..outputs.mqtt_broker import mosquitto
 from ..video.cameras import Camera, skip_without_gstreamer
 from .blocks import ROOT, blocks_of, end_groups, pages, run_block
 from .material import make_material, make_programs
@@ -89,21 +89,13 @@ def _run_page(
             stack.callback(camera.kill)
             environment["CAMERA_URL"] = camera.address
         if "BROKER" in text:
-            environment["BROKER"] = _broker(stack, folder)
+            broker = stack.enter_context(mosquitto(folder))
+            broker.start()
+            environment["BROKER"] = f"mqtt://127.0.0.1:{broker.port}"
         running: list[subprocess.Popen[bytes]] = []
         stack.callback(end_groups, running)
         for block in chosen:
             running.append(run_block(block, folder, environment))
-
-
-def _broker(stack: contextlib.ExitStack, folder: Path) -> str:
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
-    broker = Broker(program, folder / "mosquitto.conf")
-    stack.callback(broker.kill)
-    broker.start()
-    return f"mqtt://127.0.0.1:{broker.port}"
 
 
 @pytest.mark.parametrize("page", _QUICK)

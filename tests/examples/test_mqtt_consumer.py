@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +21,10 @@ pytest.importorskip("paho.mqtt.client")
 
 
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    """A mosquitto that was not started yet."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
-    broker = Broker(program, tmp_path / "mosquitto.conf")
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def broker(mosquitto: Broker) -> str:
-    """The address of one that lets everybody in."""
-    mosquitto.start()
-    return f"mqtt://127.0.0.1:{mosquitto.port}"
+def address(broker: Broker) -> str:
+    """Of a broker that lets everybody in."""
+    broker.start()
+    return f"mqtt://127.0.0.1:{broker.port}"
 
 
 class _Consumer:
@@ -86,11 +73,11 @@ def _publish(broker: str, *payloads: bytes) -> None:
     publish.multiple(messages, hostname="127.0.0.1", port=port)
 
 
-def test_people_of_a_real_run_arrive(broker: str, walking_video: Path, tmp_path: Path) -> None:
-    consumer, events = _Consumer(broker), tmp_path / "people.jsonl"
+def test_people_of_a_real_run_arrive(address: str, walking_video: Path, tmp_path: Path) -> None:
+    consumer, events = _Consumer(address), tmp_path / "people.jsonl"
     subprocess.run(
         [sys.executable, "-m", "edgeattr", "run", walking_video, "--detector", "motion",
-         "--mqtt", broker, "--events", events, "--quiet"],
+         "--mqtt", address, "--events", events, "--quiet"],
         check=True,
     )  # fmt: skip
     people = [json.loads(line) for line in events.read_text().splitlines()][:-1]
@@ -101,22 +88,22 @@ def test_people_of_a_real_run_arrive(broker: str, walking_video: Path, tmp_path:
     assert " is online" in said
 
 
-def test_each_once_over_repeats_nonsense_and_a_kill(broker: str, tmp_path: Path) -> None:
+def test_each_once_over_repeats_nonsense_and_a_kill(address: str, tmp_path: Path) -> None:
     people, seen = [_person(number) for number in range(6)], tmp_path / "seen.sqlite"
     texts = [json.dumps(person).encode() for person in people]
-    consumer = _Consumer(broker, "--seen", seen)
-    with MqttOutput(broker, client_id="camera", spool=tmp_path / "spool") as sink:
+    consumer = _Consumer(address, "--seen", seen)
+    with MqttOutput(address, client_id="camera", spool=tmp_path / "spool") as sink:
         for person in people[:3]:
             sink.write(person)
         first = [consumer.next() for _ in range(3)]
-        _publish(broker, texts[1], b"no json", b"[]", b'{"type": "person"}', b'{"id": {}}')
+        _publish(address, texts[1], b"no json", b"[]", b'{"type": "person"}', b'{"id": {}}')
         consumer.kill()
         for person in people[3:]:  # while it is away
             sink.write(person)
         while sink.delivery().waiting:
             time.sleep(0.02)
-    _publish(broker, texts[0], texts[4])
-    consumer = _Consumer(broker, "--seen", seen)
+    _publish(address, texts[0], texts[4])
+    consumer = _Consumer(address, "--seen", seen)
     then = [consumer.next() for _ in range(3)]
     time.sleep(0.2)
     rest, counts, _ = consumer.finish()
@@ -133,9 +120,7 @@ def test_what_is_wrong_is_said(run_example: Run) -> None:
     assert "127.0.0.1: Connection refused" in done.stderr
 
 
-def test_a_login_that_is_refused_ends_it_with_the_reason(
-    mosquitto: Broker, run_example: Run
-) -> None:
-    mosquitto.start("allow_anonymous false")
-    done = run_example("mqtt_consumer.py", f"mqtt://127.0.0.1:{mosquitto.port}", code=1)
+def test_a_login_that_is_refused_ends_it_with_the_reason(broker: Broker, run_example: Run) -> None:
+    broker.start("allow_anonymous false")
+    done = run_example("mqtt_consumer.py", f"mqtt://127.0.0.1:{broker.port}", code=1)
     assert done.stderr.endswith("127.0.0.1: the broker refuses: Not authorized\n")

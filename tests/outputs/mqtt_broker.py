@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import selectors
+import shutil
 import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Broker", "Line", "Subscriber", "free_port"]
+import pytest
+
+__all__ = ["Broker", "Line", "Subscriber", "free_port", "mosquitto"]
 
 
 def free_port() -> int:
@@ -53,6 +57,19 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path) -> Iterator[Broker]:
+    """One that was not started yet, or a skip."""
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    broker = Broker(program, folder / "mosquitto.conf")
+    try:
+        yield broker
+    finally:
+        broker.kill()
 
 
 class Subscriber:

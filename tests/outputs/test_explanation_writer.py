@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ import edgeattr
 from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.outputs.explanation_writer import ExplanationWriter
+
+from ..waiting import until
 
 _CROP = np.full((90, 40, 3), (90, 120, 60), np.uint8)
 
@@ -45,13 +46,6 @@ def _record(model: edgeattr.AttributeModel) -> TrackRecord:
         stream="door", track=1, first_s=0, last_s=1, frames=9, crops_classified=1,
         box=(0, 0, 1, 1), attributes=answers, id=str(uuid.uuid4()),
     )  # fmt: skip
-
-
-def _wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not until():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_page_is_made_under_the_record_s_id(
@@ -85,7 +79,7 @@ def test_live_streams_go_on_without_a_page_and_files_wait(
         held.set()
         waiting.join(30)
         assert not waiting.is_alive()
-        _wait(lambda: len(list(tmp_path.glob("[!.]*"))) == 3)
+        until(lambda: len(list(tmp_path.glob("[!.]*"))) == 3)
     assert folder.dropped == 2
 
 
@@ -99,7 +93,7 @@ def test_closing_while_the_engine_hangs_leaves_out_what_waits(
     folder = ExplanationWriter(tmp_path, model)
     first, *others = [folder.keep(_record(model), _CROP, live=True) for _ in range(3)]
     assert first is not None
-    _wait(first.running)
+    until(first.running)
     folder.close()
     folder.close()
     assert all(path is not None and path.cancelled() for path in others)

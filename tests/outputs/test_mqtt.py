@@ -20,10 +20,10 @@ from edgeattr.core.errors import InputError, OutputError, UsageError
 from edgeattr.outputs import MqttOutput
 from edgeattr.outputs import spooled_output as spooled
 
+from ..waiting import until
 from .mqtt_broker import Broker, Line, Subscriber
 
 pytest.importorskip("paho.mqtt.client")
-_Until = Callable[[Callable[[], object]], None]
 
 
 def _event(number: int, stream: str = "door") -> dict[str, Any]:
@@ -53,7 +53,7 @@ def subscribe() -> Iterator[Callable[..., Subscriber]]:
 
 @pytest.mark.usefixtures("quick")
 def test_every_event_arrives_although_the_broker_is_killed_in_the_middle(
-    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path
 ) -> None:
     broker.start()
     topic = "edgeattr/+/person"
@@ -81,7 +81,7 @@ def test_every_event_arrives_although_the_broker_is_killed_in_the_middle(
 
 
 def test_what_was_written_before_a_kill_is_sent_by_the_next_process(
-    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path
 ) -> None:
     spool = tmp_path / "spool"
     url = f"mqtt://127.0.0.1:{broker.port}"
@@ -113,7 +113,7 @@ def _status(payload: bytes) -> str:
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 @pytest.mark.usefixtures("quick")
 def test_topics_and_the_status_of_a_client_that_leaves(
-    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path,
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path,
     protocol: Any,
 ) -> None:  # fmt: skip
     broker.start()
@@ -142,7 +142,7 @@ def test_topics_and_the_status_of_a_client_that_leaves(
 
 
 def test_the_broker_tells_that_a_client_was_killed(
-    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path
 ) -> None:
     broker.start()
     subscriber = subscribe(broker.port, "edgeattr/cam/status")
@@ -157,7 +157,7 @@ def test_the_broker_tells_that_a_client_was_killed(
 
 @pytest.mark.usefixtures("quick")
 def test_the_password_is_used_and_never_shown(
-    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path,
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
@@ -189,7 +189,7 @@ def test_the_password_is_used_and_never_shown(
 
 @pytest.mark.usefixtures("quick")
 def test_tls_with_an_authority_of_ones_own(
-    broker: Broker, subscribe: Callable[..., Subscriber], until: _Until, tmp_path: Path,
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     _certificates(tmp_path)

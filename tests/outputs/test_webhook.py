@@ -21,10 +21,10 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.outputs import WebhookOutput
 from edgeattr.outputs import spooled_output as spooled
 
+from ..waiting import until
 from .mqtt_broker import free_port
 from .web_server import WebServer
 
-_Until = Callable[[Callable[[], object]], None]
 _FINE = (200, dict[str, str]())
 
 
@@ -56,7 +56,7 @@ def _tracks(server: WebServer) -> list[int]:
 
 @pytest.mark.usefixtures("quick")
 def test_events_arrive_although_the_server_fails_in_every_way(
-    serve: Callable[..., WebServer], until: _Until, spool: Path, caplog: pytest.LogCaptureFixture
+    serve: Callable[..., WebServer], spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = {0: (503, {}), 1: (429, {}), 2: (500, {}), 3: None, 5: (408, {}),
                6: (302, {"Location": "/elsewhere"})}  # fmt: skip
@@ -79,7 +79,7 @@ def test_events_arrive_although_the_server_fails_in_every_way(
 
 @pytest.mark.usefixtures("quick")
 def test_events_wait_until_a_server_comes_up(
-    serve: Callable[..., WebServer], until: _Until, spool: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., WebServer], spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -106,7 +106,7 @@ def test_events_wait_until_a_server_comes_up(
 
 @pytest.mark.usefixtures("quick")
 def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
-    serve: Callable[..., WebServer], until: _Until, spool: Path, caplog: pytest.LogCaptureFixture
+    serve: Callable[..., WebServer], spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(lambda _, request: (400, {}) if b'"track": 1}' in request.body else _FINE)
     url = f"http://127.0.0.1:{server.port}"
@@ -131,7 +131,7 @@ def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
 @pytest.mark.parametrize("kind", ["seconds", "date"])
 @pytest.mark.usefixtures("quick")
 def test_the_server_is_left_alone_for_as_long_as_it_asks(
-    serve: Callable[..., WebServer], until: _Until, spool: Path, kind: str
+    serve: Callable[..., WebServer], spool: Path, kind: str
 ) -> None:
     came: list[float] = []
 
@@ -150,7 +150,7 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(
 
 @pytest.mark.usefixtures("quick")
 def test_signatures_and_credentials(
-    serve: Callable[..., WebServer], until: _Until, spool: Path,
+    serve: Callable[..., WebServer], spool: Path,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
@@ -181,7 +181,7 @@ def test_signatures_and_credentials(
 
 @pytest.mark.slow  # it asks the clock
 def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
-    serve: Callable[..., WebServer], until: _Until, spool: Path
+    serve: Callable[..., WebServer], spool: Path
 ) -> None:
     server = serve(lambda *_: None)
     sink = WebhookOutput(f"http://127.0.0.1:{server.port}", spool=spool)

@@ -1,7 +1,7 @@
 """Eight RTSP cameras of which four fail, each in its own way."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +11,7 @@ from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceOptions, SourceSpec
 from edgeattr.video.status import StreamStatus
 
+from ..waiting import until
 from .cameras import Camera, skip_without_gstreamer
 
 _RATE = 10  # frames/s of each camera
@@ -26,15 +27,6 @@ def cameras() -> Iterator[list[Camera]]:
         camera.kill()
 
 
-def _until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait; gives how long it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds, "not in time"
-        time.sleep(0.05)
-    return time.monotonic() - start
-
-
 @pytest.mark.slow
 def test_four_cameras_fail_and_four_do_not_notice(cameras: list[Camera]) -> None:
     names = ["killed", "stalled", "resized", "garbage", "a", "b", "c", "d"]
@@ -47,7 +39,7 @@ def test_four_cameras_fail_and_four_do_not_notice(cameras: list[Camera]) -> None
 
         for name, camera in zip(names, cameras, strict=True):
             pipeline.add(SourceSpec(address=camera.address, name=name, options=options))
-        _until(lambda: all(status.frames > 5 for status in pipeline.status()), 60)
+        until(lambda: all(status.frames > 5 for status in pipeline.status()), 60)
 
         start = time.monotonic()
         before = {name: now(name).frames for name in names}
@@ -56,12 +48,12 @@ def test_four_cameras_fail_and_four_do_not_notice(cameras: list[Camera]) -> None
         resized.tell("size 480 360")
         garbage.tell("garbage")
         away = ("killed", "stalled", "garbage")
-        _until(lambda: all(now(name).state == "stalled" for name in away), 15)
+        until(lambda: all(now(name).state == "stalled" for name in away), 15)
         frozen = {name: now(name).frames for name in names}
         killed.start()
         stalled.thaw()
         garbage.tell("clean")
-        _until(lambda: all(now(name).frames > frozen[name] + 5 for name in away), _BACK)
+        until(lambda: all(now(name).frames > frozen[name] + 5 for name in away), _BACK)
         seconds = time.monotonic() - start
         for name in ("resized", "a", "b", "c", "d"):
             assert (now(name).frames - before[name]) / seconds > 0.85 * _RATE, name
@@ -83,12 +75,12 @@ def test_a_camera_is_added_lost_back_and_removed(caplog: pytest.LogCaptureFixtur
         with edgeattr.load(threads=1) as model, Pipeline(model, MotionDetector()) as pipeline:
             name = pipeline.add(camera.address)
             assert "secret" not in name
-            _until(lambda: pipeline.status()[0].frames > 3, 30)
+            until(lambda: pipeline.status()[0].frames > 3, 30)
             camera.kill()
-            _until(lambda: pipeline.status()[0].state == "stalled", 15)
+            until(lambda: pipeline.status()[0].state == "stalled", 15)
             seen = pipeline.status()[0].frames
             camera.start()
-            _until(lambda: pipeline.status()[0].frames > seen + 3, _BACK)
+            until(lambda: pipeline.status()[0].frames > seen + 3, _BACK)
             (summary,) = pipeline.remove(name)
             assert summary.frames > seen
             assert pipeline.status() == []

@@ -11,6 +11,8 @@ from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.sources import Frame
 from edgeattr.video.status import StreamState
 
+from ..waiting import until
+
 
 @dataclass
 class DrawnSource:
@@ -81,9 +83,7 @@ def test_stopping_counts_what_waited_and_frees_a_reader_that_waits() -> None:
     feed = FrameReader(DrawnSource(50), size=3)
     feed.start()
     assert feed.get(5) is not None
-    end = time.monotonic() + 5
-    while feed.waiting < 3 and time.monotonic() < end:
-        time.sleep(0.001)
+    until(lambda: feed.waiting == 3)
     feed.stop()
     feed.join(5)
     assert feed.get(5) is None

@@ -1,5 +1,4 @@
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,6 +17,7 @@ from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceOptions, SourceSpec
 from edgeattr.video.zones import Line, Zone
 
+from ..waiting import until
 from .test_frame_reader import DrawnSource
 
 
@@ -140,9 +140,7 @@ def test_an_endless_stream_is_stopped_and_its_frames_add_up(
     spec = SourceSpec(address=str(walking_video), name="loop", options=SourceOptions(loop=True))
     with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
         pipeline.add(spec)
-        end = time.monotonic() + 60
-        while pipeline.status()[0].frames < 60 and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: pipeline.status()[0].frames >= 60)
         pipeline.stop()
         assert pipeline.wait(10)
         (status,) = pipeline.status()
@@ -214,9 +212,7 @@ def test_a_stream_that_hangs_says_so(
     go = threading.Event()
     with Pipeline(model, _Hanging(go)) as pipeline:
         pipeline.add(DrawnSource(1000, live=True, pause=0.01))
-        end = time.monotonic() + 20
-        while not pipeline.is_stuck and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: pipeline.is_stuck)
         (status,) = pipeline.status()
         assert status.state == "stalled"
         assert "hangs" in (status.error or "")
@@ -354,7 +350,4 @@ def test_no_thread_is_left(walking_video: Path, model: edgeattr.AttributeModel) 
         pipeline.add(str(walking_video))
         assert threading.active_count() > before
         pipeline.wait(60)
-    end = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < end:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    until(lambda: threading.active_count() == before)

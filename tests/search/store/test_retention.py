@@ -1,24 +1,17 @@
 import json
 import os
 import sqlite3
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from edgeattr.search.store import PeopleReader, PeopleStore
 
+from ...waiting import until
 from .person_events import person
 
 
 def _ago(days: float) -> str:
     return (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()
-
-
-def _until(reader: PeopleReader, count: int) -> list[int]:
-    deadline = time.monotonic() + 20
-    while reader.count() > count and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return [found["track"] for found in reader.find(limit=None)]
 
 
 def test_old_people_go_and_leave_a_count(tmp_path: Path) -> None:
@@ -30,7 +23,8 @@ def test_old_people_go_and_leave_a_count(tmp_path: Path) -> None:
         store.add(person(301, time=_ago(29), note="a young face"))
     assert secret.encode() in path.read_bytes()
     with PeopleStore(path, retention_days=30), PeopleReader(path) as reader:
-        assert _until(reader, 1) == [301]
+        until(lambda: reader.count() == 1)
+        assert [found["track"] for found in reader.find(limit=None)] == [301]
         (entry,) = reader.audit()
         assert entry["act"] == "retention applied"
         assert entry["pid"] == os.getpid()

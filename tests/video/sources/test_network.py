@@ -15,6 +15,8 @@ from edgeattr.video.sources import SourceOptions, SourceSpec, open_source
 from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.network import NetworkConnection
 
+from ...waiting import until
+
 
 class _Camera(http.server.ThreadingHTTPServer):
     """Sends pictures at 25 a second until `hang`, and wider ones in each further connection."""
@@ -125,9 +127,7 @@ def test_a_camera_that_is_not_plugged_in() -> None:
     frames = source.frames()
     thread = threading.Thread(target=lambda: list(frames), daemon=True)
     thread.start()
-    end = time.monotonic() + 10
-    while source.error is None and time.monotonic() < end:
-        time.sleep(0.02)
+    until(lambda: source.error)
     source.stop()
     thread.join(10)
     assert "is the camera plugged in" in (source.error or "")
