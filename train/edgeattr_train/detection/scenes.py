@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import read_image
+from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_train.detection.teacher import Teacher
 
 __all__ = ["Scene", "prepare", "read_scenes"]
@@ -105,13 +106,8 @@ def labelled(found: npt.NDArray[np.float32]) -> tuple[Boxes, Boxes]:
 
 def _frames(path: Path) -> Iterator[npt.NDArray[Any]]:
     """About 110 frames of a video, evenly, shrunk to `_MAX_SIDE`."""
-    reader = cv2.VideoCapture(str(path))
-    pictures = []
-    while True:
-        read, picture = reader.read()
-        if not read:
-            break
-        pictures.append(picture)
+    with VideoFileSource(str(path)) as source:
+        pictures = [frame.image for frame in source.frames()]
     step = max(len(pictures) / 110, 2 if len(pictures) > 30 else 1)
     for index in np.arange(0, len(pictures), step).astype(int):
         picture = pictures[index]

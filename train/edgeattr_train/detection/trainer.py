@@ -8,7 +8,6 @@ learns the teacher's maps as well as people's boxes, at first above all the maps
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import math
@@ -24,10 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from edgeattr_train.checkpoint import read_state, write_state
 from edgeattr_train.detection.composition import Composer
 from edgeattr_train.detection.losses import Targets, detection_loss
 from edgeattr_train.detection.network import RELU_PARTS, Block, PersonDetector
 from edgeattr_train.detection.teacher import weights_from_yolox
+from edgeattr_train.optimization import moving_average
 
 __all__ = ["PersonRecipe", "student_from_teacher", "train_person"]
 
@@ -187,14 +188,14 @@ def train_person(
     Args:
         data: folder of `scenes.prepare`.
         start: YOLOX-nano's ONNX export.
-        out: for checkpoint.pt, person.pt (averaged weights) and history.jsonl.
+        out: for checkpoint.pt and history.jsonl.
         tell: called with every line of history.jsonl.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     teacher = weights_from_yolox(start)
     path = out / "checkpoint.pt"
-    saved = torch.load(path, weights_only=True) if path.exists() else None
+    saved = read_state(path) if path.exists() else None
     done = saved["step"] if saved else 0
     stream = iter(
         DataLoader(_Batches(data, recipe, done), batch_size=None, num_workers=recipe.workers)
@@ -203,7 +204,7 @@ def train_person(
     student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _to_training(student)
     teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = copy.deepcopy(student).eval()
+    averaged = moving_average(student, recipe.ema).eval()
     optimizer = torch.optim.AdamW(_groups(student, recipe), lr=recipe.learning_rate)
     if saved:
         student.load_state_dict(saved["student"])
@@ -214,7 +215,7 @@ def train_person(
     for step in range(done, recipe.steps):
         pictures, targets = next(stream)
         losses = _step(recipe, step, student, teacher, optimizer, _floats(pictures), targets)
-        _average(averaged, student, min(recipe.ema, (1 + step) / (10 + step)))
+        averaged.update_parameters(student)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value
         if (step + 1) % 25 == 0:
@@ -225,8 +226,11 @@ def train_person(
             with (out / "history.jsonl").open("a") as history:
                 history.write(json.dumps(line) + "\n")
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            _save(path, step + 1, student, averaged, optimizer)
-    return averaged
+            parts = {"student": student, "averaged": averaged, "optimizer": optimizer}
+            states = {name: part.state_dict() for name, part in parts.items()}
+            write_state(path, {"step": step + 1, **states})
+    network: PersonDetector = averaged.module
+    return network
 
 
 def _student(teacher: PersonDetector, recipe: PersonRecipe, data: Path) -> PersonDetector:
@@ -235,25 +239,6 @@ def _student(teacher: PersonDetector, recipe: PersonRecipe, data: Path) -> Perso
     pictures = [composer(rng, 256, 416)[0] for _ in range(32)]
     floats = _floats(torch.from_numpy(np.stack(pictures)))
     return student_from_teacher(teacher, floats, recipe.relu_parts)
-
-
-def _save(
-    path: Path,
-    step: int,
-    student: PersonDetector,
-    averaged: PersonDetector,
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    """Write the checkpoint whole, and the averaged weights beside it."""
-    state = {
-        "step": step,
-        "student": student.state_dict(),
-        "averaged": averaged.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    torch.save(state, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
-    torch.save(averaged.state_dict(), path.with_name("person.pt"))
 
 
 def _groups(student: PersonDetector, recipe: PersonRecipe) -> list[dict[str, Any]]:
@@ -295,12 +280,3 @@ def _step(
     nn.utils.clip_grad_norm_(student.parameters(), 10.0)
     optimizer.step()
     return {name: float(value.detach()) for name, value in losses.items()}
-
-
-@torch.no_grad()
-def _average(averaged: PersonDetector, student: PersonDetector, decay: float) -> None:
-    for old, new in zip(averaged.state_dict().values(), student.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.lerp_(new, 1 - decay)
-        else:
-            old.copy_(new)
