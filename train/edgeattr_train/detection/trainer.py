@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -226,11 +226,14 @@ def train_person(
             with (out / "history.jsonl").open("a") as history:
                 history.write(json.dumps(line) + "\n")
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            parts = {"student": student, "averaged": averaged, "optimizer": optimizer}
-            states = {name: part.state_dict() for name, part in parts.items()}
-            write_state(path, {"step": step + 1, **states})
-    network: PersonDetector = averaged.module
-    return network
+            state = {
+                "step": step + 1,
+                "student": student.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            }
+            write_state(path, state)
+    return cast(PersonDetector, averaged.module)
 
 
 def _student(teacher: PersonDetector, recipe: PersonRecipe, data: Path) -> PersonDetector:
