@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from edgeattr.outputs import MqttOutput
 from edgeattr.search.store import PeopleReader
 
+from ..waiting import until
 from .mqtt_broker import Broker, Subscriber
 
 pytest.importorskip("paho.mqtt.client")
@@ -40,9 +40,7 @@ for number in range(10_000):
 
 
 @pytest.mark.usefixtures("quick")
-def test_every_output_keeps_its_promise_for_alerts(
-    broker: Broker, until: Callable[[Callable[[], object]], None], tmp_path: Path
-) -> None:
+def test_every_output_keeps_its_promise_for_alerts(broker: Broker, tmp_path: Path) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
     broker.start()
     before = Subscriber(broker.port, "edgeattr/door/alert")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.outputs import MqttOutput
 from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
 
+from ..waiting import until
 from .mqtt_broker import Broker, Subscriber
 
 pytest.importorskip("paho.mqtt.client")
-_Until = Callable[[Callable[[], object]], None]
 _DOOR = Camera(
     stream="front door", zones=("hall", 'a "b"'), lines=("gate",), alerts=("loading",),
     attributes=("long_hair",),
@@ -43,7 +42,7 @@ def _record() -> TrackRecord:
 
 @pytest.mark.usefixtures("quick")
 def test_configurations_and_states_are_retained_and_outlive_the_broker(
-    broker: Broker, until: _Until, tmp_path: Path
+    broker: Broker, tmp_path: Path
 ) -> None:
     mqtt = MqttOutput(f"mqtt://127.0.0.1:{broker.port}", client_id="cam", spool=tmp_path / "spool")
     output = HomeAssistantOutput(mqtt, [_DOOR])

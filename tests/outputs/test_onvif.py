@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +12,7 @@ import pytest
 from edgeattr.outputs import MqttOutput
 from edgeattr.outputs.onvif import OnvifOutput, onvif_frame, onvif_xml
 
+from ..waiting import until
 from .mqtt_broker import Broker, Subscriber
 
 _BODY = "{http://www.onvif.org/ver20/analytics/humanbody}"
@@ -77,9 +77,7 @@ def test_xml_has_the_namespaces_and_the_order_of_the_schema() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_it_is_published_beside_the_record(
-    broker: Broker, until: Callable[[Callable[[], object]], None], tmp_path: Path
-) -> None:
+def test_it_is_published_beside_the_record(broker: Broker, tmp_path: Path) -> None:
     broker.start()
     subscriber = Subscriber(broker.port, "edgeattr/door/onvif")
     with MqttOutput(f"mqtt://127.0.0.1:{broker.port}", spool=tmp_path / "spool") as mqtt:
