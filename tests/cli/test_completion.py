@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.cli import complete
+from edgeattr.cli import completion
 from edgeattr.core.model_zoo import KNOWN
 
 _PROGRAM = """#!{python}
@@ -68,15 +68,15 @@ def test_for_zsh(bin_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("offer", "typed", "offered"),
     [
-        (complete.recipe_names, "peta_densenet121_s",
+        (completion.recipe_names, "peta_densenet121_s",
          ["peta_densenet121_score", "peta_densenet121_stride"]),
-        (complete.detector_names, "", ["auto", "person", *KNOWN]),
-        (complete.known_names, "yolox_n", ["yolox_nano"]),
-        (complete.precision_names, "fp", ["fp32", "fp16"]),
-        (complete.model_names, "", ["default"]),
-        (complete.model_names, "run/", ["run/best.pt", "run/mine.edgeattr"]),
-        (complete.model_names, "run/m", ["run/mine.edgeattr"]),
-        (complete.model_names, "no/such/", []),
+        (completion.detector_names, "", ["auto", "person", *KNOWN]),
+        (completion.known_names, "yolox_n", ["yolox_nano"]),
+        (completion.precision_names, "fp", ["fp32", "fp16"]),
+        (completion.model_names, "", ["default"]),
+        (completion.model_names, "run/", ["run/best.pt", "run/mine.edgeattr"]),
+        (completion.model_names, "run/m", ["run/mine.edgeattr"]),
+        (completion.model_names, "no/such/", []),
     ],
 )  # fmt: skip
 def test_what_is_offered(
