@@ -1,8 +1,7 @@
 """The default model's masks mean something, on PETA's validation data.
 
 What is on the head is looked for higher up than what is on legs and feet, and the attended place
-matters for the answer. At stride 16: at stride 32 the masks are nearly even (docs/evidence.md), and
-nothing of the kind holds.
+matters for the answer.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 _EACH = 12  # images of each attribute
 _MARGIN = 0.05  # of the crop's height; 0.10 to 0.24 were measured on all 1,900 images
-_EVEN = 0.75  # of the crop, that a mask of stride 32 is spread over; 0.84 to 0.86 were measured
+_SPREAD = 0.5  # of the crop, the most that masks are spread over
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,7 @@ def data(shared: Path) -> AttributeDataset:
 @pytest.fixture(scope="module")
 def found(data: AttributeDataset) -> dict[str, list[Explanation]]:
     """Of images that are labelled with each attribute."""
-    with edgeattr.load(runtime="onnxruntime", precision="int8") as model:
+    with edgeattr.load(runtime="onnxruntime", precision="fp32") as model:
         return {
             name: model.explain([data.read(int(index)) for index in _chosen(data, name)])
             for name in ("long_hair", "hat", "trousers", "shoes")
@@ -48,7 +47,7 @@ def _heights(found: dict[str, list[Explanation]], name: str, scale: int) -> floa
     """Mean vertical centre of an attribute's masks, of the crop's height."""
     return float(
         np.mean([e.masks[name][scale].sum(1) @ e.grids[scale].row_centres for e in found[name]])
-        / 288
+        / found[name][0].crop.shape[0]
     )
 
 
@@ -60,12 +59,12 @@ def test_head_attributes_are_looked_for_higher_up(
     assert _heights(found, above, 0) < _heights(found, below, 0) - _MARGIN
 
 
-def test_the_coarse_scale_looks_nearly_everywhere(found: dict[str, list[Explanation]]) -> None:
-    """What the documentation says of it; a sharper one would be news."""
+@pytest.mark.parametrize("scale", [0, 1])
+def test_masks_look_at_a_part_of_the_crop(found: dict[str, list[Explanation]], scale: int) -> None:
     for name, explanations in found.items():
-        masks = np.stack([e.masks[name][1] for e in explanations])
+        masks = np.stack([e.masks[name][scale] for e in explanations])
         entropy = -(masks * np.log(masks)).sum((1, 2)).mean()
-        assert np.exp(entropy) / 45 > _EVEN
+        assert np.exp(entropy) / masks[0].size < _SPREAD, name
 
 
 def test_blurring_what_is_attended_costs_more_than_blurring_what_is_not(
@@ -74,7 +73,7 @@ def test_blurring_what_is_attended_costs_more_than_blurring_what_is_not(
     """For hats: a third of the height and half of the width, where the mask has most and least."""
     explained = found["hat"]
     most, least = ([_blurred(e, pick) for e in explained] for pick in (np.argmax, np.argmin))
-    with edgeattr.load(runtime="onnxruntime", precision="int8") as model:
+    with edgeattr.load(runtime="onnxruntime", precision="fp32") as model:
         c = model.bundle.schema.index("hat")
         rows = model.logits([*most, *least])[:, c]
     before = np.array([e.prediction.logits[c] for e in explained])
@@ -85,9 +84,10 @@ def test_blurring_what_is_attended_costs_more_than_blurring_what_is_not(
 def _blurred(explanation: Explanation, pick: object) -> npt.NDArray[np.uint8]:
     mask = explanation.upsampled("hat")[0]
     total = cv2.integral(mask, sdepth=cv2.CV_64F)
-    sums = total[96:, 80:] - total[:-96, 80:] - total[96:, :-80] + total[:-96, :-80]
+    h, w = explanation.crop.shape[0] // 3, explanation.crop.shape[1] // 2
+    sums = total[h:, w:] - total[:-h, w:] - total[h:, :-w] + total[:-h, :-w]
     top, left = np.unravel_index(int(pick(sums)), sums.shape)  # type: ignore[operator]
     crop = explanation.crop.copy()
     soft = cv2.GaussianBlur(crop, (0, 0), 13)
-    crop[top : top + 96, left : left + 80] = soft[top : top + 96, left : left + 80]
+    crop[top : top + h, left : left + w] = soft[top : top + h, left : left + w]
     return crop

@@ -1,5 +1,6 @@
 """A bundle as the start of training: its network is taken up as it answers."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from edgeattr.core import hub
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError
 from edgeattr_train.folded import set_batch_norms_from_data
-from edgeattr_train.model import AttributeNet, ModelOptions, build_model
+from edgeattr_train.model import AttributeNet, build_model
+from edgeattr_train.recipe import load_recipe
 from edgeattr_train.start import start_facts, take_bundle
 
 
@@ -21,7 +23,7 @@ def _bundle() -> Bundle:
 def _net(**changes: object) -> AttributeNet:
     torch.manual_seed(0)
     spec = _bundle().input
-    options = ModelOptions(**changes)  # type: ignore[arg-type]
+    options = dataclasses.replace(load_recipe("wide", []).model, **changes)  # type: ignore[arg-type]
     return build_model(len(_bundle().schema), options, (spec.height, spec.width))
 
 
@@ -38,19 +40,23 @@ def test_the_model_answers_as_the_bundle_does() -> None:
 def test_every_folded_norm_is_completed() -> None:
     net = _net()
     take_bundle(net, "default")
-    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    norms = [
+        module
+        for module in net.branches.modules()  # norms of necks follow no convolution
+        if isinstance(module, torch.nn.BatchNorm2d)
+    ]
     assert norms
     assert all(hasattr(norm, "folded_bias") for norm in norms)
 
 
 def test_another_network_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"default: its network is not the one of this recipe"):
-        take_bundle(_net(attention_channels=64), "default")
+        take_bundle(_net(attention_channels=32), "default")
 
 
 def test_the_facts_of_a_start_are_kept() -> None:
     facts = start_facts("default")
-    assert facts["dataset"] == "peta"
+    assert facts["dataset"] == "peta@wide"
     assert facts["split"] == "train"
     assert "research use only" in facts["licence"]
     assert "recipe" not in facts

@@ -61,5 +61,6 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
         recipe.distillation,
         teachers=teachers,
         embedding=Path(recipe.distillation.embedding).name,
+        soft_labels=Path(recipe.distillation.soft_labels).name,
     )
     return dataclasses.replace(recipe, model=model, distillation=distillation).to_dict()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import AttributeSchema
+from edgeattr_train.loader import HIDDEN
 from edgeattr_train.recipe import DistillationOptions
 
 if TYPE_CHECKING:
@@ -86,17 +87,16 @@ class Teachers:
         return TeacherTargets(logits=logits / self._options.temperature, masks=masks)
 
 
-def soft_labels(labels: Tensor, targets: TeacherTargets, weight: float) -> Tensor:
-    """Labels mixed with the teachers' probabilities; unknown labels are the teachers' alone.
+def soft_labels(labels: Tensor, taught: Tensor, weight: float) -> Tensor:
+    """Labels mixed with probabilities; unknown labels are the probabilities alone.
 
     Args:
-        labels: [n, C], 0..1, negative where unknown.
-        targets: of the same crops.
+        labels: [n, C], 0..1, -1 where unknown, HIDDEN where augmentation hides what they tell.
+        taught: [n, C], what teachers say of the same crops, 0..1; NaN where they say nothing.
         weight: share of the teachers.
     """
-    probabilities = targets.logits.sigmoid()
-    mixed = (1 - weight) * labels + weight * probabilities
-    return torch.where(labels < 0, probabilities, mixed) if weight else labels
+    mixed = torch.where(labels < 0, taught, (1 - weight) * labels + weight * taught)
+    return torch.where((labels == HIDDEN) | taught.isnan(), labels, mixed) if weight else labels
 
 
 def mask_loss(masks: Mapping[str, Tensor], taught: Mapping[str, Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
@@ -32,6 +33,7 @@ from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import Recipe
 from edgeattr_train.running_accuracy import RunningMeanAccuracy
+from edgeattr_train.soft_labels import SoftLabels
 
 __all__ = ["Progress", "Trainer"]
 
@@ -82,7 +84,8 @@ class Trainer:
     ) -> None:
         self._recipe, self._val, self._out, self._threads = recipe, val, out, threads
         self._cache = CropCache(cache_bytes)
-        self._train = train.first(recipe.schedule.images) if recipe.schedule.images else train
+        train = train.first(recipe.schedule.images) if recipe.schedule.images else train
+        self._train, taught = _with_soft_labels(train, recipe)
         self._fabric = fabric or open_fabric(recipe, "cpu")
         world, batch = self._fabric.world_size, recipe.schedule.batch
         if batch % world:
@@ -100,7 +103,9 @@ class Trainer:
                 )
         _compare(train, val)
         self._steps = -(-self._usable // batch)
-        self._learner = Learner(recipe, self._train, self._steps, self._fabric, threads=threads)
+        self._learner = Learner(
+            recipe, self._train, self._steps, self._fabric, threads=threads, taught=taught
+        )
         self._epoch, self._best, self._stale = 0, -np.inf, 0
         self._log: list[dict[str, Any]] = []
 
@@ -251,10 +256,12 @@ class Trainer:
         return statistics_of(self._train, self._recipe.height, self._recipe.width)
 
     def _deployable(self, scores: Scores) -> Checkpoint:
+        labelled = int((self._train.labels >= 0).any(1).sum())
         facts = {
             "dataset": self._train.name,
             "split": self._train.split,
-            "images": len(self._train),
+            "images": labelled,
+            "unlabelled_images": len(self._train) - labelled,
             "selected_on": self._val.split,
             "licence": self._train.licence,
             "epoch": self._epoch,
@@ -289,6 +296,17 @@ class Trainer:
             for part in (data.ids.tobytes(), data.labels.tobytes(), boxes):
                 digest.update(part)
         return digest.hexdigest()
+
+
+def _with_soft_labels(
+    train: AttributeDataset, recipe: Recipe
+) -> tuple[AttributeDataset, npt.NDArray[np.float32] | None]:
+    """Training data and further pictures, with the soft labels of both, [N, C]."""
+    if not recipe.distillation.soft_labels:
+        return train, None
+    soft = SoftLabels.read(Path(recipe.distillation.soft_labels), train.schema)
+    train = soft.extend(train)
+    return train, soft.of(train)
 
 
 def _compare(train: AttributeDataset, val: AttributeDataset) -> None:

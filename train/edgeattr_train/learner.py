@@ -43,6 +43,7 @@ class Learner:
     Args:
         recipe: what to do.
         train: training data: labels for the history, shares of positives, first batch norms.
+        taught: soft labels of it, [N, C], NaN where there are none; None: no soft labels.
         steps: steps in an epoch.
         fabric: processes, device and precision.
         threads: decoding threads.
@@ -56,6 +57,7 @@ class Learner:
         fabric: Fabric,
         *,
         threads: int,
+        taught: npt.NDArray[np.float32] | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self._recipe, self._fabric = recipe, fabric
@@ -75,6 +77,7 @@ class Learner:
         self._prior = torch.from_numpy((train.labels > 0).sum(0) / known).float().to(fabric.device)
         length = max(1, recipe.loss.history_epochs)
         self.history = PredictionHistory(train.ids, train.labels, length)
+        self._taught = taught
         self._embeddings = _embeddings(recipe, train, threads)
         self._teachers = Teachers(recipe.distillation, train.schema, fabric.device)
         self.ancestry = _ancestry(recipe, self._teachers, train.name)
@@ -174,8 +177,12 @@ class Learner:
         if options.history_epochs and epoch >= options.burn_in_epochs:
             deviation = self.history.deviation(batch.ids)
         targets = self._teachers.teach(crops) if self._teachers else None
-        if targets:
-            labels = soft_labels(labels, targets, distillation.weight)
+        places = [self._place[sample] for sample in batch.ids.tolist()]
+        taught = targets.logits.sigmoid() if targets else None
+        if self._taught is not None:
+            taught = torch.from_numpy(blend.values(self._taught[places])).to(device)
+        if taught is not None:
+            labels = soft_labels(labels, taught, distillation.weight)
         output, cosines = self._forward(crops)
         spread = torch.from_numpy(deviation).to(device)
         loss = total_loss(output, labels, self._prior, spread, options)
@@ -185,7 +192,6 @@ class Learner:
         if targets and distillation.masks:
             masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
             loss = loss + distillation.masks * mask_loss(masks, targets.masks)
-        places = [self._place[sample] for sample in batch.ids.tolist()]
         if self._embeddings is not None and output.embedding is not None:
             target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)
             loss = loss + distillation.embedding_weight * embedding_loss(output.embedding, target)

@@ -25,7 +25,9 @@ from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
 
-__all__ = ["Batch", "batches", "training_order"]
+__all__ = ["HIDDEN", "Batch", "batches", "training_order"]
+
+HIDDEN = -2.0  # label of what augmentation took out of the picture
 
 _AHEAD = 2  # batches that are made while one is used
 
@@ -34,7 +36,7 @@ class Batch(NamedTuple):
     """One step's data."""
 
     crops: Tensor  # uint8 [n, H, W, 3], BGR
-    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown or not to be seen
+    labels: Tensor  # float32 [n, C]: 1 yes, 0 no, -1 unknown, HIDDEN
     ids: npt.NDArray[np.int64]  # [n]
     visible: Tensor  # float32 [n, 4], parts of the body: 1 in the picture, 0 not, -1 unknown
 
@@ -111,7 +113,7 @@ def _fill(
     seed: tuple[int, int],
     cache: CropCache | None,
 ) -> None:
-    """Write one crop into a batch; its labels are unknown where augmentation hides them."""
+    """Write one crop into a batch; its labels are HIDDEN where augmentation hides them."""
     out = batch.crops[place].numpy()
     sample, size = int(data.ids[position]), (out.shape[0], out.shape[1])
     crop = cache.get(sample, size) if cache is not None else None
@@ -125,9 +127,9 @@ def _fill(
         batch.visible[place] = torch.from_numpy(varied.visible)
         for index, part in enumerate(data.schema.parts):
             if part is not None and varied.visible[part] == 0:
-                labels[index] = -1
+                labels[index] = HIDDEN
         if not varied.coloured:
-            labels[[index for group in data.schema.colours.values() for index in group]] = -1
+            labels[[index for group in data.schema.colours.values() for index in group]] = HIDDEN
     out[...] = crop
 
 

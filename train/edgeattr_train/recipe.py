@@ -27,6 +27,8 @@ class DistillationOptions:
     """Who teaches, and how much it counts."""
 
     teachers: tuple[str, ...] = ()  # bundles (or names of bundles) and checkpoints; averaged
+    soft_labels: str = ""  # a file of edgeattr_train.soft_labels: answers on training data and
+    # on further pictures; in place of teachers
     weight: float = 0.5  # share of the teachers' probability in the target; the rest is the label
     temperature: float = 1.0  # divides the teachers' logits
     masks: float = 0.0  # weight of the attention loss; wants checkpoints, which have masks
@@ -36,6 +38,10 @@ class DistillationOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 1:
             raise UsageError(f"distillation.weight={self.weight}; expected 0..1")
+        if self.soft_labels and self.teachers:
+            raise UsageError(
+                "distillation.soft_labels stand in place of teachers; give one of them"
+            )
         if self.temperature <= 0:
             raise UsageError(f"distillation.temperature={self.temperature}; expected more than 0")
         if self.embedding_weight < 0:

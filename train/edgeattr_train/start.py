@@ -47,11 +47,13 @@ def take_bundle(model: AttributeNet, start: str) -> None:
     Raises:
         InputError: the bundle's network is another one.
     """
-    weights = _float_weights(start)
+    weights = _float_weights(start, model)
     mine = model.state_dict()
     wanted = {name for name, _ in model.named_parameters()} | {"mean", "std"}
     standing = ("necks.", "pooled_neck.", "strips.")  # norms that no convolution comes before
     wanted |= {name for name in mine if name.startswith(standing) and "running" in name}
+    if model.on_strips:  # no exported output depends on it
+        wanted = {name for name in wanted if not name.startswith("pooled_neck.")}
     norms = _norms_by_convolution(model)
     folded = {f"{norm}.{kind}" for norm in norms.values() for kind in ("weight", "bias")}
     missing = sorted(
@@ -71,8 +73,14 @@ def take_bundle(model: AttributeNet, start: str) -> None:
         norm.register_buffer("folded_bias", weights[f"{convolution}.bias"], persistent=False)
 
 
-def _float_weights(start: str) -> dict[str, Tensor]:
-    """The tensors of the exported graph, by the names that the model has for them."""
+def _float_weights(start: str, model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the exported graph, by the names that the model has for them.
+
+    Two things of an export are undone. Tensors that are equal are kept once: a tensor that is
+    absent is taken from its sibling in another branch. A group norm becomes an instance norm with
+    a product and a sum after it, whose constants have no names of the model's: they follow its
+    group norms in order.
+    """
     import onnx
     from onnx import numpy_helper
 
@@ -82,10 +90,37 @@ def _float_weights(start: str) -> dict[str, Tensor]:
         tensor.name.removeprefix(_PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in graph.initializer
     }
-    for name, equal in (("mean", "std"), ("std", "mean")):  # the export keeps equal tensors once
+    norms = [name for name, module in model.named_modules() if isinstance(module, nn.GroupNorm)]
+    for name, (scale, shift) in zip(norms, _group_norm_constants(graph), strict=False):
+        weights[f"{name}.weight"] = weights[scale].flatten()
+        weights[f"{name}.bias"] = weights[shift].flatten()
+    for name, equal in (
+        ("mean", "std"),
+        ("std", "mean"),
+        ("branches.0.bias", "branches.1.bias"),
+        ("branches.1.bias", "branches.0.bias"),
+    ):
         if name not in weights and equal in weights:
             weights[name] = weights[equal]
     return weights
+
+
+def _group_norm_constants(graph: Any) -> list[tuple[str, str]]:
+    """Scale and shift of each group norm, in the order in which they first run."""
+    constants = {tensor.name for tensor in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    found: dict[tuple[str, str], None] = {}
+    for node in graph.node:
+        if node.op_type != "Add" or node.input[1] not in constants:
+            continue
+        product = makers.get(node.input[0])
+        if product is None or product.op_type != "Mul" or product.input[1] not in constants:
+            continue
+        reshaped = makers.get(product.input[0])
+        normalised = makers.get(reshaped.input[0]) if reshaped is not None else None
+        if normalised is not None and normalised.op_type == "InstanceNormalization":
+            found.setdefault((product.input[1], node.input[1]))
+    return list(found)
 
 
 def _norms_by_convolution(model: nn.Module) -> dict[str, str]:

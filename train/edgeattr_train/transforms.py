@@ -117,8 +117,8 @@ class MixUp:
         """[n, C], 0..1 or negative where unknown: a blend with an unknown label is unknown."""
         if self.share == 1:
             return labels
-        known = (labels >= 0) & (labels[self.other] >= 0)
-        return np.where(known, self.values(labels), -1.0).astype(np.float32)
+        least = np.minimum(labels, labels[self.other])
+        return np.where(least >= 0, self.values(labels), least).astype(np.float32)
 
 
 def draw_mix_up(count: int, options: Augmentation, rng: np.random.Generator) -> MixUp:

@@ -30,7 +30,8 @@ class AttributeDataset:
     ids: npt.NDArray[np.int64]  # [N], unique, not negative
     persons: npt.NDArray[np.int64]  # [N], equal where the person is the same
     licence: str  # what the data may be used for
-    boxes: npt.NDArray[np.int32] | None = None  # [N, 4] x, y, w, h in pixels; None: whole images
+    # [N, 4] x, y, w, h in pixels; of a width of 0, or None: whole images
+    boxes: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -42,7 +43,9 @@ class AttributeDataset:
             InputError: the file cannot be decoded, or the box lies outside of it.
         """
         image = read_image(self.paths[index])
-        return image if self.boxes is None else cut(image, self.boxes[index], self.paths[index])
+        if self.boxes is None or not self.boxes[index, 2]:
+            return image
+        return cut(image, self.boxes[index], self.paths[index])
 
     def first(self, count: int) -> AttributeDataset:
         """The first ``count`` samples, or all if there are fewer."""

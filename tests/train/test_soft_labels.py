@@ -1,0 +1,123 @@
+"""Soft labels from a file: which picture they belong to, and what is learnt from them."""
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.schema import Attribute, AttributeSchema
+from edgeattr_train.data.attribute_dataset import AttributeDataset
+from edgeattr_train.distillation import soft_labels
+from edgeattr_train.engine import Trainer
+from edgeattr_train.loader import HIDDEN
+from edgeattr_train.recipe import load_recipe
+from edgeattr_train.soft_labels import SoftLabels
+
+_SCHEMA = AttributeSchema(tuple(Attribute(name=n, group="any", source=n) for n in ("hat", "bag")))
+
+
+def _pictures(folder: Path, count: int) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for path in paths:
+        cv2.imwrite(str(path), rng.integers(0, 255, (64, 32, 3), np.uint8))
+    return paths
+
+
+def _data(paths: list[Path]) -> AttributeDataset:
+    ids = np.arange(len(paths))
+    labels = np.stack([ids % 2, np.full(len(paths), -1)], 1).astype(np.int8)
+    return AttributeDataset(
+        name="own", split="train", schema=_SCHEMA, paths=tuple(paths), labels=labels, ids=ids,
+        persons=ids, licence="none",
+    )  # fmt: skip
+
+
+def _write(path: Path, files: list[str], names: tuple[str, ...] = ("bag", "gown")) -> Path:
+    probabilities = np.linspace(0.1, 0.9, len(files) * len(names)).reshape(len(files), -1)
+    boxes = np.zeros((len(files), 4), np.int32)
+    boxes[-1] = (4, 8, 16, 32)
+    np.savez(
+        path, names=np.array(names), paths=np.array(files), boxes=boxes,
+        probabilities=probabilities,
+    )  # fmt: skip
+    return path
+
+
+def test_pictures_without_labels_follow_the_labelled_ones(tmp_path: Path) -> None:
+    data = _data(_pictures(tmp_path, 3)[:2])
+    soft = SoftLabels.read(_write(tmp_path / "soft.npz", ["1.png", "2.png"]), _SCHEMA)
+    extended = soft.extend(data)
+    assert [path.name for path in extended.paths] == ["0.png", "1.png", "2.png"]
+    assert extended.labels.tolist() == [[0, -1], [1, -1], [-1, -1]]
+    assert len(set(extended.ids.tolist())) == 3
+    assert extended.read(0).shape == (64, 32, 3)
+    assert extended.read(2).shape == (32, 16, 3), "its box is cut out"
+    taught = soft.of(extended)
+    assert np.isnan(taught[:, 0]).all(), "the file says nothing of hats"
+    np.testing.assert_allclose(taught[:, 1], [np.nan, 0.1, 0.1 + 2 * 0.8 / 3], rtol=1e-6)
+
+
+def test_labels_are_mixed_and_what_is_hidden_stays_hidden() -> None:
+    labels = torch.tensor([[1.0, 0.0, -1.0, HIDDEN, 1.0]])
+    taught = torch.tensor([[0.5, 0.5, 0.3, 0.9, torch.nan]])
+    mixed = soft_labels(labels, taught, 0.5)
+    assert mixed.tolist() == [[0.75, 0.25, pytest.approx(0.3), HIDDEN, 1.0]]
+    assert torch.equal(soft_labels(labels, taught, 0.0), labels)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(("gown",), "names none of the attributes"), (("hat", "bag", "hat"), "do not fit together")],
+)
+def test_files_that_do_not_fit_are_refused(
+    tmp_path: Path, names: tuple[str, ...], message: str
+) -> None:
+    path = _write(tmp_path / "soft.npz", ["a.png"], names)
+    if len(names) == 3:
+        with np.load(path) as stored:
+            parts = dict(stored)
+        np.savez(path, **{**parts, "names": parts["names"][:2]})
+    with pytest.raises(InputError, match=message):
+        SoftLabels.read(path, _SCHEMA)
+
+
+def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no archive")
+    for name in ("bad.npz", "gone.npz"):
+        with pytest.raises(InputError, match=f"{name}: no soft labels"):
+            SoftLabels.read(tmp_path / name, _SCHEMA)
+
+
+def test_soft_labels_and_teachers_are_not_mixed() -> None:
+    with pytest.raises(UsageError, match="in place of teachers"):
+        load_recipe(
+            "smoke", ["distillation.soft_labels=a.npz", "distillation.teachers=['default']"]
+        )
+
+
+def test_an_attribute_without_labels_is_learnt_from_soft_labels(tmp_path: Path) -> None:
+    paths = _pictures(tmp_path, 8)
+
+    def mean_score_of_bags(probability: float) -> float:
+        file = tmp_path / f"{probability}.npz"
+        np.savez(
+            file, names=np.array(["bag"]), boxes=np.zeros((8, 4), np.int32),
+            paths=np.array([path.name for path in paths]),
+            probabilities=np.full((8, 1), probability),
+        )  # fmt: skip
+        changes = [f"distillation.soft_labels={file}", "schedule.epochs=1", "schedule.batch=4",
+                   "schedule.average_decay=0", "schedule.head_rate=0.05",
+                   "distillation.weight=1"]  # fmt: skip
+        recipe = load_recipe("smoke", changes)
+        val = dataclasses.replace(_data(paths), name="other")
+        model = Trainer(recipe, _data(paths), val, tmp_path / str(probability)).run().model.eval()
+        crops = [cv2.resize(cv2.imread(str(p)), (recipe.width, recipe.height)) for p in paths]
+        with torch.no_grad():
+            return float(model(torch.from_numpy(np.stack(crops))).logits[:, 1].mean())
+
+    assert mean_score_of_bags(0.98) > mean_score_of_bags(0.02) + 0.1
