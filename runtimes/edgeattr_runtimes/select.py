@@ -52,11 +52,12 @@ def choose(
     """Pick the engine and the variant.
 
     By itself (``auto``) an engine takes only variants that were made, and proven, for it. Of these
-    TensorRT's come first, then INT8 unless it was measured to be slower on this very device, then
-    FP32 before FP16, for which most CPUs have no arithmetic; of several of one precision, the one
-    that was measured to be the fastest here. Where the device has half precision, FP16 comes before
-    FP32, and before INT8 if it was measured here to be faster. Where a device is asked for, an
-    engine that has it takes another's variants too, if there are none of its own.
+    TensorRT's come first, then INT8 unless it was measured to be slower than its parent, on this
+    device or, where it was not measured here, on another; then FP32 before FP16, for which most
+    CPUs have no arithmetic; of several of one precision, the one that was measured to be the
+    fastest here. Where the device has half precision, FP16 comes before FP32, and before INT8 if it
+    was measured here to be faster. Where a device is asked for, an engine that has it takes
+    another's variants too, if there are none of its own.
 
     Args:
         bundle: the model.
@@ -217,7 +218,7 @@ def _rank_among(
         return (
             engine != "tensorrt",
             variant.engine != FAMILIES[engine][0],
-            here.get("speedup", 1.0) < 1.0,
+            here.get("speedup", variant.speed.get("speedup", 1.0)) < 1.0,
             place,
             -here.get("crops_per_second", 0.0),
         )

@@ -76,6 +76,21 @@ def test_auto(
     assert (engine, variant.name) == expected
 
 
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [
+        ({"device": "another", "speedup": 0.7}, "onnx-fp32"),
+        (_here(90, 1.3), "onnx-int8"),
+        ({}, "onnx-int8"),
+    ],
+)
+def test_int8_that_was_slower_elsewhere_waits_until_it_is_measured_here(
+    speed: Mapping[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "available", lambda: ("onnxruntime",))
+    assert choose(_bundle({"onnx-fp32": {}, "onnx-int8": speed}))[1].name == expected
+
+
 def test_pytorch_runs_float32_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "available", lambda: (*_ALL[1:], "torch"))
     bundle = _bundle({"onnx-fp32": {}, "onnx-int8": {}})
