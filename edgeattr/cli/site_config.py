@@ -33,6 +33,7 @@ __all__ = [
     "Site",
     "SourceSection",
     "StoreSection",
+    "TrackingSection",
     "WebSection",
     "WebhookSection",
     "load_site",
@@ -68,6 +69,13 @@ class DetectorSection:
             parse_size(self.input)
         if self.tiles:
             parse_tiles(self.tiles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingSection:
+    """How people are told apart."""
+
+    appearance: bool = False  # by what they look like too, not by their movement alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +242,7 @@ class Site:
     sources: tuple[SourceSection, ...]
     model: ModelSection = ModelSection()
     detector: DetectorSection = DetectorSection()
+    tracking: TrackingSection = TrackingSection()
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
     events: EventsSection | None = None
     store: StoreSection | None = None
@@ -258,6 +267,15 @@ class Site:
             check_encoder(self.video.encoder)
         self._set_retention()
         self._check_files()
+
+    @property
+    def processing(self) -> PipelineOptions:
+        """How streams are processed, by all sections that say so."""
+        return dataclasses.replace(
+            self.pipeline,
+            blur_faces=self.privacy.blur_faces or self.pipeline.blur_faces,
+            appearance=self.tracking.appearance or self.pipeline.appearance,
+        )
 
     @property
     def is_endless(self) -> bool:

@@ -7,21 +7,17 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
-from edgeattr.model import AttributeModel
+from edgeattr.model import AttributeModel, CropReading
 
-__all__ = ["Batcher", "Logits"]
+__all__ = ["Batcher", "Readings"]
 
 _LONGEST_CALL = 5.0  # seconds that closing waits for the model
 
-Logits = list[npt.NDArray[np.float32] | None]
-"""One entry a crop: float32 [C], not a number where an attribute cannot be seen; None where the
-crop was declined."""
+Readings = list[CropReading | None]
+"""One entry a crop; None where the crop was declined."""
 
 
 @dataclass(eq=False)
@@ -31,7 +27,7 @@ class _Request:
     crops: Sequence[Image]
     worth: Sequence[float]  # how much is learnt from each
     declinable: bool  # of a live stream: may go without an answer under load
-    answer: concurrent.futures.Future[Logits]
+    answer: concurrent.futures.Future[Readings]
     taken: list[bool]
 
 
@@ -61,8 +57,8 @@ class Batcher(Closeable):
 
     def submit(
         self, crops: Sequence[Image], worth: Sequence[float], *, declinable: bool
-    ) -> concurrent.futures.Future[Logits]:
-        """Ask for the logits of crops of one frame.
+    ) -> concurrent.futures.Future[Readings]:
+        """Have the crops of one frame read.
 
         Args:
             crops: of people, any size; they must not change until the answer is there.
@@ -134,7 +130,7 @@ class Batcher(Closeable):
             for crop, taken in zip(request.crops, request.taken, strict=True)
             if taken
         ]
-        rows = iter(self._model.visible_logits(crops)) if crops else iter(())
+        rows = iter(self._model.read(crops)) if crops else iter(())
         self.calls += bool(crops)
         self.classified += len(crops)
         for request in requests:

@@ -20,6 +20,7 @@ class PipelineOptions:
     crops_per_second: float | None = None  # of video, that one stream may have classified
     updates_every: float | None = None  # seconds between records of people who are still there
     blur_faces: bool = False  # in annotated frames
+    appearance: bool = False  # whether people are also told apart by what they look like
     labels: LabelOptions = field(default_factory=LabelOptions)  # of people, in annotated frames
     frames_waiting: int = 4  # of one stream, before its source waits or drops the oldest
     frames_ahead: int = 4  # of one stream, in which people are looked for at the same time

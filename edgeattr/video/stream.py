@@ -9,13 +9,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.model import AttributeModel
 from edgeattr.video.alerts import AlertMonitor
-from edgeattr.video.batcher import Batcher, Logits
+from edgeattr.video.batcher import Batcher, Readings
 from edgeattr.video.detection_interval import DetectionInterval
 from edgeattr.video.detectors import Detections, Detector
 from edgeattr.video.frame_annotator import FrameAnnotator
@@ -98,6 +98,8 @@ class Stream(threading.Thread):
             blur_faces=options.blur_faces,
             patient=source.live,
         )
+        rate = source.rate / options.detect_every
+        self._tracker = PersonTracker(rate, appearance=options.appearance)
         self._people = TrackManager(
             source.name,
             model.decision,
@@ -106,17 +108,16 @@ class Stream(threading.Thread):
             ranking=ranking,
             budget=options.crops_per_second,
             keep_best=any(output.field for output in outputs),
+            fits=self._tracker.see,
         )
         self._interval = DetectionInterval(options.detect_every)
-        self._tracker = PersonTracker(source.rate / options.detect_every)
         self._alerts, self._scene = alerts, SceneCutDetector()
         self._size: tuple[int, int] | None = None  # width and height of the last frame, pixels
         self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
         self._pending: collections.deque[_PendingCrops] = collections.deque()
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
-        self._finished = time.monotonic()  # when the last frame was
-        self._failures = 0  # in a row
+        self._finished, self._failures = time.monotonic(), 0  # the last frame; failures in a row
         self._watchers = [output for output in outputs if output.takes("watch")]
         self._records = RecordWriter(outputs)
         self._log_limit, self._watched = RateLimit(), RateLimit(_WATCH)
@@ -255,8 +256,7 @@ class Stream(threading.Thread):
 
     def _track(self, frame: Frame, found: _Found | None) -> None:
         self._people.began = frame.began
-        size = frame.image.shape[1], frame.image.shape[0]
-        self._tracker.size = self._size = size
+        self._tracker.size = self._size = size = frame.image.shape[1], frame.image.shape[0]
         if self._scene.is_cut(frame.image):
             self._tracker.cut()
             self._report_ended(None)
@@ -267,8 +267,10 @@ class Stream(threading.Thread):
             detections = found.result()
             self.summary.detections += len(detections)
             tracked = self._tracker.update(detections, frame.seconds)
-        self._collect_logits(late=self._options.frames_late)
-        self._request_logits([] if found is None else self._people.update(frame, tracked))
+            self._people.rename(self._tracker.renamed)
+        self._collect_readings(late=self._options.frames_late)
+        seen = [*tracked, *self._tracker.undecided]
+        self._request_readings(self._people.update(frame, seen) if found is not None else [])
         self._report_zones(self._zones.update(frame.seconds, tracked, size))
         if self._alerts.rules:
             self._report_alerts(frame, tracked)
@@ -281,7 +283,7 @@ class Stream(threading.Thread):
             for record in self._people.updates(frame.seconds, every):
                 self._records.emit(record.to_json("update"))
 
-    def _request_logits(self, requests: list[CropRequest]) -> None:
+    def _request_readings(self, requests: list[CropRequest]) -> None:
         if not requests:
             self._pending.append(_PendingCrops([], None))
             return
@@ -292,12 +294,12 @@ class Stream(threading.Thread):
         )
         self._pending.append(_PendingCrops(requests, answer))
 
-    def _collect_logits(self, *, late: int) -> None:
+    def _collect_readings(self, *, late: int) -> None:
         """Take in the answers for all but the last so many frames."""
         while len(self._pending) > late:
             pending = self._pending.popleft()
             if pending.answer is not None:
-                self._people.add_logits(pending.requests, pending.answer.result())
+                self._people.add_readings(pending.requests, pending.answer.result())
 
     def _end_silent_tracks(self) -> None:
         """A live stream sends nothing: those who were there are given up after a while."""
@@ -314,7 +316,7 @@ class Stream(threading.Thread):
 
     def _report_ended(self, before: float | None) -> None:
         if before is None or self._people.any_ended(before):
-            self._collect_logits(late=0)
+            self._collect_readings(late=0)
             for record, best in self._people.pop_ended(before):
                 record = dataclasses.replace(
                     record,
@@ -347,7 +349,7 @@ class Stream(threading.Thread):
     def _drop_requests(self) -> None:
         """The answers that are under way will not be waited for."""
         for pending in self._pending:
-            self._people.add_logits(pending.requests, [None] * len(pending.requests))
+            self._people.add_readings(pending.requests, [None] * len(pending.requests))
         self._pending.clear()
 
     def _log_error(self, text: str) -> None:
@@ -357,7 +359,7 @@ class Stream(threading.Thread):
     def _finish(self) -> None:
         """Records of all who are there, the summary, and whole files, whatever happened."""
         steps: list[Callable[[], None]] = [
-            lambda: self._collect_logits(late=0),
+            lambda: self._collect_readings(late=0),
             self._drop_requests,
             lambda: self._report_ended(None),
             lambda: self._records.write_all(self._reader.source.live or self._reader.cut_short),
@@ -391,9 +393,8 @@ def _rarest(source: Source, options: PipelineOptions) -> int:
     return min(options.detect_at_most_every, max(1, int(source.rate / _DETECTIONS)))
 
 
-@dataclass(frozen=True, eq=False)
-class _PendingCrops:
+class _PendingCrops(NamedTuple):
     """Crops of one frame that are with the model."""
 
     requests: Sequence[CropRequest]
-    answer: concurrent.futures.Future[Logits] | None  # none where nothing was asked
+    answer: concurrent.futures.Future[Readings] | None  # none where nothing was asked

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeattr.core.errors import MissingDependency
+from edgeattr.model import CropReading
+from edgeattr.video.appearance import EMBEDDING, LOG_ODDS
 from edgeattr.video.detectors import Detections
 from edgeattr.video.fragments import FragmentJoiner
 
@@ -28,6 +30,8 @@ _OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overl
 _WIDEST = 1.0  # of a box's size
 _NESTED = (0.9, 0.6)  # share of a box inside a better one, and of its width: one person twice
 _VELOCITY_SECONDS = 0.5  # over which a person's speed is measured
+_WAIT_FRAMES = 6  # for a crop to be read: the pipeline takes five
+_LONGEST_WAIT = 1.0  # seconds
 _FOLLOWS = 2.5  # frames/s; at less people are further apart between frames than from each other
 
 
@@ -48,12 +52,19 @@ class PersonTracker:
             the times.
         size: width and height of the frames, pixels, where predicted boxes end; None: nowhere.
             May be set anew when a stream changes its size.
+        appearance: whether what people look like counts too; see :meth:`see`.
 
     Raises:
         MissingDependency: `trackers` is not installed.
     """
 
-    def __init__(self, rate: float, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        rate: float,
+        size: tuple[int, int] | None = None,
+        *,
+        appearance: bool = False,
+    ) -> None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -72,7 +83,9 @@ class PersonTracker:
             high_conf_det_threshold=_LEAST_SCORE,
             iou=BIoU(min(_WIDEST, _WIDENED * max(0.0, 1 / rate - _OVERLAPS))),
         )
-        self._joiner = FragmentJoiner()
+        self.undecided: list[TrackedBox] = []
+        """Of the last detections, who may be somebody seen before; their numbers are below 0."""
+        self._joiner = FragmentJoiner(appearance, min(_LONGEST_WAIT, _WAIT_FRAMES / rate))
         self._time = -math.inf  # of the last detections, seconds
         self._seen: list[TrackedBox] = []  # in them
         self._paths: dict[int, collections.deque[tuple[float, Box]]] = {}  # by person, lately
@@ -118,9 +131,9 @@ class PersonTracker:
                     tracks[track] = (box[0], box[1], box[2], box[3])
                     scores[track] = float(score)
         numbers = self._joiner.join(tracks, seconds, self._velocity)
-        self._seen = [
-            TrackedBox(numbers[track], box, scores[track]) for track, box in tracks.items()
-        ]
+        people = [TrackedBox(numbers[track], box, scores[track]) for track, box in tracks.items()]
+        self._seen = [person for person in people if person.track > 0]
+        self.undecided = [person for person in people if person.track < 0]
         self._remember(seconds)
         return self._seen
 
@@ -128,7 +141,7 @@ class PersonTracker:
         """Forget everybody: the scene has changed, or the clock was set back."""
         self._tracker.reset()
         self._joiner.forget()
-        self._time, self._seen = -math.inf, []
+        self._time, self._seen, self.undecided = -math.inf, [], []
         self._paths.clear()
 
     def predict(self, seconds: float) -> list[TrackedBox]:
@@ -148,6 +161,16 @@ class PersonTracker:
             return []
         moved = (self._moved(person, ahead) for person in self._seen)
         return [person for person in moved if person is not None]
+
+    def see(self, number: int, reading: CropReading) -> bool:
+        """Take in what a crop of a person looks like; whether it may be who was seen before."""
+        limits = EMBEDDING if reading.embedded else LOG_ODDS
+        return self._joiner.see(number, reading.appearance, limits)
+
+    @property
+    def renamed(self) -> dict[int, int]:
+        """Who turned out in the last detections to be whom: numbers by those of before."""
+        return self._joiner.renamed
 
     @property
     def lost_seconds(self) -> float:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import edgeattr
 from edgeattr.video.detectors import open_detector
+from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources.file import VideoFileSource
 from edgeattr.video.tracker import PersonTracker
 
@@ -53,3 +55,29 @@ def test_short_videos(shared: Path, name: str, people: int, every: int) -> None:
 )
 def test_long_videos(shared: Path, name: str, people: int, every: int) -> None:
     assert _count(shared / "videos" / name, every) == people
+
+
+def _records(video: Path) -> int:
+    """Records of a whole run, which tells people apart by what they look like too."""
+    with (
+        edgeattr.load() as model,
+        open_detector("auto") as detector,
+        Pipeline(model, detector) as run,
+    ):
+        run.add(str(video))
+        assert run.wait(600)
+        return run.summaries()[0].people
+
+
+@pytest.mark.parametrize(
+    ("name", "people"),
+    [
+        ("worker-zone-detection.gif", 1),
+        ("face-demographics-walking.gif", 2),
+        ("classroom.gif", 4),
+        pytest.param("people-detection.264", 7, marks=pytest.mark.slow),
+        pytest.param("one-by-one-person-detection.mp4", 6, marks=pytest.mark.slow),
+    ],
+)
+def test_records_of_whole_runs(shared: Path, name: str, people: int) -> None:
+    assert _records(shared / "videos" / name) == people
