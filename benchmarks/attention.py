@@ -41,9 +41,9 @@ _BELOW = ("trousers", "jeans", "shorts", "short_skirt", "shoes", "leather_shoes"
 
 
 _PAIRS = {  # what is compared: column -> the two ways
-    "stride 16: most less random": ("most, stride 16", "random"),
-    "most less least": ("most, stride 16", "least, stride 16"),
-    "stride 32: most less least": ("most, stride 32", "least, stride 32"),
+    "stride 8: most less random": ("most, stride 8", "random"),
+    "most less least": ("most, stride 8", "least, stride 8"),
+    "stride 16: most less least": ("most, stride 16", "least, stride 16"),
 }
 
 

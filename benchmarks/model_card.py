@@ -168,7 +168,7 @@ def _facts(bundle: Bundle, data: AttributeDataset, train: AttributeDataset) -> d
     return {
         "bundle": bundle.name,
         "digest": bundle.digest,
-        "licence": data.licence,
+        "licence": bundle.training["licence"],
         "date": today,
         "edgeattr": edgeattr.__version__,
         "device": device_name(),

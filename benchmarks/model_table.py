@@ -27,6 +27,7 @@ from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.metrics import evaluate, mean_accuracy_per_attribute
 from edgeattr_runtimes import open_runtime
 from edgeattr_runtimes.device import available_cores, device_name
+from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 _CALL = 64  # crops
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--peer", type=Path, help="directory of 0230 with FP32/ and FP16-INT8/")
     options = parser.parse_args()
-    data = open_dataset(options.data, "val")
+    data = aligned(open_dataset(options.data, "val"), Bundle.read(resolve_bundle("default")).schema)
     bundle = Bundle.read(resolve_bundle(options.model))
     crops = load_crops(data, bundle.input.height, bundle.input.width)
     print(f"{device_name()}; PETA val, {len(data)} images; {_CALL} crops a call\n")

@@ -71,9 +71,9 @@ def model() -> Iterator[edgeattr.AttributeModel]:
         yield loaded
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, without a window; one for all pages."""
+    """Chromium, without a window; Playwright's loop ends with it, so that others may run."""
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

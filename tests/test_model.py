@@ -6,6 +6,7 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
+from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 
 
@@ -19,16 +20,17 @@ def test_one_prediction_per_crop_of_any_size(
 ) -> None:
     images = [crops[0], crops[1][:1, :1], crops[2][::2], crops[3][:, :, 0], crops[4] / 255.0]
     predictions = model.predict(images)
+    reported = model.bundle.schema.reported(include_sensitive=False)
     assert len(predictions) == 5
     for prediction in predictions:
-        assert len(prediction.attributes) == 30
+        assert len(prediction.attributes) == len(reported)
         assert all(0 <= value.p <= 1 for value in prediction.attributes.values())
         assert set(prediction.present) <= set(model.bundle.schema.names)
 
 
 def test_no_crops_no_predictions(model: edgeattr.AttributeModel) -> None:
     assert model.predict([]) == []
-    assert model.logits([]).shape == (0, 35)
+    assert model.logits([]).shape == (0, len(model.bundle.schema))
 
 
 def test_one_array_is_no_list_of_crops(
@@ -99,7 +101,25 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
         edgeattr.load(tmp_path / "none.edgeattr")
 
 
-def test_auto_prefers_int8_on_the_cpu() -> None:
+def test_auto_takes_the_variant_that_is_fast() -> None:
     with edgeattr.load() as model:
         about = model.describe()
-    assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "int8")
+    assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "fp32")
+
+
+def test_a_crop_s_reading_has_what_tells_people_apart(
+    crops: npt.NDArray[np.uint8], small_bundle: Bundle
+) -> None:
+    with edgeattr.load() as model:
+        embedding = model.outputs(list(crops)).embedding
+        read = model.read(list(crops))
+        assert model.read([]) == []
+    assert embedding is not None
+    np.testing.assert_array_equal([one.appearance for one in read], embedding)
+    assert all(one.embedded for one in read)
+    with edgeattr.load(small_bundle.path) as without:
+        read = without.read(list(crops))
+        reported = len(without.decision.reported)
+    assert not any(one.embedded for one in read)
+    assert {one.appearance.shape for one in read} == {(reported,)}  # nothing sensitive
+    np.testing.assert_allclose([np.linalg.norm(one.appearance) for one in read], 1, rtol=1e-5)

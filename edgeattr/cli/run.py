@@ -334,7 +334,7 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
                 f"--{key} takes one source; run once per video, use --events alone, or give each "
                 f"source of --config its own {key}"
             )
-    if each.get("output") == _NAMELESS:
+    if "output" in each and Path(each["output"]) == _NAMELESS:
         each["output"] = _beside(named_source(sources[0])["address"])
     for key, parse in (("zones", parse_zone), ("lines", parse_line)):
         if key in each:

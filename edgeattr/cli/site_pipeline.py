@@ -76,14 +76,12 @@ class SitePipeline(Pipeline):
         self._site = site
         self._rules = alert_rules(site.alert, site.places, model.decision)
         self._audit: AuditLog | None = None
-        self._blurred = site.privacy.blur_faces or site.pipeline.blur_faces
         self._queue = collections.deque(site.sources)  # of sources that are not open yet
         self._expected: list[int | None] = []  # frames of each source that was opened
         self._running: dict[str, SourceSection] = {}
         self._swept = -_SWEEP
         self._open = contextlib.ExitStack()
-        options = dataclasses.replace(site.pipeline, blur_faces=self._blurred)
-        super().__init__(model, detector, options=options)
+        super().__init__(model, detector, options=site.processing)
         with contextlib.ExitStack() as opening:
             opening.callback(self._close_audit)
             opening.callback(super().close)
@@ -267,7 +265,10 @@ class SitePipeline(Pipeline):
         outputs: list[Output] = []
         try:
             if section.output:
-                detail = {"file": str(section.output), "faces blurred": self._blurred}
+                detail = {
+                    "file": str(section.output),
+                    "faces blurred": self._site.processing.blur_faces,
+                }
                 self._note("annotated video is begun", detail)
                 outputs.append(
                     SegmentedVideo(

@@ -77,7 +77,7 @@ def test_json_alone_goes_to_standard_output(small_bundle: Bundle) -> None:
             "onnxruntime has no device 'tpu' here",
         ),
         (("--device", "tpu"), 2, "no engine has a device 'tpu' here"),
-        (("--batch", "0"), 2, "greater than or equal to 1"),
+        (("--batch", "0"), 2, "0 is not in the range x>=1"),
     ],
 )
 def test_what_cannot_be_timed_is_named(

@@ -56,7 +56,7 @@ def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
 
 def test_doctor_loads_the_model() -> None:
     said = _edgeattr("doctor").stdout
-    assert "  chosen   onnx-int8 on onnxruntime: by what is installed" in said
+    assert "  chosen   onnx-fp32 on onnxruntime: by what is installed" in said
     assert "  ok       onnx-int8 on onnxruntime" in said
     assert "  ok       openvino on auto, cpu" in said
     assert "  chosen   fp32 on onnxruntime: " in said.split("person detector")[1]
@@ -85,7 +85,7 @@ def test_predict(tmp_path: Path) -> None:
     assert json.loads(shown.stdout) == line
     assert bad.name in shown.stderr
     assert sorted(path.name for path in out.iterdir()) == [
-        f"{good.stem}.explain.json", f"{good.stem}.explain.html",
+        f"{good.stem}.explain.html", f"{good.stem}.explain.json",
     ]  # fmt: skip
     _edgeattr("predict", good, "--explain-all", code=2)
     done = _edgeattr("predict", bad, good, code=1)

@@ -97,7 +97,7 @@ def test_what_runs_in_place_of_what_was_chosen(
     assert doctor_module._what_runs(bundle)
     said = capsys.readouterr().out
     assert "  failed   onnx-fp32 on openvino cannot be used: no plugin\n" in said
-    assert "  chosen   onnx-int8 on onnxruntime: the next that is proven\n" in said
+    assert "  chosen   onnx-fp32 on onnxruntime: the next that is proven\n" in said
 
 
 def test_an_engine_that_works_is_told_where_the_chosen_one_does_not(

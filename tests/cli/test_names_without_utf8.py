@@ -44,8 +44,8 @@ def test_pictures_bundles_videos_and_outputs(walking_video: Path, tmp_path: Path
     person, *_, summary = map(json.loads, events.read_text(encoding="utf-8").splitlines())
     assert summary["stream"] == str(video)
     assert summary["people"] == 1
-    for name in ("crop", "evidence"):
-        assert read_image(Path(person[name])).size, "the path reads back as it was"
+    assert read_image(Path(person["crop"])).size, "the path reads back as it was"
+    assert Path(person["evidence"]).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert out.stat().st_size > 1000
     edgeattr("find", "hat or not hat", "--store", store, "--contact-sheet", folder / "f\u00e9.html")
 

@@ -26,6 +26,9 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(default_bundle(), tmp_path / "copy.edgeattr"))
 
 
+_COUNT = len(Bundle.read(default_bundle()).schema)
+
+
 def _edit(path: Path, key: str, value: object) -> None:
     index = json.loads((path / "bundle.json").read_text())
     index[key] = value
@@ -61,7 +64,7 @@ def test_the_section_of_tracks_is_kept_and_a_bundle_without_one_still_loads(
     count = len(bundle.schema)
     fusion = TrackFusion(
         correlation=0.3,
-        none_of=(-2.0,),
+        none_of=(-2.0,) * len(bundle.schema.exclusive),
         yes_margin=(0.5,) * count,
         bound=0.02,
         facts={"split": "a"},
@@ -85,7 +88,7 @@ def test_the_shipped_bundle_says_how_tracks_are_fused_and_how_that_was_found() -
     assert bundle.track.bound == 0.05
     assert 0 < bundle.track.correlation < 1
     facts = bundle.track.facts
-    assert (facts["dataset"], facts["split"], facts["persons"]) == ("peta", "val", 1264)
+    assert (facts["dataset"], facts["split"], facts["persons"]) == ("peta@wide", "val", 1264)
     held = facts["held_out"]
     assert held["error"] <= held["bound"] == 5
     assert held["yes_error"] <= 5
@@ -153,16 +156,16 @@ def test_wrong_answers_on_the_golden_crops_are_refused(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("thresholds", [0.5], "1 thresholds for 35 attributes"),
+        ("thresholds", [0.5], f"1 thresholds for {_COUNT} attributes"),
         ("track", {"correlation": 2}, "track.correlation is 2; expected 0 to 1"),
-        ("track", {"prior": [0.5]}, "track.prior is not a list of 35 numbers"),
+        ("track", {"prior": [0.5]}, f"track.prior is not a list of {_COUNT} numbers"),
         ("track", 7, "damaged"),
         ("input", {"height": 3}, "damaged"),
         ("variants", {"onnx-fp32": {}}, "damaged"),
         ("variants", [], "damaged"),
-        ("thresholds", [2.0] * 35, "outside 0..1"),
-        ("thresholds", [float("nan")] * 35, "NaN is not a finite number"),
-        ("thresholds", [10**400] * 35, "the number 1000.* is too large"),
+        ("thresholds", [2.0] * _COUNT, "outside 0..1"),
+        ("thresholds", [float("nan")] * _COUNT, "NaN is not a finite number"),
+        ("thresholds", [10**400] * _COUNT, "the number 1000.* is too large"),
         ("input", {"height": 10**30}, "too large"),
         ("training", {"epochs": float("inf")}, "Infinity is not a finite number"),
         ("training", 3, "damaged"),
@@ -234,8 +237,8 @@ def test_a_small_zip_that_unpacks_to_much_is_refused(copy: Path, tmp_path: Path,
 
 def test_golden_crops_that_unpack_to_much_are_refused(copy: Path) -> None:
     bundle = Bundle.read(copy)
-    crops = np.zeros((2000, bundle.input.height, bundle.input.width, 3), np.uint8)
-    np.savez_compressed(copy / bundle.golden.file, crops=crops, logits=np.zeros((2000, 35)))
+    crops = np.zeros((8000, bundle.input.height, bundle.input.width, 3), np.uint8)
+    np.savez_compressed(copy / bundle.golden.file, crops=crops, logits=np.zeros((8000, _COUNT)))
     with pytest.raises(BundleError, match=r"unpacks to \d+ bytes"):
         Bundle.read(copy)
 

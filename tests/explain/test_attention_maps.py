@@ -29,22 +29,24 @@ def test_an_explanation_has_the_answers_the_crop_and_masks_that_sum_to_1(
     model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
 ) -> None:
     images = [crops[0], crops[1][::2], crops[2][:1, :1]]
+    size = (model.bundle.input.height, model.bundle.input.width)
+    cells = [(size[0] // stride, size[1] // stride) for stride in (8, 16)]
     found = model.explain(images)
     for explanation, prediction, image in zip(found, model.predict(images), images, strict=True):
         assert explanation.prediction.present == prediction.present
         differ = np.abs(explanation.prediction.logits - prediction.logits)
         assert np.nanmax(differ) < 1e-3
-        assert np.array_equal(explanation.crop, resize_crop(image, 288, 160))
+        assert np.array_equal(explanation.crop, resize_crop(image, *size))
         assert list(explanation.masks) == list(prediction.attributes)
         assert "male" not in explanation.masks
         for name, masks in explanation.masks.items():
-            assert [mask.shape for mask in masks] == [(18, 10), (9, 5)]
+            assert [mask.shape for mask in masks] == cells
             for mask in (*masks, *explanation.upsampled(name), explanation.mean(name)):
                 assert mask.dtype == np.float32
                 assert mask.min() >= 0
                 assert abs(float(mask.sum(dtype=np.float64)) - 1) < 1e-5
-        assert explanation.mean("hat").shape == (288, 160)
-    assert [grid.stride for grid in found[0].grids] == [16, 32]
+        assert explanation.mean("hat").shape == size
+    assert [grid.stride for grid in found[0].grids] == [8, 16]
 
 
 def test_sensitive_attributes_are_explained_on_request(crops: npt.NDArray[np.uint8]) -> None:
@@ -172,5 +174,6 @@ def test_where_cells_lie_follows_the_backbone(backbone: str, centres: tuple[floa
     bundle = Bundle.read(default_bundle())
     training = {"recipe": {"model": {"backbone": backbone}}} if backbone else {}
     bundle = dataclasses.replace(bundle, training=training)
-    grids = mask_grids(bundle, [(18, 10), (9, 5)])
+    height, width = bundle.input.height, bundle.input.width
+    grids = mask_grids(bundle, [(height // s, width // s) for s in (16, 32)])
     assert tuple(grid.first for grid in grids) == centres

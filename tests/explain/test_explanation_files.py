@@ -24,8 +24,8 @@ def test_what_is_in_the_files(tmp_path: Path, explanation: Explanation) -> None:
     assert record["format"] == 1
     assert record["image"] == str(tmp_path / "person.jpg")
     assert record["model"] == "model m"
-    assert record["input"] == {"height": 288, "width": 160}
-    assert record["scales"][1] == {"stride": 32, "first_centre": 0.5, "rows": 9, "columns": 5}
+    assert record["input"] == {"height": 192, "width": 96}
+    assert record["scales"][1] == {"stride": 16, "first_centre": 6.5, "rows": 12, "columns": 6}
     assert set(record["attributes"]) == set(explanation.masks)
     for name, entry in record["attributes"].items():
         assert entry["answer"] in ("yes", "no", "unknown")

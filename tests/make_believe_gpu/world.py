@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import default_bundle
+
 Answer = Callable[[bytes, npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 """The ONNX file that an engine was built of, and crops [n, H, W, 3], to logits [n, C]."""
 
@@ -37,7 +40,7 @@ class World:
 
     calls: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     outputs: tuple[str, ...] = ("logits", "attention")
-    columns: int = 35  # of the logits
+    columns: int = len(Bundle.read(default_bundle()).schema)  # of the logits
     dtype: str = "FLOAT"  # of the logits
     input_dtype: str = "UINT8"  # of the crops
     parser_errors: tuple[str, ...] = ()

@@ -111,10 +111,13 @@ def test_attention_is_given_where_it_is_asked_for(bundle: Bundle, case: tuple[st
         found = opened.infer(_crops(19))
         nothing = opened.infer(_crops(0))
     assert plain.attention == ()
-    assert [mask.shape for mask in nothing.attention] == [(0, 35, 18, 10), (0, 35, 9, 5)]
+    attributes, sizes = len(bundle.schema), [mask.shape[2:] for mask in found.attention]
+    assert len(sizes) == 2
+    assert [2 * side for side in sizes[1]] == list(sizes[0]), "the second map has half the sides"
+    assert [mask.shape for mask in nothing.attention] == [(0, attributes, *s) for s in sizes]
     assert {array.dtype for array in (nothing.logits, *nothing.attention)} == {np.dtype("f4")}
-    assert nothing.logits.shape == (0, 35)
-    assert [mask.shape for mask in found.attention] == [(19, 35, 18, 10), (19, 35, 9, 5)]
+    assert nothing.logits.shape == (0, attributes)
+    assert [mask.shape[:2] for mask in found.attention] == [(19, attributes)] * 2
     for mask in found.attention:
         assert mask.dtype == np.float32
         assert np.allclose(mask.sum((2, 3)), 1, atol=1e-3), "a softmax over the places"
@@ -143,7 +146,7 @@ def test_several_threads_get_their_own_answers(runtime: Runtime) -> None:
 @pytest.mark.parametrize("count", [0, 1, 7, 64])
 def test_any_number_of_crops(runtime: Runtime, count: int) -> None:
     logits = runtime.infer(_crops(count)).logits
-    assert logits.shape == (count, 35)
+    assert logits.shape == (count, len(bundle.schema))
     assert logits.dtype == np.float32
     if count > 6:
         assert np.abs(logits[6] - logits[0]).max() < 1e-3

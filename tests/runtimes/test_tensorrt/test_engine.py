@@ -15,11 +15,16 @@ import pytest
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import MissingDependency, RuntimeFailure, UsageError
+from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes.load import session_from_file
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tensorrt_engine import TensorrtEngine
 
 Crops = npt.NDArray[np.uint8]
+
+_BUNDLE = Bundle.read(default_bundle())
+_SIZE = (_BUNDLE.input.height, _BUNDLE.input.width)
+_COLUMNS = len(_BUNDLE.schema)
 
 
 def _open(bundle: Bundle, precision: str = "int8", **options: Any) -> TensorrtEngine:
@@ -28,12 +33,12 @@ def _open(bundle: Bundle, precision: str = "int8", **options: Any) -> TensorrtEn
 
 
 def _crops(count: int, seed: int = 0) -> Crops:
-    return np.random.default_rng(seed).integers(0, 256, (count, 288, 160, 3), dtype=np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (count, *_SIZE, 3), dtype=np.uint8)
 
 
 def _expected(crops: Crops) -> npt.NDArray[np.float32]:
     means = crops.reshape(len(crops), -1).mean(1) if len(crops) else np.zeros(0)
-    return (means[:, None] + np.arange(35)).astype(np.float32)
+    return (means[:, None] + np.arange(_COLUMNS)).astype(np.float32)
 
 
 def test_each_version_runs(trt: types.ModuleType, world: Any, bundle: Bundle) -> None:
@@ -93,7 +98,7 @@ def test_a_run_that_fails_tells_the_error(
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
-        ({"columns": 36}, r"logits float32 \[\?, 35\]"),
+        ({"columns": _COLUMNS + 1}, rf"logits float32 \[\?, {_COLUMNS}\]"),
         ({"dtype": "HALF"}, "the engine takes crops uint8"),
         ({"context_error": "out of memory"}, "cannot start the engine on .*: out of memory"),
         ({"context_error": "out of memory", "context_limit": 1}, r"out of memory.*fewer streams"),
