@@ -19,6 +19,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+SAID = ("logits", "visibility")  # outputs; some models have no visibility
+# which of the four visibilities shows what; what is carried is seen where anything is
+PARTS = {"hair": 0, "accessory": 0, "upper_body": 1, "lower_body": 2, "footwear": 3}
+
 
 def open_bundle(path: Path) -> tuple[Path | zipfile.Path, dict[str, Any]]:
     """The folder, or the zip as one, and what its bundle.json says."""
@@ -41,7 +45,7 @@ def main() -> None:
         sys.exit(f"cannot be read: {sys.argv[2] if image is None else path}")
     folder, bundle = open_bundle(path)
     variants = bundle["variants"]
-    variant = variants.get("onnx-int8") or variants.get("onnx-fp32")
+    variant = variants.get("onnx-fp32") or variants.get("onnx-int8")
     if not variant:
         sys.exit(f"{path} has no model in ONNX, only {', '.join(variants)}")
 
@@ -52,7 +56,9 @@ def main() -> None:
     options = onnxruntime.SessionOptions()  # exact sums on x86 without VNNI, where they overflow
     options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession((folder / variant["file"]).read_bytes(), options)
-    logits = session.run(["logits"], {"crops": crop[None]})[0][0]
+    names = [output.name for output in session.get_outputs() if output.name in SAID]
+    found = dict(zip(names, session.run(names, {"crops": crop[None]}), strict=True))
+    logits, visibility = found["logits"][0], found.get("visibility")
 
     log_odds = logits * bundle["probability"]["scale"] + bundle["probability"]["offset"]
     thresholds = np.clip(bundle["thresholds"], 1e-9, 1 - 1e-9)
@@ -64,6 +70,10 @@ def main() -> None:
         margins[[place for place in rivals if margins[place] < margins[rivals].max()]] = -1.0
     needed = bundle.get("track", {}).get("yes_margin") or [0.0] * len(attributes)  # or "unknown"
     for attribute, value, margin, least in zip(attributes, log_odds, margins, needed, strict=True):
+        part = PARTS.get(attribute["group"].removesuffix("_colour"))
+        seen = slice(None) if part is None else part
+        if visibility is not None and np.max(visibility[0, seen]) < 0.5:
+            continue  # what shows it is not in the picture
         if margin > 0 and margin >= least and not attribute["sensitive"]:
             print(f"{attribute['name']} {1 / (1 + np.exp(-value)):.2f}")
 

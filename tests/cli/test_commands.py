@@ -57,7 +57,7 @@ def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
 def test_doctor_loads_the_model() -> None:
     said = _edgeattr("doctor").stdout
     assert "  chosen   onnx-fp32 on onnxruntime: by what is installed" in said
-    assert "  ok       onnx-int8 on onnxruntime" in said
+    assert "  ok       onnx-fp32 on onnxruntime" in said
     assert "  ok       openvino on auto, cpu" in said
     assert "  chosen   fp32 on onnxruntime: " in said.split("person detector")[1]
 
@@ -102,7 +102,7 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
     person, summary = _events(events)
     assert set(person) == {
         "type", "id", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",
-        "attributes", "labels",
+        "attributes", "colours", "labels",
     }  # fmt: skip
     assert set(summary) == {
         "type", "stream", "frames", "seconds", "people", "detections", "crops_classified",

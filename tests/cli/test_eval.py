@@ -15,6 +15,7 @@ from edgeattr.cli.app import app
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.metrics import evaluate, expected_calibration_error
 from edgeattr_convert.accuracy import evaluate_model
+from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import open_dataset
 
 _KEYS = [
@@ -37,7 +38,7 @@ def test_figures_of_the_contract(tiny_peta: Path) -> None:
     assert (found["dataset"], found["split"], found["images"]) == ("peta", "val", 70)
     assert isinstance(found["ece"], float)
     assert 0 < found["ece"] < 100
-    assert found["precision"] == "int8"
+    assert found["precision"] == "fp32"
     assert set(found["per_attribute"][0]) == {"name", "mA", "ap", "auc", "positives"}  # type: ignore[index]
     options = ["--data", f"peta:{tiny_peta}", "--against", "default", "--precision", "fp32"]
     assert CliRunner().invoke(app, ["eval", *options]).stdout.count("fp32") == 2
@@ -68,6 +69,7 @@ def test_evaluation_keeps_the_logits(tiny_peta: Path) -> None:
     data = open_dataset(f"peta:{tiny_peta}", "val")
     data.labels[::2, :20] = -1
     with edgeattr.load() as model:
+        data = aligned(data, model.bundle.schema)
         found = evaluate_model(model, data)
         expected = model.logits([data.read(index) for index in range(len(data))])
         probabilities = model.decision.probabilities(found.logits)

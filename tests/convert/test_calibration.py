@@ -113,8 +113,8 @@ def test_exchanged_channels_are_noticed_by_the_default_model(shared: Path) -> No
     from edgeattr_train.data.datasets import open_dataset
 
     data = open_dataset(f"peta:{shared / 'peta'}", "val")
-    found = calibration_from_dataset(data, 288, 160, count=100)
     model = Bundle.read(default_bundle())
+    found = calibration_from_dataset(data, model.input.height, model.input.width, count=100)
     assert checked(found, model).warnings == ()
     exchanged = dataclasses.replace(found, crops=np.ascontiguousarray(found.crops[..., ::-1]))
     assert "exchanged" in " ".join(checked(exchanged, model).warnings)

@@ -45,7 +45,7 @@ _MEASURED = (
 
 def test_the_best_that_was_measured_is_taken(bundle: Bundle) -> None:
     before = decide(bundle)
-    assert (before.variant.name, before.options) == ("onnx-int8", EngineOptions())
+    assert (before.variant.name, before.options) == ("onnx-fp32", EngineOptions())
     assert "bench --tune" in before.why
     write_tuning(bundle, _MEASURED)
     assert read_tuning(bundle) == _MEASURED
@@ -62,7 +62,7 @@ def test_what_is_asked_for_goes_before_what_was_measured(bundle: Bundle) -> None
     write_tuning(bundle, _MEASURED)
     assert decide(bundle, precision="int8").variant.name == "onnx-int8"
     asked = decide(bundle, options=EngineOptions(threads=1))
-    assert (asked.variant.name, asked.options) == ("onnx-int8", EngineOptions(threads=1))
+    assert (asked.variant.name, asked.options) == ("onnx-fp32", EngineOptions(threads=1))
     assert decide(bundle, options=EngineOptions(attention=True)).options.attention
 
 

@@ -34,6 +34,7 @@ export class Completion {
       ...zones.map((name) => ({text: `in zone ${quoted(name)}`, kind: "zone"})),
       ...lines.map((name) => ({text: `crossed ${quoted(name)}`, kind: "line"})),
     ];
+    if (this.input === document.activeElement && this.word()) this.suggest(); // typed before the names were here
   }
 
   suggest() {
