@@ -227,7 +227,8 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_too() -> None:
         for address in (host, "127.0.0.1", "::1"):
             connection = http.client.HTTPConnection(address or "", server.port, timeout=20)
             connection.request("GET", "/api/health")
-            assert connection.getresponse().status == 401, address
+            with connection.getresponse() as answer:
+                assert answer.status == 401, address
             connection.close()
 
 
