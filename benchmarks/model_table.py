@@ -50,8 +50,8 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--peer", type=Path, help="directory of 0230 with FP32/ and FP16-INT8/")
     options = parser.parse_args()
-    data = aligned(open_dataset(options.data, "val"), Bundle.read(resolve_bundle("default")).schema)
     bundle = Bundle.read(resolve_bundle(options.model))
+    data = aligned(open_dataset(options.data, "val"), bundle.schema)
     crops = load_crops(data, bundle.input.height, bundle.input.width)
     print(f"{device_name()}; PETA val, {len(data)} images; {_CALL} crops a call\n")
     runtimes = {
