@@ -11,7 +11,7 @@ from bootstrap import Estimate, estimate, image_weights
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.decision import Decision
-from edgeattr.core.metrics import Scores, evaluate, expected_calibration_error
+from edgeattr.core.metrics import Scores, evaluate, reliability
 from edgeattr_train.data.datasets import AttributeDataset
 
 __all__ = ["Figures", "Group", "Judged"]
@@ -96,7 +96,7 @@ class Judged:
             recall=scores.recall,
             f1=estimate(scores.f1, f1),
             mAP=scores.mAP,
-            ece=expected_calibration_error(p, truth.astype(np.int8)),
+            ece=reliability(p, truth.astype(np.int8)).error,
             false_yes=estimate(100 * float(yes[~truth].mean()), false_yes),
             false_no=estimate(100 * float((~yes)[truth].mean()), false_no),
         )

@@ -28,11 +28,11 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import UsageError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.hub import default_bundle, resolve_bundle
+from edgeattr.core.metrics import reliability
 from edgeattr_runtimes import open_runtime
 from edgeattr_runtimes.device import device_name
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.data.peta import source_sets
-from edgeattr_train.reliability import reliability
 
 _Mask = npt.NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.metrics import Scores, evaluate, expected_calibration_error
+from edgeattr.core.metrics import Scores, evaluate, reliability
 from edgeattr.model import AttributeModel
 from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import AttributeDataset
@@ -57,7 +57,7 @@ def evaluate_model(
         scores=evaluate(probabilities, data.labels, model.bundle.thresholds),
         logits=logits,
         decisions=probabilities > np.asarray(model.bundle.thresholds),
-        ece=expected_calibration_error(probabilities, data.labels),
+        ece=reliability(probabilities, data.labels).error,
         images_per_second=len(data) / busy,
     )
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+_CURVES = ("mA", "f1", "mAP", "accuracy")  # of validation, for TensorBoard
+_STEPS_BETWEEN_POINTS = 20  # of its curves in training
+
 RecipeName = Annotated[
     str,
     typer.Option(
@@ -83,7 +86,7 @@ def train(
     trainer = Trainer(options, part, val, out, threads=threads, cache_bytes=cached, fabric=fabric)
     if resume and trainer.resume():
         note(f"resuming {out}", quiet=quiet)
-    checkpoint = _run(trainer, out if first else None, quiet)
+    checkpoint = _run(trainer, out, quiet)
     if first:
         tell = functools.partial(note, quiet=quiet)
         bundle = finish_training(checkpoint, val, out, trainer.log, with_report=report, tell=tell)
@@ -107,17 +110,25 @@ def _train_detector(
     note(f"wrote {found.path}", quiet=quiet)
 
 
-def _run(trainer: Trainer, board_folder: Path | None, quiet: bool) -> Checkpoint:
-    """Train to the end, showing how far it is; curves go to TensorBoard in ``board_folder``."""
-    from edgeattr_train.tensorboard_log import TensorBoardLog
+def _run(trainer: Trainer, out: Path, quiet: bool) -> Checkpoint:
+    """Train to the end, showing how far it is, with curves in ``OUT/tensorboard``."""
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
-    with ProgressLine("training", quiet=quiet) as bar, TensorBoardLog(board_folder) as board:
+    board = TensorBoardLogger(out, name=None, version="tensorboard")
+    with ProgressLine("training", quiet=quiet) as bar:
 
         def show(progress: Progress) -> None:
             _show(progress, bar, quiet)
-            board.add(progress)
+            step = progress.epoch * progress.steps + progress.step
+            if progress.scores:
+                scores = {key: getattr(progress.scores, key) for key in _CURVES}
+                board.log_metrics({f"validation/{k}": v for k, v in scores.items()}, step)
+            elif progress.step % _STEPS_BETWEEN_POINTS == 0:
+                board.log_metrics({"train/loss": progress.loss, "train/mA": progress.mA}, step)
 
-        return trainer.run(show)
+        checkpoint = trainer.run(show)
+    board.finalize("success")
+    return checkpoint
 
 
 def _show(progress: Progress, bar: ProgressLine, quiet: bool) -> None:

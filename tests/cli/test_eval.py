@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import edgeattr
 from edgeattr.cli.app import app
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.core.metrics import evaluate, expected_calibration_error
+from edgeattr.core.metrics import evaluate, reliability
 from edgeattr_convert.accuracy import evaluate_model
 from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import open_dataset
@@ -77,7 +77,7 @@ def test_evaluation_keeps_the_logits(tiny_peta: Path) -> None:
     assert found.logits.shape == found.decisions.shape == data.labels.shape
     assert np.allclose(found.logits, expected, atol=1e-3)
     assert found.scores.mA == evaluate(probabilities, data.labels, thresholds).mA
-    assert found.ece == expected_calibration_error(probabilities, data.labels)
+    assert found.ece == reliability(probabilities, data.labels).error
 
 
 def test_other_attributes_than_the_model_has(tmp_path: Path, tiny_peta: Path) -> None:

@@ -4,7 +4,13 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, balanced_accuracy_score
 
 from edgeattr.core.errors import InputError
-from edgeattr.core.metrics import average_precision, evaluate, expected_calibration_error
+from edgeattr.core.metrics import (
+    average_precision,
+    calibration_error,
+    evaluate,
+    mean_accuracy_and_f1,
+    reliability,
+)
 
 
 def test_worked_example() -> None:
@@ -49,9 +55,8 @@ def test_average_precision_without_positives_is_undefined() -> None:
     ],
 )
 def test_bad_input(probabilities: object, labels: object, message: str) -> None:
-    for measure in (evaluate, expected_calibration_error):
-        with pytest.raises(InputError, match=message):
-            measure(probabilities, labels)  # type: ignore[operator]
+    with pytest.raises(InputError, match=message):
+        evaluate(probabilities, labels)  # type: ignore[arg-type]
 
 
 def _drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,8 +119,23 @@ def test_an_image_without_known_labels_changes_nothing() -> None:
 
 def test_calibration_error_by_hand() -> None:
     """Two bins: below, 0.1 and 0.3 of which one is true; above, 0.9 which is true."""
-    found = expected_calibration_error([[0.1, 0.3, 0.9, 0.5]], [[0, 1, 1, -1]], bins=2)
+    found = reliability([[0.1, 0.3, 0.9, 0.5]], [[0, 1, 1, -1]], bins=2).error
     assert found == pytest.approx(100 * (2 / 3 * abs(0.2 - 0.5) + 1 / 3 * abs(0.9 - 1.0)))
+
+
+def test_calibration_error_of_all_and_of_each_attribute() -> None:
+    probabilities, labels = _drawn(2)
+    each = [reliability(probabilities[:, c], labels[:, c]).error for c in range(7)]
+    assert np.isnan(each[6])
+    whole = reliability(probabilities, labels).error
+    assert calibration_error(probabilities, labels) == (whole, pytest.approx(np.mean(each[:6])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mean_accuracy_and_f1_are_those_of_evaluate(seed: int) -> None:
+    probabilities, labels = _drawn(seed)
+    scores = evaluate(probabilities, labels)
+    assert mean_accuracy_and_f1(probabilities > 0.5, labels) == (scores.mA, scores.f1)
 
 
 @pytest.mark.parametrize("bins", [1, 15, 40])
@@ -128,5 +148,5 @@ def test_calibration_error_agrees_with_scikit_learn(bins: int) -> None:
     edges = np.linspace(0, 1, bins + 1)
     counts = np.histogram(np.clip(p, 0, 1), edges)[0]
     expected = np.sum(counts[counts > 0] * np.abs(share - mean)) / len(p)
-    found = expected_calibration_error(np.clip(probabilities, 0, 1), labels, bins)
+    found = reliability(np.clip(probabilities, 0, 1), labels, bins).error
     assert found == pytest.approx(100 * expected)

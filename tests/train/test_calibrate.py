@@ -3,11 +3,10 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.core.errors import InputError
-from edgeattr.core.metrics import evaluate
+from edgeattr.core.metrics import calibration_error, evaluate, mean_accuracy_and_f1
 from edgeattr_train.calibrate import DecisionFit, fit_decision
 from edgeattr_train.platt import platt_scaling, sigmoid
-from edgeattr_train.reliability import BINS, calibration_error, reliability
-from edgeattr_train.thresholds import F1_WEIGHT, Objective, fit_thresholds, mean_accuracy_and_f1
+from edgeattr_train.thresholds import F1_WEIGHT, Objective, fit_thresholds
 
 _SCALE, _OFFSET = np.array([0.5, 0.7, 0.9, 0.6]), np.array([0.8, -0.5, 0.0, -1.0])
 
@@ -42,17 +41,6 @@ def test_calibration_error_falls_on_images_not_seen() -> None:
     assert calibration_error(p, labels)[0] < 2
     raw, fitted = evaluate(sigmoid(logits), labels), evaluate(p, labels, thresholds)
     assert fitted.mA + F1_WEIGHT * fitted.f1 > raw.mA + F1_WEIGHT * raw.f1
-
-
-def test_figures_are_those_of_evaluate() -> None:
-    logits, labels = _sample(600)
-    fit = fit_decision(logits, labels, folds=3)
-    scale, offset, thresholds = _as_arrays(fit)
-    for figures, scores in (
-        (fit.before, evaluate(sigmoid(logits), labels)),
-        (fit.after, evaluate(sigmoid(logits * scale + offset), labels, thresholds)),
-    ):
-        assert (figures["mA"], figures["f1"]) == pytest.approx((scores.mA, scores.f1))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -179,12 +167,3 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
     arguments = {"logits": logits, "labels": labels, **change}
     with pytest.raises(InputError, match=message):
         fit_decision(**arguments)  # type: ignore[arg-type]
-
-
-def test_reliability_counted_by_hand() -> None:
-    p = np.array([0.0, 0.03, 0.5, 1.0, 0.5])
-    labels = np.array([0, 1, 1, 1, -1])
-    bins = reliability(p, labels)
-    assert (bins.count[0], bins.count[BINS // 2], bins.count[-1], bins.count.sum()) == (2, 1, 1, 4)
-    assert bins.error == pytest.approx(100 * (2 * abs(0.015 - 0.5) + 0.5) / 4)
-    assert np.isnan(reliability(p, -np.ones(5)).error)

@@ -107,35 +107,18 @@ def _rectification(z: Array, y: Array) -> float:
 
 
 @pytest.mark.parametrize("seed", _SEEDS)
-def test_equation_3(seed: int) -> None:
+def test_losses_per_element(seed: int) -> None:
+    """Equations 3 and 4, class weights and balanced weights."""
     case = _Case(seed)
-    found = binary_cross_entropy(_t(case.primary), _t(case.labels))
-    assert found.numpy() == pytest.approx(_bce(case.primary, case.labels), rel=1e-9)
-
-
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_class_weights(seed: int) -> None:
-    case = _Case(seed)
-    expected = np.exp(-case.prior) * _bce(case.primary, case.labels)
-    found = class_weighted(_t(case.primary), _t(case.labels), _t(case.prior))
-    assert found.numpy() == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("seed", _SEEDS)
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_equation_4(seed: int, gamma: float) -> None:
-    case = _Case(seed)
-    expected = _focal(case.primary, case.labels, case.prior, gamma)
-    found = weighted_focal(_t(case.primary), _t(case.labels), _t(case.prior), gamma)
-    assert found.numpy() == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_balanced_weights(seed: int) -> None:
-    case = _Case(seed)
-    expected = _balanced(case.primary, case.labels, case.prior)
-    found = balanced_bce(_t(case.primary), _t(case.labels), _t(case.prior))
-    assert found.numpy() == pytest.approx(expected, rel=1e-9)
+    z, y, a = case.primary, case.labels, case.prior
+    scores, labels, prior = _t(z), _t(y), _t(a)
+    for found, expected in (
+        (binary_cross_entropy(scores, labels), _bce(z, y)),
+        (class_weighted(scores, labels, prior), np.exp(-a) * _bce(z, y)),
+        (balanced_bce(scores, labels, prior), _balanced(z, y, a)),
+        *((weighted_focal(scores, labels, prior, g), _focal(z, y, a, g)) for g in (0.0, 0.5, 2.0)),
+    ):
+        assert found.numpy() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("seed", _SEEDS)
@@ -159,9 +142,10 @@ def test_equation_7_with_unknown_labels(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", _SEEDS)
 def test_each_score_gets_the_loss_that_is_named(seed: int) -> None:
-    """Primary class-weighted, attention balanced, the average focal; labels smoothed by 0.2."""
+    """Primary class-weighted, attention balanced, the average focal; labels between 0 and 1."""
     case = _Case(seed)
     soft = case.labels * 0.8 + 0.1
+    case.marked = np.where(case.known, soft, -1.0)
     weighted = np.exp(-case.prior) * _bce(case.primary, soft)
     expected = _sum_mean(weighted, case.known, 0.0)
     for scores in (case.first, case.second):
@@ -169,7 +153,7 @@ def test_each_score_gets_the_loss_that_is_named(seed: int) -> None:
         expected += _sum_mean(elements, case.known, case.deviation)
     expected += _sum_mean(_focal(case.average, soft, case.prior, 1.5), case.known, 0.0)
     options = LossOptions(
-        primary="class_weighted", attention="balanced", average="focal", gamma=1.5, smoothing=0.2
+        primary="class_weighted", attention="balanced", average="focal", gamma=1.5
     )
     assert case.total(options) == pytest.approx(expected, rel=1e-9)
 

@@ -20,9 +20,7 @@ _BUILDERS = {
          "mobilenet_v3_large"),
         "edgeattr_train.imagenet_backbones:ImageNetBackbone",
     ),
-    "osnet_0277": "edgeattr_train.osnet:OSNet0277",
-    "osnet_0286": "edgeattr_train.osnet:OSNet0286",
-    "osnet_0287": "edgeattr_train.osnet:OSNet0287",
+    **dict.fromkeys(("osnet_0277", "osnet_0286", "osnet_0287"), "edgeattr_train.osnet:OSNet"),
 }  # fmt: skip
 
 
@@ -86,8 +84,8 @@ def build_backbone(name: str, weights: str) -> Backbone:
     if name not in _BUILDERS:
         raise UsageError(f"no backbone {name!r}; there are: {', '.join(sorted(_BUILDERS))}")
     module, _, attribute = _BUILDERS[name].partition(":")
-    builder: Callable[..., Backbone] = getattr(importlib.import_module(module), attribute)
-    backbone = builder(name) if attribute == "ImageNetBackbone" else builder()
+    builder: Callable[[str], Backbone] = getattr(importlib.import_module(module), attribute)
+    backbone = builder(name)
     if weights == "imagenet":
         try:
             backbone.load_imagenet()

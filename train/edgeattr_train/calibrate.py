@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
+from edgeattr.core.metrics import calibration_error, mean_accuracy_and_f1
 from edgeattr_train.platt import platt_scaling, sigmoid
-from edgeattr_train.reliability import calibration_error
-from edgeattr_train.thresholds import F1_WEIGHT, fit_thresholds, mean_accuracy_and_f1
+from edgeattr_train.thresholds import F1_WEIGHT, fit_thresholds
 
 __all__ = ["DecisionFit", "fit_decision"]
 

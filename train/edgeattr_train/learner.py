@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgeattr.core.errors import EdgeAttrError, UsageError
 from edgeattr_train.checkpoint import take_matching
 from edgeattr_train.data.datasets import AttributeDataset
-from edgeattr_train.distillation import Teachers, mask_loss, soft_labels
+from edgeattr_train.distillation import Teachers, soft_labels
 from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.history import PredictionHistory
@@ -79,7 +79,7 @@ class Learner:
         self.history = PredictionHistory(train.ids, train.labels, length)
         self._taught = taught
         self._embeddings = _embeddings(recipe, train, threads)
-        self._teachers = Teachers(recipe.distillation, train.schema, fabric.device)
+        self._teachers = Teachers(recipe.distillation.teachers, train.schema)
         self.ancestry = _ancestry(recipe, self._teachers, train.name)
 
     @property
@@ -176,9 +176,8 @@ class Learner:
         deviation = np.zeros(len(batch.ids), np.float32)
         if options.history_epochs and epoch >= options.burn_in_epochs:
             deviation = self.history.deviation(batch.ids)
-        targets = self._teachers.teach(crops) if self._teachers else None
         places = [self._place[sample] for sample in batch.ids.tolist()]
-        taught = targets.logits.sigmoid() if targets else None
+        taught = self._teachers.teach(crops) if self._teachers else None
         if self._taught is not None:
             taught = torch.from_numpy(blend.values(self._taught[places])).to(device)
         if taught is not None:
@@ -189,9 +188,6 @@ class Learner:
         if options.visibility and output.visibility is not None and blend.share == 1:
             visible = batch.visible.to(device)
             loss = loss + options.visibility * visibility_loss(output.visibility, visible)
-        if targets and distillation.masks:
-            masks = dict(zip(self._recipe.model.attend, output.masks, strict=True))
-            loss = loss + distillation.masks * mask_loss(masks, targets.masks)
         if self._embeddings is not None and output.embedding is not None:
             target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)
             loss = loss + distillation.embedding_weight * embedding_loss(output.embedding, target)
@@ -233,10 +229,7 @@ class Learner:
         """Wrap model and optimizer for precision and processes."""
         if self._fabric.world_size > 1:
             synchronize_batch_norms(self._pupil)
-        module: nn.Module = self._pupil
-        if self._recipe.compile:
-            module = torch.compile(module)  # type: ignore[assignment]
-        forward, optimizer = self._fabric.setup(module, self._optimization.optimizer)
+        forward, optimizer = self._fabric.setup(self._pupil, self._optimization.optimizer)
         return forward, optimizer
 
     @staticmethod

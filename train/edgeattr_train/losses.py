@@ -42,7 +42,6 @@ class LossOptions:
     attention: str = "bce"  # on each y_ai, times (1 + std_s)
     average: str = "none"  # on the averaged score; not in the paper
     gamma: float = 0.5  # focal exponent
-    smoothing: float = 0.0  # labels become smoothing / 2 and 1 - smoothing / 2
     history_epochs: int = 5  # epochs of predictions that std_s looks back on; 0 turns it off
     burn_in_epochs: int = 5  # epochs with std_s = 0
     visibility: float = 0.0  # weight of telling which parts of the body are in the picture
@@ -56,9 +55,8 @@ class LossOptions:
                     f"loss.{field}={getattr(self, field)!r}; expected one of {', '.join(_NAMES)}"
                 )
         for field, least, most in (
-            ("gamma", 0.0, 10.0), ("smoothing", 0.0, 1.0), ("rectification", 0.0, 1.0),
-            ("identity", 0.0, 1e3), ("visibility", 0.0, 1e3), ("history_epochs", 0, 1000),
-            ("burn_in_epochs", 0, 1000),
+            ("gamma", 0.0, 10.0), ("rectification", 0.0, 1.0), ("identity", 0.0, 1e3),
+            ("visibility", 0.0, 1e3), ("history_epochs", 0, 1000), ("burn_in_epochs", 0, 1000),
         ):  # fmt: skip
             if not least <= getattr(self, field) <= most:
                 raise UsageError(
@@ -156,7 +154,7 @@ def total_loss(
         options: which losses.
     """
     known = labels >= 0
-    soft = labels.clamp_min(0) * (1 - options.smoothing) + 0.5 * options.smoothing
+    truth = labels.clamp_min(0)
     total = output.logits.new_zeros(())
     none = torch.zeros_like(deviation)
     for name, logits, spread in (
@@ -165,7 +163,7 @@ def total_loss(
         (options.average, output.logits, none),
     ):
         if name != "none":
-            per_element = _element(name, logits, soft, prior, options) * known
+            per_element = _element(name, logits, truth, prior, options) * known
             total = total + attention_loss(per_element, spread)
     if options.rectification:
         total = _rectified(total, output.primary, labels, prior, options.rectification)

@@ -21,8 +21,13 @@ from torch import Tensor, nn
 from edgeattr.core.errors import InputError, MissingDependency
 from edgeattr_train.backbones import Backbone
 
-__all__ = ["OSNet", "OSNet0277", "OSNet0286", "OSNet0287"]
+__all__ = ["OSNet"]
 
+_WIDTHS = {  # channels of the first convolution and of the three stages; GMAC at 256x128
+    "osnet_0277": (64, 256, 384, 512),  # 2.0 M parameters, 1.0 GMAC
+    "osnet_0286": (48, 192, 288, 384),  # 1.2 M parameters, 0.6 GMAC
+    "osnet_0287": (32, 128, 192, 256),  # 0.5 M parameters, 0.28 GMAC
+}
 _GATE_GROUPS = (16, 8)  # of the linear context transform: the first that divides the channels
 _REDUCTION = 16  # of the squeeze gate
 _MIDDLE = 4  # a block works on a quarter of its channels
@@ -32,16 +37,16 @@ class OSNet(Backbone):
     """OSNet up to its last feature map: k1 at stride 8, k2 at stride 16.
 
     Args:
-        widths: channels of the first convolution and of the three stages.
+        name: ``osnet_0277`` for ``person-reidentification-retail-0277``, and so on.
     """
 
     strides = (8, 16)
     mean = (103.5, 116.25, 123.7)
     std = (57.37, 57.14, 58.41)
 
-    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
-        stem, first, second, third = widths
+        stem, first, second, third = _WIDTHS[name]
         self.channels = (second, third)
         self.input_norm = nn.InstanceNorm2d(3, affine=True)
         self.stem = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
@@ -71,27 +76,6 @@ class OSNet(Backbone):
             self.stem.weight.copy_(self.stem.weight.flip(1))
             for parameter in (self.input_norm.weight, self.input_norm.bias):
                 parameter.copy_(parameter.flip(0))
-
-
-class OSNet0277(OSNet):
-    """``person-reidentification-retail-0277``: 2.0 M parameters, 1.0 GMAC at 256x128."""
-
-    def __init__(self) -> None:
-        super().__init__((64, 256, 384, 512))
-
-
-class OSNet0286(OSNet):
-    """``person-reidentification-retail-0286``: 1.2 M parameters, 0.6 GMAC at 256x128."""
-
-    def __init__(self) -> None:
-        super().__init__((48, 192, 288, 384))
-
-
-class OSNet0287(OSNet):
-    """``person-reidentification-retail-0287``: 0.5 M parameters, 0.28 GMAC at 256x128."""
-
-    def __init__(self) -> None:
-        super().__init__((32, 128, 192, 256))
 
 
 def _light_convolution(channels: int) -> nn.Sequential:

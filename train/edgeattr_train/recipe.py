@@ -30,8 +30,6 @@ class DistillationOptions:
     soft_labels: str = ""  # a file of edgeattr_train.soft_labels: answers on training data and
     # on further pictures; in place of teachers
     weight: float = 0.5  # share of the teachers' probability in the target; the rest is the label
-    temperature: float = 1.0  # divides the teachers' logits
-    masks: float = 0.0  # weight of the attention loss; wants checkpoints, which have masks
     embedding: str = ""  # a re-identification network (IR or ONNX) that model.embedding learns from
     embedding_weight: float = 15.0  # of that loss
 
@@ -42,17 +40,9 @@ class DistillationOptions:
             raise UsageError(
                 "distillation.soft_labels stand in place of teachers; give one of them"
             )
-        if self.temperature <= 0:
-            raise UsageError(f"distillation.temperature={self.temperature}; expected more than 0")
         if self.embedding_weight < 0:
             raise UsageError(
                 f"distillation.embedding_weight={self.embedding_weight}; expected 0 or more"
-            )
-        checkpoints = [name for name in self.teachers if name.endswith(".pt")]
-        if self.masks and (not checkpoints or len(checkpoints) < len(self.teachers)):
-            raise UsageError(
-                "distillation.masks wants teachers that are checkpoints (best.pt): the bundle of a "
-                "model holds no attention masks"
             )
 
 
@@ -65,7 +55,6 @@ class Recipe:
     width: int = 128  # pixels
     seed: int = 0
     precision: str = "fp32"  # "fp32", "bf16" or "fp16" (autocast; fp16 on a GPU only)
-    compile: bool = False  # torch.compile: pays on a GPU after a few minutes
     model: ModelOptions = field(default_factory=ModelOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)

@@ -14,15 +14,19 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr.core.files import write_atomically
-from edgeattr.core.metrics import average_precision, mean_accuracy_per_attribute
+from edgeattr.core.metrics import (
+    average_precision,
+    calibration_error,
+    mean_accuracy_and_f1,
+    mean_accuracy_per_attribute,
+    reliability,
+)
 from edgeattr.core.schema import AttributeSchema
 from edgeattr.explain import overlay
 from edgeattr.report import jpeg_uri, render
 from edgeattr.report.formats import figure
-from edgeattr_train.reliability import calibration_error, reliability
 from edgeattr_train.report_charts import reliability_chart, risk_chart, training_curves
 from edgeattr_train.selective import Selective
-from edgeattr_train.thresholds import mean_accuracy_and_f1
 
 __all__ = ["Masks", "ReportData", "write_report"]
 

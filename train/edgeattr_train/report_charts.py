@@ -17,7 +17,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from edgeattr.core.errors import MissingDependency
-from edgeattr_train.reliability import BINS, Reliability
+from edgeattr.core.metrics import Reliability
 from edgeattr_train.selective import ALL, CROPS, TRACKS, Selective
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def reliability_chart(before: Reliability, after: Reliability) -> Markup:
     figure = _figure(5.6, 6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], color=_SOFT, linewidth=1, linestyle=":", label="perfect")
-    edges = np.linspace(0, 1, BINS + 1)
+    edges = np.linspace(0, 1, len(before.count) + 1)
     for name, bins, colour, mark in (
         ("before", before, _BEFORE, "s"),
         ("after", after, _AFTER, "o"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["F1_WEIGHT", "Objective", "fit_thresholds", "mean_accuracy_and_f1"]
+__all__ = ["F1_WEIGHT", "Objective", "fit_thresholds"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -126,31 +126,6 @@ def fit_thresholds(
         if not moved:
             break
     return np.asarray(start + grid[place])
-
-
-def mean_accuracy_and_f1(
-    yes: npt.NDArray[np.bool_], labels: npt.NDArray[np.int8]
-) -> tuple[float, float]:
-    """MA and example-based F1 of answers, 0..100, as ``edgeattr.core.metrics.evaluate`` has them.
-
-    Args:
-        yes: [N, C].
-        labels: [N, C], 1 yes, 0 no, -1 unknown: counted nowhere.
-
-    Returns:
-        mA, NaN where no attribute has both classes; F1.
-    """
-    positive, negative = labels > 0, labels == 0
-    said = yes & (labels >= 0)
-    with np.errstate(invalid="ignore"):
-        tpr = (said & positive).sum(0) / positive.sum(0)
-        tnr = (~said & negative).sum(0) / negative.sum(0)
-    balanced = (tpr + tnr)[positive.any(0) & negative.any(0)] / 2
-    both = (said & positive).sum(1)
-    precision = float(_ratio(both, said.sum(1)).mean())
-    recall = float(_ratio(both, positive.sum(1)).mean())
-    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-    return (_PERCENT * float(balanced.mean()) if balanced.size else float("nan")), _PERCENT * f1
 
 
 def _answers_in_part(log_odds: _Floats, thresholds: _Floats) -> _Floats:

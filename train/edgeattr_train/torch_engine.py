@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from edgeattr.core.bundle import Bundle, Golden, Variant
+from edgeattr.core.config import build
 from edgeattr.core.errors import BundleError, RuntimeFailure, UsageError
 from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Engine
@@ -20,8 +21,7 @@ from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_in
 from edgeattr_train.checkpoint import load_checkpoint
 from edgeattr_train.description import describe
 from edgeattr_train.folded import set_batch_norms_from_data
-from edgeattr_train.model import AttributeNet, build_model
-from edgeattr_train.recipe import recipe_from_dict
+from edgeattr_train.model import AttributeNet, ModelOptions, build_model
 from edgeattr_train.start import take_bundle
 
 __all__ = ["TorchEngine", "devices", "open_checkpoint"]
@@ -163,7 +163,8 @@ def _network(bundle: Bundle) -> AttributeNet:
     facts = bundle.training.get("recipe")
     if not isinstance(facts, dict) or bundle.path is None:
         raise BundleError(f"{bundle.path or bundle.name} names no recipe to build its network by")
-    options = dataclasses.replace(recipe_from_dict(facts).model, weights="none", start="")
+    built = build(ModelOptions, facts.get("model", {}), what="recipe")
+    options = dataclasses.replace(built, weights="none", start="")
     size = bundle.input.height, bundle.input.width
     network = build_model(len(bundle.schema), options, size)
     take_bundle(network, str(bundle.path))

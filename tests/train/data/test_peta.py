@@ -13,9 +13,9 @@ import pytest
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.data.datasets import open_dataset
-from edgeattr_train.data.peta import PETA_SCHEMA, identity_split, source_sets
+from edgeattr_train.data.peta import PETA_SCHEMA, open_peta, source_sets
 from edgeattr_train.data.peta_folders import SUBSETS, find_folders
-from edgeattr_train.data.splits import PersonSplit, split_by_person, write_split
+from edgeattr_train.data.splits import split_by_person
 
 _PEOPLE = 6  # in each subset of the drawn tree
 _PICTURES = 3  # of each
@@ -268,6 +268,10 @@ def test_labels_off_the_schema(
     assert len(rest) == 129
 
 
+def _digest(rows: object) -> str:
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
 def test_split_by_person_shares_and_repeats() -> None:
     rng = np.random.default_rng(0)
     persons = rng.integers(0, 400, 5000)
@@ -280,36 +284,18 @@ def test_split_by_person_shares_and_repeats() -> None:
     other = split_by_person(persons, {"a": 0.5, "b": 0.1, "c": 0.4}, dataset="x", seed=1)
     assert np.array_equal(parts["a"], again["a"])
     assert not np.array_equal(parts["a"], other["a"])
+    kept = "6dbbfa24f314ee551220712a32e79257e8a02e55af67445e515c7ce724ce09d5"
+    assert _digest(parts["a"].tolist()) == kept, "the same on every machine and for good"
 
 
-def test_a_written_split_is_the_same_for_good(tmp_path: Path) -> None:
+def test_real_identity_split_is_the_same_for_good(shared: Path) -> None:
     """Whoever changes how persons are dealt out changes every figure measured on that split."""
-    persons = np.repeat(np.arange(1, 41), 3)
-    rows = split_by_person(persons, {"train": 0.5, "val": 0.1, "test": 0.4}, dataset="peta")
-    split = PersonSplit(dataset="peta", description="drawn", seed=0, rows=rows)
-    write_split(tmp_path / "split.json", split)
-    content = json.loads((tmp_path / "split.json").read_text())
-    assert (content["dataset"], content["description"], content["seed"]) == ("peta", "drawn", 0)
-    assert {name: len(part) for name, part in content["rows"].items()} == {
-        "train": 60,
-        "val": 12,
-        "test": 48,
+    parts = {
+        name: open_peta(shared / "peta", name, "identity") for name in ("train", "val", "test")
     }
-    digest = hashlib.sha256((tmp_path / "split.json").read_bytes()).hexdigest()
-    assert digest == "1763de84df6395be48f50dcfb91e3839a4f3bba97aff43db6f2630455b617f8d"
-    assert [path.name for path in tmp_path.iterdir()] == ["split.json"]
-
-
-def test_real_identity_split(shared: Path, tmp_path: Path) -> None:
-    split = identity_split(shared / "peta")
-    assert {name: len(rows) for name, rows in split.rows.items()} == {
-        "train": 9499,
-        "val": 1883,
-        "test": 7618,
-    }
-    write_split(tmp_path / "peta.json", split)
-    digest = hashlib.sha256((tmp_path / "peta.json").read_bytes()).hexdigest()
-    assert digest == "38c3d13fe2d2b601b304fc25101f113c0eabe5e521396e184f23f4a84b5f1bf3"
+    assert [len(part.ids) for part in parts.values()] == [9499, 1883, 7618]
+    rows = {name: part.ids.tolist() for name, part in parts.items()}
+    assert _digest(rows) == "550a42683bb5a60ad8ea4c9670e419b2ef8246f05b40e402f0c66ec7a614412e"
 
 
 def test_real_peta_where_some_images_are_absent(

@@ -33,9 +33,9 @@ from edgeattr_train.data.peta_folders import (
     paths_of_rows,
 )
 from edgeattr_train.data.peta_schema import PETA_SCHEMA, PETA_WIDE_SCHEMA
-from edgeattr_train.data.splits import PersonSplit, check_rows, split_by_person
+from edgeattr_train.data.splits import check_rows, split_by_person
 
-__all__ = ["PETA_LICENCE", "PETA_SCHEMA", "identity_split", "open_peta", "source_sets"]
+__all__ = ["PETA_LICENCE", "PETA_SCHEMA", "open_peta", "source_sets"]
 
 PETA_LICENCE = "PETA: research use only, no commercial use (Deng et al., ACM MM 2014)"
 
@@ -43,7 +43,6 @@ _LABEL_COLUMN = 4  # data columns before the labels: row, person, subset, number
 _PERSON_COLUMN, _SUBSET_COLUMN, _NUMBER_COLUMN = 1, 2, 3
 _SHARES = {"train": 0.5, "val": 0.1, "test": 0.4}  # as in the random splits
 _SPLITS = (*_SHARES, "val_unseen")
-_IDENTITY_SEED = 0
 
 _Rows = npt.NDArray[np.int64]
 
@@ -92,11 +91,6 @@ def open_peta(directory: Path, split: str, variant: str = "") -> Annotations:
     )
 
 
-def identity_split(directory: Path) -> PersonSplit:
-    """The split by person of ``peta@identity``, for ``edgeattr_train.data.splits.write_split``."""
-    return _identity_split(_table(directory, PETA_SCHEMA))
-
-
 def source_sets(directory: Path, ids: _Rows) -> list[str]:
     """Which of the ten data sets that PETA is made of images come from.
 
@@ -118,7 +112,8 @@ def source_sets(directory: Path, ids: _Rows) -> list[str]:
 
 def _rows(table: _Table, split: str, variant: str, directory: Path) -> _Rows:
     if variant == "identity":
-        parts = _identity_split(table).rows
+        dealt = split_by_person(table.persons, _SHARES, dataset="peta")
+        parts = {name: positions + 1 for name, positions in dealt.items()}
     else:
         parts = _random_split(table, variant, directory)
     if split != "val_unseen":
@@ -141,20 +136,6 @@ def _random_split(table: _Table, variant: str, directory: Path) -> dict[str, _Ro
         )
     return dict(
         check_rows(table.random[int(variant) - 1], len(table.paths), directory / "PETA.mat")
-    )
-
-
-def _identity_split(table: _Table) -> PersonSplit:
-    parts = split_by_person(table.persons, _SHARES, dataset="peta", seed=_IDENTITY_SEED)
-    return PersonSplit(
-        dataset="peta",
-        description=(
-            "PETA by person: persons (column 2 of PETA.mat's data) in the order of "
-            "SHA-256('peta:SEED:PERSON'), dealt out as 0.5 train, 0.1 val, 0.4 test of the images; "
-            "rows are 1-based"
-        ),
-        seed=_IDENTITY_SEED,
-        rows={name: positions + 1 for name, positions in parts.items()},
     )
 
 

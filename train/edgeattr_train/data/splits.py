@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
-from edgeattr.core.files import write_atomically
 
-__all__ = ["PersonSplit", "check_rows", "split_by_person", "write_split"]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class PersonSplit:
-    """Which samples are in which part."""
-
-    dataset: str
-    description: str  # how it was made, in words
-    seed: int
-    rows: Mapping[str, npt.NDArray[np.int64]]  # part -> numbers of its samples, ascending
+__all__ = ["check_rows", "split_by_person"]
 
 
 def check_rows(
@@ -76,14 +63,3 @@ def split_by_person(
     bounds = np.cumsum(list(shares.values()))[:-1]
     part = np.searchsorted(bounds, middles, side="right")[inverse.ravel()]
     return {name: np.flatnonzero(part == index) for index, name in enumerate(shares)}
-
-
-def write_split(target: Path, split: PersonSplit) -> None:
-    """Write a split as JSON, atomically: who wants to compare can use the very same rows."""
-    content = {
-        "dataset": split.dataset,
-        "description": split.description,
-        "seed": split.seed,
-        "rows": {name: rows.tolist() for name, rows in split.rows.items()},
-    }
-    write_atomically(target, json.dumps(content, indent=1) + "\n")
