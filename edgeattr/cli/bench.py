@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from edgeattr_runtimes.bench import Setting, Timing
 
 __all__ = ["bench"]
-
-_APP_TURNS = 3  # of benchmark_app, which takes seconds to start
 
 Runtimes = Annotated[
     list[str] | None,
@@ -45,9 +42,7 @@ Seconds = Annotated[float, typer.Option("--seconds", min=0.1, help="Of each sett
 Against = Annotated[
     str | None,
     typer.Option(
-        metavar="raw|benchmark_app",
-        help="Time beside each setting the engine's own calls on ready-made arrays (`raw`), or "
-        "OpenVINO's own tool.",
+        metavar="raw", help="Time beside each setting the engine's own calls on ready-made arrays."
     ),
 ]
 Tune = Annotated[
@@ -91,8 +86,8 @@ def bench(
     from edgeattr.core.bundle import Bundle
     from edgeattr.core.hub import resolve_bundle
 
-    if against not in (None, "raw", "benchmark_app"):
-        raise UsageError(f"--against {against}: there are raw and benchmark_app")
+    if against not in (None, "raw"):
+        raise UsageError(f"--against {against}: there is raw")
     path = resolve_bundle(model)
     if path.suffix == ".pt":
         made = path.with_suffix(".edgeattr")
@@ -119,14 +114,10 @@ def bench(
         settings = _settings(bundle, runtime, precision, batch, threads, streams, device)
         timings = _measure(bundle, _beside(settings, against), seconds, quiet)
     bench_output.give(model, timings, json_file, plot, quiet)
-    if against == "benchmark_app":
-        _beside_benchmark_app(bundle, timings, seconds)
 
 
 def _beside(settings: list[Setting], against: str | None) -> list[Setting]:
     """The settings, and each without edgeattr where that is what they are measured against."""
-    if against == "benchmark_app" and {entry.engine for entry in settings} != {"openvino"}:
-        raise UsageError("--against benchmark_app goes with --runtime openvino")
     ways = (False, True) if against == "raw" else (False,)
     return [dataclasses.replace(setting, raw=raw) for setting in settings for raw in ways]
 
@@ -206,23 +197,3 @@ def _tune(bundle: Bundle, seconds: float, quiet: bool) -> list[Timing]:
         quiet=quiet,
     )
     return found
-
-
-def _beside_benchmark_app(bundle: Bundle, timings: list[Timing], seconds: float) -> None:
-    """Run OpenVINO's tool and each setting once more, in turns, and print the ratios."""
-    from edgeattr_runtimes.bench import measure
-    from edgeattr_runtimes.benchmark_app import benchmark_app
-
-    assert bundle.path
-    for timing in timings:
-        setting = timing.setting
-        ours, theirs = [timing.crops_per_second], []
-        for _ in range(_APP_TURNS):
-            variant = bundle.variant(setting.variant)
-            theirs.append(benchmark_app(bundle, variant, timing.about, setting.batch, seconds))
-            ours.append(measure(bundle.path, [setting], seconds=seconds)[0].crops_per_second)
-        ratio = statistics.median(ours) / statistics.median(theirs)
-        note(
-            f"{setting.variant}, batch {setting.batch}: {statistics.median(ours):.1f} crops/s, "
-            f"benchmark_app {statistics.median(theirs):.1f}: {ratio:.3f}"
-        )

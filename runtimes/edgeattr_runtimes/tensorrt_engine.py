@@ -18,7 +18,7 @@ from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_in
 from edgeattr_runtimes.tensorrt_cache import engine_from_onnx
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
-from edgeattr_runtimes.tensorrt_plan import BuildOptions, shares_profiles
+from edgeattr_runtimes.tensorrt_plan import BuildOptions
 
 __all__ = ["OnnxFileSession", "TensorrtEngine", "TensorrtSession", "devices"]
 
@@ -64,7 +64,7 @@ class TensorrtSession(Session):
     def __init__(self, gpu: Gpu, engine: Any, options: BuildOptions, arithmetic: str) -> None:
         super().__init__()
         self._gpu, self._engine, self._options = gpu, engine, options
-        self.arithmetic, self._slots = arithmetic, 0
+        self.arithmetic = arithmetic
         self.inputs = tuple(self._port(name) for name in options.rows)
         self.outputs = tuple(self._port(name) for name in options.outputs)
         for port in self.outputs:
@@ -89,10 +89,8 @@ class TensorrtSession(Session):
         with self._gpu.active(), contextlib.ExitStack() as unless_made:
             memory = self._memory()
             unless_made.callback(memory.free)
-            profile = self._slots % self._engine.num_optimization_profiles
-            made = _Slot(self._gpu, self._engine, memory, profile, self._options.min_batch)
+            made = _Slot(self._gpu, self._engine, memory, self._options.min_batch)
             unless_made.pop_all()
-        self._slots += 1
         return made
 
     def close(self) -> None:
@@ -120,14 +118,13 @@ class _Slot:
         gpu: where.
         engine: a ``tensorrt.ICudaEngine``.
         memory: its own from now on.
-        profile: the engine's optimization profile that it uses.
         least: rows of a run; fewer are filled up with what was there.
 
     Raises:
         RuntimeFailure: the GPU has too little memory.
     """
 
-    def __init__(self, gpu: Gpu, engine: Any, memory: Memory, profile: int, least: int) -> None:
+    def __init__(self, gpu: Gpu, engine: Any, memory: Memory, least: int) -> None:
         self._gpu, self._memory, self._count, self._least = gpu, memory, 0, least
         self._logger = logger_of(import_installed("tensorrt"))
         self.inputs: Mapping[str, Array] = memory.inputs
@@ -135,7 +132,7 @@ class _Slot:
             self._context = engine.create_execution_context()
             ready = (
                 self._context is not None
-                and self._context.set_optimization_profile_async(profile, memory.stream)
+                and self._context.set_optimization_profile_async(0, memory.stream)
                 and all(
                     self._context.set_tensor_address(name, address)
                     for name, address in memory.addresses.items()
@@ -206,7 +203,6 @@ class OnnxFileSession(Session):
             {name: array.shape[1:] for name, array in memory.items()},
             tuple(port.name for port in self.picked(outputs)),
             batch=batch,
-            slots=1,
             least=batch,
         )
         digest = hashlib.sha256(self._content).hexdigest()
@@ -262,7 +258,6 @@ class TensorrtEngine(Engine):
             {_CROPS: crops_shape(bundle, 1)[1:]},
             (_LOGITS,),
             batch=options.batch or BuildOptions.max_batch,
-            slots=streams,
         )
         with gpu.active():
             engine = engine_from_onnx(
@@ -288,17 +283,14 @@ def _build_options(
     outputs: tuple[str, ...],
     *,
     batch: int,
-    slots: int,
     least: int = 1,
 ) -> BuildOptions:
-    shared = shares_profiles(import_installed("tensorrt"))
     return BuildOptions(
         rows=rows,
         outputs=outputs,
         min_batch=least,
         opt_batch=max(least, min(BuildOptions.opt_batch, batch)),
         max_batch=batch,
-        profiles=1 if shared else slots,
     )
 
 

@@ -5,7 +5,8 @@ One path serves TensorRT 8.6, 10 and 11. What differs is told by what the instal
     NetworkDefinitionCreationFlag.EXPLICIT_BATCH    must be set in 8, is ignored by 10, gone in 11
     NetworkDefinitionCreationFlag.STRONGLY_TYPED    from 10 on: the types in the ONNX file hold
     BuilderFlag.FP16, INT8                          only where types are not strong: 8
-    PreviewFeature.PROFILE_SHARING_0806             must be set in 8.6, is always on from 10 on
+    PreviewFeature.PROFILE_SHARING_0806             8.6: several contexts use one profile; always so
+                                                    from 10 on
 
 INT8 is explicit: the ONNX file carries QuantizeLinear and DequantizeLinear, so nothing is
 calibrated here. What is in float32 is computed in float32: TF32 is off.
@@ -22,7 +23,7 @@ from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 
-__all__ = ["BuildOptions", "Plan", "plan_from_onnx", "shares_profiles"]
+__all__ = ["BuildOptions", "Plan", "plan_from_onnx"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,6 @@ class BuildOptions:
     min_batch: int = 1  # rows a run
     opt_batch: int = 8  # rows a run that the engine is tuned for
     max_batch: int = 32  # rows a run; memory for so many is held
-    profiles: int = 1  # all alike; one for each context, where :func:`shares_profiles` says no
     workspace: int = 1 << 30  # bytes of GPU memory that layers may take for a while
     recipe: int = 2  # raised when this module would make another engine of the same options
 
@@ -45,18 +45,6 @@ class Plan:
 
     engine: bytes  # the serialized engine
     timing: bytes  # the timing cache: how fast each tactic was, for the next build on this GPU
-
-
-def shares_profiles(trt: Any) -> bool:
-    """Whether several execution contexts may use one optimization profile at the same time.
-
-    From TensorRT 8.6 on they may. 8.5 wants as many profiles as contexts, which costs a longer
-    build, and kernels that may differ from one context to the next.
-
-    Args:
-        trt: the module ``tensorrt``.
-    """
-    return _strongly_typed(trt) or _previews_sharing(trt)
 
 
 def plan_from_onnx(
@@ -120,10 +108,6 @@ def _strongly_typed(trt: Any) -> bool:
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 
-def _previews_sharing(trt: Any) -> bool:
-    return hasattr(trt.PreviewFeature, "PROFILE_SHARING_0806")
-
-
 def _parse(trt: Any, network: Any, logger: Any, model: bytes) -> Any:
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
@@ -162,15 +146,11 @@ def _configure(trt: Any, builder: Any, precision: str, options: BuildOptions) ->
             config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)  # the file's casts hold
         if precision == "int8":
             config.set_flag(trt.BuilderFlag.INT8)
-        if _previews_sharing(trt):
-            config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
+        config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
     batches = (options.min_batch, options.opt_batch, options.max_batch)
-    for _ in range(options.profiles):
-        profile = builder.create_optimization_profile()
-        for name, row in options.rows.items():
-            profile.set_shape(name, *((batch, *row) for batch in batches))
-        if config.add_optimization_profile(profile) < 0:
-            raise RuntimeError(
-                f"rows of {dict(options.rows)} in batches of {batches} do not fit it"
-            )
+    profile = builder.create_optimization_profile()
+    for name, row in options.rows.items():
+        profile.set_shape(name, *((batch, *row) for batch in batches))
+    if config.add_optimization_profile(profile) < 0:
+        raise RuntimeError(f"rows of {dict(options.rows)} in batches of {batches} do not fit it")
     return config

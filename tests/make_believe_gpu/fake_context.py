@@ -14,10 +14,6 @@ def context_plays(trt: Any, world: World) -> dict[str, dict[str, Any]]:
     """What the members of `ICudaEngine` and `IExecutionContext` for contexts do."""
     severity = trt.ILogger.Severity
 
-    def taken(engine: Any, profile: int) -> bool:
-        users = [each for each in world.live_contexts() if each._engine is engine]
-        return not engine._shared and profile in [each._profile for each in users]
-
     def create(self: Any) -> Any:
         assert world.active(), "no CUDA context is current"
         if world.context_error and len(world.live_contexts()) >= world.context_limit:
@@ -25,7 +21,7 @@ def context_plays(trt: Any, world: World) -> dict[str, dict[str, Any]]:
             return None
         context = trt.IExecutionContext()
         context._engine, context._logger = self, self._logger
-        context._profile = None if taken(self, 0) else 0
+        context._profile = None
         context._addresses, context._shape, context._stream = {}, (), 0
         context._shapes = {}
         world.contexts.append(weakref.ref(context))
@@ -33,10 +29,7 @@ def context_plays(trt: Any, world: World) -> dict[str, dict[str, Any]]:
 
     def set_profile(self: Any, profile: int, stream: int) -> bool:
         assert stream in world.streams
-        if profile != self._profile and taken(self._engine, profile):
-            self._logger.log(severity.ERROR, f"profile {profile} is used by another context")
-            return False
-        assert 0 <= profile < self._engine._profiles
+        assert profile == 0, "there is one"
         self._profile, self._shape = profile, ()
         return True
 

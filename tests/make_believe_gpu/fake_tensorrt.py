@@ -64,11 +64,6 @@ def fake_tensorrt(listing: Listing, world: World) -> types.ModuleType:
     return module
 
 
-def _shared_by_default(trt: Any) -> bool:
-    """Whether contexts share optimization profiles, preview or not: from TensorRT 10 on."""
-    return not trt.__version__.startswith("8.")
-
-
 def _start(listing: Listing) -> bytes:
     """How a plan of this version begins."""
     return f"plan {listing.version}".encode()
@@ -102,7 +97,8 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
 
     def create_config(self: Any) -> Any:
         config = trt.IBuilderConfig()
-        config._timing, config._profiles, config._shared = None, 0, int(_shared_by_default(trt))
+        config._timing, config._profiles = None, 0
+        config._shared = not listing.version.startswith("8.")
         return config
 
     def add_profile(self: Any, profile: Any) -> int:
@@ -112,8 +108,8 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
     def set_preview(self: Any, feature: Any, enable: bool) -> None:
         assert feature is trt.PreviewFeature.PROFILE_SHARING_0806
         assert enable
-        assert not _shared_by_default(trt), "cannot be changed any more"
-        self._shared = 1
+        assert not self._shared, "cannot be changed any more"
+        self._shared = True
 
     def build(self: Any, network: Any, config: Any) -> Any:
         assert world.active(), "no CUDA context is current"
@@ -125,8 +121,9 @@ def _builder_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[s
             return None
         inputs = ",".join(item.name for item in network._inputs)
         outputs = ",".join(item.name for item in network._outputs)
-        assert config._profiles
-        end = f"{config._profiles} {config._shared} {inputs} {outputs}".encode()
+        assert config._profiles == 1
+        assert config._shared, "contexts could not run at once"
+        end = f"{inputs} {outputs}".encode()
         return trt.IHostMemory(b" ".join((start, network._model, end)))
 
     def make_parser(self: Any, network: Any, logger: Any) -> None:
@@ -213,8 +210,7 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
             self._logger.log(severity.ERROR, "magic tag does not match")
             return None
         engine = trt.ICudaEngine()
-        head, profiles, shared, inputs, outputs = content.rsplit(b" ", 4)
-        engine._profiles, engine._shared = int(profiles), bool(int(shared))
+        head, inputs, outputs = content.rsplit(b" ", 2)
         engine._names = [*inputs.decode().split(","), *outputs.decode().split(",")]
         engine._model, engine._logger = head[len(start) + 1 :], self._logger
         engine._runs = RealNetwork(engine._model) if world.real else None
@@ -234,6 +230,5 @@ def _engine_plays(trt: Any, listing: Listing, world: World) -> dict[str, dict[st
             "get_tensor_name": lambda self, index: self._names[index],
             "get_tensor_dtype": dtype,
             "get_tensor_shape": shape,
-            "num_optimization_profiles": property(lambda self: self._profiles),
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSIONS = ("8.5.3", "10.3", "11.4")
+VERSIONS = ("8.6.1", "10.3", "11.4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,6 @@ FLOAT, HALF, UINT8
 - get_tensor_name
 - get_tensor_shape
 - num_io_tensors | attribute
-- num_optimization_profiles | attribute
 ## class IExecutionContext
 - execute_async_v3
 - set_input_shape

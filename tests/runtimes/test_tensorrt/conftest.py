@@ -24,8 +24,15 @@ def listings(shared: Path) -> dict[str, Listing]:
     folder = shared / "tensorrt"
     if not folder.is_dir():
         pytest.skip(f"no TensorRT listings at {folder}")
-    texts = {version: (folder / f"api_{version}.txt").read_text() for version in VERSIONS}
-    return {version: parse_listing(text) for version, text in texts.items()}
+    found = {
+        version: parse_listing((folder / f"api_{file}.txt").read_text())
+        for version, file in zip(VERSIONS, ("8.5.3", *VERSIONS[1:]), strict=True)
+    }
+    older = found["8.6.1"]  # as far as it is used here, 8.5 with one more preview
+    previews = [*older.enums["PreviewFeature"], "PROFILE_SHARING_0806"]
+    enums = {**older.enums, "PreviewFeature": previews}
+    found["8.6.1"] = dataclasses.replace(older, version="8.6.1", enums=enums)
+    return found
 
 
 @pytest.fixture(params=VERSIONS)
@@ -38,24 +45,6 @@ def trt(
 ) -> types.ModuleType:
     """Each version of TensorRT in turn."""
     module = fake_tensorrt(listings[request.param], world)
-    monkeypatch.setitem(sys.modules, "tensorrt", module)
-    return module
-
-
-@pytest.fixture
-def trt_8_6(
-    listings: dict[str, Listing],
-    installed: types.ModuleType,
-    world: World,
-    monkeypatch: pytest.MonkeyPatch,
-) -> types.ModuleType:
-    """TensorRT 8.6, as far as it is 8.5 with a preview of profiles that contexts share."""
-    older = listings["8.5.3"]
-    previews = [*older.enums["PreviewFeature"], "PROFILE_SHARING_0806"]
-    listing = dataclasses.replace(
-        older, version="8.6.1", enums={**older.enums, "PreviewFeature": previews}
-    )
-    module = fake_tensorrt(listing, world)
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     return module
 

@@ -73,8 +73,7 @@ def test_the_description_names_all_facts(bundle: Bundle) -> None:
         "tensorrt": "10.9.9",
         "options": {
             "rows": {"crops": [288, 160, 3]}, "outputs": ["logits"], "min_batch": 1,
-            "opt_batch": 8, "max_batch": 32, "profiles": 1,
-            "workspace": 1 << 30, "recipe": 2,
+            "opt_batch": 8, "max_batch": 32, "workspace": 1 << 30, "recipe": 2,
         },
     }  # fmt: skip
 

@@ -86,7 +86,7 @@ def test_the_search_finds_what_is_used() -> None:
         "ICudaEngine.get_tensor_dtype", "ICudaEngine.get_tensor_shape",
         "IExecutionContext.execute_async_v3", "IExecutionContext.set_tensor_address",
         "IExecutionContext.set_optimization_profile_async", "IExecutionContext.set_input_shape",
-        "ICudaEngine.create_execution_context", "ICudaEngine.num_optimization_profiles",
+        "ICudaEngine.create_execution_context",
         "IBuilderConfig.set_preview_feature",
         "ILogger.__init__", "ITimingCache.serialize", "MemoryPoolType.WORKSPACE",
         "ParserError.desc", "Runtime.deserialize_cuda_engine", "ITensor.name",

@@ -10,17 +10,15 @@ import pytest
 
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.cuda import Gpu
-from edgeattr_runtimes.tensorrt_plan import BuildOptions, Plan, plan_from_onnx, shares_profiles
+from edgeattr_runtimes.tensorrt_plan import BuildOptions, Plan, plan_from_onnx
 
 
-def _build(folder: Path, precision: str = "fp16", timing: bytes = b"", profiles: int = 1) -> Plan:
+def _build(folder: Path, precision: str = "fp16", timing: bytes = b"") -> Plan:
     with Gpu().active():
         return plan_from_onnx(
             b"ONNX",
             precision=precision,
-            options=BuildOptions(
-                rows={"crops": (288, 160, 3)}, outputs=("logits",), profiles=profiles
-            ),
+            options=BuildOptions(rows={"crops": (288, 160, 3)}, outputs=("logits",)),
             log=folder / "build.log",
             timing=timing,
         )
@@ -37,9 +35,11 @@ def test_flags(trt: types.ModuleType, world: Any, tmp_path: Path, precision: str
         assert bits == 1 << kinds.EXPLICIT_BATCH
         expected = [] if precision == "fp32" else ["FP16", "PREFER_PRECISION_CONSTRAINTS"]
         assert flags == expected + (["INT8"] if precision == "int8" else [])
+        ((feature, enabled),) = world.named("IBuilderConfig.set_preview_feature")
+        assert (feature.name, enabled) == ("PROFILE_SHARING_0806", True)
     else:
         assert bits & 1 << kinds.STRONGLY_TYPED
-        assert flags == []
+        assert flags == world.named("IBuilderConfig.set_preview_feature") == []
     if trt.__version__.startswith("11."):
         assert bits == 1 << kinds.STRONGLY_TYPED
 
@@ -51,23 +51,6 @@ def test_profile_and_workspace(trt: types.ModuleType, world: Any, tmp_path: Path
     assert len(world.named("IBuilderConfig.add_optimization_profile")) == 1
     ((pool, size),) = world.named("IBuilderConfig.set_memory_pool_limit")
     assert (pool.name, size) == ("WORKSPACE", 1 << 30)
-
-
-def test_sharing_of_profiles_is_on_from_10_on(
-    trt: types.ModuleType, world: Any, tmp_path: Path
-) -> None:
-    _build(tmp_path)
-    assert shares_profiles(trt) == (not trt.__version__.startswith("8.5"))
-    assert world.named("IBuilderConfig.set_preview_feature") == []
-
-
-def test_sharing_of_profiles_is_asked_for_in_8_6(
-    trt_8_6: types.ModuleType, world: Any, tmp_path: Path
-) -> None:
-    _build(tmp_path)
-    assert shares_profiles(trt_8_6)
-    ((feature, enabled),) = world.named("IBuilderConfig.set_preview_feature")
-    assert (feature.name, enabled) == ("PROFILE_SHARING_0806", True)
 
 
 def test_only_the_logits_are_kept(trt: types.ModuleType, world: Any, tmp_path: Path) -> None:
