@@ -1,8 +1,6 @@
 """Whole runs on a tiny data set: what they write, how they resume, what stops them."""
 
-import itertools
 import json
-import math
 import os
 import subprocess
 import sys
@@ -114,8 +112,9 @@ def test_a_run_reports_writes_and_learns(data: _Data, tmp_path: Path) -> None:
     assert checkpoint.facts["epoch"] == best["epoch"]
     assert checkpoint.facts["mA"] == best["mA"]
     again = load_checkpoint(tmp_path / "best.pt")
-    whole, parts = (predict_logits(again.model, data.val, (64, 32), batch=n) for n in (64, 4))
-    assert whole == pytest.approx(parts, abs=1e-4)
+    whole = predict_logits(again.model, data.val, (64, 32))
+    part = predict_logits(again.model, data.val.first(4), (64, 32))
+    assert whole[:4] == pytest.approx(part, abs=1e-4)
 
 
 _CHILD = """
@@ -206,23 +205,6 @@ def test_every_schedule_resumes_to_the_bit(
     _assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
 
 
-def test_a_plateau_lowers_the_rate(data: _Data, tmp_path: Path) -> None:
-    trainer = data.trainer(
-        tmp_path, schedule_rate="plateau", schedule_plateau_epochs=0, schedule_epochs=4,
-        schedule_backbone_rate=1e-5, schedule_head_rate=1e-5, schedule_average_decay=0.0,
-    )  # fmt: skip
-    trainer.run()
-    log = trainer.log
-    best = -math.inf
-    for entry, following in itertools.pairwise(log):
-        quality = entry["mA"] + entry["f1"]
-        gained = quality > best * (1 + 1e-4) if best > 0 else True
-        best = quality if gained else best
-        factor = 1.0 if gained else 0.1
-        assert following["learning_rate"] == pytest.approx(entry["learning_rate"] * factor)
-    assert log[-1]["learning_rate"] < log[0]["learning_rate"]
-
-
 def test_patience_stops_a_run_that_no_longer_gains(data: _Data, tmp_path: Path) -> None:
     """Nothing moves, so that the first epoch stays the best."""
     still = {"schedule_epochs": 9, "schedule_patience": 2, "schedule_weight_decay": 0.0,
@@ -310,27 +292,15 @@ def test_a_run_starts_from_matching_weights(data: _Data, tmp_path: Path) -> None
     assert torch.equal(wider.model.primary.weight, before.model.primary.weight)
 
 
-def _distilled(data: _Data, out: Path, **changes: Any) -> float:
-    trainer = data.trainer(out, schedule_epochs=1, loss_history_epochs=0, **changes)
-    trainer.run()
-    return float(trainer.log[0]["loss"])
-
-
 def test_teachers_change_the_targets(data: _Data, tmp_path: Path) -> None:
-    """By their logits, and where it is asked for by their masks, at each scale of the student's."""
     data.trainer(tmp_path / "teacher", seed=5, schedule_epochs=1).run()
-    teachers = [str(tmp_path / "teacher" / "best.pt")]
-    plain = _distilled(data, tmp_path / "a")
-    taught = _distilled(data, tmp_path / "b", distillation_teachers=teachers)
-    both, one = (
-        _distilled(data, tmp_path / name, distillation_teachers=teachers,
-                   distillation_masks=0.1, model_attend=attend)
-        for name, attend in (("c", ["k1", "k2"]), ("d", ["k2"]))
-    )  # fmt: skip
-    assert abs(taught - plain) > 0.1
-    # the least of the loss is the entropy of the masks, log(8) and log(2) if they are even
-    assert 0.05 < both - taught < 1.0
-    assert math.isfinite(one)
+    losses = []
+    for name, teachers in (("a", []), ("b", [str(tmp_path / "teacher" / "best.pt")])):
+        trainer = data.trainer(tmp_path / name, schedule_epochs=1, loss_history_epochs=0,
+                               distillation_teachers=teachers)  # fmt: skip
+        trainer.run()
+        losses.append(trainer.log[0]["loss"])
+    assert abs(losses[1] - losses[0]) > 0.1
 
 
 def test_a_last_batch_of_one_image_is_left_out(data: _Data, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.loader import batches
 from edgeattr_train.model import AttributeNet
 
 __all__ = ["predict_logits"]
+
+_BATCH = 64  # images at a time
 
 
 @torch.no_grad()
@@ -24,9 +25,7 @@ def predict_logits(
     data: AttributeDataset,
     size: tuple[int, int],
     *,
-    batch: int = 64,
     threads: int = 2,
-    cache: CropCache | None = None,
     autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
 ) -> npt.NDArray[np.float32]:
     """Logits of a data set, [N, C], in its order.
@@ -35,15 +34,13 @@ def predict_logits(
         model: is put into eval mode.
         data: the images.
         size: height and width of the input, pixels.
-        batch: images at a time.
         threads: decoding threads.
-        cache: of decoded crops.
         autocast: precision; as the weights are where absent.
     """
     model.eval()
     device = next(model.parameters()).device
     rows = []
-    for part in batches(data, np.arange(len(data)), size, batch, threads=threads, cache=cache):
+    for part in batches(data, np.arange(len(data)), size, _BATCH, threads=threads):
         with autocast():
             rows.append(model(part.crops.to(device)).logits.float().cpu().numpy())
     return np.concatenate(rows)
