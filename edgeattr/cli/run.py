@@ -85,6 +85,14 @@ Output = Annotated[
         "an hour.",
     ),
 ]
+ColourOption = Annotated[
+    str,
+    typer.Option(
+        "--colour-by",
+        metavar="track|alert|zone",
+        help="What gives the boxes of annotated videos their colours. Who raised an alert is red.",
+    ),
+]
 Encoder = Annotated[
     str,
     typer.Option(
@@ -246,6 +254,7 @@ def run(
     detector__input: DetectorInput = "",
     detector__tiles: DetectorTiles = "",
     sources__output: Output = None,
+    pipeline__colour_by: ColourOption = "track",
     video__encoder: Encoder = "libx264",
     events__file: Events = None,
     sources__tracks: Tracks = None,

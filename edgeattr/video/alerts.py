@@ -151,6 +151,14 @@ class AlertMonitor:
                 )
         return alerts
 
+    def current(self) -> dict[int, list[str]]:
+        """Rules by which a person raised an alert, until they are armed again, by person."""
+        raised: dict[int, list[str]] = {}
+        for (rule, track), watch in self._watches.items():
+            if watch.raised:
+                raised.setdefault(track, []).append(rule)
+        return raised
+
     def _due(self, rule: AlertRule, watch: _Watch, person: PersonNow, seconds: float) -> bool:
         """Whether a rule raises an alert for a person now."""
         if seconds - watch.held > _REARM_S:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
-from edgeattr.video.draw_zones import draw_zones
+from edgeattr.video.draw_zones import Colour, draw_zones
+from edgeattr.video.options import ColourBy
 from edgeattr.video.text_style import FONT, TextStyle, text_width
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
@@ -34,8 +35,11 @@ _COLOURS = (  # blue-green-red, told apart by colour-blind eyes too (Okabe and I
     (115, 158, 0),
     (66, 228, 240),
     (178, 114, 0),
-    (0, 94, 213),
+    (167, 121, 204),
 )
+_ALERT = (24, 16, 196)  # of boxes and labels of people who raised an alert
+_PLAIN = (190, 190, 190)  # of people without an alert, or outside all zones
+_ALERT_WIDTH = 2  # times as wide is the border of their boxes
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,13 @@ class PersonDrawing:
 
     Args:
         zones: drawn with their counts.
+        colour_by: what gives boxes their colours.
     """
 
-    def __init__(self, zones: ZoneMonitor | None = None) -> None:
-        self._zones = zones
+    def __init__(self, zones: ZoneMonitor | None = None, *, colour_by: ColourBy = "track") -> None:
+        self._zones, self._by = zones, colour_by
+        names = [zone.name for zone in zones.zones] if zones and colour_by == "zone" else []
+        self._zone_colours = dict(zip(names, itertools.cycle(_COLOURS), strict=False))
         self._sides: dict[int, int] = {}  # by track: which place beside the box the label had
 
     def draw(
@@ -63,6 +70,7 @@ class PersonDrawing:
         image: Image,
         people: Sequence[tuple[TrackedBox, Sequence[str]]],
         *,
+        alerts: Mapping[int, Sequence[str]] = {},
         blurred: Iterable[Box] = (),
     ) -> Image:
         """Draw on a copy.
@@ -70,6 +78,7 @@ class PersonDrawing:
         Args:
             image: uint8 [H, W, 3], BGR.
             people: each with what tells them from others, in words, the most telling first.
+            alerts: names of those that each person raised, by track.
             blurred: boxes of people whose heads are made unrecognisable: the top of each box,
                 whether or not a face is seen in it.
 
@@ -81,24 +90,44 @@ class PersonDrawing:
             _blur_head(canvas, box)
         style = TextStyle.of(image)
         if self._zones:
-            draw_zones(canvas, self._zones, style)
-        for person, _ in people:
+            draw_zones(canvas, self._zones, style, self._zone_colours)
+        colours = {
+            person.track: _ALERT if alerts.get(person.track) else self._colour(person.track)
+            for person, _ in people
+        }
+        for person, _ in sorted(people, key=lambda entry: bool(alerts.get(entry[0].track))):
             left, top, right, bottom = map(round, person.box)
-            cv2.rectangle(canvas, (left, top), (right, bottom), _colour(person.track), style.border)
-        for label in self._place(people, style, _Space(canvas, [seen.box for seen, _ in people])):
-            _draw_label(canvas, label, style)
+            width = style.border * (_ALERT_WIDTH if alerts.get(person.track) else 1)
+            cv2.rectangle(canvas, (left, top), (right, bottom), colours[person.track], width)
+        space = _Space(canvas, [seen.box for seen, _ in people])
+        for label in self._place(people, alerts, style, space):
+            ground = _ALERT if alerts.get(label.track) else None
+            _draw_label(canvas, label, colours[label.track], ground, style)
         return canvas
+
+    def _colour(self, track: int) -> Colour:
+        """Of the box of somebody who raised no alert."""
+        if self._by == "track":
+            return _COLOURS[track % len(_COLOURS)]
+        inside = self._zones.inside(track) if self._zones else ()
+        return next(
+            (self._zone_colours[name] for name in self._zone_colours if name in inside), _PLAIN
+        )
 
     def _place(
         self,
         people: Sequence[tuple[TrackedBox, Sequence[str]]],
+        alerts: Mapping[int, Sequence[str]],
         style: TextStyle,
         space: _Space,
     ) -> list[_Placed]:
-        """The largest label that has room for each person, the nearest people first."""
+        """The largest label that has room for each person: who raised an alert first, then the
+        nearest."""
         placed, sides = [], {}
-        for person, texts in sorted(people, key=lambda entry: -_area(entry[0].box)):
-            found = self._largest(person, texts, style, space)
+        for person, texts in sorted(
+            people, key=lambda entry: (not alerts.get(entry[0].track), -_area(entry[0].box))
+        ):
+            found = self._largest(person, texts, alerts.get(person.track, ()), style, space)
             if found:
                 sides[person.track], label = found
                 space.take(label.box)
@@ -107,12 +136,18 @@ class PersonDrawing:
         return placed
 
     def _largest(
-        self, person: TrackedBox, texts: Sequence[str], style: TextStyle, space: _Space
+        self,
+        person: TrackedBox,
+        texts: Sequence[str],
+        alerts: Sequence[str],
+        style: TextStyle,
+        space: _Space,
     ) -> tuple[int, _Placed] | None:
         """The side and the label; None where not even the number has room."""
         number = str(person.track)
-        small = f"{number} {', '.join(texts[:_CROWDED])}"
-        full = (number, *texts[:_MOST_LABELS])
+        title = f"{number} {', '.join(alerts)}!" if alerts else number
+        small = title if alerts else f"{number} {', '.join(texts[:_CROWDED])}"
+        full = (title, *texts[:_MOST_LABELS])
         before = self._sides.get(person.track, 0)
         for lines in dict.fromkeys((full, (small,), (number,))):
             width, height = _size(lines, style)
@@ -195,10 +230,6 @@ def _area(box: Box) -> float:
     return (right - left) * (bottom - top)
 
 
-def _colour(track: int) -> tuple[int, int, int]:
-    return _COLOURS[track % len(_COLOURS)]
-
-
 def _size(lines: Sequence[str], style: TextStyle) -> tuple[int, int]:
     """Width and height of a label, pixels."""
     pad = 2 * round(_PAD * style.line)
@@ -206,12 +237,14 @@ def _size(lines: Sequence[str], style: TextStyle) -> tuple[int, int]:
     return width + pad, style.line * len(lines) + pad // 2
 
 
-def _draw_label(canvas: Image, label: _Placed, style: TextStyle) -> None:
-    """White text on a darkened ground, with a stripe in the person's colour on its left."""
+def _draw_label(
+    canvas: Image, label: _Placed, colour: Colour, ground: Colour | None, style: TextStyle
+) -> None:
+    """White text on a ground, or on the darkened picture, with a coloured stripe on its left."""
     left, top, right, bottom = label.box
-    ground = canvas[top:bottom, left:right]
-    ground[...] = ground // 4
-    ground[:, : style.border] = _colour(label.track)
+    beneath = canvas[top:bottom, left:right]
+    beneath[...] = ground or beneath // 4
+    beneath[:, : style.border] = colour
     pad = round(_PAD * style.line)
     for number, line in enumerate(label.lines):
         place = (left + pad, top + pad // 2 + round(style.line * (number + 0.78)))

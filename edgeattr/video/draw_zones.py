@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
@@ -9,24 +11,31 @@ from edgeattr.core.crops import Image
 from edgeattr.video.text_style import FONT, TextStyle, text_width
 from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["draw_zones"]
+__all__ = ["Colour", "draw_zones"]
 
-_COLOUR = (255, 255, 255)  # blue-green-red; people have colours, places are white
+Colour = tuple[int, int, int]
+"""Blue, green, red, 0..255."""
+
+_COLOUR = (255, 255, 255)  # people have colours, places are white
 _EDGE = (0, 0, 0)  # around it, so that it is seen on snow
 
 
-def draw_zones(canvas: Image, monitor: ZoneMonitor, style: TextStyle) -> None:
+def draw_zones(
+    canvas: Image, monitor: ZoneMonitor, style: TextStyle, colours: Mapping[str, Colour] = {}
+) -> None:
     """Draw outlines, names and counts onto a frame.
 
     Args:
         canvas: uint8 [H, W, 3], BGR; drawn on.
         monitor: has the zones, the lines and what was counted.
         style: for the size of the frame.
+        colours: of zones that are not white, by name.
     """
     size = canvas.shape[1], canvas.shape[0]
     for zone in monitor.zones:
         points = np.round(np.array(zone.points) * size).astype(np.int32)
-        for colour, width in ((_EDGE, style.border + 2), (_COLOUR, style.border)):
+        own = colours.get(zone.name, _COLOUR)
+        for colour, width in ((_EDGE, style.border + 2), (own, style.border)):
             cv2.polylines(canvas, [points], isClosed=True, color=colour, thickness=width)
         inside, entered = monitor.occupancy[zone.name], monitor.entered[zone.name]
         _write(canvas, f"{zone.name}: {inside} in it, {entered} entered", points[0], style)

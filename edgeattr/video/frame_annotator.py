@@ -6,8 +6,10 @@ import logging
 from collections.abc import Sequence
 
 from edgeattr.core.errors import OutputError
+from edgeattr.video.alerts import AlertMonitor
 from edgeattr.video.detectors import Detections
 from edgeattr.video.draw import Box, PersonDrawing
+from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.sources import Frame
 from edgeattr.video.track_manager import TrackManager
@@ -29,7 +31,8 @@ class FrameAnnotator:
         outputs: of all streams; those that take frames get them.
         own: of this stream alone; closed with the annotator.
         zones: drawn with their counts.
-        blur_faces: whether to make heads unrecognisable.
+        alerts: tells who raised one.
+        options: what gives boxes their colours, whether to make heads unrecognisable.
         patient: whether to go on without an output that failed, as live streams do.
     """
 
@@ -40,14 +43,15 @@ class FrameAnnotator:
         own: Sequence[FailsafeOutput],
         *,
         zones: ZoneMonitor,
-        blur_faces: bool,
+        alerts: AlertMonitor,
+        options: PipelineOptions,
         patient: bool,
     ) -> None:
         self.failure: str | None = None  # of the first output that was given up or not completed
         self._stream, self._own = stream, own
         self._outputs = [output for output in (*outputs, *own) if output.takes("write_frame")]
-        self._blur_faces, self._patient = blur_faces, patient
-        self._drawing = PersonDrawing(zones)
+        self._blur_faces, self._patient = options.blur_faces, patient
+        self._alerts, self._drawing = alerts, PersonDrawing(zones, colour_by=options.colour_by)
         self._found: list[Box] = []  # by the last detection
         self._seen: dict[int, tuple[float, Box]] = {}  # when each person was last seen, and where
 
@@ -76,7 +80,8 @@ class FrameAnnotator:
         if not takers:
             return
         known = [(seen, people.labels(seen.track)) for seen in tracked]
-        image = self._drawing.draw(frame.image, known, blurred=heads)
+        alerts = self._alerts.current()
+        image = self._drawing.draw(frame.image, known, alerts=alerts, blurred=heads)
         for output in takers:
             if error := output.write_frame(self._stream, image, frame.seconds):
                 if not self._patient:

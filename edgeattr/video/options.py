@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from edgeattr.core.errors import UsageError
 from edgeattr.core.label_ranking import LabelOptions
 from edgeattr.video.schedule import Schedule
 
-__all__ = ["PipelineOptions"]
+__all__ = ["ColourBy", "PipelineOptions"]
+
+ColourBy = Literal["track", "alert", "zone"]
+"""What gives a box its colour: the person's number; whether they raised an alert; the zone that
+they are in, which is drawn in it too. Who raised an alert is red by all three."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,7 @@ class PipelineOptions:
     updates_every: float | None = None  # seconds between records of people who are still there
     blur_faces: bool = False  # in annotated frames
     appearance: bool = False  # whether people are also told apart by what they look like
+    colour_by: ColourBy = "track"  # what gives boxes their colours, in annotated frames
     labels: LabelOptions = field(default_factory=LabelOptions)  # of people, in annotated frames
     frames_waiting: int = 4  # of one stream, before its source waits or drops the oldest
     frames_ahead: int = 4  # of one stream, in which people are looked for at the same time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import logging
 import threading
 import time
@@ -17,7 +18,7 @@ from edgeattr.model import AttributeModel
 from edgeattr.video.alerts import AlertMonitor
 from edgeattr.video.batcher import Batcher, Readings
 from edgeattr.video.detection_interval import DetectionInterval
-from edgeattr.video.detectors import Detections, Detector
+from edgeattr.video.detectors import Detector
 from edgeattr.video.frame_annotator import FrameAnnotator
 from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
@@ -27,6 +28,7 @@ from edgeattr.video.record_writer import RecordWriter
 from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus, Summary
+from edgeattr.video.still_scene import Found, StillScene
 from edgeattr.video.track_manager import CropRequest, TrackManager
 from edgeattr.video.tracker import PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
@@ -42,7 +44,6 @@ _WORST_PAUSE = 30.0  # seconds that a live stream rests at most after failures i
 _WATCH = 1.0  # seconds between two tellings of who is in view
 _RATE_FRAMES = 100  # over which the rate is measured
 
-_Found = concurrent.futures.Future[Detections]
 _log = logging.getLogger("edgeattr.video")
 
 
@@ -89,13 +90,14 @@ class Stream(threading.Thread):
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._reader = FrameReader(source, size=options.frames_waiting, limit=max_frames)
         self._detector, self._batcher, self._workers = detector, batcher, workers
-        self._options, self._zones = options, zones
+        self._options, self._zones, self._alerts = options, zones, alerts
         self._annotator = FrameAnnotator(
             source.name,
             outputs,
             own,
             zones=zones,
-            blur_faces=options.blur_faces,
+            alerts=alerts,
+            options=options,
             patient=source.live,
         )
         rate = source.rate / options.detect_every
@@ -111,10 +113,10 @@ class Stream(threading.Thread):
             fits=self._tracker.see,
         )
         self._interval = DetectionInterval(options.detect_every)
-        self._alerts, self._scene = alerts, SceneCutDetector()
+        self._scene, self._still = SceneCutDetector(), StillScene(options.frames_ahead)
         self._size: tuple[int, int] | None = None  # width and height of the last frame, pixels
         self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
-        self._ahead: collections.deque[tuple[Frame, _Found | None]] = collections.deque()
+        self._ahead: collections.deque[tuple[Frame, Found | None]] = collections.deque()
         self._pending: collections.deque[_PendingCrops] = collections.deque()
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished, self._failures = time.monotonic(), 0  # the last frame; failures in a row
@@ -224,21 +226,22 @@ class Stream(threading.Thread):
             else:
                 self._end_silent_tracks()
 
-    def _start_detection(self, frame: Frame) -> _Found | None:
+    def _start_detection(self, frame: Frame) -> Found | None:
         """Begin to look for people in a frame, if that is its turn."""
         self._interval.most = _rarest(self._reader.source, self._options)
         if not self._interval.is_due(self._reader.dropped):
             return None
         if not self._detector.in_order:
-            return self._workers.submit(self._detector.detect, frame.image)
-        found: _Found = concurrent.futures.Future()
+            look = functools.partial(self._workers.submit, self._detector.detect, frame.image)
+            return self._still.detect(frame, look)
+        found = Found()
         try:
             found.set_result(self._detector.detect(frame.image))
         except Exception as error:
             found.set_exception(error)
         return found
 
-    def _process(self, frame: Frame, found: _Found | None) -> None:
+    def _process(self, frame: Frame, found: Found | None) -> None:
         """One frame; in a live stream one that fails does not end the rest."""
         try:
             self._track(frame, found)
@@ -254,7 +257,7 @@ class Stream(threading.Thread):
             self._finished = time.monotonic()
             self._times.append(self._finished)
 
-    def _track(self, frame: Frame, found: _Found | None) -> None:
+    def _track(self, frame: Frame, found: Found | None) -> None:
         self._people.began = frame.began
         self._tracker.size = self._size = size = frame.image.shape[1], frame.image.shape[0]
         if self._scene.is_cut(frame.image):
@@ -342,7 +345,8 @@ class Stream(threading.Thread):
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
         self._failures += 1
         self._drop_requests()
-        self._log_error(f"a frame failed: {error}")
+        if self._log_limit.allows():
+            _log.error("%s: a frame failed: %s", self.summary.stream, error)
         if self._failures > 1:
             self._reader.pause(min(_WORST_PAUSE, 0.1 * 2 ** min(self._failures, 9)))
 
@@ -351,10 +355,6 @@ class Stream(threading.Thread):
         for pending in self._pending:
             self._people.add_readings(pending.requests, [None] * len(pending.requests))
         self._pending.clear()
-
-    def _log_error(self, text: str) -> None:
-        if self._log_limit.allows():
-            _log.error("%s: %s", self.summary.stream, text)
 
     def _finish(self) -> None:
         """Records of all who are there, the summary, and whole files, whatever happened."""

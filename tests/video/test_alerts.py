@@ -66,6 +66,15 @@ def test_a_person_who_stays_raises_one_alert_and_another_after_being_away() -> N
     assert _times(_RULE, (1.0, 20.0), (22.0, 30.0), (40.0, 50.0)) == [1.0, 40.0]
 
 
+def test_an_alert_stands_until_its_rule_is_armed_again() -> None:
+    monitor, stands = AlertMonitor("cam", [_RULE]), []
+    for second in range(12):
+        inside = _IN if second < 3 else frozenset[str]()
+        monitor.update(second, {1: _person(inside), 2: _person(frozenset())}, _record)
+        stands.append(monitor.current())
+    assert stands == [{1: ["loading"]}] * 8 + [{}] * 4
+
+
 def test_what_flickers_raises_one_alert() -> None:
     assert _times(_RULE, *((n, n + 0.3) for n in range(1, 30))) == [1.0]
 

@@ -9,6 +9,8 @@ import pytest
 from edgeattr.video.draw import PersonDrawing, _Space
 from edgeattr.video.text_style import TextStyle
 from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.zone_monitor import ZoneMonitor
+from edgeattr.video.zones import Zone
 
 _LABELS = ("hat", "bag", "long hair", "jeans", "trousers", "skirt")
 
@@ -32,7 +34,7 @@ def _placed(people: list[TrackedBox], height: int, width: int) -> list:
     image = np.zeros((height, width, 3), np.uint8)
     space = _Space(image, [person.box for person in people])
     drawing = PersonDrawing()
-    return drawing._place([(person, _LABELS) for person in people], TextStyle.of(image), space)
+    return drawing._place([(person, _LABELS) for person in people], {}, TextStyle.of(image), space)
 
 
 def test_the_frame_itself_stays_as_it_is() -> None:
@@ -83,6 +85,56 @@ def test_labels_shrink_where_people_stand_close() -> None:
     close = _placed(grid, 480, 1280)
     assert len(close) == 32
     assert all(len(label.lines) == 1 for label in close)
+
+
+def _border(image: np.ndarray, person: TrackedBox) -> list[int]:
+    """Colour in the middle of a box's left side."""
+    left, top, _, bottom = map(round, person.box)
+    return image[(top + bottom) // 2, left].tolist()
+
+
+def test_who_raised_an_alert_stands_out_by_colour_width_and_words() -> None:
+    frame = np.full((480, 640, 3), 200, np.uint8)
+    people = [_person(track, 100 * track, 100, 100 * track + 60, 300) for track in (1, 3, 5)]
+    known, drawing = [(person, ()) for person in people], PersonDrawing()
+    calm = drawing.draw(frame, known)
+    drawn = drawing.draw(frame, known, alerts={3: ["loading"]})
+    red = _border(drawn, people[1])
+    assert red[2] > 150 > 60 > max(red[:2])
+    assert [_border(drawn, people[at]) for at in (0, 2)] == [
+        _border(calm, people[at]) for at in (0, 2)
+    ]
+    red_pixels = (drawn == red).all(2)
+    assert (
+        red_pixels[110:290, 280:320].any(0).sum()
+        > (calm == _border(calm, people[1])).all(2)[110:290, 280:320].any(0).sum()
+    ), "the border is wider"
+    label = drawing._place(known, {3: ["loading"]}, TextStyle.of(frame), _Space(frame, []))[0]
+    assert label.lines == ("3 loading!",)
+    left, top, right, bottom = label.box
+    assert red_pixels[top:bottom, left:right].mean() > 0.5, "the label's ground"
+
+
+def test_boxes_by_zone_have_the_colour_of_their_zone_and_by_alert_none() -> None:
+    half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    other = tuple((x + 0.5, y) for x, y in half)
+    monitor = ZoneMonitor([Zone(name="hall", points=half), Zone(name="door", points=other)])
+    frame = np.full((480, 640, 3), 200, np.uint8)
+    one, two, three = (
+        _person(track, 100 * track, 100, 100 * track + 60, 300) for track in (1, 2, 5)
+    )
+    for second in (0.0, 1.0, 2.0):
+        monitor.update(second, [one, two, three], (640, 480))
+    known = [(person, ()) for person in (one, two, three)]
+    drawn = PersonDrawing(monitor, colour_by="zone").draw(frame, known)
+    hall, door = _border(drawn, one), _border(drawn, three)
+    assert hall == _border(drawn, two)
+    assert hall != door
+    assert drawn[400, 1].tolist() == hall, "the zone's own outline"
+    drawn = PersonDrawing(monitor, colour_by="alert").draw(frame, known, alerts={2: ["loading"]})
+    plain = _border(drawn, one)
+    assert len(set(plain)) == 1, "grey"
+    assert _border(drawn, three) == plain != _border(drawn, two)
 
 
 def test_a_label_stays_on_its_side_while_it_is_free() -> None:
