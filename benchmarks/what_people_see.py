@@ -2,7 +2,8 @@
 
 Annotated frames of an empty scene, one person, a crowd, portrait, 4K and night; the live page, a
 person, the search and the editor of zones on phone and desktop, light and dark; the contact sheet
-of `find`, and a sheet of `--explain`. The videos are Intel's samples (CC BY 4.0).
+of `find`, and a sheet of `--explain`, which are printed too. The videos are Intel's samples (CC BY
+4.0).
 
 Run: python benchmarks/what_people_see.py --videos FOLDER --out FOLDER [--also report.html ...]
 """
@@ -47,9 +48,11 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         _page(browser, arguments.videos / _ALONE, arguments.out, arguments.model)
         pages = {path.stem: path.absolute().as_uri() for path in arguments.also}
-        pages["contact-sheet"] = (arguments.out / "people.html").absolute().as_uri()
+        for name in ("people", "explanation"):
+            pages[name] = (arguments.out / f"{name}.html").absolute().as_uri()
         for name, address in pages.items():
             _shoot(browser, arguments.out, name, lambda page, to=address: page.goto(to))
+            _print(browser, arguments.out, name, address)
         _sheet(browser, arguments.out)
         browser.close()
 
@@ -130,6 +133,7 @@ def _page(browser: Browser, video: Path, out: Path, model: str) -> None:
         f'[[sources]]\naddress = "{video.absolute()}"\nname = "front door"\nloop = true\n'
         'zones = [{ name = "hall", points = [[0.1, 0.3], [0.9, 0.3], [0.9, 1.0], [0.1, 1.0]] }]\n'
         'lines = [{ name = "gate", points = [[0.5, 0.0], [0.5, 1.0]] }]\n'
+        '[[alert]]\nname = "in the hall"\nwhen = "in zone hall"\n'
     )
     command = [*_EDGEATTR, "run", "--config", str(out / "site.toml")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
@@ -145,9 +149,7 @@ def _page(browser: Browser, video: Path, out: Path, model: str) -> None:
             run.communicate()
     store = ("--store", out / "people.sqlite", "--limit", "12")
     _run("find", *store, "--contact-sheet", out / "people.html")
-    sheets = sorted((out / "evidence").glob("*.png"))
-    if sheets:
-        shutil.copy(sheets[-1], out / "explanation.png")
+    shutil.copy(next((out / "evidence").glob("*.html")), out / "explanation.html")
 
 
 def _wait_for_people(browser: Browser, address: str, people: int = 6) -> None:
@@ -203,6 +205,16 @@ def _shoot(browser: Browser, out: Path, name: str, show: Callable[[Any], Any]) -
             page.wait_for_timeout(700)
             page.screenshot(path=out / f"{name}-{size}-{scheme}.png")
             context.close()
+
+
+def _print(browser: Browser, out: Path, name: str, address: str) -> None:
+    """A page as PDF, and as a long picture of what is on paper."""
+    page = browser.new_page(viewport={"width": 718, "height": 1000})  # between the margins of A4
+    page.goto(address)
+    page.pdf(path=out / f"{name}.pdf", format="A4")
+    page.emulate_media(media="print")
+    page.screenshot(path=out / f"{name}-print.png", full_page=True)
+    page.close()
 
 
 def _sheet(browser: Browser, out: Path) -> None:

@@ -7,12 +7,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["change", "fact", "figure", "finite", "moment", "share", "size"]
+from markupsafe import Markup, escape
+
+__all__ = ["breakable", "change", "fact", "figure", "finite", "moment", "share", "size"]
 
 _ABSENT = "n/a"  # what is undefined or was not measured
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))  # decimal, as sellers of storage count
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|\+00:00)?")
 _SPACE = "\N{NO-BREAK SPACE}"
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after an underscore."""
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
 
 
 def finite(value: Any, otherwise: float = 0.0) -> float:

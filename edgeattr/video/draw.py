@@ -7,24 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from edgeattr.core.crops import Image
 from edgeattr.video.draw_zones import Colour, draw_zones
+from edgeattr.video.label_space import CELL, Box, LabelSpace
 from edgeattr.video.options import ColourBy
-from edgeattr.video.text_style import FONT, TextStyle, text_width
+from edgeattr.video.text_style import FONT, PAD, TextStyle, text_width
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["Box", "PersonDrawing"]
-
-Box = tuple[float, ...]
-"""Left, top, right, bottom, pixels."""
+__all__ = ["PersonDrawing"]
 
 _MOST_LABELS = 4  # attributes shown beside a person who has room
 _CROWDED = 2  # attributes in the small form
-_CELL = 4  # pixels, of the map of what is taken
-_PAD = 0.35  # of a line's height, around text
 _HEAD = 0.25  # of a box's height: a person is seven to eight heads tall, detectors err, people bend
 _ABOVE = 0.05  # of the height, above the box
 _BESIDE = 0.05  # of the width, on each side
@@ -89,8 +84,9 @@ class PersonDrawing:
         for box in blurred:
             _blur_head(canvas, box)
         style = TextStyle.of(image)
+        space = LabelSpace(canvas, [seen.box for seen, _ in people])
         if self._zones:
-            draw_zones(canvas, self._zones, style, self._zone_colours)
+            draw_zones(canvas, self._zones, style, space, self._zone_colours)
         colours = {
             person.track: _ALERT if alerts.get(person.track) else self._colour(person.track)
             for person, _ in people
@@ -99,7 +95,6 @@ class PersonDrawing:
             left, top, right, bottom = map(round, person.box)
             width = style.border * (_ALERT_WIDTH if alerts.get(person.track) else 1)
             cv2.rectangle(canvas, (left, top), (right, bottom), colours[person.track], width)
-        space = _Space(canvas, [seen.box for seen, _ in people])
         for label in self._place(people, alerts, style, space):
             ground = _ALERT if alerts.get(label.track) else None
             _draw_label(canvas, label, colours[label.track], ground, style)
@@ -119,7 +114,7 @@ class PersonDrawing:
         people: Sequence[tuple[TrackedBox, Sequence[str]]],
         alerts: Mapping[int, Sequence[str]],
         style: TextStyle,
-        space: _Space,
+        space: LabelSpace,
     ) -> list[_Placed]:
         """The largest label that has room for each person: who raised an alert first, then the
         nearest."""
@@ -141,7 +136,7 @@ class PersonDrawing:
         texts: Sequence[str],
         alerts: Sequence[str],
         style: TextStyle,
-        space: _Space,
+        space: LabelSpace,
     ) -> tuple[int, _Placed] | None:
         """The side and the label; None where not even the number has room."""
         number = str(person.track)
@@ -161,52 +156,10 @@ class PersonDrawing:
         return None
 
 
-class _Space:
-    """What of a picture is taken by people and by labels, in cells of a few pixels.
-
-    Args:
-        image: the picture.
-        boxes: of people.
-    """
-
-    def __init__(self, image: Image, boxes: Iterable[Box]) -> None:
-        self._height, self._width = image.shape[:2]
-        cells = (self._height // _CELL + 1, self._width // _CELL + 1)
-        self._people = np.zeros(cells, np.uint8)  # how many boxes lie over each cell
-        self._labels = np.zeros(cells, bool)
-        for box in boxes:
-            self._people[_cells(box)] += 1
-
-    def take(self, box: Box) -> None:
-        """Put a label there."""
-        self._labels[_cells(box)] = True
-
-    def is_free(self, box: Box) -> bool:
-        """Whether a label fits there without covering a person or another label."""
-        return self._is_inside(box) and not (
-            self._people[_cells(box)].any() or self._labels[_cells(box)].any()
-        )
-
-    def is_own(self, box: Box) -> bool:
-        """Whether a label inside a person's own box covers nobody else and no other label."""
-        return self._is_inside(box) and not (
-            (self._people[_cells(box)] > 1).any() or self._labels[_cells(box)].any()
-        )
-
-    def _is_inside(self, box: Box) -> bool:
-        left, top, right, bottom = box
-        return left >= 0 and top >= 0 and right <= self._width and bottom <= self._height
-
-
-def _cells(box: Box) -> tuple[slice, slice]:
-    left, top, right, bottom = (max(0, round(value)) for value in box)
-    return slice(top // _CELL, -(-bottom // _CELL)), slice(left // _CELL, -(-right // _CELL))
-
-
 def _beside(box: Box, width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
     """Places for a label of a size: right, left, above, below, and at the feet on both sides."""
     left, top, right, bottom = map(round, box)
-    gap = _CELL  # keeps clear of the cells of the person's own box
+    gap = CELL  # keeps clear of the cells of the person's own box
     for x, y in (
         (right + gap, top),
         (left - gap - width, top),
@@ -232,7 +185,7 @@ def _area(box: Box) -> float:
 
 def _size(lines: Sequence[str], style: TextStyle) -> tuple[int, int]:
     """Width and height of a label, pixels."""
-    pad = 2 * round(_PAD * style.line)
+    pad = 2 * round(PAD * style.line)
     width = max(text_width(line, style) for line in lines)
     return width + pad, style.line * len(lines) + pad // 2
 
@@ -245,7 +198,7 @@ def _draw_label(
     beneath = canvas[top:bottom, left:right]
     beneath[...] = ground or beneath // 4
     beneath[:, : style.border] = colour
-    pad = round(_PAD * style.line)
+    pad = round(PAD * style.line)
     for number, line in enumerate(label.lines):
         place = (left + pad, top + pad // 2 + round(style.line * (number + 0.78)))
         cv2.putText(

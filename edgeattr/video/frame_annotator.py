@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from edgeattr.core.errors import OutputError
 from edgeattr.video.alerts import AlertMonitor
 from edgeattr.video.detectors import Detections
-from edgeattr.video.draw import Box, PersonDrawing
+from edgeattr.video.draw import PersonDrawing
+from edgeattr.video.label_space import Box
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.sources import Frame

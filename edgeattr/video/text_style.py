@@ -9,9 +9,12 @@ import cv2
 
 from edgeattr.core.crops import Image
 
-__all__ = ["FONT", "TextStyle", "text_width"]
+__all__ = ["FONT", "PAD", "TextStyle", "text_width"]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+PAD = 0.35
+"""Of a line's height, around text."""
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edgeattr.core.errors import InputError, QueryError, UsageError
+from edgeattr.report import render
 from edgeattr.web.events import Events, EventStream
 from edgeattr.web.live_pictures import LivePictures
 from edgeattr.web.people_filter import PeopleFilter, limit_of
@@ -28,7 +30,9 @@ __all__ = ["PAGES", "STATIC", "PageContent", "page_app"]
 
 _LOG = logging.getLogger("edgeattr.web")
 STATIC = Path(__file__).with_name("static")  # the files that the page is made of
+_PAGES = Path(__file__).with_name("pages")  # their templates
 PAGES = {"/": "index", "/person": "person", "/search": "search", "/zones": "zones"}
+_SHEET = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # of evidence
 _LONGEST_WAIT = 2.0  # seconds for the first live picture of a camera
 _STEP = 0.05  # seconds between two looks for it
 _WAITING = 100  # requests at once that wait for one
@@ -48,16 +52,13 @@ class PageContent:
 def page_app(content: PageContent) -> ASGIApp:
     """The page, its files, people's pictures, and the interface for other programs."""
     answers = _Answers(content)
-    pages = [
-        Route(path, lambda request, name=name: FileResponse(STATIC / f"{name}.html"))
-        for path, name in PAGES.items()
-    ]
+    pages = [Route(path, _page(name)) for path, name in PAGES.items()]
     return Starlette(
         routes=[
             *pages,
             Mount("/static", StaticFiles(directory=STATIC)),
             Route("/crops/{name}.jpg", answers.crop),
-            Route("/evidence/{name}.png", answers.evidence),
+            Route("/evidence/{name}.html", answers.evidence),
             Route("/live.jpg", answers.live_picture),
             Route("/api/state", answers.state),
             Route("/api/health", answers.health),
@@ -82,7 +83,9 @@ class _Answers:
         return self._picture(request, self._content.crops, "jpg", "image/jpeg")
 
     def evidence(self, request: Request) -> Response:
-        return self._picture(request, self._content.evidence, "explain.png", "image/png")
+        answer = self._picture(request, self._content.evidence, "explain.html", "text/html")
+        answer.headers["Content-Security-Policy"] = _SHEET
+        return answer
 
     def _picture(
         self, request: Request, folder: Path | None, ending: str, media_type: str
@@ -192,6 +195,12 @@ class _Stream:
         request = Request(scope)
         last = request.headers.get("last-event-id") or request.query_params.get("since")
         await EventStream(self._events, last)(scope, receive, send)
+
+
+def _page(name: str) -> Callable[[Request], Response]:
+    """What answers with one of the pages."""
+    text = render(_PAGES / f"{name}.html", page=name)
+    return lambda request: HTMLResponse(text)
 
 
 def _error(text: str, code: int) -> JSONResponse:

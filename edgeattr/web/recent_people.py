@@ -194,5 +194,5 @@ def shown_person(event: Mapping[str, Any], *, pictures: bool, evidence: bool) ->
         "in_view": False,
         "appeared": None,
         "picture": f"crops/{name}.jpg" if pictures and event.get("crop") else None,
-        "evidence": f"evidence/{name}.png" if evidence and event.get("evidence") else None,
+        "evidence": f"evidence/{name}.html" if evidence and event.get("evidence") else None,
     }

@@ -11,16 +11,16 @@ __all__ = ["read_picture"]
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LARGEST = 8 << 20  # bytes
-_STARTS = {"jpg": b"\xff\xd8", "explain.png": b"\x89PNG"}  # of files, by the ending of their names
+_STARTS = {"jpg": b"\xff\xd8", "explain.html": b"<!DOCTYPE html>"}  # by the end of the name
 
 
 def read_picture(folder: Path, name: str, ending: str = "jpg") -> bytes | None:
-    """A JPEG or PNG; None where the name is no id, or it was never kept or is deleted.
+    """A JPEG, or a page; None where the name is no id, or it was never kept or is deleted.
 
     Args:
         folder: of crops, or of sheets that explain answers.
         name: id of a record.
-        ending: of the file's name: ``jpg`` or ``explain.png``.
+        ending: of the file's name: ``jpg`` or ``explain.html``.
     """
     if not _ID.fullmatch(name):
         return None

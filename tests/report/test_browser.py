@@ -21,6 +21,7 @@ from edgeattr_train.report import ReportData
 from edgeattr_train.report import write_report as write_training
 
 _LONG = "a_name_" * 30
+_PAPER = 718  # pixels between the margins of A4
 
 
 @pytest.fixture(scope="module")
@@ -70,4 +71,21 @@ def test_a_browser_shows_it(
     colours = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))")
     back, ink = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
     assert (back < ink) == (scheme == "dark")
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["conversion", "training"])
+def test_a_report_is_printed_whole_on_white_paper(
+    browser: Any, pages: dict[str, Path], name: str
+) -> None:
+    page = browser.new_page(viewport={"width": _PAPER, "height": 1000}, color_scheme="dark")
+    page.goto(pages[name].as_uri())
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= _PAPER
+    hidden = "[...document.querySelectorAll('details table, details .columns')]"
+    assert page.evaluate(f"{hidden}.every(it => it.offsetHeight > 20)"), "what is folded is printed"
+    alone = """() => [...document.querySelectorAll('h2, h3')].every(
+        it => getComputedStyle(it).breakAfter === 'avoid')"""
+    assert page.evaluate(alone), "no heading at the foot of a page"
     page.close()

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.video.draw import PersonDrawing, _Space
+from edgeattr.video.draw import PersonDrawing
+from edgeattr.video.label_space import LabelSpace
 from edgeattr.video.text_style import TextStyle
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
@@ -32,7 +33,7 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 def _placed(people: list[TrackedBox], height: int, width: int) -> list:
     image = np.zeros((height, width, 3), np.uint8)
-    space = _Space(image, [person.box for person in people])
+    space = LabelSpace(image, [person.box for person in people])
     drawing = PersonDrawing()
     return drawing._place([(person, _LABELS) for person in people], {}, TextStyle.of(image), space)
 
@@ -109,7 +110,7 @@ def test_who_raised_an_alert_stands_out_by_colour_width_and_words() -> None:
         red_pixels[110:290, 280:320].any(0).sum()
         > (calm == _border(calm, people[1])).all(2)[110:290, 280:320].any(0).sum()
     ), "the border is wider"
-    label = drawing._place(known, {3: ["loading"]}, TextStyle.of(frame), _Space(frame, []))[0]
+    label = drawing._place(known, {3: ["loading"]}, TextStyle.of(frame), LabelSpace(frame, []))[0]
     assert label.lines == ("3 loading!",)
     left, top, right, bottom = label.box
     assert red_pixels[top:bottom, left:right].mean() > 0.5, "the label's ground"
@@ -135,6 +136,18 @@ def test_boxes_by_zone_have_the_colour_of_their_zone_and_by_alert_none() -> None
     plain = _border(drawn, one)
     assert len(set(plain)) == 1, "grey"
     assert _border(drawn, three) == plain != _border(drawn, two)
+
+
+def test_the_count_of_a_zone_is_written_where_nobody_stands() -> None:
+    square = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.9), (0.2, 0.9))
+    drawing = PersonDrawing(ZoneMonitor([Zone(name="hall", points=square)]))
+    frame = np.full((480, 640, 3), 200, np.uint8)
+    free = drawing.draw(frame, [])
+    assert free[100:115, 135:220].mean() < 100, "in the first corner"
+    person = _person(1, 100, 60, 240, 300)
+    drawn = drawing.draw(frame, [(person, ())])
+    assert (drawn[102:290, 132:230] == 200).all(), "nobody is covered"
+    assert drawn[100:115, 520:635].mean() < 120, "in the next corner"
 
 
 def test_a_label_stays_on_its_side_while_it_is_free() -> None:

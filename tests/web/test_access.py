@@ -158,7 +158,7 @@ def test_only_names_of_this_machine_and_no_other_site(server: WebServer) -> None
 
 
 def test_the_token_opens_everything_and_leaves_the_address(closed: WebServer) -> None:
-    for path in ("/", "/api/state", "/api/events", "/static/main.js", "/crops/x.jpg", "/none"):
+    for path in ("/", "/api/state", "/api/events", "/static/index.js", "/crops/x.jpg", "/none"):
         refused = _Answer(closed, path)
         assert refused.code == 401, path
         assert refused.headers["WWW-Authenticate"] == "Bearer"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgeattr.cli.site_config import load_site
+from edgeattr.report import page as report_page
 from edgeattr.search.store import PeopleStore
 from edgeattr.web import LivePictures, RecentPeople, SiteEvents, WebServer
 
@@ -38,11 +39,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """A page with everything: people in view and in a store, alerts, zones, pictures."""
     folder = tmp_path_factory.mktemp("site")
     people = [record(number, "door", "yes", "unknown", crop="x") for number in range(3)]
-    people[1] = record(1, "yard", "no", "yes", crop="x", zones={"hall": 4.5})
+    people[1] = record(1, "yard", "no", "yes", crop="x", evidence="x", zones={"hall": 4.5})
     with PeopleStore(folder / "people.sqlite") as store:
         store.add_many(person.to_json() for person in people)
     for person in people:
         (folder / f"{person.id}.jpg").write_bytes(_JPEG)
+    base = Path(report_page.__file__).with_name("base.html")
+    (folder / f"{record(1).id}.explain.html").write_text(report_page.render(base, title="person 1"))
     board, happenings = RecentPeople(NAMES, pictures=True), SiteEvents()
     board.write(people[2].to_json())
     board.watch("door", [record(9, "door", "yes")])
@@ -56,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
         happenings.write(event)
     streams = [camera("door", width=160, height=90), camera("yard")]
     with WebServer(
-        board, lambda: streams, crops=folder, port=0, live=_Painted(),
+        board, lambda: streams, crops=folder, evidence=folder, port=0, live=_Painted(),
         store=folder / "people.sqlite", happenings=happenings.to_json,
     ) as server:  # fmt: skip
         yield server
@@ -86,6 +89,22 @@ def test_alerts_counts_and_live_pictures_on_the_page(browser: Any, site: WebServ
     page.get_by_role("button", name="Hide pictures").click()
     expect(picture).to_be_hidden()
     tab.check(site.address)
+
+
+def test_the_sheet_that_explains_a_person_s_answers_opens_in_its_style(
+    browser: Any, site: WebServer
+) -> None:
+    tab, said = browser.new_page(), list[str]()
+    tab.on("console", lambda message: said.append(message.text))
+    tab.goto(f"{site.address}person?id={record(1).id}")
+    tab.get_by_role("link", name="Where the model looked").click()
+    playwright.expect(tab.locator("h1")).to_have_text("person 1")
+    assert tab.evaluate("getComputedStyle(document.querySelector('h1')).fontSize") != "32px"
+    assert said == []
+    tab.goto(f"{site.address}person?id={record(0).id}")
+    playwright.expect(tab.locator("#name")).to_have_text("door #0")
+    assert tab.locator("#evidence").is_hidden(), "none was made"
+    tab.close()
 
 
 def test_a_query_is_completed_and_errors_stand_under_the_word(

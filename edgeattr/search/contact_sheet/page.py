@@ -94,11 +94,21 @@ def _card(
         moment=clock.local(milliseconds(time)) if time is not None else None,
         reasons=its,
         limit=_CONDITIONS,
+        labels=_labels(record),
         answers=sorted(record["attributes"].items(), key=lambda item: -item[1]["p"]),
         thumbnail=thumbnail,
         percent=percent,
     )
     return Markup(text)
+
+
+def _labels(record: Mapping[str, Any]) -> list[str]:
+    """What tells the person from others; all that is answered yes where a record does not say."""
+    labels = record.get("labels")
+    if isinstance(labels, list):
+        return list(map(str, labels))
+    answers = record["attributes"].items()
+    return [name for name, answer in answers if answer["answer"] == "yes"]
 
 
 def _asked(question: SearchRequest) -> str:

@@ -32,8 +32,9 @@ function show(person) {
   showAnswers(Object.entries(person.attributes));
   showZones(Object.entries(person.zones ?? {}));
   setText(byId("basis"), `${plural(person.crops_classified, "crop", "crops")} read in ${plural(person.frames, "frame", "frames")}`);
-  const pictures = [[person.picture, "Best crop of this person"], [person.evidence, "Where the model looked for each answer"]];
-  byId("pictures").replaceChildren(...pictures.filter(([source]) => source).map(([source, text]) => picture(source, text)));
+  if (person.picture) byId("pictures").replaceChildren(picture(person.picture, "Best crop of this person"));
+  byId("evidence").hidden = !person.evidence;
+  if (person.evidence) byId("evidence-link").href = person.evidence;
 }
 
 // Probabilities by label: a colour's from the colours, others from the attributes.

@@ -178,3 +178,21 @@ def test_events_files_have_sheets_too(folder: Path, tmp_path: Path) -> None:
     nobody = dataclasses.replace(found, records=[], total=0)
     write_contact_sheet(target, question, nobody)
     assert "0 people found" in target.read_text()
+
+
+def test_people_are_printed_side_by_side_without_all_their_answers(
+    browser: Any, tmp_path: Path
+) -> None:
+    names = {f"a_name_{n}": {"p": 0.9, "answer": "yes"} for n in range(90)}
+    with PeopleStore(tmp_path / "people.sqlite") as store:
+        for track in range(12):
+            (tmp_path / f"{track}.jpg").write_bytes(_jpeg(160, 60))
+            said = ["red top", "long hair"]
+            store.add(person(track, crop=f"{track}.jpg", attributes=names, labels=said))
+    _sheet(tmp_path, tmp_path / "out.html")
+    page = _open(browser, tmp_path / "out.html", 718, "dark")
+    assert "a_name_1" not in page.inner_text("main"), "only what tells people apart"
+    assert page.inner_text("main").count("red top, long hair") == 12
+    printed = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) <= 3
+    page.close()
