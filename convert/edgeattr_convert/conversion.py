@@ -7,12 +7,14 @@ import functools
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr import __version__
 from edgeattr.core.bundle import Bundle, Variant, variant_file
 from edgeattr.core.errors import ContractNotMet, UsageError
 from edgeattr.core.files import check_writable, sha256_of
@@ -27,12 +29,12 @@ from edgeattr_convert.contract import (
     flips,
     judged,
 )
-from edgeattr_convert.conversion_record import record_of, refusal
-from edgeattr_convert.report import write_report
+from edgeattr_convert.report import refusal, write_report
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.steps import Draft, Job, Step, check_packages
-from edgeattr_convert.validation_result import Speed, ValidationResult
+from edgeattr_convert.validation_result import ConversionRecord, Speed, ValidationResult
 from edgeattr_runtimes import EngineOptions, Runtime, available, open_variant
+from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.engines import has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
@@ -105,7 +107,7 @@ def convert(
         try:
             for step in steps:
                 work.run(step)
-            record = record_of(bundle.name, work.results, data.calibration, contract)
+            record = work.record()
             if record.met:
                 made = work.bundle.write(target, work.files)
         finally:
@@ -182,6 +184,25 @@ class _Conversion:
         assert result is not None
         self._tell(f"{step.makes}: {'met' if result.met else 'NOT MET'}: {result.verdict}")
         self.results.append(result)
+
+    def record(self) -> ConversionRecord:
+        """What the report says of the steps that have run; it is written if all of them hold."""
+        calibration, met = self._data.calibration, all(result.met for result in self.results)
+        facts = dict(calibration.facts) if calibration else {}
+        if calibration and calibration.warnings:
+            facts["warnings"] = list(calibration.warnings)
+        return ConversionRecord(
+            model=self.bundle.name,
+            version=__version__,
+            made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            device=device_name(),
+            max_drop=self._contract.max_drop,
+            min_speedup=self._contract.min_speedup,
+            met=met,
+            written=met,
+            results=tuple(self.results),
+            calibration=facts,
+        )
 
     def _validated(
         self, step: Step, draft: Draft, job: Job, trial: Bundle, runtime: Runtime

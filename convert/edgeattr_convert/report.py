@@ -22,7 +22,7 @@ from edgeattr.core.files import write_atomically
 from edgeattr.report import jpeg_uri, render
 from edgeattr_convert.validation_result import ConversionRecord
 
-__all__ = ["report_paths", "write_report"]
+__all__ = ["refusal", "report_paths", "write_report"]
 
 _SUFFIX = ".edgeattr"  # of a bundle
 _SHOWN = 48  # calibration crops at most
@@ -66,6 +66,22 @@ def write_report(
         raise OutputError(
             f"{html} cannot be written ({error.strerror or error}); give another place (--out)"
         ) from error
+
+
+def refusal(record: ConversionRecord, target: Path) -> str:
+    """Why nothing was written, and how to go on."""
+    lines = ["the contract is not met, and nothing was written"]
+    for result in record.results:
+        if not result.met:
+            lines += [
+                f"{result.variant}: {result.verdict}",
+                *(f"  {line}" for line in result.advice),
+            ]
+    held = [result.variant for result in record.results if result.met]
+    if held:
+        lines.append(f"{', '.join(held)} would hold: ask for these alone")
+    html, _ = report_paths(target)
+    return "\n".join([*lines, f"report: {html}"])
 
 
 def _page(record: ConversionRecord, crops: npt.NDArray[np.uint8] | None) -> str:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from edgeattr.core.errors import InputError
 from edgeattr_train.backbones import Backbone, build_backbone
-from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.model import ModelOptions, build_model
+from edgeattr_train.start import has_folded_norms, set_batch_norms_from_data
 
 _ALL = [
     "resnet50", "resnet101", "resnet152", "densenet121", "densenet201", "mobilenet_v2",

@@ -10,10 +10,9 @@ import torch
 from edgeattr.core import hub
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError
-from edgeattr_train.folded import set_batch_norms_from_data
 from edgeattr_train.model import AttributeNet, build_model
 from edgeattr_train.recipe import load_recipe
-from edgeattr_train.start import start_facts, take_bundle
+from edgeattr_train.start import set_batch_norms_from_data, start_facts, take_bundle
 
 
 def _bundle() -> Bundle:

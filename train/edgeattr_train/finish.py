@@ -22,8 +22,9 @@ from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.report import ReportData, write_report
-from edgeattr_train.selective import Selective
-from edgeattr_train.track_section import track_section
+from edgeattr_train.selective import Selective, judge
+from edgeattr_train.track_fusion import BOUND, fit
+from edgeattr_train.tracks import crop_qualities, tracks_of
 
 __all__ = ["finish_training"]
 
@@ -92,16 +93,36 @@ def _fit(logits: npt.NDArray[np.float32], val: AttributeDataset, tell: Tell) -> 
 
 
 def _fit_track(
-    logits: npt.NDArray[np.float32], val: AttributeDataset, fit: DecisionFit, tell: Tell
+    logits: npt.NDArray[np.float32], val: AttributeDataset, decision: DecisionFit, tell: Tell
 ) -> tuple[TrackFusion, Selective]:
-    """How a person's crops are fused, and at which certainty answers are given."""
-    fusion, selective = track_section(logits, val, _decision(val, fit))
-    held = fusion.facts["held_out"]
+    """How a person's crops are fused, and at which certainty answers are given.
+
+    Images of one person are a track, in the order of their ids; such fits are judged on persons
+    held out.
+    """
+    tracks = tracks_of(
+        logits,
+        val.labels,
+        val.persons,
+        _decision(val, decision),
+        quality=crop_qualities(val),
+        order=val.ids,
+    )
+    fusion, selective = fit(tracks), judge(tracks)
+    held = selective.to_json(BOUND)
     tell(
         f"answers fitted on {val.split}: {held['coverage']} % of them given, {held['error']} % of "
         f"these wrong (on persons that the fit has not seen; the bound is {held['bound']} %)"
     )
-    return fusion, selective
+    facts = {
+        "dataset": val.name,
+        "split": val.split,
+        "images": len(val),
+        "persons": len(tracks),
+        "persons_with_several": int((tracks.lengths > 1).sum()),
+        "held_out": held,
+    }
+    return dataclasses.replace(fusion, facts=facts), selective
 
 
 def _decision(val: AttributeDataset, fit: DecisionFit) -> Decision:

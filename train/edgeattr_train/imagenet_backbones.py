@@ -96,7 +96,7 @@ class ImageNetBackbone(Backbone):
         """``convNN.weight|bias`` in the order of the network; its input is RGB in -1..1.
 
         The biases go to the batch norms, which
-        :func:`edgeattr_train.folded.set_batch_norms_from_data` completes.
+        :func:`edgeattr_train.start.set_batch_norms_from_data` completes.
         """
         convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
         norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -19,7 +19,6 @@ from edgeattr_train.checkpoint import take_matching
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.distillation import Teachers, soft_labels
 from edgeattr_train.embedding import embed_persons, embedding_loss
-from edgeattr_train.folded import has_folded_norms, set_batch_norms_from_data
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.identity import IdentityClassifier, identity_loss, person_classes
 from edgeattr_train.loader import Batch, batches, training_order
@@ -27,7 +26,12 @@ from edgeattr_train.losses import total_loss, visibility_loss
 from edgeattr_train.model import AttributeNet, NetOutput, build_model
 from edgeattr_train.optimization import Optimization, freeze, moving_average
 from edgeattr_train.recipe import Recipe
-from edgeattr_train.start import start_facts, take_bundle
+from edgeattr_train.start import (
+    has_folded_norms,
+    set_batch_norms_from_data,
+    start_facts,
+    take_bundle,
+)
 from edgeattr_train.sync_norms import synchronize_batch_norms
 from edgeattr_train.transforms import MixUp, draw_mix_up
 

@@ -14,7 +14,7 @@ from edgeattr.core.errors import InputError
 from edgeattr_train.checkpoint import read_state
 from edgeattr_train.model import AttributeNet
 
-__all__ = ["start_facts", "take_bundle"]
+__all__ = ["has_folded_norms", "set_batch_norms_from_data", "start_facts", "take_bundle"]
 
 _PREFIX = "model."  # of the exported graph's names
 
@@ -38,7 +38,7 @@ def take_bundle(model: AttributeNet, start: str) -> None:
     """Give a model the weights of a bundle's ``onnx-fp32`` variant.
 
     The export folded the batch norms into the convolutions before them; their biases go back to
-    the norms, which :func:`edgeattr_train.folded.set_batch_norms_from_data` completes.
+    the norms, which :func:`set_batch_norms_from_data` completes.
 
     Args:
         model: of the same options and attributes as the one that was exported.
@@ -71,6 +71,48 @@ def take_bundle(model: AttributeNet, start: str) -> None:
     for convolution, norm_name in norms.items():
         norm = model.get_submodule(norm_name)
         norm.register_buffer("folded_bias", weights[f"{convolution}.bias"], persistent=False)
+
+
+def has_folded_norms(model: nn.Module) -> bool:
+    """Whether a model waits for :func:`set_batch_norms_from_data`."""
+    return any(hasattr(module, "folded_bias") for module in model.modules())
+
+
+@torch.no_grad()
+def set_batch_norms_from_data(model: nn.Module, crops: Tensor) -> None:
+    """Make each folded batch norm start as the identity plus its bias, on these crops.
+
+    Layers are set in the order in which they run, each on the statistics that the layers before
+    it produce: gamma = sqrt(var + eps), beta = mean + bias.
+
+    Args:
+        model: holds batch norms with a ``folded_bias``; others are left alone.
+        crops: a batch that the model takes.
+    """
+
+    def set_from_input(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+        values = inputs[0].float()
+        variance, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(mean + getattr(norm, "folded_bias"))  # noqa: B009 - a buffer
+
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.BatchNorm2d) and hasattr(module, "folded_bias")
+    ]
+    was_training = model.training
+    hooks = [norm.register_forward_pre_hook(set_from_input) for norm in norms]
+    try:
+        model.eval()(crops)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
 
 
 def _float_weights(start: str, model: nn.Module) -> dict[str, Tensor]:

@@ -19,10 +19,9 @@ from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.protocol import ATTENTION, EngineOptions, checked_device, crops_shape
 from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_train.checkpoint import load_checkpoint
-from edgeattr_train.description import describe
-from edgeattr_train.folded import set_batch_norms_from_data
+from edgeattr_train.export import describe
 from edgeattr_train.model import AttributeNet, ModelOptions, build_model
-from edgeattr_train.start import take_bundle
+from edgeattr_train.start import set_batch_norms_from_data, take_bundle
 
 __all__ = ["TorchEngine", "devices", "open_checkpoint"]
 
