@@ -1,7 +1,8 @@
 """Home Assistant's MQTT discovery: sensors per camera, zone, line and attribute; alerts as events.
 
 Configurations and states are retained, so that Home Assistant knows them when it starts:
-https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. Those of cameras, zones and rules
+that there are no longer are cleared.
 """
 
 from __future__ import annotations
@@ -68,8 +69,11 @@ class HomeAssistantOutput:
             )
             for camera in cameras
         }
+        self._current = {_state_topic(mqtt, camera.stream) for camera in cameras}
+        mqtt.watch([f"{prefix}/{it}/+/config" for it in ("sensor", "event")], self._clear_old)
         for camera in cameras:
             for topic, payload in discovery_messages(mqtt, camera, prefix):
+                self._current.add(topic)
                 mqtt.retain(topic, payload)
             self._tell(camera.stream)
 
@@ -105,6 +109,19 @@ class HomeAssistantOutput:
                     bool(it) and it.answer == "yes" for it in answers if it
                 )
         self._tell(stream)
+
+    def _clear_old(self, topic: str, payload: bytes) -> None:
+        """Clear a configuration of ours, and its state, if it is of nothing that there is now."""
+        try:
+            config = json.loads(payload)
+            status, state = config["availability_topic"], config["state_topic"]
+        except (ValueError, TypeError, KeyError):
+            return  # another's, or cleared
+        if status != self._mqtt.status_topic:
+            return
+        own = state.startswith(status.removesuffix("status"))
+        for old in {topic, *([state] if own else ())} - self._current:
+            self._mqtt.retain(old, b"")
 
     def _tell(self, stream: str) -> None:
         with self._lock:

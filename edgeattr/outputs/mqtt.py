@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,6 +114,11 @@ class MqttOutput(SpooledOutput):
     def retain(self, topic: str, payload: bytes) -> None:
         """Have a topic hold a payload, as soon as the broker is there; the latest counts."""
         self._mqtt.retain(topic, payload)
+        self.wake()
+
+    def watch(self, filters: Sequence[str], told: Callable[[str, bytes], None]) -> None:
+        """Have a thread report topics and what they hold, as soon as the broker is there."""
+        self._mqtt.watch(filters, told)
         self.wake()
 
 

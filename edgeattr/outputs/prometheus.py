@@ -114,6 +114,10 @@ def _places(streams: dict[str, StreamStatus]) -> Iterator[Metric]:
     inside = GaugeMetricFamily("edgeattr_zone_people", "People in the zone now.", labels=zone)
     entered = CounterMetricFamily("edgeattr_zone_entered", "People who entered.", labels=zone)
     left = CounterMetricFamily("edgeattr_zone_left", "People who left the zone.", labels=zone)
+    answered = CounterMetricFamily(
+        "edgeattr_zone_attributes", "People who were in the zone and are answered yes.",
+        labels=[*zone, "attribute"],
+    )  # fmt: skip
     crossed = CounterMetricFamily("edgeattr_line_crossings", "Crossings of the line.", labels=line)
     raised = CounterMetricFamily("edgeattr_alerts", "Alerts raised by the rule.", labels=rule)
     for stream, status in streams.items():
@@ -121,12 +125,15 @@ def _places(streams: dict[str, StreamStatus]) -> Iterator[Metric]:
             inside.add_metric([stream, name], counts["occupancy"])
             entered.add_metric([stream, name], counts["entered"])
             left.add_metric([stream, name], counts["left"])
+        for name, answers in status.zone_attributes.items():
+            for attribute, count in answers.items():
+                answered.add_metric([stream, name, attribute], count)
         for name, ways in status.lines.items():
             for way, count in ways.items():
                 crossed.add_metric([stream, name, way], count)
         for name, count in status.alerts.items():
             raised.add_metric([stream, name], count)
-    yield from (inside, entered, left, crossed, raised)
+    yield from (inside, entered, left, answered, crossed, raised)
 
 
 def _family(

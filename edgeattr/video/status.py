@@ -33,6 +33,8 @@ class StreamStatus:
     last_frame_s: float | None  # seconds since a frame came, None before the first
     zones: dict[str, dict[str, int]] = field(default_factory=dict)
     """By zone: people in it now ("occupancy"), and so far "entered" and "left"."""
+    zone_attributes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By zone and attribute: records of people who were in it and are answered yes."""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
     alerts: dict[str, int] = field(default_factory=dict)  # raised, by rule
     error: str | None = None  # what is wrong, in words
@@ -53,6 +55,8 @@ class Summary:
     crops_seen: int = 0  # crops of tracked people, classified or not
     dropped_frames: int = 0  # frames of a live stream that were not processed
     zones: dict[str, int] = field(default_factory=dict)  # people who entered each
+    zone_attributes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By zone and attribute: records of people who were in it and are answered yes."""
     lines: dict[str, dict[str, int]] = field(default_factory=dict)  # crossings "in" and "out"
     alerts: dict[str, int] = field(default_factory=dict)  # raised, by rule
     error: str | None = None  # why the stream was not processed to its end
@@ -60,7 +64,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """The last line of the events file."""
         values = dataclasses.asdict(self)
-        for name in ("zones", "lines", "alerts", "error"):
+        for name in ("zones", "zone_attributes", "lines", "alerts", "error"):
             if not values[name]:
                 del values[name]
         return {"type": "summary", **values, "seconds": round(self.seconds, 3)}

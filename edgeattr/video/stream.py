@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import dataclasses
 import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.model import AttributeModel
 from edgeattr.video.alerts import AlertMonitor
-from edgeattr.video.batcher import Batcher, Readings
+from edgeattr.video.batcher import Batcher
 from edgeattr.video.detection_interval import DetectionInterval
 from edgeattr.video.detectors import Detector
 from edgeattr.video.frame_annotator import FrameAnnotator
 from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput
+from edgeattr.video.pending_crops import PendingCrops
 from edgeattr.video.people_now import people_now
 from edgeattr.video.record_writer import RecordWriter
 from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus, Summary
 from edgeattr.video.still_scene import Found, StillScene
-from edgeattr.video.track_manager import CropRequest, TrackManager
+from edgeattr.video.track_manager import TrackManager
 from edgeattr.video.tracker import PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
@@ -89,7 +88,7 @@ class Stream(threading.Thread):
         self.summary = Summary(stream=source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._reader = FrameReader(source, size=options.frames_waiting, limit=max_frames)
-        self._detector, self._batcher, self._workers = detector, batcher, workers
+        self._detector, self._workers = detector, workers
         self._options, self._zones, self._alerts = options, zones, alerts
         self._annotator = FrameAnnotator(
             source.name,
@@ -117,7 +116,7 @@ class Stream(threading.Thread):
         self._size: tuple[int, int] | None = None  # width and height of the last frame, pixels
         self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, Found | None]] = collections.deque()
-        self._pending: collections.deque[_PendingCrops] = collections.deque()
+        self._pending = PendingCrops(batcher, self._people, declinable=source.live)
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished, self._failures = time.monotonic(), 0  # the last frame; failures in a row
         self._watchers = [output for output in outputs if output.takes("watch")]
@@ -180,6 +179,7 @@ class Stream(threading.Thread):
             frames_per_second=self._rate(),
             last_frame_s=reader.last_frame_s,
             zones=self._zones.totals(),
+            zone_attributes=self._zones.answered(),
             lines=self._zones.counts()[1],
             alerts=dict(self._alerts.raised),
             error=summary.error or source.error or (_HANGS if self.is_stuck else None),
@@ -271,9 +271,9 @@ class Stream(threading.Thread):
             self.summary.detections += len(detections)
             tracked = self._tracker.update(detections, frame.seconds)
             self._people.rename(self._tracker.renamed)
-        self._collect_readings(late=self._options.frames_late)
+        self._pending.collect(late=self._options.frames_late)
         seen = [*tracked, *self._tracker.undecided]
-        self._request_readings(self._people.update(frame, seen) if found is not None else [])
+        self._pending.request(self._people.update(frame, seen) if found is not None else [])
         self._report_zones(self._zones.update(frame.seconds, tracked, size))
         if self._alerts.rules:
             self._report_alerts(frame, tracked)
@@ -284,25 +284,7 @@ class Stream(threading.Thread):
         self._report_present()
         if every := self._options.updates_every:
             for record in self._people.updates(frame.seconds, every):
-                self._records.emit(record.to_json("update"))
-
-    def _request_readings(self, requests: list[CropRequest]) -> None:
-        if not requests:
-            self._pending.append(_PendingCrops([], None))
-            return
-        answer = self._batcher.submit(
-            [entry.crop for entry in requests],
-            [entry.worth for entry in requests],
-            declinable=self._reader.source.live,
-        )
-        self._pending.append(_PendingCrops(requests, answer))
-
-    def _collect_readings(self, *, late: int) -> None:
-        """Take in the answers for all but the last so many frames."""
-        while len(self._pending) > late:
-            pending = self._pending.popleft()
-            if pending.answer is not None:
-                self._people.add_readings(pending.requests, pending.answer.result())
+                self._records.emit(self._zones.placed(record).to_json("update"))
 
     def _end_silent_tracks(self) -> None:
         """A live stream sends nothing: those who were there are given up after a while."""
@@ -319,13 +301,10 @@ class Stream(threading.Thread):
 
     def _report_ended(self, before: float | None) -> None:
         if before is None or self._people.any_ended(before):
-            self._collect_readings(late=0)
+            self._pending.collect(late=0)
             for record, best in self._people.pop_ended(before):
-                record = dataclasses.replace(
-                    record,
-                    zones=self._zones.dwell(record.track),
-                    lines=self._zones.crossings(record.track),
-                )
+                record = self._zones.placed(record)
+                self._zones.count_answers(record)
                 self.summary.people += 1
                 self._records.add(record, best, live=self._reader.source.live)
             self._report_zones(self._zones.leave_before(before))
@@ -344,23 +323,17 @@ class Stream(threading.Thread):
     def _frame_failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
         self._failures += 1
-        self._drop_requests()
+        self._pending.drop()
         if self._log_limit.allows():
             _log.error("%s: a frame failed: %s", self.summary.stream, error)
         if self._failures > 1:
             self._reader.pause(min(_WORST_PAUSE, 0.1 * 2 ** min(self._failures, 9)))
 
-    def _drop_requests(self) -> None:
-        """The answers that are under way will not be waited for."""
-        for pending in self._pending:
-            self._people.add_readings(pending.requests, [None] * len(pending.requests))
-        self._pending.clear()
-
     def _finish(self) -> None:
         """Records of all who are there, the summary, and whole files, whatever happened."""
         steps: list[Callable[[], None]] = [
-            lambda: self._collect_readings(late=0),
-            self._drop_requests,
+            lambda: self._pending.collect(late=0),
+            self._pending.drop,
             lambda: self._report_ended(None),
             lambda: self._records.write_all(self._reader.source.live or self._reader.cut_short),
             self._annotator.close,
@@ -378,6 +351,7 @@ class Stream(threading.Thread):
         self.summary.crops_seen = self._people.crops_seen
         self.summary.crops_classified = self._people.crops_classified
         self.summary.zones, self.summary.lines = self._zones.counts()
+        self.summary.zone_attributes = self._zones.answered()
         self.summary.alerts = dict(self._alerts.raised)
         wrong = self.failure or self._annotator.failure or self._records.lost
         stopped = self._reader.cut_short and not self._reader.source.endless
@@ -391,10 +365,3 @@ def _rarest(source: Source, options: PipelineOptions) -> int:
     if not source.live:
         return options.detect_every
     return min(options.detect_at_most_every, max(1, int(source.rate / _DETECTIONS)))
-
-
-class _PendingCrops(NamedTuple):
-    """Crops of one frame that are with the model."""
-
-    requests: Sequence[CropRequest]
-    answer: concurrent.futures.Future[Readings] | None  # none where nothing was asked

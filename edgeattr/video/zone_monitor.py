@@ -8,6 +8,7 @@ crossing has the moment at which the point passed the edge, interpolated between
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import UsageError
+from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zones import ANCHORS, Line, Point, Zone
 
@@ -111,6 +113,7 @@ class ZoneMonitor:
         self.entered: Counter[str] = Counter()  # by zone, so far
         self.left: Counter[str] = Counter()  # likewise
         self.crossed: Counter[tuple[str, str]] = Counter()  # by line and direction, so far
+        self._answered: dict[str, Counter[str]] = {zone.name: Counter() for zone in self.zones}
         self._people: dict[int, _Person] = {}
 
     def update(
@@ -209,6 +212,24 @@ class ZoneMonitor:
         found = {line.name: visits.get(line.name, _NEVER).crossings for line in self.lines}
         return {name: {way: ways[way] for way in ("in", "out")} for name, ways in found.items()
                 if ways}  # fmt: skip
+
+    def placed(self, record: TrackRecord) -> TrackRecord:
+        """A person's record with their zones and lines."""
+        if not self._shapes:
+            return record
+        track = record.track
+        return dataclasses.replace(record, zones=self.dwell(track), lines=self.crossings(track))
+
+    def count_answers(self, record: TrackRecord) -> None:
+        """Count a person's whole record in the zones that they were in."""
+        for zone in record.zones:
+            self._answered[zone].update(
+                name for name, value in record.attributes.items() if value.answer == "yes"
+            )
+
+    def answered(self) -> dict[str, dict[str, int]]:
+        """By zone and attribute: how many who were in it are answered yes, so far."""
+        return {zone: dict(counts) for zone, counts in self._answered.items() if counts}
 
     def _visits(self, track: int) -> dict[str, _Visit]:
         person = self._people.get(track)

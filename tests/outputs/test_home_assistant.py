@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.outputs import MqttOutput
-from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
+from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput, discovery_messages
 
 from ..waiting import until
 from .mqtt_broker import Broker, Subscriber
@@ -30,7 +31,8 @@ _DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version"}
 
 
 def _latest(subscriber: Subscriber) -> dict[str, Any]:
-    return {topic: json.loads(payload) for topic, payload in list(subscriber.messages)}
+    held = dict(list(subscriber.messages))
+    return {topic: json.loads(payload) for topic, payload in held.items() if payload}
 
 
 def _record() -> TrackRecord:
@@ -77,6 +79,36 @@ def test_configurations_and_states_are_retained_and_outlive_the_broker(
     assert event["event_types"] == ["loading"]
 
 
+@pytest.mark.usefixtures("quick")
+def test_what_there_is_no_longer_is_cleared(broker: Broker, tmp_path: Path) -> None:
+    broker.start()
+    gone = Camera(stream="yard")
+    less = Camera(stream="front door", zones=("hall",))
+    address = f"mqtt://127.0.0.1:{broker.port}"
+    with MqttOutput(address, client_id="other", spool=tmp_path / "other") as other:
+        HomeAssistantOutput(other, [gone])
+        for cameras in ([_DOOR, gone], [less]):
+            with MqttOutput(address, client_id="cam", spool=tmp_path / "spool") as mqtt:
+                HomeAssistantOutput(mqtt, cameras)
+                kept = {topic for it in cameras for topic, _ in discovery_messages(mqtt, it)}
+                until(lambda: kept == _kept_of(broker, "edgeattr/cam/status"))  # noqa: B023
+        assert len(_kept_of(broker, "edgeattr/other/status")) == 2
+    states = Subscriber(broker.port, "edgeattr/cam/+/state")
+    until(lambda: len(states.messages) == 1)
+    states.close()
+
+
+def _kept_of(broker: Broker, status: str) -> set[str]:
+    """Topics of the configurations that the broker holds of one client."""
+    late = Subscriber(broker.port, "homeassistant/#")
+    until(lambda: len(late.messages) > 0)
+    time.sleep(0.1)
+    late.close()
+    return {
+        topic for topic, config in _latest(late).items() if config["availability_topic"] == status
+    }
+
+
 def _check(topic: str, config: dict[str, Any]) -> None:
     prefix, component, identifier, last = topic.split("/")
     assert (prefix, last) == ("homeassistant", "config")
@@ -92,7 +124,6 @@ def _check(topic: str, config: dict[str, Any]) -> None:
 
 def test_templates_give_what_the_state_holds() -> None:
     jinja2 = pytest.importorskip("jinja2")
-    from edgeattr.outputs.home_assistant import discovery_messages
 
     class Mqtt:
         client, status_topic = "cam", "edgeattr/cam/status"

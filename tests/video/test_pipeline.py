@@ -81,9 +81,10 @@ def test_zones_lines_and_tracks_of_a_stream(
 ) -> None:
     """Somebody walks through the picture: over a line in its middle, into the zone on one side."""
     lines, tracks = _Lines(), TracksFile(tmp_path / "tracks.csv")
+    often = PipelineOptions(updates_every=0.5)
     right = Zone(name="right", points=((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
     middle = Line(name="middle", points=((0.5, 0.0), (0.5, 1.0)))
-    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+    with Pipeline(model, MotionDetector(), outputs=[lines], options=often) as pipeline:
         pipeline.add(str(walking_video), outputs=[tracks], zones=[right], lines=[middle])
         assert pipeline.wait(60)
         (summary,) = pipeline.summaries()
@@ -96,7 +97,11 @@ def test_zones_lines_and_tracks_of_a_stream(
         pytest.approx(entered["time_s"], abs=0.15), pytest.approx(left["time_s"], abs=0.15)
     )  # fmt: skip
     assert person["zones"] == {"right": left["dwell_s"]}
+    assert 0 < lines.of("update")[-1]["zones"]["right"] <= left["dwell_s"]
     assert summary.zones == {"right": 1}
+    yes = {name: 1 for name, it in person["attributes"].items() if it["answer"] == "yes"}
+    assert yes
+    assert summary.zone_attributes == {"right": yes}
     assert sum(summary.lines["middle"].values()) == 1
     rows = (tmp_path / "tracks.csv").read_text().splitlines()
     assert len(rows) == person["frames"]
