@@ -24,7 +24,8 @@ _DOOR = StreamStatus(
     frames_waiting=2, frames_damaged=3, reconnects=1, detections=50, people=4, crops_seen=40,
     crops_classified=9, seconds=9.5, frames_per_second=9.9, last_frame_s=0.04,
     zones={"hall": {"occupancy": 2, "entered": 7, "left": 5}},
-    zone_attributes={"hall": {"hat": 6}}, lines={"gate": {"in": 3, "out": 1}}, alerts={"loading": 4},
+    zone_attributes={"hall": {"hat": 6}}, lines={"gate": {"in": 3, "out": 1}},
+    alerts={"loading": 4},
 )  # fmt: skip
 _FILE = dataclasses.replace(_DOOR, stream="a.mp4", state="ended", live=False, last_frame_s=None)
 
