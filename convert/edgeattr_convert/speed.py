@@ -57,21 +57,7 @@ def compare_speed(
         bootstrap over the turns.
     """
     seconds = seconds or (_MOST_SECONDS if limit else _LOOK_SECONDS)
-    calls = (parent, child)
-    for call in calls:  # to warm up
-        _time_both(call, batch)
-    times: _Times = []
-    start = time.perf_counter()
-    while True:
-        turn = [(0.0, 0.0)] * 2
-        for place in (0, 1) if len(times) % 2 else (1, 0):  # neither is always the first
-            turn[place] = _time_both(calls[place], batch)
-        times.append([*turn[0], *turn[1]])
-        spent = time.perf_counter() - start
-        tick("speed", min(int(spent), int(seconds)), int(seconds))
-        if len(times) % _FEWEST == 0 and (spent >= seconds or _settled(times, limit)):
-            break
-    tick("speed", int(seconds), int(seconds))
+    times = _times_in_turns((parent, child), batch, limit, seconds, tick)
     parent_batch, parent_single, whole, single = map(float, np.median(np.array(times), 0))
     low, middle, high = _speedup(times)
     return Speed(
@@ -86,6 +72,30 @@ def compare_speed(
         low=low,
         high=high,
     )
+
+
+def _times_in_turns(
+    calls: tuple[Call, Call],
+    batch: npt.NDArray[np.uint8],
+    limit: float,
+    seconds: float,
+    tick: Tick,
+) -> _Times:
+    """Turns until the ratio is known well enough, or the time is over."""
+    for call in calls:  # to warm up
+        _time_both(call, batch)
+    times: _Times = []
+    start = time.perf_counter()
+    while True:
+        turn = [(0.0, 0.0)] * 2
+        for place in (0, 1) if len(times) % 2 else (1, 0):  # neither is always the first
+            turn[place] = _time_both(calls[place], batch)
+        times.append([*turn[0], *turn[1]])
+        spent = time.perf_counter() - start
+        tick("speed", min(int(spent), int(seconds)), int(seconds))
+        if len(times) % _FEWEST == 0 and (spent >= seconds or _settled(times, limit)):
+            tick("speed", int(seconds), int(seconds))
+            return times
 
 
 def _time_both(call: Call, batch: npt.NDArray[np.uint8]) -> tuple[float, float]:

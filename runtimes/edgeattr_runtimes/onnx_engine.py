@@ -83,22 +83,7 @@ def open_session(
         RuntimeFailure: not a model that ONNX Runtime can run, or the device cannot be used.
     """
     onnxruntime = _onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or available_cores()
-    options.log_severity_level = 3  # errors only
-    if not optimize:
-        level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.graph_optimization_level = level
-    if saved:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(saved)
-    for side, length in (free_sides or {}).items():
-        options.add_free_dimension_override_by_name(side, length)
-    # threads that wait in a loop take the processor from whatever else runs, decoding above all
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
-        options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
-    options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "0")
+    options = _session_options(threads, free_sides or {}, optimize, saved)
     provider = _PROVIDERS[device]
     try:
         session = onnxruntime.InferenceSession(
@@ -113,6 +98,30 @@ def open_session(
             "cuDNN or TensorRT do not load. Install those of its release, or use --device cpu"
         )
     return session
+
+
+def _session_options(
+    threads: int | None, free_sides: Mapping[str, int], optimize: bool, saved: Path | None
+) -> onnxruntime.SessionOptions:
+    """See :func:`open_session`."""
+    onnxruntime = _onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or available_cores()
+    options.log_severity_level = 3  # errors only
+    if not optimize:
+        level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = level
+    if saved:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(saved)
+    for side, length in free_sides.items():
+        options.add_free_dimension_override_by_name(side, length)
+    # threads that wait in a loop take the processor from whatever else runs, decoding above all
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
+        options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
+    options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "0")
+    return options
 
 
 def _providers(device: str) -> list[Any]:

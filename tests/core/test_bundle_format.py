@@ -224,9 +224,3 @@ def test_variants_that_are_none_are_damage(copy: Path, entry: object) -> None:
     _edit(copy, variants={"onnx-fp32": entry})
     with pytest.raises(BundleError, match="damaged"):
         Bundle.read(copy)
-
-
-def test_order_and_text() -> None:
-    assert BundleFormat(1, 9) < BundleFormat(1, 10) < BundleFormat(2, 0)
-    for value in (1, "1.1", "3.20"):
-        assert BundleFormat.from_json(value).to_json() == value

@@ -110,13 +110,6 @@ def test_unknown_labels_per_image_agree_with_sets(seed: int) -> None:
     assert scores.f1 == pytest.approx(200 * precision * recall / (precision + recall))
 
 
-def test_an_image_without_known_labels_changes_nothing() -> None:
-    probabilities, labels = _drawn(0)
-    rest = np.delete(np.arange(150), 4)
-    whole, part = evaluate(probabilities, labels), evaluate(probabilities[rest], labels[rest])
-    assert (whole.mA, whole.f1, whole.mAP) == (part.mA, part.f1, part.mAP)
-
-
 def test_calibration_error_by_hand() -> None:
     """Two bins: below, 0.1 and 0.3 of which one is true; above, 0.9 which is true."""
     found = reliability([[0.1, 0.3, 0.9, 0.5]], [[0, 1, 1, -1]], bins=2).error

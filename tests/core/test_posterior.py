@@ -24,12 +24,6 @@ def test_uncorrelated_crops_add_their_evidence_to_the_prior() -> None:
     assert _fused(fusion, [1.0, 0.5, -2.0], [1, 1, 1]) == pytest.approx(-1 + 2 + 1.5 - 1)
 
 
-def test_one_perfect_crop_is_believed_as_it_is() -> None:
-    for correlation in (0.0, 0.4, 1.0):
-        fusion = TrackFusion(correlation=correlation, prior=(-2.0,))
-        assert _fused(fusion, [1.7], [1.0]) == pytest.approx(1.7)
-
-
 def test_the_posterior_is_bayes_rule_for_crops_whose_errors_correlate() -> None:
     """Scores with mean +-d and covariance s^2 ((1 - r) I + r 11'): the likelihood ratio."""
     correlation, shift, variance = 0.3, 1.2, 2.0

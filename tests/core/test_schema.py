@@ -15,10 +15,6 @@ def test_peta_has_the_35_attributes_with_age_exclusive_and_age_and_gender_sensit
     assert len(PETA_SCHEMA.reported(include_sensitive=True)) == 35
 
 
-def test_json_round_trip() -> None:
-    assert AttributeSchema.from_json(PETA_SCHEMA.to_json()) == PETA_SCHEMA
-
-
 def test_repeated_names_and_unknown_exclusive_names_are_refused() -> None:
     hat = Attribute(name="hat", group="accessory")
     with pytest.raises(InputError, match="unique; repeated: hat"):

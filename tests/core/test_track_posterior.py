@@ -51,16 +51,6 @@ def test_without_a_section_crops_are_averaged_and_a_band_is_unknown() -> None:
     assert (answers["hat"].answer, answers["bag"].answer) == ("yes", "unknown")
 
 
-def test_the_order_of_crops_does_not_matter() -> None:
-    crops = [([1.0, -1.0, 0.3, 2.0], 0.9), ([0.2, -2.0, 1.5, 1.0], 0.4), ([3, 1, -1, 0], 0.7)]
-    forwards, backwards = _posterior(), _posterior()
-    for logits, quality in crops:
-        forwards.add(logits, quality)
-    for logits, quality in reversed(crops):
-        backwards.add(logits, quality)
-    assert forwards.log_odds == pytest.approx(backwards.log_odds)
-
-
 def test_calibration_comes_before_fusion() -> None:
     posterior = _posterior()
     posterior.add([0.0, 0.0, 0.0, 4.0], 1.0)

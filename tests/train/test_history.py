@@ -59,17 +59,6 @@ def test_equation_5_against_a_plain_loop(seed: int, count: int) -> None:
     assert (np.array(expected[:1]) > 0).all() == (count >= 2)
 
 
-def test_the_order_in_the_batch_does_not_matter() -> None:
-    labels = _labels(0)
-    history, shuffled = (PredictionHistory(_IDS, labels, 5) for _ in range(2))
-    for number, probabilities in enumerate(_epochs(3, 7)):
-        history.record(_IDS, probabilities)
-        order = np.random.default_rng(number).permutation(5)
-        for part in (order[:2], order[2:]):  # two batches
-            shuffled.record(_IDS[part], probabilities[part])
-    assert np.array_equal(history.deviation(_IDS), shuffled.deviation(_IDS))
-
-
 def test_samples_may_have_unequally_many_epochs() -> None:
     labels, epochs = _labels(0), _epochs(4, 6)
     history = PredictionHistory(_IDS, labels, 4)
@@ -81,18 +70,6 @@ def test_samples_may_have_unequally_many_epochs() -> None:
         for sample in range(5)
     ]
     assert history.deviation(_IDS) == pytest.approx(expected, rel=1e-5, abs=1e-9)
-
-
-def test_unknown_labels_count_nowhere() -> None:
-    """What is predicted where the label is unknown changes nothing."""
-    labels, epochs = _labels(1), _epochs(5, 4)
-    one, other = (PredictionHistory(_IDS, labels, 5) for _ in range(2))
-    for probabilities in epochs:
-        one.record(_IDS, probabilities)
-        other.record(_IDS, np.where(labels < 0, 0.9, probabilities).astype(np.float32))
-    assert np.array_equal(one.deviation(_IDS), other.deviation(_IDS))
-    assert one.deviation(_IDS[4:]) == 0
-    assert not np.isnan(one.deviation(_IDS)).any()
 
 
 def test_a_resumed_history_goes_on_alike() -> None:

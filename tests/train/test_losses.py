@@ -9,7 +9,6 @@ from torch import Tensor
 from edgeattr.core.errors import UsageError
 from edgeattr_train.losses import (
     LossOptions,
-    attention_loss,
     balanced_bce,
     binary_cross_entropy,
     class_rectification,
@@ -119,15 +118,6 @@ def test_losses_per_element(seed: int) -> None:
         *((weighted_focal(scores, labels, prior, g), _focal(z, y, a, g)) for g in (0.0, 0.5, 2.0)),
     ):
         assert found.numpy() == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("seed", _SEEDS)
-def test_equation_6(seed: int) -> None:
-    case = _Case(seed)
-    elements = _bce(case.first, case.labels)
-    expected = _sum_mean(elements, np.ones_like(case.known), case.deviation)
-    found = attention_loss(_t(elements), _t(case.deviation))
-    assert float(found) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", _SEEDS)

@@ -77,12 +77,6 @@ def test_the_rule_to_the_last_answer() -> None:
     assert no[0] == NEVER  # there is no such answer to prove anything with
 
 
-def test_where_all_are_right_all_are_given() -> None:
-    log_odds = np.concatenate([np.linspace(0.01, 3, 60), np.linspace(-3, -0.01, 60)])[:, None]
-    labels = (log_odds > 0).astype(np.int8)
-    assert fit_margins(log_odds, np.zeros(1), labels, 0.05) == (pytest.approx(0), pytest.approx(0))
-
-
 def test_hopeless_answers_are_never_given() -> None:
     log_odds = np.abs(np.random.default_rng(0).normal(3, 1, (400, 1)))
     yes, _ = fit_margins(log_odds, np.zeros(1), np.zeros((400, 1), np.int8), 0.05)

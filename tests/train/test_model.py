@@ -106,32 +106,6 @@ def test_pixels_are_normalised_in_blue_green_red() -> None:
     assert seen[0].numpy() == pytest.approx(expected, abs=2e-3)
 
 
-def test_without_attention_it_is_the_plain_backbone() -> None:
-    net = _small(ModelOptions(attend=()))
-    output = _answer(net)
-    with torch.no_grad():
-        pixels = (_crops().permute(0, 3, 1, 2).float() - net.mean) / net.std
-        expected = net.primary(net.backbone(pixels)[1].mean((2, 3)))
-    assert torch.equal(output.logits, expected)
-    assert torch.equal(output.primary, expected)
-    assert output.attended == output.masks == ()
-
-
-@pytest.mark.parametrize("head", ["edge", "paper", "srn"])
-@pytest.mark.parametrize("name", ["k1", "k2"])
-def test_one_scale_answers_as_it_does_among_two(head: str, name: str) -> None:
-    both = _small(ModelOptions(head=head, attention_channels=5))
-    one = _small(ModelOptions(head=head, attention_channels=5, attend=(name,)), seed=1)
-    place = ("k1", "k2").index(name)
-    state = {key: value for key, value in both.state_dict().items() if "branches" not in key}
-    taken = {f"0.{key}": value for key, value in both.branches[place].state_dict().items()}
-    one.load_state_dict(state | {f"branches.{key}": value for key, value in taken.items()})
-    whole, part = _answer(both), _answer(one)
-    assert torch.equal(part.attended[0], whole.attended[place])
-    assert torch.equal(part.masks[0], whole.masks[place])
-    assert torch.equal(part.primary, whole.primary)
-
-
 @pytest.mark.parametrize("options", _OPTIONS, ids=str)
 def test_folded_batch_norms_answer_alike(options: dict[str, Any]) -> None:
     net = _small(ModelOptions(attention_channels=5, **options))

@@ -150,22 +150,6 @@ def test_moving_average(decay: float) -> None:
         assert torch.equal(value, other.state_dict()[name]), name
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"epochs": 0}, "schedule.epochs=0; expected at least 1"),
-        ({"batch": 0}, "schedule.batch=0; expected at least 1"),
-        ({"optimizer": "lion"}, "schedule.optimizer='lion'; expected one of adamw, adam, sgd"),
-        ({"rate": "linear"}, "schedule.rate='linear'; expected one of one_cycle"),
-        ({"warm_up": 1.0}, "schedule.warm_up=1.0; expected 0 or more, below 1"),
-        ({"average_decay": 1.0}, "schedule.average_decay=1.0"),
-    ],
-)
-def test_bad_options(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        ScheduleOptions(**changes)
-
-
 def test_frozen_parts_get_no_gradient() -> None:
     net = _net()
     parts = freeze(net.backbone, ("first",))

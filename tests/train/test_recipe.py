@@ -34,6 +34,8 @@ def test_overrides_take_toml_values_and_bare_words() -> None:
         ("precision=fp8", "expected fp32, bf16 or fp16"),
         ("epochs", "not key=value"),
         ("schedule.batch=0", "schedule.batch=0; expected at least 1"),
+        ("schedule.epochs=0", "schedule.epochs=0; expected at least 1"),
+        ("schedule.average_decay=1", "schedule.average_decay=1"),
         ("schedule.warm_up=1", "0 or more, below 1"),
         ("name.x=3", "not a table"),
         ("model.attend=k1", "wants a list, got str"),

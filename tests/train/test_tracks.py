@@ -150,10 +150,6 @@ def test_every_person_counts_once() -> None:
     assert other.curves[CROPS].risk[-1] == pytest.approx(plain.curves[CROPS].risk[-1], abs=0.01)
 
 
-def test_the_same_input_gives_the_same_fit() -> None:
-    assert fit(_drawn(60, 3)) == fit(_drawn(60, 3))
-
-
 def test_a_fit_survives_the_bundles_json() -> None:
     fusion = fit(_drawn(60, 3))
     assert TrackFusion.from_json(fusion.to_json(), 6, 1) == fusion

@@ -18,10 +18,6 @@ def _still(**changes: float) -> Augmentation:
     return Augmentation(**{**_STILL, **changes})
 
 
-def test_everything_off_is_the_identity() -> None:
-    assert np.array_equal(augment(_image(), _still(), np.random.default_rng(0)).crop, _image())
-
-
 def test_mirrored() -> None:
     assert np.array_equal(
         augment(_image(), _still(flip=1), np.random.default_rng(0)).crop, _image()[:, ::-1]
