@@ -155,7 +155,7 @@ def _explained(text: str, kind: Any, what: str) -> str:
             said.removeprefix("Invalid enum value ")
         )
     if len(words) != 2:
-        return f"{what} key {key}: {said}"
+        return f"{what} key {key}: {said[0].lower()}{said[1:].replace('`', '')}"
     wanted = [_KINDS.get(word, word) for word in words[0].split(" | ") if word != "null"]
     return f"{what} key {key} wants {' or '.join(wanted)}, got {words[1]}"
 

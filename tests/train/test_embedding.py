@@ -101,5 +101,3 @@ def test_another_size_is_refused_with_the_right_one(tiny_peta: Path, tmp_path: P
     for size in (0, 4):
         with pytest.raises(UsageError, match=r"of 3 numbers .* set model\.embedding=3"):
             _trainer(tiny_peta, tmp_path / "run", network, size)
-    with pytest.raises(UsageError, match=r"model\.embedding=-1"):
-        ModelOptions(embedding=-1)

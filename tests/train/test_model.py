@@ -198,10 +198,6 @@ def test_parameters(options: dict[str, Any], parameters: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"head": "large"}, "model.head='large'; expected one of edge, paper, srn"),
-        ({"aggregation": "sum"}, "model.aggregation='sum'"),
-        ({"primary": "none"}, "model.primary='none'"),
-        ({"neck": "layer"}, "model.neck='layer'"),
         ({"attend": ("k3",)}, "model.attend="),
         ({"attend": ("k1", "k1")}, "model.attend="),
         ({"aggregation": "pool"}, 'it wants model.head="paper"'),

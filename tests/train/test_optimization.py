@@ -179,5 +179,3 @@ def test_earlier_parts_of_the_backbone_learn_more_slowly() -> None:
     rates = [group["lr"] for group in optimization.optimizer.param_groups]
     assert rates == [5e-4, 1e-3, 1e-2]  # stage2, stage3, heads
     assert optimization.rate == 1e-3
-    with pytest.raises(UsageError, match=r"layer_decay=0"):
-        ScheduleOptions(layer_decay=0)

@@ -6,13 +6,16 @@ Labels are 1, 0, or negative where unknown: an unknown label adds nothing to any
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
+from msgspec import Meta
 from torch import Tensor
 
 from edgeattr.core.errors import UsageError
 from edgeattr_train.model import NetOutput
+from edgeattr_train.recipe_types import Count, NotNegative, Share
 
 __all__ = [
     "LossOptions",
@@ -26,7 +29,7 @@ __all__ = [
     "weighted_focal",
 ]
 
-_NAMES = ("none", "bce", "class_weighted", "focal", "balanced")
+LossName: TypeAlias = Literal["none", "bce", "class_weighted", "focal", "balanced"]
 _MARGIN = 0.5  # of class rectification: half the range of a probability
 _HARDEST = 25  # profiles mined per class and batch (there: kappa)
 
@@ -38,30 +41,17 @@ class LossOptions:
     "none", "bce" (Eq. 3), "class_weighted" (Eq. 3 times exp(-a_c)), "focal" (Eq. 4) or "balanced".
     """
 
-    primary: str = "focal"  # on y_p
-    attention: str = "bce"  # on each y_ai, times (1 + std_s)
-    average: str = "none"  # on the averaged score; not in the paper
-    gamma: float = 0.5  # focal exponent
-    history_epochs: int = 5  # epochs of predictions that std_s looks back on; 0 turns it off
-    burn_in_epochs: int = 5  # epochs with std_s = 0
-    visibility: float = 0.0  # weight of telling which parts of the body are in the picture
-    identity: float = 0.0  # weight of telling persons apart, for data that says who is who
-    rectification: float = 0.0  # eta of class rectification on y_p; its authors' 0.01; 0: none
+    primary: LossName = "focal"  # on y_p
+    attention: LossName = "bce"  # on each y_ai, times (1 + std_s)
+    average: LossName = "none"  # on the averaged score; not in the paper
+    gamma: Annotated[float, Meta(ge=0, le=10)] = 0.5  # focal exponent
+    history_epochs: Count = 5  # epochs of predictions that std_s looks back on; 0 turns it off
+    burn_in_epochs: Count = 5  # epochs with std_s = 0
+    visibility: NotNegative = 0.0  # weight of telling which parts of the body are in the picture
+    identity: NotNegative = 0.0  # weight of telling persons apart, for data that says who is who
+    rectification: Share = 0.0  # eta of class rectification on y_p; its authors' 0.01; 0: none
 
     def __post_init__(self) -> None:
-        for field in ("primary", "attention", "average"):
-            if getattr(self, field) not in _NAMES:
-                raise UsageError(
-                    f"loss.{field}={getattr(self, field)!r}; expected one of {', '.join(_NAMES)}"
-                )
-        for field, least, most in (
-            ("gamma", 0.0, 10.0), ("rectification", 0.0, 1.0), ("identity", 0.0, 1e3),
-            ("visibility", 0.0, 1e3), ("history_epochs", 0, 1000), ("burn_in_epochs", 0, 1000),
-        ):  # fmt: skip
-            if not least <= getattr(self, field) <= most:
-                raise UsageError(
-                    f"loss.{field}={getattr(self, field)}; expected {least:g}..{most:g}"
-                )
         if {self.primary, self.attention, self.average} == {"none"}:
             raise UsageError('every loss is "none": there is nothing to learn from')
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,18 +19,13 @@ from edgeattr_train.attention import (
 )
 from edgeattr_train.backbones import Backbone, build_backbone
 from edgeattr_train.layers import StripPooling, at_least_float32
+from edgeattr_train.recipe_types import BelowOne, Count, Positive
 from edgeattr_train.srn import SpatialRegularization
 
 __all__ = ["AttributeNet", "ModelOptions", "MultiTaskClassifier", "NetOutput", "build_model"]
 
 _MAPS = ("k1", "k2")
 _STRIP_DROPOUT = 0.2  # of the pooled features
-_CHOICES = {
-    "head": ("edge", "paper", "srn"),
-    "aggregation": ("score", "upsample", "pool", "stride"),
-    "primary": ("linear", "multi_task", "strips"),
-    "neck": ("none", "batch_norm"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +36,21 @@ class ModelOptions:
     weights: str = "none"  # "none", "imagenet" or a file: where the backbone starts from
     start: str = ""  # a best.pt (weights are taken where name and shape agree), or a bundle
     attend: tuple[str, ...] = ("k1", "k2")  # feature maps with attention; none: plain backbone
-    head: str = "edge"  # classifier of the attended features: "edge", "paper" or "srn"
-    aggregation: str = "score"  # of two scales: "score", or features by "upsample|pool|stride"
-    attention_channels: int = 128  # width of the two hidden 1x1 convolutions; the paper has 256
-    primary: str = "linear"  # on the pooled last map: "linear", "multi_task", or "strips": on
-    # mean, maximum and horizontal strips of both maps
-    multi_task_units: int = 64  # hidden units of each attribute's own classifier
-    strip_units: int = 384  # hidden units of the classifier on strips
-    dropout: float = 0.1  # before the primary classifier; of strips, before its last layer
+    head: Literal["edge", "paper", "srn"] = "edge"  # classifier of the attended features
+    aggregation: Literal["score", "upsample", "pool", "stride"] = "score"
+    # of two scales: of their scores, or of features in one of three ways
+    attention_channels: Positive = 128  # of the two hidden 1x1 convolutions; the paper has 256
+    primary: Literal["linear", "multi_task", "strips"] = "linear"
+    # on the pooled last map, or "strips": on mean, maximum and horizontal strips of both maps
+    multi_task_units: Positive = 64  # hidden units of each attribute's own classifier
+    strip_units: Positive = 384  # hidden units of the classifier on strips
+    dropout: BelowOne = 0.1  # before the primary classifier; of strips, before its last layer
     visibility: bool = False  # whether it tells which parts of the body are in the picture
-    embedding: int = 0  # size of a person embedding, learnt by distillation.embedding; 0: none
-    neck: str = "none"  # "batch_norm": normalise what the heads get, for features of small scale
+    embedding: Count = 0  # size of a person embedding, learnt by distillation.embedding; 0: none
+    neck: Literal["none", "batch_norm"] = "none"
+    # "batch_norm": normalise what the heads get, for features of small scale
 
     def __post_init__(self) -> None:
-        for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise UsageError(
-                    f"model.{field}={getattr(self, field)!r}; expected one of {', '.join(choices)}"
-                )
-        for field in ("attention_channels", "multi_task_units", "strip_units"):
-            if getattr(self, field) < 1:
-                raise UsageError(f"model.{field}={getattr(self, field)}; expected at least 1")
-        if self.embedding < 0:
-            raise UsageError(f"model.embedding={self.embedding}; expected 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"model.dropout={self.dropout}; expected 0 or more, below 1")
         if not set(self.attend) <= set(_MAPS) or len(set(self.attend)) < len(self.attend):
             raise UsageError(f"model.attend={list(self.attend)}; expected some of {list(_MAPS)}")
         if self.aggregation != "score" and (self.head != "paper" or self.attend != _MAPS):

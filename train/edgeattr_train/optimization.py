@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -12,11 +12,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from edgeattr.core.errors import UsageError
 from edgeattr_train.model import AttributeNet
+from edgeattr_train.recipe_types import BelowOne, Count, NotNegative, Positive, PositiveShare
 
 __all__ = ["Optimization", "ScheduleOptions", "freeze", "moving_average"]
 
-_OPTIMIZERS = ("adamw", "adam", "sgd")
-_RATES = ("one_cycle", "cosine", "plateau", "constant")
 _MOMENTUM = 0.9  # of SGD, as the paper's authors trained WIDER-Attribute
 
 
@@ -24,51 +23,25 @@ _MOMENTUM = 0.9  # of SGD, as the paper's authors trained WIDER-Attribute
 class ScheduleOptions:
     """How long, how fast."""
 
-    epochs: int = 20
-    small_epochs: int = 0  # first epochs at a smaller input, faster
-    small_scale: float = 0.75  # its size as a share of the full input
-    batch: int = 64  # images a step, over all processes
-    optimizer: str = "adamw"  # "adamw", "adam" (decay inside the gradient) or "sgd"
-    rate: str = "one_cycle"  # "one_cycle", "cosine", "plateau" or "constant"
-    backbone_rate: float = 6e-4  # peak learning rate of the backbone
-    layer_decay: float = 1.0  # each part of the backbone learns at so much of the next one's rate
-    head_rate: float = 2e-3  # peak learning rate of everything else
-    weight_decay: float = 0.02
-    warm_up: float = 0.2  # share of the steps until the peak ("one_cycle" and "cosine")
-    plateau_epochs: int = 8  # "plateau": a tenth of the rate after more epochs without gain
-    select: str = "mA+f1"  # the validation score that chooses the epoch: "mA+f1" or "mAP"
-    patience: int = 0  # stop after so many epochs without gain; 0: never
-    clip: float = 20.0  # largest gradient norm; 0 turns clipping off
-    average_decay: float = 0.998  # of the moving average that is validated and kept; 0: none
-    images: int = 0  # use only this many training images; 0 means all
-    frozen_epochs: int = 0  # first epochs in which only the heads learn
+    epochs: Positive = 20
+    small_epochs: Count = 0  # first epochs at a smaller input, faster
+    small_scale: PositiveShare = 0.75  # its size as a share of the full input
+    batch: Positive = 64  # images a step, over all processes
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"  # of Adam, decay is inside the gradient
+    rate: Literal["one_cycle", "cosine", "plateau", "constant"] = "one_cycle"
+    backbone_rate: NotNegative = 6e-4  # peak learning rate of the backbone
+    layer_decay: PositiveShare = 1.0  # a backbone's part learns at so much of the next one's rate
+    head_rate: NotNegative = 2e-3  # peak learning rate of everything else
+    weight_decay: NotNegative = 0.02
+    warm_up: BelowOne = 0.2  # share of the steps until the peak ("one_cycle" and "cosine")
+    plateau_epochs: Count = 8  # "plateau": a tenth of the rate after more epochs without gain
+    select: Literal["mA+f1", "mAP"] = "mA+f1"  # the validation score that chooses the epoch
+    patience: Count = 0  # stop after so many epochs without gain; 0: never
+    clip: NotNegative = 20.0  # largest gradient norm; 0 turns clipping off
+    average_decay: BelowOne = 0.998  # of the moving average that is validated and kept; 0: none
+    images: Count = 0  # use only this many training images; 0 means all
+    frozen_epochs: Count = 0  # first epochs in which only the heads learn
     frozen: tuple[str, ...] = ()  # parts of the backbone that keep weights and statistics
-
-    def __post_init__(self) -> None:
-        for name, value in (("epochs", self.epochs), ("batch", self.batch)):
-            if value < 1:
-                raise UsageError(f"schedule.{name}={value}; expected at least 1")
-        for name, got, choices in (
-            ("optimizer", self.optimizer, _OPTIMIZERS),
-            ("rate", self.rate, _RATES),
-            ("select", self.select, ("mA+f1", "mAP")),
-        ):
-            if got not in choices:
-                raise UsageError(f"schedule.{name}={got!r}; expected one of {', '.join(choices)}")
-        for name in ("warm_up", "average_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"schedule.{name}={getattr(self, name)}; expected 0 or more, below 1"
-                )
-        for name in ("small_scale", "layer_decay"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UsageError(
-                    f"schedule.{name}={getattr(self, name)}; expected above 0, up to 1"
-                )
-        for name in ("backbone_rate", "head_rate", "weight_decay", "clip", "images", "patience",
-                     "small_epochs", "plateau_epochs", "frozen_epochs"):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise UsageError(f"schedule.{name}={getattr(self, name)}; expected 0 or more")
 
 
 class Optimization:

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from edgeattr.core.config import build, parse_value, read_toml
 from edgeattr.core.errors import UsageError
@@ -14,6 +16,7 @@ from edgeattr_train.losses import LossOptions
 from edgeattr_train.model import ModelOptions
 from edgeattr_train.optimization import ScheduleOptions
 from edgeattr_train.recipe_files import named_recipes
+from edgeattr_train.recipe_types import Count, NotNegative, Share
 from edgeattr_train.transforms import Augmentation
 
 __all__ = ["DistillationOptions", "Recipe", "load_recipe", "recipe_from_dict"]
@@ -29,20 +32,14 @@ class DistillationOptions:
     teachers: tuple[str, ...] = ()  # bundles (or names of bundles) and checkpoints; averaged
     soft_labels: str = ""  # a file of edgeattr_train.soft_labels: answers on training data and
     # on further pictures; in place of teachers
-    weight: float = 0.5  # share of the teachers' probability in the target; the rest is the label
+    weight: Share = 0.5  # share of the teachers' probability in the target; the rest is the label
     embedding: str = ""  # a re-identification network (IR or ONNX) that model.embedding learns from
-    embedding_weight: float = 15.0  # of that loss
+    embedding_weight: NotNegative = 15.0  # of that loss
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= 1:
-            raise UsageError(f"distillation.weight={self.weight}; expected 0..1")
         if self.soft_labels and self.teachers:
             raise UsageError(
                 "distillation.soft_labels stand in place of teachers; give one of them"
-            )
-        if self.embedding_weight < 0:
-            raise UsageError(
-                f"distillation.embedding_weight={self.embedding_weight}; expected 0 or more"
             )
 
 
@@ -51,10 +48,10 @@ class Recipe:
     """A training run, apart from the data."""
 
     name: str = "unnamed"
-    height: int = 256  # pixels
-    width: int = 128  # pixels
-    seed: int = 0
-    precision: str = "fp32"  # "fp32", "bf16" or "fp16" (autocast; fp16 on a GPU only)
+    height: Annotated[int, Meta(ge=32)] = 256  # pixels
+    width: Annotated[int, Meta(ge=32)] = 128  # pixels
+    seed: Count = 0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # autocast; fp16 on a GPU only
     model: ModelOptions = field(default_factory=ModelOptions)
     loss: LossOptions = field(default_factory=LossOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
@@ -62,13 +59,6 @@ class Recipe:
     distillation: DistillationOptions = field(default_factory=DistillationOptions)
 
     def __post_init__(self) -> None:
-        if self.precision not in ("fp32", "bf16", "fp16"):
-            raise UsageError(f"precision={self.precision!r}; expected fp32, bf16 or fp16")
-        for side, pixels in (("height", self.height), ("width", self.width)):
-            if pixels < 32:
-                raise UsageError(f"{side}={pixels}; expected at least 32 pixels")
-        if self.seed < 0:
-            raise UsageError(f"seed={self.seed}; expected 0 or more")
         untrained = self.loss.primary == "none" or (
             self.model.attend and self.loss.attention == "none"
         )

@@ -6,15 +6,16 @@ covered, and colours that a grey or dark picture no longer tells.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import UsageError
+from edgeattr_train.recipe_types import PositiveShare, Share
 
 __all__ = ["Augmentation", "AugmentedImage", "MixUp", "augment", "draw_mix_up"]
 
@@ -32,33 +33,25 @@ _UNSURE = 0.12  # around that share nothing is said
 class Augmentation:
     """How crops are varied in training; probabilities 0..1."""
 
-    flip: float = 0.5  # probability of mirroring left and right
-    shift: float = 0.06  # largest shift, as a share of the crop's sides
-    scale: float = 0.1  # largest change of size: 0.1 means 0.9..1.1
-    brightness: float = 0.25  # largest change of gain, common to the three channels
-    colour: float = 0.08  # largest further change of each channel's gain
-    degrade: float = 0.1  # probability of a down-and-up scaling, as of a far camera
-    degrade_least: float = 0.3  # smallest size of that, as a share of the crop's sides
-    blur: float = 0.0  # probability of blurring
-    compress: float = 0.0  # probability of JPEG artefacts
-    saturation: float = 0.0  # largest change of the saturation: 0.5 means 0.5..1.5
-    gamma: float = 0.0  # largest change of the tone curve's exponent, as its logarithm
-    grey: float = 0.0  # probability of a picture without colours
-    dark: float = 0.0  # probability of a picture as of night
-    cut: float = 0.0  # probability of cutting off the lower or the upper part of the person
-    cover: float = 0.0  # probability of an occluder across the whole width, from below
-    erase: float = 0.35  # probability of erasing a rectangle
-    erase_area: float = 0.2  # largest share of the crop that is erased
-    mix: float = 0.0  # probability that a batch is blended with itself in another order
-    mix_shape: float = 0.4  # of the blend's Beta distribution
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, above = getattr(self, field.name), 0.0
-            if field.name == "erase_area":
-                above = _LEAST_ERASED
-            if not above <= value <= 1 or (field.name == "mix_shape" and value == 0):
-                raise UsageError(f"augment.{field.name}={value}; expected {above:g}..1")
+    flip: Share = 0.5  # probability of mirroring left and right
+    shift: Share = 0.06  # largest shift, as a share of the crop's sides
+    scale: Share = 0.1  # largest change of size: 0.1 means 0.9..1.1
+    brightness: Share = 0.25  # largest change of gain, common to the three channels
+    colour: Share = 0.08  # largest further change of each channel's gain
+    degrade: Share = 0.1  # probability of a down-and-up scaling, as of a far camera
+    degrade_least: Share = 0.3  # smallest size of that, as a share of the crop's sides
+    blur: Share = 0.0  # probability of blurring
+    compress: Share = 0.0  # probability of JPEG artefacts
+    saturation: Share = 0.0  # largest change of the saturation: 0.5 means 0.5..1.5
+    gamma: Share = 0.0  # largest change of the tone curve's exponent, as its logarithm
+    grey: Share = 0.0  # probability of a picture without colours
+    dark: Share = 0.0  # probability of a picture as of night
+    cut: Share = 0.0  # probability of cutting off the lower or the upper part of the person
+    cover: Share = 0.0  # probability of an occluder across the whole width, from below
+    erase: Share = 0.35  # probability of erasing a rectangle
+    erase_area: Annotated[float, Meta(ge=_LEAST_ERASED, le=1)] = 0.2  # largest, of the crop
+    mix: Share = 0.0  # probability that a batch is blended with itself in another order
+    mix_shape: PositiveShare = 0.4  # of the blend's Beta distribution
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,21 +12,33 @@ sensitive = false                      # optional: reported only when asked for
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edgeattr.core.config import read_toml
-from edgeattr.core.errors import InputError
+from edgeattr.core.config import build, read_toml
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
 
 __all__ = ["RESERVED", "read_schema"]
 
 RESERVED = ("path", "split", "person", "x", "y", "w", "h")  # columns that are no attributes
 
-_LICENCE = "the owner's own data"
-_KEYS: Mapping[str, type] = {"licence": str, "exclusive": list, "attributes": list}
-_ATTRIBUTE_KEYS: Mapping[str, type] = {"name": str, "group": str, "sensitive": bool, "source": str}
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """One ``[[attributes]]``."""
+
+    name: str = ""
+    group: str = "own"
+    source: str = ""  # the name if none is given
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Schema:
+    licence: str = "the owner's own data"
+    exclusive: tuple[tuple[str, ...], ...] = ()
+    attributes: tuple[_Entry, ...] = ()
 
 
 def read_schema(path: Path) -> tuple[AttributeSchema, str]:
@@ -41,40 +53,21 @@ def read_schema(path: Path) -> tuple[AttributeSchema, str]:
             f"{path} is missing: it names the attributes, one [[attributes]] with a name each"
         )
     content = read_toml(path, what="schema")
-    _check(content, _KEYS, str(path))
-    entries = content.get("attributes", [])
-    if not entries:
-        raise InputError(f"{path}: no attributes; write [[attributes]] and name = ... for each")
-    attributes = tuple(_attribute(entry, k, path) for k, entry in enumerate(entries, 1))
     try:
-        exclusive = tuple(tuple(map(str, group)) for group in content.get("exclusive", []))
-        return AttributeSchema(attributes, exclusive), content.get("licence", _LICENCE)
-    except (TypeError, InputError) as error:
+        found = build(_Schema, content, what="schema")
+        if not found.attributes:
+            raise InputError("no attributes; write [[attributes]] and name = ... for each")
+        attributes = tuple(_attribute(entry, k) for k, entry in enumerate(found.attributes, 1))
+        return AttributeSchema(attributes, found.exclusive), found.licence
+    except (UsageError, InputError) as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _attribute(entry: Any, number: int, path: Path) -> Attribute:
-    where = f"{path}: attribute {number}"
-    if not isinstance(entry, dict):
-        raise InputError(f"{where} is {entry!r}; expected a table with name = ...")
-    _check(entry, _ATTRIBUTE_KEYS, where)
-    name: str = entry.get("name", "")
-    if not re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", name) or name in RESERVED:
+def _attribute(entry: _Entry, number: int) -> Attribute:
+    if not re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", entry.name) or entry.name in RESERVED:
         raise InputError(
-            f"{where} has the name {name!r}; expected lower-case letters and digits, words joined "
-            f"by _, and none of {', '.join(RESERVED)}"
+            f"attribute {number} has the name {entry.name!r}; expected lower-case letters and "
+            f"digits, words joined by _, and none of {', '.join(RESERVED)}"
         )
-    return Attribute(
-        name=name,
-        group=entry.get("group", "own"),
-        source=entry.get("source", name),
-        sensitive=entry.get("sensitive", False),
-    )
-
-
-def _check(table: Mapping[str, Any], kinds: Mapping[str, type], where: str) -> None:
-    for key, value in table.items():
-        if key not in kinds:
-            raise InputError(f"{where}: unknown key {key!r}; known are {', '.join(kinds)}")
-        if not isinstance(value, kinds[key]):
-            raise InputError(f"{where}: {key} = {value!r}; expected a {kinds[key].__name__}")
+    source = entry.source or entry.name
+    return Attribute(name=entry.name, group=entry.group, source=source, sensitive=entry.sensitive)
