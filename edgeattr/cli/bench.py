@@ -54,10 +54,6 @@ Tune = Annotated[
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the figures; - prints them.")
 ]
-Plot = Annotated[
-    Path | None,
-    typer.Option("--plot", metavar="FILE", help="Draw them, as PNG, SVG or PDF."),
-]
 
 
 def bench(
@@ -72,7 +68,6 @@ def bench(
     against: Against = None,
     tune: Tune = False,
     json_file: Json = None,
-    plot: Plot = None,
     quiet: Quiet = False,
 ) -> None:
     """Time a model's variants in turns: throughput, latency of a call, memory.
@@ -84,6 +79,7 @@ def bench(
     """
     from edgeattr.cli import bench_output
     from edgeattr.core.bundle import Bundle
+    from edgeattr.core.files import check_writable
     from edgeattr.core.hub import resolve_bundle
 
     if against not in (None, "raw"):
@@ -95,9 +91,10 @@ def bench(
             f"{path} is a checkpoint, and only bundles are timed. Make one with: edgeattr convert "
             f"{path}, then run: edgeattr bench {made}, with --runtime torch for PyTorch"
         )
-    bench_output.check_files(json_file, plot)
+    if json_file and str(json_file) != "-":
+        check_writable(json_file)
     if is_detector(path):
-        if batch or streams or device or against or tune or plot:
+        if batch or streams or device or against or tune:
             raise UsageError(
                 "of a person detector --runtime, --precision, --threads, --seconds and --json can "
                 "be given"
@@ -113,7 +110,7 @@ def bench(
     else:
         settings = _settings(bundle, runtime, precision, batch, threads, streams, device)
         timings = _measure(bundle, _beside(settings, against), seconds, quiet)
-    bench_output.give(model, timings, json_file, plot, quiet)
+    bench_output.give(model, timings, json_file, quiet)
 
 
 def _beside(settings: list[Setting], against: str | None) -> list[Setting]:

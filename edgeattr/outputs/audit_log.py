@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,18 @@ class AuditLog(Closeable):
         Raises:
             OutputError: the line cannot be written.
         """
-        line = {"time": utc_text(time.time()), "act": act, "detail": detail}
         if self._file is None:
-            logging.getLogger("edgeattr.audit").info("%s: %s", act, detail)
+            said = detail.items() if isinstance(detail, Mapping) else [("", detail)]
+            words = ", ".join(f"{name} {_said(value)}".strip() for name, value in said)
+            logging.getLogger("edgeattr.audit").info("%s: %s", act, words)
         else:
-            self._file.write(line)
+            self._file.write({"time": utc_text(time.time()), "act": act, "detail": detail})
 
     def close(self) -> None:
         """Close the file. May be called twice."""
         if self._file is not None:
             self._file.close()
+
+
+def _said(value: Any) -> Any:
+    return {"True": "yes", "False": "no"}.get(str(value), value)

@@ -256,7 +256,6 @@ def test_convert_to_tensorrt_prepares_where_there_is_no_gpu(tmp_path: Path) -> N
         ("convert", "--fp16", "--out", "/proc/x.edgeattr"),
         ("eval", "--data", "peta:nowhere", "--json", "/proc/x.json"),
         ("bench", "--json", "/proc/x.json"),
-        ("bench", "--plot", "/proc/x.png"),
         ("bench", "--tune"),
         ("train", "--data", "peta:nowhere", "--out", "/proc/x"),
     ],

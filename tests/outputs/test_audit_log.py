@@ -32,4 +32,4 @@ def test_without_a_file_acts_are_logged(caplog: pytest.LogCaptureFixture) -> Non
     caplog.set_level(logging.INFO)
     with AuditLog(None) as audit:
         audit.write("crops stored", {"store": "people.sqlite"})
-    assert "crops stored: {'store': 'people.sqlite'}" in caplog.text
+    assert "crops stored: store people.sqlite" in caplog.text

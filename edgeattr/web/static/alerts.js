@@ -20,13 +20,15 @@ export function showPlaces(state) {
 }
 
 function alertRow(alert) {
+  const why = [alert.why].flat().join(", ");
+  const zone = alert.zone && !why.includes(alert.zone) ? ` in ${alert.zone}` : "";
   return element(
     "li",
     {},
     element("strong", {text: alert.alert}),
     element("a", {href: `person?id=${encodeURIComponent(alert.person)}`, text: `${streamName(alert.stream)} #${alert.track}`, title: alert.stream}),
-    element("span", {text: `${clockTime(alert.time ?? alert.told)}${alert.zone ? ` in ${alert.zone}` : ""}`}),
-    element("span", {text: [alert.why].flat().join(", ")}),
+    element("span", {text: clockTime(alert.time ?? alert.told) + zone}),
+    element("span", {text: why}),
     element("ul", {class: "labels", "aria-label": "what tells this person from others"}, ...(alert.labels ?? []).map((text) => labelItem(text))),
   );
 }
