@@ -187,8 +187,10 @@ class SitePipeline(Pipeline):
         if not web:
             return ()
         days = [it.retention_days for it in (site.crops, site.store) if it and it.retention_days]
+        names = [model.decision.schema.names[index] for index in model.decision.reported]
         people = RecentPeople(
-            [model.decision.schema.names[index] for index in model.decision.reported],
+            names,
+            telling=frozenset(filter(self._ranking.tells, names)),
             most=web.people,
             keep_days=min(days, default=None),
             pictures=bool(site.crops),

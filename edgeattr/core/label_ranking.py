@@ -103,6 +103,10 @@ class LabelRanking:
         """The same in words: ``("red top", "backpack", "long hair")``."""
         return tuple(label.text for label in self.labels(answers))
 
+    def tells(self, name: str) -> bool:
+        """Whether an attribute is worth counting first: it is shown, and no word of style."""
+        return self._is_shown(name) and (name not in _STYLE or name in self.options.show)
+
     def _is_shown(self, name: str) -> bool:
         if name in self.options.show:
             return True

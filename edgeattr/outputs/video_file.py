@@ -140,7 +140,8 @@ class VideoFile:
             self._container.close()
         with contextlib.suppress(Exception):
             self._whole.__exit__(type(error), error, None)
-        return OutputError(f"{self.path}: cannot be written ({error}); nothing was replaced")
+        reason = getattr(error, "strerror", None) or error
+        return OutputError(f"{self.path}: cannot be written ({reason}); nothing was replaced")
 
 
 def check_video_name(path: Path) -> None:

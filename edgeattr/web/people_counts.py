@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 __all__ = ["PeopleCounts"]
@@ -14,9 +14,11 @@ class PeopleCounts:
 
     Args:
         attributes: names, in the order in which they are told.
+        telling: those of them that tell people apart.
     """
 
-    def __init__(self, attributes: Sequence[str] = ()) -> None:
+    def __init__(self, attributes: Sequence[str] = (), telling: Set[str] = frozenset()) -> None:
+        self._telling = telling
         self._people = self._today = 0
         self._day = _day(time.time())
         self._answers = {name: {"yes": 0, "no": 0, "unknown": 0} for name in attributes}
@@ -41,7 +43,10 @@ class PeopleCounts:
         return {
             "people_since_start": self._people,
             "people_today": self._today,
-            "attributes": [{"name": name, **counts} for name, counts in self._answers.items()],
+            "attributes": [
+                {"name": name, **counts, "tells": name in self._telling}
+                for name, counts in self._answers.items()
+            ],
         }
 
     def _turn(self, now: float) -> None:

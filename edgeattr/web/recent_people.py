@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class RecentPeople:
 
     Args:
         attributes: names that will be answered, in the order in which they are shown.
+        telling: those of them that tell people apart, which are shown first.
         most: people that are remembered.
         keep_days: after which people are forgotten; never where absent.
         pictures: whether a picture of each is kept somewhere.
@@ -61,6 +62,7 @@ class RecentPeople:
         self,
         attributes: Sequence[str] = (),
         *,
+        telling: Set[str] = frozenset(),
         most: int = 500,
         keep_days: float | None = None,
         pictures: bool = False,
@@ -68,7 +70,7 @@ class RecentPeople:
     ) -> None:
         self.pictures, self.evidence = pictures, evidence
         self._most, self._keep = most, None if keep_days is None else keep_days * _DAY
-        self._tally = PeopleCounts(attributes)
+        self._tally = PeopleCounts(attributes, telling)
         self._people: collections.OrderedDict[str, _Kept] = collections.OrderedDict()
         self._in_view: dict[str, set[str]] = {}  # ids, by stream
         self._gone: collections.deque[tuple[int, str]] = collections.deque()

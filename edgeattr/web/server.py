@@ -80,9 +80,7 @@ class WebServer(Closeable):
             from edgeattr.web.auth_middleware import AuthMiddleware
             from edgeattr.web.events import Events
         except ImportError as error:
-            raise MissingDependency(
-                "starlette and uvicorn", extra="web", purpose="show the live page"
-            ) from error
+            raise MissingDependency("uvicorn", extra="web", purpose="show the live page") from error
         self._socket = _listen(host, port)
         self.port = int(self._socket.getsockname()[1])
         self.address = f"http://{_reachable(host)}:{self.port}/"

@@ -35,6 +35,15 @@ def _ranking(**options: tuple[str, ...]) -> LabelRanking:
     return LabelRanking(schema=_SCHEMA, base_rates=_RATES, options=LabelOptions(**options))
 
 
+def test_words_of_style_and_of_absence_do_not_tell_people_apart() -> None:
+    telling = ["stripes", "backpack", "long_hair", "upper_body_red"]
+    assert list(filter(_ranking().tells, _GROUPS)) == telling
+    asked = _ranking(show=("no_accessory", "casual_upper"), hide=("backpack",))
+    assert list(filter(asked.tells, _GROUPS)) == [
+        "casual_upper", "stripes", "no_accessory", "long_hair", "upper_body_red",
+    ]  # fmt: skip
+
+
 def test_what_tells_people_apart_comes_first() -> None:
     names = [label.name for label in _ranking().labels(_everything())]
     assert names == ["upper_body_red", "stripes", "backpack", "long_hair"]

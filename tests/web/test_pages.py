@@ -46,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
         (folder / f"{person.id}.jpg").write_bytes(_JPEG)
     base = Path(report_page.__file__).with_name("base.html")
     (folder / f"{record(1).id}.explain.html").write_text(report_page.render(base, title="person 1"))
-    board, happenings = RecentPeople(NAMES, pictures=True), SiteEvents()
+    board, happenings = RecentPeople(NAMES, telling={"backpack"}, pictures=True), SiteEvents()
     board.write(people[2].to_json())
     board.watch("door", [record(9, "door", "yes")])
     for event in (
@@ -84,6 +84,7 @@ def test_alerts_counts_and_live_pictures_on_the_page(browser: Any, site: WebServ
     )
     assert not any("live.jpg" in url for url in tab.asked), "none before somebody asks"
     page.get_by_role("button", name="Show pictures").click()
+    expect(page.locator("#attributes .name")).to_have_text(["backpack", "hat", "long hair"])
     picture = page.get_by_alt_text("Live picture of door")
     expect(picture).to_have_js_property("naturalWidth", 160)
     page.get_by_role("button", name="Hide pictures").click()

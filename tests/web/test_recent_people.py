@@ -58,7 +58,7 @@ def test_updates_and_summaries_are_no_people_and_an_ended_stream_has_nobody_in_v
 
 
 def test_the_oldest_who_left_is_forgotten_first_and_stays_counted() -> None:
-    board = RecentPeople(NAMES, most=3)
+    board = RecentPeople(NAMES, telling={"backpack"}, most=3)
     board.watch("yard", [record(100, "yard")])
     known = board.changes().at
     for number in range(5):
@@ -68,8 +68,8 @@ def test_the_oldest_who_left_is_forgotten_first_and_stays_counted() -> None:
     counts = board.counts()
     assert counts["people_since_start"] == counts["people_today"] == 5
     assert counts["attributes"][:2] == [
-        {"name": "hat", "yes": 5, "no": 0, "unknown": 0},
-        {"name": "backpack", "yes": 0, "no": 0, "unknown": 5},
+        {"name": "hat", "yes": 5, "no": 0, "unknown": 0, "tells": False},
+        {"name": "backpack", "yes": 0, "no": 0, "unknown": 5, "tells": True},
     ]
     since = board.changes(known)
     assert _told(since) == [(3, False), (4, False)]

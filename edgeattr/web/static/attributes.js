@@ -1,4 +1,4 @@
-// How often each attribute was answered yes and unknown.
+// How often each attribute was answered yes and unknown; first those that tell people apart.
 
 import {arrange, byId, element, Rows, setText} from "./dom.js";
 import {attributeName, count} from "./words.js";
@@ -20,7 +20,7 @@ export class Attributes {
     this.state = state;
     this.chosen = chosen;
     const people = state.counts.people_since_start;
-    const sorted = [...state.counts.attributes].sort((a, b) => b.yes - a.yes);
+    const sorted = [...state.counts.attributes].sort((a, b) => b.tells - a.tells || b.yes - a.yes);
     const shown = this.all ? sorted : sorted.slice(0, FEW);
     arrange(byId("attributes"), people ? shown.map((one) => this.row(one, people, chosen)) : []);
     byId("attributes-none").hidden = people > 0;
