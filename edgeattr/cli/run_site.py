@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -254,13 +255,13 @@ def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
                 f"edgeattr: {output.name}: {delivery.waiting} events wait on disk for the next run"
             )
     if not quiet and sys.stdout.isatty() and not (site.events or site.store or site.web):
-        source = site.sources[0].address
+        source = shlex.quote(site.sources[0].address)
         note(
             "next:\n"
-            f"  edgeattr run {source} --output annotated.mp4    # see it\n"
-            f"  edgeattr run {source} --store people.sqlite     # keep it, then: edgeattr find "
+            f"  edgeattr run {source} --output                # see it\n"
+            f"  edgeattr run {source} --store people.sqlite   # keep it, then: edgeattr find "
             "backpack --store people.sqlite\n"
-            f"  edgeattr run {source} --web 8080                # watch it live"
+            f"  edgeattr run {source} --web 8080              # watch it live"
         )
 
 

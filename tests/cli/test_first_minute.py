@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +59,25 @@ def test_labels_are_chosen_in_a_site_s_file(walking_video: Path, tmp_path: Path)
     site.write_text(text.format("backpak"))
     with pytest.raises(UsageError, match="labels: no attribute 'backpak'"):
         _run("run", "--config", site)
+
+
+def test_on_a_terminal_a_run_ends_with_commands_that_can_be_pasted(
+    walking_video: Path, tmp_path: Path
+) -> None:
+    video = tmp_path / "my walk.mp4"
+    shutil.copy(walking_video, video)
+    terminal, stdout = pty.openpty()
+    command = [sys.executable, "-m", "edgeattr", "run", video, "--detector", "motion"]
+    done = subprocess.run(
+        [*command, "--max-frames", "5"],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    os.close(stdout)
+    os.close(terminal)
+    _, _, following = done.stderr.partition("next:\n")
+    options = [shlex.split(line, comments=True)[3:] for line in following.splitlines()]
+    assert options == [["--output"], ["--store", "people.sqlite"], ["--web", "8080"]]
+    assert all(shlex.split(line)[2] == str(video) for line in following.splitlines())
