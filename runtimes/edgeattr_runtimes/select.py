@@ -42,12 +42,7 @@ class Choice:
 
 
 def choose(
-    bundle: BundleFiles,
-    runtime: str = "auto",
-    precision: str = "auto",
-    *,
-    attention: bool = False,
-    device: str | None = None,
+    bundle: BundleFiles, runtime: str = "auto", precision: str = "auto"
 ) -> tuple[str, Variant]:
     """Pick the engine and the variant.
 
@@ -56,22 +51,19 @@ def choose(
     device or, where it was not measured here, on another; then FP32 before FP16, for which most
     CPUs have no arithmetic; of several of one precision, the one that was measured to be the
     fastest here. Where the device has half precision, FP16 comes before FP32, and before INT8 if it
-    was measured here to be faster. Where a device is asked for, an engine that has it takes
-    another's variants too, if there are none of its own.
+    was measured here to be faster.
 
     Args:
         bundle: the model.
         runtime: ``auto`` or a key of :data:`edgeattr_runtimes.ENGINES`.
         precision: ``auto``, ``fp32``, ``fp16`` or ``int8``.
-        attention: whether only engines that give attention masks will do.
-        device: that the engine must have; looked at where the engine is not named.
 
     Raises:
-        UsageError: no such engine or precision; or no engine has such a device.
+        UsageError: no such engine or precision.
         RuntimeFailure: the engine cannot run here.
         BundleError: the bundle has no such variant.
     """
-    return _ranked(bundle, runtime, precision, attention, device)[0]
+    return _ranked(bundle, runtime, precision, attention=False, device=None)[0]
 
 
 def decide(
@@ -83,7 +75,8 @@ def decide(
     """What `edgeattr bench --tune` found to be the fastest here, or else :func:`choose`.
 
     What was measured counts where the options leave the engine free; it may be of an engine that
-    runs another's float32 variant.
+    runs another's float32 variant. Where a device is asked for, an engine that has it takes
+    another's variants too, if there are none of its own.
 
     Args:
         bundle: the model.
@@ -92,7 +85,8 @@ def decide(
         options: how the engine is to run.
 
     Raises:
-        UsageError, RuntimeFailure, BundleError: as :func:`choose`.
+        UsageError, RuntimeFailure, BundleError: as :func:`choose`; UsageError where no engine has
+            the device.
     """
     return next(candidates(bundle, runtime, precision, options))
 

@@ -15,6 +15,8 @@ from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import choose, engines
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.engines import available as really_available
+from edgeattr_runtimes.protocol import EngineOptions
+from edgeattr_runtimes.select import decide
 
 
 def _bundle(speeds: Mapping[str, Mapping[str, Any]]) -> Bundle:
@@ -131,7 +133,8 @@ def test_what_cannot_run_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     assert really_available() == (*_ALL, "torch")
     bundle = _bundle({"onnx-fp32": {}, "tensorrt-fp16": {}})
     assert choose(bundle)[0] == "tensorrt"
-    assert choose(bundle, attention=True)[0] == "onnxruntime", "TensorRT gives no masks"
+    attention = decide(bundle, options=EngineOptions(attention=True))
+    assert attention.engine == "onnxruntime", "TensorRT gives no masks"
     with pytest.raises(UsageError, match="no runtime 'tflite'"):
         choose(_bundle({"onnx-fp32": {}}), "tflite")
     with pytest.raises(UsageError, match="no precision 'int4'"):

@@ -28,11 +28,6 @@ class CropCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    @property
-    def used_bytes(self) -> int:
-        """What the kept crops take."""
-        return self._used
-
     def get(self, sample: int, size: tuple[int, int]) -> Image | None:
         """The crop of a sample id at a size (height, width), read-only, if it is kept."""
         return self._kept.get((sample, size))
