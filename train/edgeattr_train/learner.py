@@ -77,7 +77,7 @@ class Learner:
             model, recipe.schedule, steps, further=self._pupil.identity
         )
         self._forward, self._optimizer = self._set_up()
-        known = self._count_known(train)
+        known = np.maximum((train.labels >= 0).sum(0), 1)
         self._prior = torch.from_numpy((train.labels > 0).sum(0) / known).float().to(fabric.device)
         length = max(1, recipe.loss.history_epochs)
         self.history = PredictionHistory(train.ids, train.labels, length)
@@ -235,12 +235,6 @@ class Learner:
             synchronize_batch_norms(self._pupil)
         forward, optimizer = self._fabric.setup(self._pupil, self._optimization.optimizer)
         return forward, optimizer
-
-    @staticmethod
-    def _count_known(train: AttributeDataset) -> npt.NDArray[np.int64]:
-        """How many labels of each attribute are known, at least 1, [C]."""
-        known: npt.NDArray[np.int64] = np.maximum((train.labels >= 0).sum(0), 1)
-        return known
 
 
 def _embeddings(

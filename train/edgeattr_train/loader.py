@@ -74,34 +74,41 @@ def batches(
     """
     pool = ThreadPoolExecutor(threads)
     waiting: deque[tuple[Batch, list[Future[None]]]] = deque()
-
-    def finished() -> Batch:
-        made, tasks = waiting.popleft()
-        for task in tasks:
-            task.result()
-        return made
-
     try:
         with _one_thread_per_call():
             for first in range(0, len(order), batch):
                 positions = order[first : first + batch]
-                made = Batch(
-                    torch.empty((len(positions), *size, 3), dtype=torch.uint8),
-                    torch.from_numpy(data.labels[positions].astype(np.float32)),
-                    data.ids[positions],
-                    torch.ones(len(positions), len(PARTS)),
-                )
+                made = _empty_batch(data, positions, size)
                 tasks = [
                     pool.submit(_fill, made, place, data, int(position), augmentation, seed, cache)
                     for place, position in enumerate(positions)
                 ]
                 waiting.append((made, tasks))
                 if len(waiting) > _AHEAD:
-                    yield finished()
+                    yield _finished(*waiting.popleft())
             while waiting:
-                yield finished()
+                yield _finished(*waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _empty_batch(
+    data: AttributeDataset, positions: npt.NDArray[np.int64], size: tuple[int, int]
+) -> Batch:
+    """Labels and ids of samples, and room for their crops."""
+    return Batch(
+        torch.empty((len(positions), *size, 3), dtype=torch.uint8),
+        torch.from_numpy(data.labels[positions].astype(np.float32)),
+        data.ids[positions],
+        torch.ones(len(positions), len(PARTS)),
+    )
+
+
+def _finished(batch: Batch, tasks: list[Future[None]]) -> Batch:
+    """Wait until a batch's crops are all in their places."""
+    for task in tasks:
+        task.result()
+    return batch
 
 
 def _fill(
