@@ -8,7 +8,6 @@ import os
 import shlex
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,7 +55,6 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
     from edgeattr.outputs import Windows
 
     windows = Windows() if show else None
-    threading.Thread(target=_import_tracker, daemon=True).start()
     with contextlib.ExitStack() as opened:
         detector = opened.enter_context(
             contextlib.closing(
@@ -96,12 +94,6 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         raise KeyboardInterrupt
     if pipeline.failed:
         raise typer.Exit(1)
-
-
-def _import_tracker() -> None:
-    """What takes half a second, while the networks are loaded; who needs it says what is wrong."""
-    with contextlib.suppress(ImportError):
-        import trackers  # noqa: F401
 
 
 def _model_of(site: Site) -> AttributeModel:

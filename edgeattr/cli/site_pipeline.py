@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeattr.cli.alert_rules import alert_rules
 from edgeattr.cli.open_outputs import open_outputs
@@ -29,7 +29,9 @@ from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
 from edgeattr.video.status import Summary
-from edgeattr.web import LivePictures, RecentPeople, SiteEvents, WebServer
+
+if TYPE_CHECKING:
+    from edgeattr.web import WebServer
 
 __all__ = ["SitePipeline"]
 
@@ -186,6 +188,8 @@ class SitePipeline(Pipeline):
         site, web = self._site, self._site.web
         if not web:
             return ()
+        from edgeattr.web import LivePictures, RecentPeople, SiteEvents, WebServer
+
         days = [it.retention_days for it in (site.crops, site.store) if it and it.retention_days]
         names = [model.decision.schema.names[index] for index in model.decision.reported]
         people = RecentPeople(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edgeattr.report import formats
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = ["jpeg_uri", "render"]
 
@@ -43,6 +45,8 @@ def jpeg_uri(image: npt.NDArray[np.uint8]) -> str:
 
 @functools.lru_cache
 def _environment(folder: Path) -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader([folder, _BASE]),
         autoescape=True,
