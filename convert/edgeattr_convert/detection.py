@@ -24,11 +24,9 @@ from edgeattr_convert.contract import Contract, judged
 from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.openvino_from_onnx import (
-    import_nncf,
     int8_from_onnx,
-    nncf_options,
     openvino_from_onnx,
-    quiet_nncf,
+    these_nodes,
     write_network,
 )
 from edgeattr_convert.speed import compare_speed
@@ -38,15 +36,17 @@ from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
 from edgeattr_runtimes.engines import available
 from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
 
-__all__ = ["calibration_frames", "convert_detector"]
+__all__ = ["calibration_frames", "convert_detector", "detector_steps"]
 
 Frames = npt.NDArray[np.uint8]
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
-_IN_FLOAT = (  # names of nodes: the last convolutions of the head, and what decodes them
-    r".*head\.\d+/(box|person|objectness)/Conv.*",
-    r"^/[A-Z][A-Za-z]*(_\d+)?(/.*)?$",
+_IN_FLOAT = (  # names of nodes
+    r".*head\.\d+/(box|person|objectness)/Conv.*",  # the head's last convolutions,
+    r"^/[A-Z][A-Za-z]*(_\d+)?(/.*)?$",  # and what decodes them,
+    r"^(boxes|scores)(/.*)?$",  # to the outputs: a score clipped at the calibration's best is lost
+    r".*/act/(Sigmoid|Mul)$",  # SiLU, which OpenVINO fuses into the convolution if it is left whole
 )
 
 
@@ -84,6 +84,28 @@ def _images(source: str, count: int) -> list[Image]:
         return [frame.image for frame in video.frames() if frame.index % step == 0]
 
 
+def detector_steps(families: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of family and precision to make; without families, those of engines that are here.
+
+    INT8 is OpenVINO's alone: ONNX Runtime has no SiLU in INT8, so that it would compute the
+    convolutions in float, with the rounding as work on top.
+
+    Raises:
+        UsageError: none of them can be made.
+    """
+    here = ["onnx", "openvino"] if "openvino" in available() else ["onnx"]
+    pairs = [(family, name) for name in precisions for family in families or here]
+    made = [pair for pair in pairs if pair in _MAKERS]
+    if not made or (families and made != pairs):
+        names = ", ".join("-".join(pair) for pair in pairs if pair not in _MAKERS)
+        raise UsageError(
+            f"{names} of a detector is not made: only OpenVINO computes SiLU between INT8 "
+            "convolutions without a loss of speed. Use --int8 --to openvino (pip install "
+            '"edgeattr[convert]"), or --fp16'
+        )
+    return made
+
+
 def convert_detector(
     bundle: DetectionBundle,
     target: Path,
@@ -98,7 +120,7 @@ def convert_detector(
     Args:
         bundle: has the variant ``onnx-fp32``.
         target: ``NAME.edgeattr`` to write.
-        steps: family (``onnx``, ``openvino``) and precision (``fp16``, ``int8``).
+        steps: of :func:`detector_steps`.
         frames: to calibrate INT8 on.
         held: frames with boxes, on which parent and child are compared; None: on the golden
             frames alone, as for FP16.
@@ -107,7 +129,6 @@ def convert_detector(
 
     Raises:
         ContractNotMet: a variant does not hold; nothing is written.
-        UsageError: there is no such variant of detectors.
     """
     files: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
@@ -116,8 +137,6 @@ def convert_detector(
         made = bundle
         for family, precision in steps:
             path = Path(folder) / f"{family}-{precision}"
-            if (family, precision) not in _MAKERS:
-                raise UsageError(f"{family}-{precision} of a detector is not made; make fp16")
             _MAKERS[family, precision](source, path, frames)
             variant = _proven(bundle, path, family, precision, held, contract)
             if precision == "int8":
@@ -221,44 +240,30 @@ def _tensorrt_fp16(source: Path, target: Path, frames: Sequence[Image]) -> None:
     tensorrt_from_onnx(half, target, ("boxes", "scores"))
 
 
-def _onnx_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
-    import onnx
-
-    nncf = import_nncf()
-    model = _unpacked(onnx.load(str(source)))
-    with quiet_nncf():
-        data = nncf.Dataset(frames, lambda frame: {"frames": frame[None]})
-        made = nncf.quantize(model, data, **nncf_options(len(frames), _IN_FLOAT))
-    onnx.save(made, str(target))
-
-
 def _openvino_fp16(source: Path, target: Path, frames: Sequence[Image]) -> None:
     openvino_from_onnx(source, target)
 
 
 def _openvino_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
-    write_network(int8_from_onnx(source, frames, _IN_FLOAT), target)
+    write_network(int8_from_onnx(source, frames, [*_IN_FLOAT, *_depthwise(source)]), target)
 
 
-def _unpacked(model: Any) -> Any:
-    """The model with its weights in single precision again."""
-    from onnx import numpy_helper
+def _depthwise(source: Path) -> list[str]:
+    """Expressions of the depthwise convolutions, which OpenVINO computes in float anyway."""
+    import onnx
 
-    halves = {
-        entry.name: entry for entry in model.graph.initializer if entry.name.endswith(".half")
-    }
-    for node in [node for node in model.graph.node if node.input and node.input[0] in halves]:
-        half = halves[node.input[0]]
-        array = numpy_helper.to_array(half).astype(np.float32)
-        model.graph.initializer.remove(half)
-        model.graph.initializer.append(numpy_helper.from_array(array, node.output[0]))
-        model.graph.node.remove(node)
-    return model
+    nodes = onnx.load(str(source)).graph.node
+    return these_nodes(
+        [
+            node.name
+            for node in nodes
+            if any(entry.name == "group" and entry.i > 1 for entry in node.attribute)
+        ]
+    )
 
 
 _MAKERS: dict[tuple[str, str], Callable[[Path, Path, Sequence[Image]], None]] = {
     ("onnx", "fp16"): _onnx_fp16,
-    ("onnx", "int8"): _onnx_int8,
     ("openvino", "fp16"): _openvino_fp16,
     ("openvino", "int8"): _openvino_int8,
     ("tensorrt", "fp16"): _tensorrt_fp16,

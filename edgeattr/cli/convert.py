@@ -121,9 +121,8 @@ def convert(
 
     precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
     if is_detector(found := resolve_bundle(model)):
-        families = to or [name for name in _families() if name != "tensorrt"]
         contract = Contract(max_drop=max_drop, min_speedup=min_speedup)
-        convert_detector(found, out, precisions, families, calib, evaluation, contract, quiet)
+        convert_detector(found, out, precisions, to or [], calib, evaluation, contract, quiet)
         return
     data = _Data(
         calib=calib, evaluation=evaluation, allow_missing=allow_missing,

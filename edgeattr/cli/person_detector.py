@@ -200,12 +200,13 @@ def convert_detector(
     """Add variants to a detector's bundle, each proven; see `edgeattr convert`."""
     from edgeattr.core import hub
     from edgeattr.core.detection_bundle import DetectionBundle
-    from edgeattr_convert.detection import calibration_frames
+    from edgeattr_convert.detection import calibration_frames, detector_steps
     from edgeattr_convert.detection import convert_detector as convert_bundle
     from edgeattr_train.data.boxes import is_box_spec, open_boxes
 
     if not precisions:
         raise UsageError("say what to make: --fp16, --int8 --calib VIDEO, or both")
+    steps = detector_steps(families, precisions)
     if "int8" in precisions and not calib:
         raise UsageError(
             "--int8 needs frames to calibrate on: pass --calib with a video, a folder of frames, "
@@ -223,7 +224,7 @@ def convert_detector(
     made = convert_bundle(
         bundle,
         target,
-        [(family, name) for name in precisions for family in families],
+        steps,
         calibration_frames(calib, bundle) if calib and "int8" in precisions else [],
         open_boxes(held) if held else None,
         contract,

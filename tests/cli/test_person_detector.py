@@ -69,6 +69,13 @@ def test_eval_on_boxes(drawn_mot: Path) -> None:
     assert 0 <= told["recall"] <= 100
 
 
+def test_eval_s_format_is_of_detectors_alone() -> None:
+    found = CliRunner().invoke(
+        app, ["eval", "default", "--data", "peta:there", "--detector-format", "yolox"]
+    )
+    assert "pass --data mot:DIR or coco:DIR" in str(found.exception)
+
+
 def test_fp16_is_proven_and_written_beside(
     drawn_mot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +109,52 @@ def test_tensorrt_s_file_is_proven_by_onnx_runtime_where_there_is_no_gpu(tmp_pat
     assert variant.speed == {}
     assert "on onnxruntime, since tensorrt cannot run here" in variant.verdict
     assert onnx.load_from_string(made.read_file(variant)).opset_import[0].version == 17
+
+
+def test_int8_leaves_silu_the_head_and_decoding_whole(
+    drawn_mot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeattr_convert.openvino_from_onnx import layers_in_float
+    from edgeattr_runtimes.openvino_engine import read_network
+
+    monkeypatch.setattr("edgeattr_convert.speed._LOOK_SECONDS", 0.3)
+    out = tmp_path / "small.edgeattr"
+    _run(
+        "convert",
+        "person",
+        "--int8",
+        "--calib",
+        f"mot:{drawn_mot}",
+        "--min-speedup",
+        0,
+        "--out",
+        out,
+    )
+    made = DetectionBundle.read(out)
+    variant = made.variant("openvino-int8")
+    assert variant.calibration["images"] == 12
+    network = read_network(made.read_file(variant))
+    rounded = [
+        op.get_friendly_name()
+        for op in network.get_ordered_ops()
+        if op.get_type_name() == "FakeQuantize" and "/fq_weights" not in op.get_friendly_name()
+    ]
+    assert len(rounded) > 40
+    # of SiLU's operations only what comes out, and nothing that follows the head
+    assert not [name for name in rounded if "/act/" in name and "/act/Mul/fq_output" not in name]
+    assert not [name for name in rounded if not name.startswith(("/network", "/Transpose"))]
+    kept = layers_in_float(network)
+    assert sum("head." in name and name.endswith(("box/Conv", "person/Conv")) for name in kept) == 6
+    assert any("separable.0" in name for name in kept)  # a depthwise one
+
+
+@pytest.mark.parametrize("family", ["onnx", "tensorrt"])
+def test_int8_is_refused_where_silu_would_make_it_slower(family: str, tmp_path: Path) -> None:
+    found = CliRunner().invoke(
+        app, ["convert", "person", "--int8", "--to", family, "--calib", str(tmp_path)]
+    )
+    assert f"{family}-int8 of a detector is not made" in str(found.exception)
+    assert "--int8 --to openvino" in str(found.exception)
 
 
 def test_int8_is_not_made_without_boxes_to_prove_it_on(tmp_path: Path) -> None:
