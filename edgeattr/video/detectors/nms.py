@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from edgeattr.video.detectors.protocol import Detections
 
-__all__ = ["in_pixels", "inside", "suppress"]
+__all__ = ["inside", "suppress"]
 
 _FloatArray = npt.NDArray[np.float32]
 
@@ -30,11 +30,6 @@ def suppress(
         order = np.asarray(kept, np.int64).ravel()
         boxes, scores = boxes[order], scores[order]
     return inside(boxes, scores, shape)
-
-
-def in_pixels(boxes: _FloatArray, shape: tuple[int, ...]) -> _FloatArray:
-    """Boxes in shares of a picture, [n, 4], in pixels of one of this shape."""
-    return boxes * np.array([shape[1], shape[0], shape[1], shape[0]], np.float32)
 
 
 def inside(boxes: _FloatArray, scores: _FloatArray, shape: tuple[int, ...]) -> Detections:

@@ -11,9 +11,9 @@ from edgeattr.video.detectors.protocol import Detections, Detector
 
 __all__ = ["TiledDetector"]
 
-_OVERLAP = 0.2  # of a tile's side: more than a person who is too small for the whole frame
+_OVERLAP = 0.12  # of the frame's side: who is taller is found in the whole frame
 _SAME = 0.5  # intersection over union beyond which boxes of two parts are one person
-_EDGE = 4  # pixels; a box that ends so near to a cut shows part of a person
+_EDGE = 0.02  # of a tile's side; a box that ends so near to a cut shows part of a person
 
 
 class TiledDetector(Closeable):
@@ -44,7 +44,8 @@ class TiledDetector(Closeable):
                 placed = found.boxes + np.array([left, top, left, top], np.float32)
                 inner = [left > 0, top > 0, right < width, bottom < height]
                 gaps = np.abs(placed - np.array([left, top, right, bottom], np.float32))
-                complete = ~((gaps < _EDGE) & np.array(inner)).any(1)
+                sides = np.array([right - left, bottom - top] * 2, np.float32)
+                complete = ~((gaps < _EDGE * sides) & np.array(inner)).any(1)
                 boxes.append(placed[complete])
                 scores.append(found.scores[complete])
         return suppress(np.concatenate(boxes), np.concatenate(scores), _SAME, image.shape)
@@ -63,6 +64,6 @@ def _spans(length: int, count: int) -> list[tuple[int, int]]:
     """Begin and end of each of so many tiles along a side, overlapping."""
     if count == 1:
         return [(0, length)]
-    side = length / (count - (count - 1) * _OVERLAP)
-    starts = [round(index * side * (1 - _OVERLAP)) for index in range(count)]
+    side = length * (1 + (count - 1) * _OVERLAP) / count
+    starts = [round(index * (side - length * _OVERLAP)) for index in range(count)]
     return [(start, min(length, round(start + side))) for start in starts]

@@ -18,7 +18,7 @@ from edgeattr.video.detectors import (
 
 
 class _BrightDetector(MotionDetector):
-    """Finds the box of all that is bright, unless the picture is larger than 120 pixels."""
+    """Finds the box of all that is bright, unless the picture is wider than 150 pixels."""
 
     in_order = False
 
@@ -28,7 +28,7 @@ class _BrightDetector(MotionDetector):
     def detect(self, image: Image) -> Detections:
         self.seen.append(image.shape[:2])
         y, x = np.nonzero(image[..., 0])
-        if not len(x) or image.shape[1] > 120:
+        if not len(x) or image.shape[1] > 150:
             return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
         box = [[x.min(), y.min(), x.max() + 1, y.max() + 1]]
         return Detections(np.array(box, np.float32), np.array([0.9], np.float32))
@@ -48,6 +48,33 @@ def test_a_person_in_any_place_is_found_once(left: int) -> None:
     assert inner.seen[0] == (100, 200)
     assert len(inner.seen) == 5
     assert detector.for_stream() is detector
+
+
+@pytest.mark.parametrize("left", range(0, 271, 15))
+@pytest.mark.parametrize("top", [0, 65, 130, 180])
+def test_a_person_of_a_tenth_of_the_frame_is_whole_in_one_of_many_tiles(
+    left: int, top: int
+) -> None:
+    frame = np.zeros((200, 300, 3), np.uint8)
+    frame[top : top + 20, left : left + 30] = 255
+    found = TiledDetector(_BrightDetector(), (3, 3)).detect(frame)
+    assert found.boxes.tolist() == [[left, top, left + 30, top + 20]]
+
+
+def test_a_box_that_ends_just_before_a_cut_shows_a_part() -> None:
+    class _Short(_BrightDetector):
+        """Its boxes of parts end before the cut, by more the larger the tile is."""
+
+        def detect(self, image: Image) -> Detections:
+            found = super().detect(image[::10, ::10])
+            return Detections(10 * found.boxes - np.array([0, 0, 15, 0], np.float32), found.scores)
+
+    frame = np.zeros((1000, 2000, 3), np.uint8)
+    frame[200:400, 860:1240] = 255  # the left tile ends at 1120, the right one begins at 880
+    assert len(TiledDetector(_Short(), (1, 2)).detect(frame)) == 0
+    frame[200:400, 860:940] = 0
+    found = TiledDetector(_Short(), (1, 2)).detect(frame)
+    assert found.boxes.tolist() == [[940, 200, 1225, 400]]
 
 
 def test_tiles_find_those_who_are_too_far_for_the_whole_frame(frames: list[Image]) -> None:
