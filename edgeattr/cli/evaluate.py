@@ -12,6 +12,7 @@ import typer
 from edgeattr.cli.options import (
     AllowMissing,
     Data,
+    DetectorFormat,
     Device,
     ModelArgument,
     Precision,
@@ -19,6 +20,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine
+from edgeattr.core.errors import UsageError
 from edgeattr.core.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def evaluate(
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     device: Device = None,
+    detector_format: DetectorFormat = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a model: mA, example-based accuracy, precision, recall and F1, mAP, calibration.
@@ -72,16 +75,16 @@ def evaluate(
 
     if json_file and str(json_file) != "-":
         check_writable(json_file)
-    if is_box_spec(data):
-        names = [model, against] if against else [model]
-        _evaluate_detectors(names, data, runtime, precision, json_file, quiet)
-        return
-    dataset = open_dataset(data, split, allow_missing=allow_missing)
     names = [model, against] if against else [model]
+    if is_box_spec(data):
+        _evaluate_detectors(names, data, runtime, precision, detector_format, json_file, quiet)
+        return
+    if detector_format:
+        raise UsageError("--detector-format is of detectors: pass --data mot:DIR or coco:DIR")
+    dataset = open_dataset(data, split, allow_missing=allow_missing)
     for name in names:
-        if name.endswith(".pt"):
-            continue
-        Bundle.read(resolve_bundle(name))  # refuse a bad one before measuring the other
+        if not name.endswith(".pt"):
+            Bundle.read(resolve_bundle(name))  # refuse a bad one before measuring the other
     results = []
     for name in names:
         with edgeattr.load(name, runtime=runtime, precision=precision, device=device) as loaded:
@@ -90,7 +93,13 @@ def evaluate(
 
 
 def _evaluate_detectors(
-    names: list[str], spec: str, runtime: str, precision: str, json_file: Path | None, quiet: bool
+    names: list[str],
+    spec: str,
+    runtime: str,
+    precision: str,
+    form: str | None,
+    json_file: Path | None,
+    quiet: bool,
 ) -> None:
     """Measure person detectors on frames with boxes."""
     from edgeattr.core.detection_bundle import PERSON_SCORE
@@ -105,6 +114,7 @@ def _evaluate_detectors(
             "person" if name == "default" else name,
             engine=runtime,
             precision=precision,
+            form=form,
             min_score=LEAST_SCORE,
         )
         with detector, ProgressLine(f"evaluating {name}", data.frames, quiet=quiet) as bar:

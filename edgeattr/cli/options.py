@@ -11,6 +11,7 @@ from edgeattr.cli.completion import model_names, precision_names, runtime_names
 __all__ = [
     "AllowMissing",
     "Data",
+    "DetectorFormat",
     "Device",
     "Model",
     "ModelArgument",
@@ -49,6 +50,14 @@ Precision = Annotated[
     str,
     typer.Option(
         "--precision", help="`auto`, `fp32`, `fp16` or `int8`.", autocompletion=precision_names
+    ),
+]
+DetectorFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--detector-format",
+        metavar="NAME",
+        help="What the detector's file is, where its outputs do not tell: `yolox`, `yolov8`, ...",
     ),
 ]
 Device = Annotated[

@@ -11,7 +11,15 @@ import typer
 from typer.core import TyperCommand
 
 from edgeattr.cli.completion import detector_names
-from edgeattr.cli.options import Device, Model, Precision, Quiet, Runtime, Sensitive
+from edgeattr.cli.options import (
+    DetectorFormat,
+    Device,
+    Model,
+    Precision,
+    Quiet,
+    Runtime,
+    Sensitive,
+)
 from edgeattr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,14 +57,6 @@ DetectorName = Annotated[
         "lists, a bundle, or a file: an export of the YOLO families, RT-DETR, D-FINE, RF-DETR, "
         "YOLO-NAS or SSD.",
         autocompletion=detector_names,
-    ),
-]
-DetectorFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--detector-format",
-        metavar="NAME",
-        help="What the detector's file is, where its outputs do not tell: `yolox`, `yolov8`, ...",
     ),
 ]
 DetectorInput = Annotated[

@@ -6,14 +6,18 @@ the place of the frame in the picture all have to be right.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 from onnx import TensorProto, helper
+from typer.testing import CliRunner
 
+from edgeattr.cli.app import app
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.detectors import FORMATS, NetworkDetector, open_detector
 from edgeattr.video.detectors.decoders import cells
@@ -188,6 +192,24 @@ def test_what_cannot_be_told_apart_wants_its_name(tmp_path: Path) -> None:
     assert found.boxes.tolist() == [list(_BOX)]
     with pytest.raises(UsageError, match="no detector format 'yolo'; there are: yolox,"):
         open_detector(path, form="yolo")
+
+
+def test_eval_takes_the_format_too(tmp_path: Path) -> None:
+    file = _export(tmp_path / "net.onnx", {"output": _columns(80).transpose(0, 2, 1).copy()})
+    frames = tmp_path / "S" / "img1"
+    frames.mkdir(parents=True)
+    (tmp_path / "S" / "gt").mkdir()
+    left, top, right, bottom = _BOX
+    for number in (1, 2):
+        cv2.imwrite(str(frames / f"{number:06d}.png"), np.full((128, 128, 3), 255, np.uint8))
+    (tmp_path / "S" / "gt" / "gt.txt").write_text(
+        "".join(f"{n},1,{left},{top},{right - left},{bottom - top},1,-1,-1,-1\n" for n in (1, 2))
+    )
+    arguments = ["eval", str(file), "--data", f"mot:{tmp_path}", "--json", "-", "--quiet"]
+    refused = CliRunner().invoke(app, arguments)
+    assert "say which: --detector-format" in str(refused.exception)
+    told = CliRunner().invoke(app, [*arguments, "--detector-format", "yolov8-transposed"])
+    assert json.loads(told.stdout)["recall"] == 100
 
 
 def test_a_format_that_the_file_cannot_be_is_refused(tmp_path: Path) -> None:
