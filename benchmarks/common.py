@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, PETA crops."""
+"""What the benchmarks share: interleaved timing, PETA crops, what Open Model Zoo's 0230 says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import numpy.typing as npt
 from edgeattr.core.crops import stack_crops
 from edgeattr_train.data.datasets import AttributeDataset
 
-__all__ = ["interleaved", "load_crops", "rate"]
+__all__ = ["PEER", "interleaved", "load_crops", "rate"]
+
+# what 0230 says in our names, or the opposite of it, in the order of its output
+PEER = ("male", "", "backpack", "hat", "not short_sleeves", "not shorts", "long_hair", "")
 
 _Way = TypeVar("_Way")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from common import PEER
 
 import edgeattr
 from edgeattr.core.crops import resize_crop
@@ -23,8 +24,6 @@ from edgeattr_convert.accuracy import evaluate_model
 from edgeattr_train.data.align import aligned
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
-# what the peer says in our names, or the opposite of it, in the order of its output
-_PEER = ("male", "", "backpack", "hat", "not short_sleeves", "not shorts", "long_hair", "")
 _PEER_OUTPUT = "453"  # probabilities, [1, 8, 1, 1]
 
 
@@ -62,7 +61,7 @@ def _figures(names: tuple[str, ...], scores: Scores) -> dict[str, tuple[float, f
 def _peer(path: Path, data: AttributeDataset) -> dict[str, tuple[float, float]]:
     import openvino
 
-    names = [name.removeprefix("not ") for name in _PEER if name]
+    names = [name.removeprefix("not ") for name in PEER if name]
     schema = AttributeSchema(tuple(Attribute(name=name, group="peer") for name in names))
     network = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     _, _, height, width = network.input(0).shape
@@ -74,7 +73,7 @@ def _peer(path: Path, data: AttributeDataset) -> dict[str, tuple[float, float]]:
         rows.append(
             [
                 1 - p if name.startswith("not ") else p
-                for name, p in zip(_PEER, said, strict=True)
+                for name, p in zip(PEER, said, strict=True)
                 if name
             ]
         )

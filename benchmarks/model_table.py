@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import interleaved, load_crops, rate
+from common import PEER, interleaved, load_crops, rate
 
 import edgeattr
 from edgeattr.core.bundle import Bundle
@@ -35,11 +35,9 @@ _BATCH = 8  # of the peer
 _PEER_SIZE = (160, 80)
 _PUBLISHED = "0.74 M (published) | 0.17 (published)"  # of 0230, by Open Model Zoo
 _SHARED = {  # our attribute -> position in 0230's output, and whether it is our attribute's inverse
-    "male": (0, False),
-    "backpack": (2, False),
-    "hat": (3, False),
-    "short_sleeves": (4, True),  # 0230 has long sleeves
-    "long_hair": (6, False),
+    name.removeprefix("not "): (position, name.startswith("not "))
+    for position, name in enumerate(PEER)
+    if name
 }
 
 
