@@ -1,136 +1,129 @@
-"""Detectors and engines beside each other on real videos: speed, in turns, and what they find.
+"""The person detector of the wheel beside YOLOX-nano, as it is downloaded: speed and accuracy.
 
-    python benchmarks/detectors.py VIDEO... --detector NAME|PATH [--detector ...]
+    python benchmarks/detectors.py --data mot:../shared/mot \
+        [--reference yolox_nano] [--detector NAME|PATH]... [--video VIDEO]
 
-The first detector is the one that the others' people are compared with.
+Frames/s of detection on frames of a 16:9 camera, resizing and suppression included, on one thread
+and on two: each variant of each bundle on each engine, and each file, in turns with the reference,
+which ONNX Runtime computes in float32. AP50, recall and precision at the score from which the
+tracker believes in a person. Needs the extra openvino for its rows.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 from common import interleaved
 
 from edgeattr.core.crops import Image, evenly
-from edgeattr.video.detectors import Detections, Detector, open_detector
+from edgeattr.core.detection_bundle import PERSON_SCORE, DetectionBundle
+from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.hub import resolve_bundle
+from edgeattr.video.detectors import Detector, open_detector
 from edgeattr.video.sources.file import VideoFileSource
-from edgeattr_runtimes.device import available_cores, device_name
+from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
+from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.timing import median_interval
+from edgeattr_train.data.boxes import open_boxes
 
 _TIMED = 8  # frames a round
-_ROUNDS = 15
-_SURE = 0.45  # score from which a detection may start a track
-_SAME = 0.5  # intersection over union of two boxes around one person
+_ROUNDS = 25
+_THREADS = (1, 2)
+_WIDE = (1280, 720)  # pixels of a frame, width and height
+
+Way = tuple[str, str, str]
+"""Detector, engine, precision."""
 
 
 def main() -> None:
-    """Print two tables: speed, and agreement."""
+    """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("videos", nargs="+", metavar="VIDEO")
-    parser.add_argument("--detector", action="append", required=True, metavar="NAME|PATH")
-    parser.add_argument("--every", type=int, default=4, help="frames apart, for agreement")
+    parser.add_argument("--data", metavar="mot:DIR|coco:DIR", required=True)
+    parser.add_argument("--reference", default="yolox_nano", metavar="NAME|PATH")
+    parser.add_argument("--detector", nargs="*", default=["person"], metavar="NAME|PATH")
+    parser.add_argument("--video", help="whose frames are timed; those of the data if not given")
+    parser.add_argument("--runtime", nargs="*", default=["onnxruntime", "openvino"])
     arguments = parser.parse_args()
-    frames = [frame for video in arguments.videos for frame in _frames(video, arguments.every)]
-    print(f"{device_name()}; {len(frames)} frames of {len(arguments.videos)} videos")
-    _speed(arguments.detector, [frames[index] for index in evenly(len(frames), _TIMED)])
-    _agreement(arguments.detector, frames)
-
-
-def _frames(video: str, every: int) -> list[Image]:
-    with VideoFileSource(video) as source:
-        return [frame.image for frame in source.frames() if frame.index % every == 0]
-
-
-def _speed(names: list[str], frames: list[Image]) -> None:
-    cores = available_cores()
-    runs: dict[tuple[str, ...], Callable[[], object]] = {}
-    with ThreadPoolExecutor(cores) as pool:
-        for name in names:
-            for engine in _engines(name):
-                for threads in sorted({1, cores}):
-                    detector = open_detector(name, engine=engine, threads=threads)
-                    key = (_label(name), engine)
-                    runs[(*key, "1 thread" if threads == 1 else f"{threads} threads")] = (
-                        _one_by_one(detector, frames)
-                    )
-                    if threads == 1:
-                        runs[(*key, f"{cores} calls at once")] = _at_once(detector, frames, pool)
-        seconds = interleaved(runs, rounds=_ROUNDS)
-    print("\n| detector | engine | how | ms a frame | frames/s (95 % interval) |")
-    print("|---|---|---|---|---|")
-    for (name, engine, how), values in seconds.items():
-        low, middle, high = median_interval(len(frames) / np.array(values))
-        wait = 1000 * statistics.median(values) / len(frames)
+    data = open_boxes(arguments.data)
+    ways = [(arguments.reference, "onnxruntime", "auto"), *_ways(arguments)]
+    accuracy = {}
+    for way in ways:
+        with _opened(way, 1) as detector:
+            accuracy[way] = measure_detector(detector, data, PERSON_SCORE).to_json()
+    frames = _frames(arguments.video, arguments.data)
+    speeds = {threads: _speeds(ways, frames, threads) for threads in _THREADS}
+    print(f"{device_name()}; {data.name}, {data.frames} images; {len(frames)} frames a round\n")
+    print("| detector | engine | precision | AP50 | recall | precision of boxes |", end="")
+    print(" frames/s, times the first's: 1 thread | 2 threads |")
+    print("|---" * (6 + len(_THREADS)) + "|")
+    for way in ways:
+        name, engine, precision = way
+        figures = [accuracy[way][key] for key in ("AP50", "recall", "box_precision")]
+        timed = " | ".join(speeds[threads][way] for threads in _THREADS)
+        known = "fp32" if precision == "auto" else precision
         print(
-            f"| {name} | {engine} | {how} | {wait:.1f} | {middle:.1f} ({low:.1f} to {high:.1f}) |"
+            f"| {Path(name).stem} | {engine} | {known} | "
+            f"{' | '.join(map(str, figures))} | {timed} |"
         )
 
 
-def _one_by_one(detector: Detector, frames: list[Image]) -> Callable[[], object]:
-    return lambda: [detector.detect(frame) for frame in frames]
+def _ways(arguments: argparse.Namespace) -> Iterator[Way]:
+    """What can run here: a bundle's variants, each on the engines that take it, and files."""
+    for name in arguments.detector:
+        path = resolve_bundle(name)
+        levels = {"auto"}
+        if (path / "bundle.json").is_file():
+            levels = {entry.precision for entry in DetectionBundle.read(path).variants.values()}
+        for engine in arguments.runtime:
+            for precision in sorted(levels):
+                with contextlib.suppress(EdgeAttrError):  # it has no such variant
+                    _opened((name, engine, precision), 1).close()
+                    yield name, engine, precision
 
 
-def _at_once(
-    detector: Detector, frames: list[Image], pool: ThreadPoolExecutor
-) -> Callable[[], object]:
-    return lambda: list(pool.map(detector.detect, frames))
+def _opened(way: Way, threads: int) -> Detector:
+    name, engine, precision = way
+    return open_detector(
+        name, engine=engine, precision=precision, threads=threads, min_score=LEAST_SCORE
+    )
 
 
-def _engines(name: str) -> list[str]:
-    """Those that can run it."""
-    is_ir = open_detector(name).engine == "openvino"
-    return ["openvino"] if is_ir else ["onnxruntime", "openvino"]
+def _frames(video: str | None, data: str) -> list[Image]:
+    """Frames at the shape of a 16:9 camera's, evenly from all."""
+    if video is None:
+        images = [frame.image for frame in open_boxes(data).read()]
+    else:
+        with VideoFileSource(video) as source:
+            images = [frame.image for frame in source.frames()]
+    return [cv2.resize(images[index], _WIDE) for index in evenly(len(images), _TIMED)]
 
 
-def _label(name: str) -> str:
-    """A file's name, with the precision that Open Model Zoo has in its folder's."""
-    path = Path(name)
-    folder = path if path.is_dir() else path.parent
-    if not folder.name.startswith(("FP16", "FP32")):
-        return path.stem
-    return f"{folder.parent.name} {folder.name}"
+def _speeds(ways: list[Way], frames: list[Image], threads: int) -> dict[Way, str]:
+    """Frames/s, and times the reference's with the 95 % interval, of all in turns."""
+    detectors = {way: _opened(way, threads) for way in ways}
+    runs: dict[Way, Callable[[], object]] = {
+        way: partial(_detect_all, detector, frames) for way, detector in detectors.items()
+    }
+    seconds = {way: np.array(found) for way, found in interleaved(runs, rounds=_ROUNDS).items()}
+    for detector in detectors.values():
+        detector.close()
+    told = {}
+    for way, found in seconds.items():
+        low, middle, high = median_interval(seconds[ways[0]] / found)
+        rate = len(frames) / float(np.median(found))
+        told[way] = f"{rate:.0f}, {middle:.2f} ({low:.2f} to {high:.2f})"
+    return told
 
 
-def _agreement(names: list[str], frames: list[Image]) -> None:
-    found = {}
-    for name in names:
-        with open_detector(name) as detector:
-            found[name] = [detector.detect(frame) for frame in frames]
-    first = found[names[0]]
-    reference = _label(names[0])
-    print(f"\n| detector | people a frame | of {reference}'s people | its own in {reference} |")
-    print("|---|---|---|---|")
-    for name, others in found.items():
-        sure = sum(int((each.scores >= _SURE).sum()) for each in others)
-        print(
-            f"| {_label(name)} | {sure / len(frames):.3f} | {_share(first, others)} | "
-            f"{_share(others, first)} |"
-        )
-
-
-def _share(people: list[Detections], others: list[Detections]) -> str:
-    """How many of the sure ones the others have too, at any score."""
-    hits = [
-        bool((_overlaps(box, other.boxes) > _SAME).any())
-        for each, other in zip(people, others, strict=True)
-        for box in each.boxes[each.scores >= _SURE]
-    ]
-    return f"{sum(hits)}/{len(hits)}"
-
-
-def _overlaps(
-    box: npt.NDArray[np.float32], boxes: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    both = np.clip(sides, 0, None).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
-    return both / (areas - both)
+def _detect_all(detector: Detector, frames: list[Image]) -> None:
+    for frame in frames:
+        detector.detect(frame)
 
 
 if __name__ == "__main__":
