@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeattr.core.bundle import Variant, variant_file
 from edgeattr.core.crops import Image, read_image
@@ -38,7 +37,6 @@ from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
 
 __all__ = ["calibration_frames", "convert_detector", "detector_steps"]
 
-Frames = npt.NDArray[np.uint8]
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
