@@ -140,7 +140,7 @@ class _Parts:
 
     def track(self) -> None:
         """Tell who is who."""
-        tracker = PersonTracker(self._source.rate)
+        tracker = PersonTracker()
         self._tracked = [
             tracker.update(found, frame.seconds)
             for frame, found in zip(self.frames, self._found, strict=True)

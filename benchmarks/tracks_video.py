@@ -57,7 +57,7 @@ def _tracks(
 
     capture = cv2.VideoCapture(str(path))
     rate = capture.get(cv2.CAP_PROP_FPS) or _RATE
-    finder, tracker = open_detector(detector or "motion"), PersonTracker(rate)
+    finder, tracker = open_detector(detector or "motion"), PersonTracker()
     tracks: dict[int, list[tuple[float, Crop]]] = {}
     frame = 0
     while True:

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgeattr_runtimes import EngineOptions, Outputs, Runtime, RuntimeInfo
     from edgeattr_runtimes.protocol import Fill
 
-__all__ = ["AttributeModel", "CropReading", "load"]
+__all__ = ["AttributeModel", "load"]
 
 
 class _Array(Protocol):
@@ -106,14 +106,6 @@ def load(
     )
 
 
-class CropReading(NamedTuple):
-    """What a model says of one crop."""
-
-    logits: npt.NDArray[np.float32]  # [C], not a number where the part of the body is not seen
-    appearance: npt.NDArray[np.float32]  # [D], of unit length: embedding, or log-odds without one
-    embedded: bool  # whether it is the embedding
-
-
 class AttributeModel(Closeable):
     """A bundle on an engine. Safe to call from several threads; a context manager.
 
@@ -190,23 +182,12 @@ class AttributeModel(Closeable):
             return self._runtime.infer(crop[None])  # as it is: no resizing, no copy
         return self._runtime.infer_filled(count, fill)
 
-    def read(self, crops: Crops) -> list[CropReading]:
-        """What becomes part of a person's record, and what tells people apart.
+    def read(self, crops: Crops) -> npt.NDArray[np.float32]:
+        """Logits [N, C], not a number where the part of the body is not seen.
 
         Arguments and errors are as of :meth:`predict`.
         """
-        outputs = self.outputs(crops)
-        appearance = outputs.embedding
-        if appearance is None:
-            log_odds = self.decision.log_odds(outputs.logits)
-            if self.bundle.track:
-                log_odds -= self.bundle.track.priors(log_odds.shape[1])
-            log_odds = log_odds[:, self.decision.reported]
-            length = np.maximum(np.linalg.norm(log_odds, axis=1, keepdims=True), 1e-9)
-            appearance = (log_odds / length).astype(np.float32)
-        logits = visible_logits(outputs, self.bundle.schema)
-        embedded = outputs.embedding is not None
-        return [CropReading(*pair, embedded) for pair in zip(logits, appearance, strict=True)]
+        return visible_logits(self.outputs(crops), self.bundle.schema)
 
     def explain(self, crops: Crops) -> list[Explanation]:
         """Read the attributes of people, and show where the model looked for each.

@@ -6,7 +6,6 @@ import numpy.typing as npt
 import pytest
 
 import edgeattr
-from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import BundleError, InputError, RuntimeFailure, UsageError
 
 
@@ -107,19 +106,9 @@ def test_auto_takes_the_variant_that_is_fast() -> None:
     assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "fp32")
 
 
-def test_a_crop_s_reading_has_what_tells_people_apart(
-    crops: npt.NDArray[np.uint8], small_bundle: Bundle
-) -> None:
+def test_a_crop_s_reading_tells_what_is_seen(crops: npt.NDArray[np.uint8]) -> None:
     with edgeattr.load() as model:
-        embedding = model.outputs(list(crops)).embedding
-        read = model.read(list(crops))
-        assert model.read([]) == []
-    assert embedding is not None
-    np.testing.assert_array_equal([one.appearance for one in read], embedding)
-    assert all(one.embedded for one in read)
-    with edgeattr.load(small_bundle.path) as without:
-        read = without.read(list(crops))
-        reported = len(without.decision.reported)
-    assert not any(one.embedded for one in read)
-    assert {one.appearance.shape for one in read} == {(reported,)}  # nothing sensitive
-    np.testing.assert_allclose([np.linalg.norm(one.appearance) for one in read], 1, rtol=1e-5)
+        outputs, read = model.outputs(list(crops)), model.read(list(crops))
+        assert len(model.read([])) == 0
+    seen = ~np.isnan(read)
+    np.testing.assert_array_equal(read[seen], outputs.logits[seen])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from edgeattr.core.crops import Image
 from edgeattr.core.detection_metrics import DetectionScores, FrameBoxes, evaluate_detections
 from edgeattr.video.detectors import Detections, Detector
 from edgeattr_train.data.boxes import BoxDataset
@@ -22,7 +23,6 @@ class DetectionFigures:
 
     scores: DetectionScores
     images_per_second: float  # of detection alone, without decoding
-    detections: list[Detections]  # of each frame
 
     def to_json(self) -> dict[str, Any]:
         """Under the names of `eval --json`; null where nobody is in any frame."""
@@ -38,6 +38,7 @@ def measure_detector(
     data: BoxDataset,
     threshold: float,
     progress: Callable[[int], None] = lambda done: None,
+    each: Callable[[Image, Detections], None] = lambda image, found: None,
 ) -> DetectionFigures:
     """Detect in every frame and score the boxes.
 
@@ -46,13 +47,14 @@ def measure_detector(
         data: the frames.
         threshold: score of a person, for recall and precision.
         progress: called with the frames done.
+        each: called with each frame and what was found in it.
     """
-    frames, detections, seconds = [], [], 0.0
+    frames, seconds = [], 0.0
     for index, frame in enumerate(data.read()):
         began = time.perf_counter()
         found = detector.detect(frame.image)
         seconds += time.perf_counter() - began
-        detections.append(found)
+        each(frame.image, found)
         frames.append(
             FrameBoxes(
                 found=found.boxes, scores=found.scores, people=frame.people, ignore=frame.ignore
@@ -62,7 +64,6 @@ def measure_detector(
     return DetectionFigures(
         scores=evaluate_detections(frames, threshold),
         images_per_second=len(frames) / max(seconds, 1e-9),
-        detections=detections,
     )
 
 

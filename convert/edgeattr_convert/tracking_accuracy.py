@@ -8,52 +8,96 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeattr.core.crops import Image
+from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detections
+from edgeattr.video.scene_cut import SceneCutDetector
+from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import PersonTracker
 from edgeattr_train.data.boxes import MotSequence
 
-__all__ = ["measure_tracking"]
+__all__ = ["TrackingAccuracy"]
+
+_NOBODY = "1,-1,0,0,1,1,0,-1,-1,-1\n"  # for the library, which takes no empty file
 
 
-def measure_tracking(
-    detections: Sequence[Detections], sequences: Sequence[MotSequence]
-) -> dict[str, Any]:
-    """Track what was detected and compare it with the ground truth (CLEAR MOT, Identity).
+class TrackingAccuracy:
+    """Follows people as `run --tracks` does, and compares with the ground truth (CLEAR MOT,
+    Identity).
 
     Args:
-        detections: of all frames of all sequences, in order.
-        sequences: the frames' rates and ground truth.
-
-    Returns:
-        MOTA and IDF1, 0..100; switches, tracks and persons over all sequences.
+        sequences: of the frames that come.
     """
-    from trackers.eval import (
-        aggregate_clear_metrics,
-        aggregate_identity_metrics,
-        evaluate_mot_sequence,
-    )
 
-    clear, identity, tracks, persons, start = [], [], 0, 0, 0
-    for sequence in sequences:
-        found = detections[start : start + sequence.frames]
-        start += sequence.frames
-        lines, numbers = _tracked(found, sequence.rate)
-        with tempfile.TemporaryDirectory() as folder:
-            truth, path = Path(folder) / "truth.txt", Path(folder) / "tracks.txt"
-            truth.write_text(_with_class(sequence.truth.read_text()))
-            path.write_text("".join(lines))
-            result = evaluate_mot_sequence(truth, path, ["CLEAR", "Identity"])
-        clear.append(dataclasses.asdict(result.CLEAR))
-        identity.append(dataclasses.asdict(result.Identity))
-        tracks += numbers
-        persons += sum(int(clear[-1][kind]) for kind in ("MT", "PT", "ML"))
-    summed = aggregate_clear_metrics(clear)
+    def __init__(self, sequences: Sequence[MotSequence]) -> None:
+        self._waiting = list(sequences)
+        self._results: list[tuple[MotSequence, Any, int]] = []
+        self._folder = tempfile.TemporaryDirectory()
+        self._begin()
+
+    def add(self, image: Image, found: Detections) -> None:
+        """Take in the next frame of all frames of all sequences."""
+        sequence = self._waiting[0]
+        seconds = self._index / sequence.rate
+        if self._cuts.is_cut(image):
+            self._tracker.cut()
+        people = self._tracker.update(found, seconds, image)
+        frame = Frame(image=image, index=self._index, seconds=seconds)
+        self._file.write_tracks("", frame, people, self._tracker.earlier)
+        self._index += 1
+        if self._index == sequence.frames:
+            self._end(self._waiting.pop(0))
+            if self._waiting:
+                self._begin()
+
+    def figures(self) -> dict[str, Any]:
+        """MOTA and IDF1, 0..100; switches, tracks and persons: over all sequences, and of each.
+
+        To be asked once all frames have come.
+        """
+        from trackers.eval import aggregate_clear_metrics, aggregate_identity_metrics
+
+        self._folder.cleanup()
+        clear = [dataclasses.asdict(result.CLEAR) for _, result, _ in self._results]
+        identity = [dataclasses.asdict(result.Identity) for _, result, _ in self._results]
+        rows = [
+            _row(one, other, tracks)
+            for one, other, (_, _, tracks) in zip(clear, identity, self._results, strict=True)
+        ]
+        whole = _row(aggregate_clear_metrics(clear), aggregate_identity_metrics(identity), 0)
+        whole["tracks"] = sum(row["tracks"] for row in rows)
+        whole["persons"] = sum(row["persons"] for row in rows)
+        names = [sequence.name for sequence, _, _ in self._results]
+        return {
+            **whole,
+            "sequences": [{"name": name, **row} for name, row in zip(names, rows, strict=True)],
+        }
+
+    def _begin(self) -> None:
+        self._tracker, self._cuts, self._index = PersonTracker(), SceneCutDetector(), 0
+        self._path = Path(self._folder.name) / "tracks.txt"
+        self._file = TracksFile(self._path)
+
+    def _end(self, sequence: MotSequence) -> None:
+        from trackers.eval import evaluate_mot_sequence
+
+        self._file.close()
+        told = self._path.read_text()
+        self._path.write_text(told or _NOBODY)
+        truth = Path(self._folder.name) / "truth.txt"
+        truth.write_text(_with_class(sequence.truth.read_text()))
+        result = evaluate_mot_sequence(truth, self._path, ["CLEAR", "Identity"])
+        numbers = {line.split(",")[1] for line in told.splitlines()}
+        self._results.append((sequence, result, len(numbers)))
+
+
+def _row(clear: dict[str, Any], identity: dict[str, Any], tracks: int) -> dict[str, Any]:
     return {
-        "MOTA": round(100 * float(summed["MOTA"]), 2),
-        "IDF1": round(100 * float(aggregate_identity_metrics(identity)["IDF1"]), 2),
-        "switches": int(summed["IDSW"]),
+        "MOTA": round(100 * float(clear["MOTA"]), 2),
+        "IDF1": round(100 * float(identity["IDF1"]), 2),
+        "switches": int(clear["IDSW"]),
         "tracks": tracks,
-        "persons": persons,
+        "persons": sum(int(clear[kind]) for kind in ("MT", "PT", "ML")),
     }
 
 
@@ -64,17 +108,3 @@ def _with_class(truth: str) -> str:
         ",".join(row if len(row) == 9 else [*row[:7], *["1"] * (9 - len(row[:7]))]) + "\n"
         for row in rows
     )
-
-
-def _tracked(detections: Sequence[Detections], rate: float) -> tuple[list[str], int]:
-    """Lines in MOTChallenge's format, and how many people they tell of."""
-    tracker, lines, numbers = PersonTracker(rate), [], set()
-    for index, found in enumerate(detections):
-        for person in tracker.update(found, index / rate):
-            left, top, right, bottom = person.box
-            numbers.add(person.track)
-            lines.append(
-                f"{index + 1},{person.track},{left:.2f},{top:.2f},{right - left:.2f},"
-                f"{bottom - top:.2f},{person.score:.4f},-1,-1,-1\n"
-            )
-    return lines or ["1,-1,0,0,1,1,0,-1,-1,-1\n"], len(numbers)

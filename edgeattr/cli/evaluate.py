@@ -61,7 +61,7 @@ def evaluate(
 
     Of a person detector (a bundle, a known name or a file) on `mot:DIR` or `coco:DIR`: AP50, recall
     and precision of boxes at an overlap of 0.5; on `mot:` also how people are followed: MOTA, IDF1,
-    switches of numbers, tracks and persons.
+    switches of numbers, tracks and persons, of all sequences and of each.
 
     Example: `edgeattr eval default --data peta:/data/PETA --split val --precision int8`
 
@@ -105,7 +105,7 @@ def _evaluate_detectors(
     from edgeattr.core.detection_bundle import PERSON_SCORE
     from edgeattr.video.detectors import open_detector
     from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
-    from edgeattr_convert.tracking_accuracy import measure_tracking
+    from edgeattr_convert.tracking_accuracy import TrackingAccuracy
     from edgeattr_train.data.boxes import open_boxes
 
     data, results = open_boxes(spec), []
@@ -117,8 +117,10 @@ def _evaluate_detectors(
             form=form,
             min_score=LEAST_SCORE,
         )
+        tracking = TrackingAccuracy(data.sequences) if data.sequences else None
+        each = {"each": tracking.add} if tracking else {}
         with detector, ProgressLine(f"evaluating {name}", data.frames, quiet=quiet) as bar:
-            found = measure_detector(detector, data, PERSON_SCORE, bar.update)
+            found = measure_detector(detector, data, PERSON_SCORE, bar.update, **each)
         results.append(
             {
                 "dataset": data.name,
@@ -128,7 +130,7 @@ def _evaluate_detectors(
                 "precision": detector.precision,
                 **found.to_json(),
                 "images_per_second": round(found.images_per_second, 1),
-                **(measure_tracking(found.detections, data.sequences) if data.sequences else {}),
+                **(tracking.figures() if tracking else {}),
             }
         )
     _give(results, json_file, quiet, _detection_table)
@@ -149,11 +151,12 @@ def _detection_table(results: list[dict[str, Any]]) -> str:
             f"{entry['images_per_second']:9.0f}"
         )
         if "MOTA" in entry:
-            lines.append(
-                f"  followed: MOTA {entry['MOTA']:.2f}, IDF1 {entry['IDF1']:.2f}, "
-                f"{entry['switches']} switches, {entry['tracks']} tracks of "
-                f"{entry['persons']} persons"
-            )
+            each = entry["sequences"] if len(entry["sequences"]) > 1 else []
+            lines += [
+                f"  {row.get('name', 'followed')}: MOTA {row['MOTA']:.2f}, IDF1 {row['IDF1']:.2f}, "
+                f"{row['switches']} switches, {row['tracks']} tracks of {row['persons']} persons"
+                for row in (*each, entry)
+            ]
     return "\n".join(lines)
 
 

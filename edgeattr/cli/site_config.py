@@ -75,7 +75,7 @@ class DetectorSection:
 class TrackingSection:
     """How people are told apart."""
 
-    appearance: bool = False  # by what they look like too, not by their movement alone
+    appearance: bool = True  # by the colours of clothes too, not by movement alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +274,7 @@ class Site:
         return dataclasses.replace(
             self.pipeline,
             blur_faces=self.privacy.blur_faces or self.pipeline.blur_faces,
-            appearance=self.tracking.appearance or self.pipeline.appearance,
+            appearance=self.tracking.appearance and self.pipeline.appearance,
         )
 
     @property

@@ -185,13 +185,6 @@ class TrackPosterior:
         self._answers = self._changing = None
         self.crops += 1
 
-    def merge(self, other: TrackPosterior) -> None:
-        """Take in the crops of another posterior by the same formulas."""
-        self._sum += other._sum
-        self._weight += other._weight
-        self._answers = self._changing = None
-        self.crops += other.crops
-
     @property
     def log_odds(self) -> _Floats:
         """The posterior, [C], exclusive sets normalised; the prior before the first crop."""

@@ -8,16 +8,19 @@ from pathlib import Path
 from edgeattr.core.errors import OutputError
 from edgeattr.outputs.exclusive_file import open_exclusive, size_of
 from edgeattr.video.sources import Frame
-from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.tracker import EarlierBox, TrackedBox
 
 __all__ = ["TracksFile"]
+
+_FRAMES = 300  # that are remembered
 
 
 class TracksFile:
     """One line a person and frame: ``frame,id,left,top,width,height,score,-1,-1,-1``.
 
-    Frames count from 1; boxes are in pixels. The file is replaced when the stream begins, and a new
-    one is readable by its owner alone.
+    Frames count from 1; boxes are in pixels. Lines are in the order of frames, but for those of
+    people who turn out a moment later to have been there. The file is replaced when the stream
+    begins, and a new one is readable by its owner alone.
 
     Args:
         path: of the file.
@@ -31,22 +34,37 @@ class TracksFile:
     def __init__(self, path: Path) -> None:
         self.name = f"tracks {path}"
         self._path = path
+        self._indices: dict[float, int] = {}  # of the last frames, by their seconds
         self._file = open_exclusive(path)
         if size_of(self._file):
             self._file.truncate(0)
 
-    def write_tracks(self, stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None:
-        """Append the people of one frame.
+    def write_tracks(
+        self,
+        stream: str,
+        frame: Frame,
+        people: Sequence[TrackedBox],
+        earlier: Sequence[EarlierBox],
+    ) -> None:
+        """Append the people of one frame, and who was in frames before, no more than seconds ago.
 
         Raises:
             OutputError: the disk is full.
         """
         del stream  # of one stream alone
+        self._indices[frame.seconds] = frame.index
+        while len(self._indices) > _FRAMES:
+            del self._indices[next(iter(self._indices))]
+        told = [
+            (self._indices[seconds], person)
+            for seconds, person, _ in earlier
+            if seconds in self._indices
+        ]
         lines = []
-        for person in people:
+        for index, person in [*told, *((frame.index, person) for person in people)]:
             left, top, right, bottom = person.box
             box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
-            lines.append(f"{frame.index + 1},{person.track},{box},{person.score:.4f},-1,-1,-1\n")
+            lines.append(f"{index + 1},{person.track},{box},{person.score:.4f},-1,-1,-1\n")
         try:
             text = "".join(lines).encode("ascii")
             if self._file.write(text) != len(text):

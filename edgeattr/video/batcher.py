@@ -7,16 +7,19 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
-from edgeattr.model import AttributeModel, CropReading
+from edgeattr.model import AttributeModel
 
 __all__ = ["Batcher", "Readings"]
 
 _LONGEST_CALL = 5.0  # seconds that closing waits for the model
 
-Readings = list[CropReading | None]
+Readings = list[npt.NDArray[np.float32] | None]
 """One entry a crop; None where the crop was declined."""
 
 

@@ -14,7 +14,7 @@ from edgeattr.core.errors import EdgeAttrError
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.video.sources import Frame, Source
-from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.tracker import EarlierBox, TrackedBox
 
 __all__ = ["DeliveryStatus", "FailsafeOutput", "Output", "OutputStatus"]
 
@@ -39,7 +39,8 @@ class Output(Protocol):
         Takes one annotated frame, uint8 [H, W, 3] BGR, and its time in the stream.
     ``wants_frame(stream: str) -> bool``
         Whether the next annotated frame is needed; without it, every one is.
-    ``write_tracks(stream: str, frame: Frame, people: Sequence[TrackedBox]) -> None``
+    ``write_tracks(stream: str, frame: Frame, people: Sequence[TrackedBox], earlier:
+    Sequence[EarlierBox]) -> None``
         Takes who is where in one frame.
     ``keep(record: TrackRecord, crop: Image, *, live: bool) -> Future[str] | None``
         Makes a file of a person who has left, from the best crop, uint8 [h, w, 3] BGR. Returns its
@@ -132,9 +133,15 @@ class FailsafeOutput:
         """Hand one annotated frame on. Returns why it was lost, or None."""
         return self._attempt("write_frame", stream, image, seconds)
 
-    def write_tracks(self, stream: str, frame: Frame, people: Sequence[TrackedBox]) -> str | None:
+    def write_tracks(
+        self,
+        stream: str,
+        frame: Frame,
+        people: Sequence[TrackedBox],
+        earlier: Sequence[EarlierBox],
+    ) -> str | None:
         """Hand on who is where in a frame. Returns why it was lost, or None."""
-        return self._attempt("write_tracks", stream, frame, people)
+        return self._attempt("write_tracks", stream, frame, people, earlier)
 
     def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
         """Tell who is in view of a stream."""

@@ -29,7 +29,7 @@ from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus, Summary
 from edgeattr.video.still_scene import Found, StillScene
 from edgeattr.video.track_manager import TrackManager
-from edgeattr.video.tracker import PersonTracker, TrackedBox
+from edgeattr.video.tracker import EarlierBox, PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
 __all__ = ["Stream"]
@@ -99,8 +99,7 @@ class Stream(threading.Thread):
             options=options,
             patient=source.live,
         )
-        rate = source.rate / options.detect_every
-        self._tracker = PersonTracker(rate, appearance=options.appearance)
+        self._tracker = PersonTracker(appearance=options.appearance)
         self._people = TrackManager(
             source.name,
             model.decision,
@@ -109,7 +108,6 @@ class Stream(threading.Thread):
             ranking=ranking,
             budget=options.crops_per_second,
             keep_best=any(output.field for output in outputs),
-            fits=self._tracker.see,
         )
         self._interval = DetectionInterval(options.detect_every)
         self._scene, self._still = SceneCutDetector(), StillScene(options.frames_ahead)
@@ -263,22 +261,24 @@ class Stream(threading.Thread):
         if self._scene.is_cut(frame.image):
             self._tracker.cut()
             self._report_ended(None)
-        detections = None
+        detections, earlier = None, list[EarlierBox]()
         if found is None:
             tracked = self._tracker.predict(frame.seconds)
         else:
             detections = found.result()
             self.summary.detections += len(detections)
-            tracked = self._tracker.update(detections, frame.seconds)
-            self._people.rename(self._tracker.renamed)
+            tracked = self._tracker.update(detections, frame.seconds, frame.image)
+            earlier = self._tracker.earlier
+            self._people.add_earlier(earlier)
+            for seconds, person, _ in earlier:
+                self._report_zones(self._zones.update(seconds, [person], size))
         self._pending.collect(late=self._options.frames_late)
-        seen = [*tracked, *self._tracker.undecided]
-        self._pending.request(self._people.update(frame, seen) if found is not None else [])
+        self._pending.request(self._people.update(frame, tracked) if found is not None else [])
         self._report_zones(self._zones.update(frame.seconds, tracked, size))
         if self._alerts.rules:
             self._report_alerts(frame, tracked)
         for output in self._track_files:
-            self._records.note(output.write_tracks(self.summary.stream, frame, tracked))
+            self._records.note(output.write_tracks(self.summary.stream, frame, tracked, earlier))
         self._annotator.write(frame, tracked, detections, self._people)
         self._report_ended(frame.seconds - self._tracker.lost_seconds)
         self._report_present()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from edgeattr.core.crops import Image
 from edgeattr.core.decision import Decision
@@ -12,7 +15,6 @@ from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.core.timestamps import utc_text
-from edgeattr.model import CropReading
 from edgeattr.video.schedule import (
     CropAssessment,
     CropBudget,
@@ -22,12 +24,12 @@ from edgeattr.video.schedule import (
     crop_of,
 )
 from edgeattr.video.sources import Frame
-from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.tracker import EarlierBox, TrackedBox
 
 __all__ = ["BestCrop", "CropRequest", "TrackManager"]
 
 _MOST_LABELS = 6  # in a record
-_MIN_SECONDS = 0.2  # a track seen for less is taken for a false alarm
+_MIN_SECONDS = 0.3  # a track seen for less is taken for a false alarm
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +66,6 @@ class _Person:
     best: BestCrop | None = None
     labels: tuple[str, ...] | None = None  # what tells them from others; None: to be ranked anew
 
-    def take_in(self, later: _Person) -> None:
-        """Add what was seen of the same person later."""
-        self.posterior.merge(later.posterior)
-        self.last_s, self.box, self.history = later.last_s, later.box, later.history
-        self.frames, self.labels = self.frames + later.frames, None
-        if later.best and (not self.best or later.best.worth > self.best.worth):
-            self.best = later.best
-
 
 class TrackManager:
     """Follows one stream's people from entering the picture to leaving it.
@@ -84,7 +78,6 @@ class TrackManager:
         ranking: which attributes tell a person from others; by the schema alone if None.
         budget: crops per second of video that may be classified; all if None.
         keep_best: whether to keep each person's best crop.
-        fits: whether a crop may show the person whose number it has; else it counts nowhere.
     """
 
     def __init__(
@@ -97,14 +90,13 @@ class TrackManager:
         ranking: LabelRanking | None = None,
         budget: float | None = None,
         keep_best: bool = False,
-        fits: Callable[[int, CropReading], bool] | None = None,
     ) -> None:
         self.began: float | None = None  # second 0 of a live stream, seconds since the epoch
         self.crops_seen = 0  # crops of tracked people
         self.crops_classified = 0  # of these
         self._stream, self._decision, self._fusion = stream, decision, fusion
         self._schedule, self._budget = schedule, CropBudget(budget)
-        self._keep_best, self._fits = keep_best, fits
+        self._keep_best = keep_best
         self._ranking = ranking or LabelRanking(schema=decision.schema)
         self._people: dict[int, _Person] = {}
 
@@ -140,16 +132,23 @@ class TrackManager:
             self._people[entry.track].history.add(entry.assessment, entry.seconds)
         return requests
 
+    def add_earlier(self, earlier: Sequence[EarlierBox]) -> None:
+        """Take in the frames in which people were found before they counted."""
+        for seconds, person, found in earlier:
+            if found:
+                self.crops_seen += 1
+                self._person(person.track, seconds).frames += 1
+
     def add_readings(
         self,
         requests: Sequence[CropRequest],
-        readings: Sequence[CropReading | None],
+        readings: Sequence[npt.NDArray[np.float32] | None],
     ) -> None:
         """Take in the model's answers.
 
         Args:
             requests: what was asked.
-            readings: of each; None where the crop was declined.
+            readings: logits of each, [C]; None where the crop was declined.
         """
         for entry, reading in zip(requests, readings, strict=True):
             person = self._people.get(entry.track)
@@ -159,31 +158,11 @@ class TrackManager:
                 person.history.take_back(entry.assessment)
                 continue
             self.crops_classified += 1
-            if self._fits and not self._fits(entry.track, reading):
-                person.history.take_back(entry.assessment)  # the next may tell
-                continue
-            person.posterior.add(reading.logits, entry.assessment.quality)
+            person.posterior.add(reading, entry.assessment.quality)
             person.labels = None
             worth = entry.assessment.worth_showing if self._keep_best else 0.0
             if self._keep_best and (not person.best or worth > person.best.worth):
                 person.best = BestCrop(entry.crop.copy(), worth)
-
-    def rename(self, numbers: Mapping[int, int]) -> None:
-        """Give those of undecided numbers the numbers of the people they turned out to be.
-
-        Args:
-            numbers: a person's number by that of before. Whoever has the number already is the
-                same person, and is looked at anew.
-        """
-        for before, number in numbers.items():
-            person = self._people.get(number)
-            fragment = self._people.pop(before, None) if before != number else None
-            if person is not None:
-                person.history = TrackHistory()
-                if fragment is not None:
-                    person.take_in(fragment)
-            elif fragment is not None:
-                self._people[number] = fragment
 
     def answers(self, track: int) -> Mapping[str, AttributeAnswer]:
         """What is known of a person so far."""
@@ -213,7 +192,7 @@ class TrackManager:
         due = [
             (number, person)
             for number, person in self._people.items()
-            if _is_known(number, person) and seconds - max(person.updated, person.first_s) >= every
+            if person.posterior.crops and seconds - max(person.updated, person.first_s) >= every
         ]
         for _, person in due:
             person.updated = seconds
@@ -224,7 +203,7 @@ class TrackManager:
         return [
             self._record(number, person)
             for number, person in self._people.items()
-            if _is_known(number, person)
+            if person.posterior.crops
         ]
 
     def pop_ended(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
@@ -242,7 +221,7 @@ class TrackManager:
         return [
             (self._record(number, person), person.best)
             for number, person in ended
-            if _is_known(number, person) and person.last_s - person.first_s >= _MIN_SECONDS
+            if person.posterior.crops and person.last_s - person.first_s >= _MIN_SECONDS
         ]
 
     def any_ended(self, before: float) -> bool:
@@ -277,8 +256,3 @@ class TrackManager:
             id=person.id,
             time=None if self.began is None else utc_text(self.began + person.last_s),
         )
-
-
-def _is_known(number: int, person: _Person) -> bool:
-    """Whether it is decided who it is, and anything is known of them."""
-    return number > 0 and person.posterior.crops > 0

@@ -1,38 +1,33 @@
-"""Who is who from frame to frame: OC-SORT (Cao et al., CVPR 2023), from Roboflow's `trackers`."""
+"""Who is who in a stream: tracks, and fragments of one person's track under one number."""
 
 from __future__ import annotations
 
 import collections
 import math
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from edgeattr.core.errors import MissingDependency
-from edgeattr.model import CropReading
-from edgeattr.video.appearance import EMBEDDING, LOG_ODDS
+from edgeattr.core.crops import Image
+from edgeattr.video.association import Association, Sighting, Track
+from edgeattr.video.clothing_colours import clothing_colours
 from edgeattr.video.detectors import Detections
-from edgeattr.video.fragments import FragmentJoiner
+from edgeattr.video.fragments import Fragment, FragmentJoiner
 
-__all__ = ["Box", "PersonTracker", "TrackedBox"]
+__all__ = ["Box", "EarlierBox", "PersonTracker", "TrackedBox"]
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, pixels."""
 
-_LOST_SECONDS = 2.0  # how long a person may be hidden and stay the same track
-_TRACKER_RATE = 30  # frames/s in which `trackers` counts its buffer
-_CONFIRM_SECONDS = 0.12  # a person is found for as long, and twice at least, before they count
-_LEAST_SCORE = 0.4  # of a detection that takes part
-_LEAST_OVERLAP = 0.2  # IoU of the widened boxes of one person in two frames
-_WIDENED = 1.4  # of a box's size, each second between frames: people walk 2.8 widths a second
-_OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
-_WIDEST = 1.0  # of a box's size
+_LEAST_SCORE = 0.45  # of a detection that takes part
 _NESTED = (0.9, 0.6)  # share of a box inside a better one, and of its width: one person twice
 _VELOCITY_SECONDS = 0.5  # over which a person's speed is measured
-_WAIT_FRAMES = 6  # for a crop to be read: the pipeline takes five
-_LONGEST_WAIT = 1.0  # seconds
+_PREDICTED_SECONDS = 2.0  # how long people are expected to go on as they did
 _FOLLOWS = 2.5  # frames/s; at less people are further apart between frames than from each other
+_FILLED_SECONDS = 1.5  # a person missed for no longer was between where they were seen
+_SIZES = (0.5, 0.7)  # the smaller width and height over the larger, there
 
 
 @dataclass(frozen=True)
@@ -44,58 +39,48 @@ class TrackedBox:
     score: float  # the detector's, 0..1
 
 
+class EarlierBox(NamedTuple):
+    """Where a person was in a frame before, as turned out later."""
+
+    seconds: float  # of that frame
+    person: TrackedBox
+    found: bool  # by the detector, before they counted; else between two boxes
+
+
 class PersonTracker:
     """Numbers people through one stream, at any steps of time.
 
     Args:
-        rate: detections per second. Steps between calls may be longer or shorter: they are told by
-            the times.
         size: width and height of the frames, pixels, where predicted boxes end; None: nowhere.
             May be set anew when a stream changes its size.
-        appearance: whether what people look like counts too; see :meth:`see`.
+        appearance: whether the colours of people's clothes count too.
 
     Raises:
-        MissingDependency: `trackers` is not installed.
+        MissingDependency: SciPy is not installed.
     """
 
-    def __init__(
-        self,
-        rate: float,
-        size: tuple[int, int] | None = None,
-        *,
-        appearance: bool = False,
-    ) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                import supervision
-                from trackers import OCSORTTracker
-                from trackers.utils.iou import BIoU
-        except ImportError as error:
-            raise MissingDependency("trackers", extra=None, purpose="track people") from error
+    lost_seconds = FragmentJoiner.keep_seconds
+    """A person not seen for longer will not come back under the same number."""
+
+    def __init__(self, size: tuple[int, int] | None = None, *, appearance: bool = True) -> None:
         self.size = size
-        self._make = supervision.Detections
-        self._tracker = OCSORTTracker(
-            lost_track_buffer=round(_LOST_SECONDS * _TRACKER_RATE),
-            frame_rate=rate,
-            minimum_consecutive_frames=max(2, round(_CONFIRM_SECONDS * rate)),
-            minimum_iou_threshold=_LEAST_OVERLAP,
-            high_conf_det_threshold=_LEAST_SCORE,
-            iou=BIoU(min(_WIDEST, _WIDENED * max(0.0, 1 / rate - _OVERLAPS))),
-        )
-        self.undecided: list[TrackedBox] = []
-        """Of the last detections, who may be somebody seen before; their numbers are below 0."""
-        self._joiner = FragmentJoiner(appearance, min(_LONGEST_WAIT, _WAIT_FRAMES / rate))
+        self.earlier: list[EarlierBox] = []
+        """What the last detections told of people in frames before, in order for each."""
+        self._appearance = appearance
+        self._association, self._joiner = Association(), FragmentJoiner()
         self._time = -math.inf  # of the last detections, seconds
-        self._seen: list[TrackedBox] = []  # in them
-        self._paths: dict[int, collections.deque[tuple[float, Box]]] = {}  # by person, lately
+        self._times: collections.deque[float] = collections.deque()  # of detections, lately
+        self._seen: list[TrackedBox] = []  # in the last
+        self._paths: dict[int, collections.deque[Sighting]] = {}  # by person, lately
 
     @staticmethod
     def can_follow(rate: float) -> bool:
         """Whether people can be told from each other at so many frames a second."""
         return rate >= _FOLLOWS
 
-    def update(self, detections: Detections, seconds: float) -> list[TrackedBox]:
+    def update(
+        self, detections: Detections, seconds: float, image: Image | None = None
+    ) -> list[TrackedBox]:
         """Match people with those before.
 
         Args:
@@ -103,45 +88,50 @@ class PersonTracker:
             seconds: of the frame, on the stream's clock. A frame that is not later than the last
                 one is left out. If the clock was set back by more than a person may be hidden,
                 everybody is new.
+            image: the frame, uint8 [H, W, 3], BGR; None: colours do not count.
 
         Returns:
-            The people found; those not sure yet, in their first two detections, are left out.
-            Of a frame that is left out, the people of the last one.
+            The people found; those not sure yet, in their first moment, are left out and are in
+            :attr:`earlier` later. Of a frame that is left out, the people of the last one.
         """
-        if seconds < self._time - _LOST_SECONDS:
+        self.earlier = []
+        if seconds < self._time - _PREDICTED_SECONDS:
             self.cut()
         if not self._time < seconds < math.inf:
             return self._seen
         self._time = seconds
-        kept = _not_nested(detections)
-        found = self._tracker.update(
-            self._make(
-                xyxy=detections.boxes[kept].astype(np.float64),
-                confidence=detections.scores[kept].astype(np.float64),
-            ),
-            timestamp=seconds,
+        kept = _people(detections)
+        boxes, scores = detections.boxes[kept], detections.scores[kept]
+        colours = clothing_colours(image, boxes) if self._appearance and image is not None else None
+        found = self._association.update(
+            boxes.astype(np.float64), scores.astype(np.float64), colours, seconds
         )
-        tracks: dict[int, Box] = {}
-        scores: dict[int, float] = {}
-        if found.tracker_id is not None and found.confidence is not None:
-            for box, track, score in zip(
-                found.xyxy.tolist(), found.tracker_id.tolist(), found.confidence, strict=True
-            ):
-                if track >= 0:
-                    tracks[track] = (box[0], box[1], box[2], box[3])
-                    scores[track] = float(score)
-        numbers = self._joiner.join(tracks, seconds, self._velocity)
-        people = [TrackedBox(numbers[track], box, scores[track]) for track, box in tracks.items()]
-        self._seen = [person for person in people if person.track > 0]
-        self.undecided = [person for person in people if person.track < 0]
-        self._remember(seconds)
+        numbers = self._joiner.join(
+            {track.number: Fragment(track.last.box, track.colours) for track, _ in found},
+            seconds,
+            self._velocity,
+        )
+        self._times.append(seconds)
+        while seconds - self._times[0] > _FILLED_SECONDS + 1:
+            self._times.popleft()
+        self._seen = [
+            TrackedBox(numbers[track.number], track.last.box, track.last.score)
+            for track, _ in found
+        ]
+        for track, _ in found:
+            self._remember(track, numbers[track.number])
+        oldest = seconds - self.lost_seconds
+        self._paths = {
+            track: path for track, path in self._paths.items() if path[-1].seconds >= oldest
+        }
         return self._seen
 
     def cut(self) -> None:
         """Forget everybody: the scene has changed, or the clock was set back."""
-        self._tracker.reset()
+        self._association.forget()
         self._joiner.forget()
-        self._time, self._seen, self.undecided = -math.inf, [], []
+        self._time, self._seen = -math.inf, []
+        self._times.clear()
         self._paths.clear()
 
     def predict(self, seconds: float) -> list[TrackedBox]:
@@ -154,45 +144,49 @@ class PersonTracker:
 
         Returns:
             Those of whom at least a pixel's width and height is inside the frame; nobody once the
-            last detections are older than a person may be hidden.
+            last detections are older than people are expected to go on as they did.
         """
         ahead = max(0.0, seconds - self._time)
-        if not ahead <= _LOST_SECONDS:
+        if not ahead <= _PREDICTED_SECONDS:
             return []
         moved = (self._moved(person, ahead) for person in self._seen)
         return [person for person in moved if person is not None]
 
-    def see(self, number: int, reading: CropReading) -> bool:
-        """Take in what a crop of a person looks like; whether it may be who was seen before."""
-        limits = EMBEDDING if reading.embedded else LOG_ODDS
-        return self._joiner.see(number, reading.appearance, limits)
+    def _remember(self, track: Track, number: int) -> None:
+        """Take in what was seen of a person, and what that tells of frames before."""
+        path = self._paths.setdefault(number, collections.deque())
+        *before, last = track.first or [track.last]
+        track.first = []
+        if path:  # who was in two places at once was not
+            before = [seen for seen in before if seen.seconds > path[-1].seconds]
+        if path:
+            between = self._between(path[-1], before[0] if before else last)
+            self.earlier += [_earlier(number, seen, found=False) for seen in between]
+        self.earlier += [_earlier(number, seen, found=True) for seen in before]
+        path.extend((*before, last))
+        while last.seconds - path[0].seconds > _VELOCITY_SECONDS:
+            path.popleft()
 
-    @property
-    def renamed(self) -> dict[int, int]:
-        """Who turned out in the last detections to be whom: numbers by those of before."""
-        return self._joiner.renamed
-
-    @property
-    def lost_seconds(self) -> float:
-        """A person not seen for longer than this will not come back under the same number."""
-        return self._joiner.keep_seconds
-
-    def _remember(self, seconds: float) -> None:
-        for person in self._seen:
-            path = self._paths.setdefault(person.track, collections.deque())
-            path.append((seconds, person.box))
-            while seconds - path[0][0] > _VELOCITY_SECONDS:
-                path.popleft()
-        oldest = seconds - self._joiner.keep_seconds
-        self._paths = {track: path for track, path in self._paths.items() if path[-1][0] >= oldest}
+    def _between(self, start: Sighting, end: Sighting) -> Iterator[Sighting]:
+        """Where somebody was in the frames in which they were missed, if that can be said."""
+        gap = end.seconds - start.seconds
+        first, last = np.array(start.box), np.array(end.box)
+        sizes = np.stack((first[2:] - first[:2], last[2:] - last[:2]))
+        if gap > _FILLED_SECONDS or (sizes.min(0) < _SIZES * sizes.max(0)).any():
+            return
+        for seconds in self._times:
+            if start.seconds < seconds < end.seconds:
+                share = (seconds - start.seconds) / gap
+                left, top, right, bottom = ((1 - share) * first + share * last).tolist()
+                yield Sighting(seconds, (left, top, right, bottom), min(start.score, end.score))
 
     def _velocity(self, track: int) -> tuple[float, float]:
         """Of a person's middle, right and down, pixels a second, measured from their boxes."""
         path = self._paths.get(track)
         if path is None or len(path) < 2:
             return 0.0, 0.0
-        (began, first), (ended, last) = path[0], path[-1]
-        elapsed = ended - began
+        first, last = path[0].box, path[-1].box
+        elapsed = path[-1].seconds - path[0].seconds
         return (
             (last[0] + last[2] - first[0] - first[2]) / 2 / elapsed,
             (last[1] + last[3] - first[1] - first[3]) / 2 / elapsed,
@@ -209,12 +203,19 @@ class PersonTracker:
         return TrackedBox(person.track, (left, top, right, bottom), person.score)
 
 
-def _not_nested(detections: Detections) -> list[int]:
-    """Places of the boxes that do not lie in a better one about as wide, best first."""
+def _earlier(number: int, seen: Sighting, *, found: bool) -> EarlierBox:
+    return EarlierBox(seen.seconds, TrackedBox(number, seen.box, seen.score), found)
+
+
+def _people(detections: Detections) -> list[int]:
+    """Places of the boxes that may be people and do not lie in a better one about as wide, best
+    first."""
     boxes = detections.boxes
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     kept: list[int] = []
     for index in np.argsort(-detections.scores, kind="stable").tolist():
+        if detections.scores[index] < _LEAST_SCORE:
+            break
         box, better = boxes[index], boxes[kept]
         corners = np.maximum(box[:2], better[:, :2]), np.minimum(box[2:], better[:, 2:])
         inside = np.clip(corners[1] - corners[0], 0, None).prod(1) >= _NESTED[0] * areas[index]

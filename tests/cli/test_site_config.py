@@ -186,10 +186,10 @@ def test_options_fill_the_model_that_a_site_s_file_fills(
     assert plain == Site(sources=(SourceSection(address="0"),), events=EventsSection())
 
 
-def test_appearance_counts_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_appearance_counts_unless_it_is_off(tmp_path: Path) -> None:
     source = "[[sources]]\naddress = 'camera.mp4'\n"
-    on = "[tracking]\nappearance = true\n"
-    for text, expected in ((source, False), (on + source, True)):
+    off = "[tracking]\nappearance = false\n"
+    for text, expected in ((source, True), (off + source, False)):
         path = tmp_path / "site.toml"
         path.write_text(text)
         assert load_site(path).processing.appearance is expected

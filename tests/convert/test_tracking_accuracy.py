@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from edgeattr.video.detectors import Detections
-from edgeattr_convert.tracking_accuracy import measure_tracking
-from edgeattr_train.data.boxes import open_boxes
+from edgeattr_convert.tracking_accuracy import TrackingAccuracy
+from edgeattr_train.data.boxes import MotSequence, open_boxes
 
 _FRAMES, _RATE = 60, 10
 
@@ -39,6 +40,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _figures(found: list[Detections], sequences: tuple[MotSequence, ...]) -> dict[str, Any]:
+    accuracy = TrackingAccuracy(sequences)
+    for detections in found:
+        accuracy.add(np.zeros((480, 640, 3), np.uint8), detections)
+    return accuracy.figures()
+
+
 def _found(frame: int, people: tuple[int, ...]) -> Detections:
     boxes = np.array([_box(person, frame) for person in people], np.float32).reshape(-1, 4)
     return Detections(boxes, np.full(len(boxes), 0.9, np.float32))
@@ -48,17 +56,19 @@ def test_all_who_are_found_are_followed(folder: Path) -> None:
     data = open_boxes(f"mot:{folder}")
     assert [(part.frames, part.rate) for part in data.sequences] == [(_FRAMES, _RATE)] * 2
     found = [_found(frame, (1, 2)) for _ in "ab" for frame in range(_FRAMES)]
-    figures = measure_tracking(found, data.sequences)
+    figures = _figures(found, data.sequences)
     assert figures["MOTA"] > 95
     assert figures["IDF1"] > 95
     assert (figures["switches"], figures["tracks"], figures["persons"]) == (0, 4, 4)
+    assert [row["name"] for row in figures["sequences"]] == ["a", "b"]
+    assert {(row["tracks"], row["persons"]) for row in figures["sequences"]} == {(2, 2)}
 
 
 def test_who_is_never_found_counts_against_it(folder: Path) -> None:
     data = open_boxes(f"mot:{folder}")
     found = [_found(frame, (1,)) for _ in "ab" for frame in range(_FRAMES)]
-    figures = measure_tracking(found, data.sequences)
+    figures = _figures(found, data.sequences)
     assert figures["MOTA"] == pytest.approx(50, abs=3)
     assert (figures["tracks"], figures["persons"]) == (2, 4)
-    nothing = measure_tracking([_found(0, ())] * 2 * _FRAMES, data.sequences)
+    nothing = _figures([_found(0, ())] * 2 * _FRAMES, data.sequences)
     assert (nothing["MOTA"], nothing["tracks"], nothing["persons"]) == (0, 0, 4)

@@ -128,16 +128,3 @@ def test_attributes_that_are_not_reported_do_not_keep_a_track_open() -> None:
     assert not shown.settled
     assert hidden.settled
     assert set(hidden.answers()) == {"hat", "bag"}
-
-
-def test_two_fragments_merge_into_what_all_their_crops_say() -> None:
-    crops = [([1.0, -2.0, 0.5, np.nan], 0.9), ([0.0, 1.0, -2.5, 3.0], 0.4), ([2.0, 0, 1, 1], 0.7)]
-    whole, first, second = _posterior(), _posterior(), _posterior()
-    for place, (logits, quality) in enumerate(crops):
-        whole.add(logits, quality)
-        (second if place else first).add(logits, quality)
-    first.answers()
-    first.merge(second)
-    assert first.crops == 3
-    assert first.answers() == whole.answers()
-    np.testing.assert_allclose(first.log_odds, whole.log_odds)

@@ -8,7 +8,7 @@ import pytest
 from edgeattr.core.errors import OutputError
 from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.sources import Frame
-from edgeattr.video.tracker import TrackedBox
+from edgeattr.video.tracker import EarlierBox, TrackedBox
 
 from ..small_disk import small_disk
 
@@ -22,13 +22,13 @@ def _frame(index: int) -> Frame:
 def test_lines_are_as_motchallenge_has_them(tmp_path: Path) -> None:
     path = tmp_path / "tracks.csv"
     tracks = TracksFile(path)
-    tracks.write_tracks("cam", _frame(0), [_PERSON, _PERSON])
-    tracks.write_tracks("cam", _frame(1), [])
-    tracks.write_tracks("cam", _frame(2), [_PERSON])
+    tracks.write_tracks("cam", _frame(0), [_PERSON, _PERSON], [])
+    tracks.write_tracks("cam", _frame(1), [], [])
+    tracks.write_tracks("cam", _frame(2), [_PERSON], [EarlierBox(1 / 25, _PERSON, found=True)])
     tracks.close()
     tracks.close()
     line = "3,10.00,20.50,50.00,179.50,0.8765,-1,-1,-1"
-    assert path.read_text().splitlines() == [f"1,{line}", f"1,{line}", f"3,{line}"]
+    assert path.read_text().splitlines() == [f"{frame},{line}" for frame in (1, 1, 2, 3)]
 
 
 def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
@@ -48,4 +48,4 @@ def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
 
 def _fill(tracks: TracksFile) -> None:
     for index in range(10_000):
-        tracks.write_tracks("cam", _frame(index), [_PERSON] * 10)
+        tracks.write_tracks("cam", _frame(index), [_PERSON] * 10, [])

@@ -2,11 +2,11 @@ import threading
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
-from edgeattr.model import CropReading
 from edgeattr.video.batcher import Batcher
 
 
@@ -20,14 +20,13 @@ class _Model:
         self.busy = threading.Event()
         self.fails = False
 
-    def read(self, crops: list[Image]) -> list[CropReading]:
+    def read(self, crops: list[Image]) -> list[npt.NDArray[np.float32]]:
         self.busy.set()
         self.go.wait(10)
         self.calls.append(len(crops))
         if self.fails:
             raise RuntimeFailure("the engine broke")
-        unit = np.ones(1, np.float32)
-        return [CropReading(np.float32([crop[0, 0, 0]]), unit, True) for crop in crops]
+        return [np.float32([crop[0, 0, 0]]) for crop in crops]
 
 
 def _crops(*levels: int) -> list[Image]:
@@ -59,7 +58,7 @@ def test_crops_of_several_streams_go_together(model: _Model, batcher: Batcher) -
         for k in range(1, 4)
     ]
     model.go.set()
-    values = [[float(row.logits[0]) for row in answer.result(10) if row] for answer in answers]
+    values = [[float(row[0]) for row in answer.result(10) if row] for answer in answers]
     assert values == [[10, 11], [20, 21], [30, 31]]
     assert model.calls == [1, 6]
     assert (batcher.classified, batcher.calls, batcher.declined) == (7, 2, 0)
@@ -96,7 +95,7 @@ def test_a_failure_reaches_whoever_asked_and_no_one_else(model: _Model, batcher:
     model.fails = False
     (row,) = batcher.submit(_crops(9), [1.0], declinable=False).result(10)
     assert row is not None
-    assert row.logits[0] == 9
+    assert row[0] == 9
 
 
 def test_closing_answers_what_waits_and_takes_no_more(model: _Model) -> None:

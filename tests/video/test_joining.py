@@ -1,4 +1,4 @@
-"""Whole runs over made videos: who comes back keeps their number, somebody else does not."""
+"""Whole runs over made videos: who comes back keeps their number, others do not."""
 
 from __future__ import annotations
 
@@ -66,8 +66,6 @@ class _Records:
 @pytest.fixture(scope="module")
 def model() -> Iterator[edgeattr.AttributeModel]:
     with edgeattr.load() as loaded:
-        if loaded.outputs([np.zeros((8, 8, 3), np.uint8)]).embedding is None:
-            pytest.skip("the model has no embedding")
         yield loaded
 
 
@@ -86,12 +84,10 @@ def _frames(shared: Path, person: int, x: int, count: int) -> list[Image]:
 @pytest.mark.parametrize(
     ("person", "x", "appearance", "records"),
     [
-        (1, 400, True, 1),  # the same, further off than movement allows
-        (1, 400, False, 2),
-        (2, 400, True, 2),  # somebody else there
-        (1, 220, True, 1),
-        (2, 220, True, 2),  # somebody else, where the first is expected
-        (2, 220, False, 1),
+        (1, 240, True, 1),
+        (1, 480, True, 2),  # too far from where they are expected
+        (20, 220, True, 2),  # somebody else, where the first is expected
+        (20, 220, False, 1),
     ],
 )
 def test_who_comes_back_after_two_seconds(

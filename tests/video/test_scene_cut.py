@@ -36,7 +36,7 @@ def test_a_real_scene_has_no_cut(shared: Path, name: str) -> None:
 
 
 def test_nobody_is_carried_over_a_cut() -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     standing = Detections(np.float32([[100, 50, 150, 200]]), np.float32([0.9]))
     before = [tracker.update(standing, step / 10) for step in range(5)]
     tracker.cut()

@@ -35,7 +35,7 @@ def _after(tracker: PersonTracker, times: list[float]) -> list[TrackedBox]:
 
 
 def test_two_people_keep_their_numbers_through_a_gap() -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     numbers = []
     for step in range(20):
         a = (10.0 + 3 * step, 20.0, 40.0 + 3 * step, 110.0)
@@ -49,32 +49,32 @@ def test_two_people_keep_their_numbers_through_a_gap() -> None:
 
 def test_streams_count_their_people_from_one() -> None:
     for _ in range(2):
-        assert [person.track for person in _after(PersonTracker(10), [0, 0.1, 0.2])] == [1]
+        assert [person.track for person in _after(PersonTracker(), [0, 0.1, 0.2])] == [1]
 
 
 def test_empty_frames() -> None:
-    tracker = PersonTracker(25)
+    tracker = PersonTracker()
     assert tracker.update(_seen(), 0.0) == []
     assert tracker.predict(0.1) == []
-    assert PersonTracker(25).predict(0.0) == []
+    assert PersonTracker().predict(0.0) == []
 
 
 def test_times_tell_how_far_somebody_went() -> None:
     """After frames were dropped, 75 pixels on: no overlap, unless the clock is believed."""
     times = [step / 10 for step in range(10)]
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     assert [person.track for person in _after(tracker, times)] == [1]
     assert [p.track for p in tracker.update(_seen(_walking(4.4)), 4.4)] != [1]  # lost: 3.5 s
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     _after(tracker, times)
     assert [person.track for person in tracker.update(_seen(_walking(2.3)), 2.3)] == [1]
-    stood = PersonTracker(10)
+    stood = PersonTracker()
     _after(stood, times)
     assert [person.track for person in stood.update(_seen(_walking(2.3)), 1.0)] != [1]
 
 
 def test_prediction_goes_on_as_people_went_and_ends_at_the_frame() -> None:
-    tracker = PersonTracker(10, size=(100, 110))
+    tracker = PersonTracker(size=(100, 110))
     _after(tracker, [step / 10 for step in range(12)])  # now from 43 to 83
     (soon,) = tracker.predict(1.4)
     assert soon.box == pytest.approx((52, 20, 92, 110), abs=1.5)
@@ -91,7 +91,7 @@ def test_prediction_goes_on_as_people_went_and_ends_at_the_frame() -> None:
 def test_prediction_changes_nothing() -> None:
     told = []
     for ask in (False, True):
-        tracker = PersonTracker(10)
+        tracker = PersonTracker()
         found = []
         for step in range(0, 30, 3):
             found.append(tracker.update(_seen(_walking(step / 10)), step / 10))
@@ -104,7 +104,7 @@ def test_prediction_changes_nothing() -> None:
 
 
 def test_a_hidden_person_is_not_predicted() -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     _after(tracker, [0, 0.1, 0.2, 0.3])
     tracker.update(_seen(), 0.4)
     assert tracker.predict(0.5) == []
@@ -112,14 +112,14 @@ def test_a_hidden_person_is_not_predicted() -> None:
 
 @pytest.mark.parametrize("odd", [0.5, 0.45, math.nan, math.inf, -1.0])
 def test_frames_that_are_not_later_are_left_out(odd: float) -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     before = _after(tracker, [0, 0.1, 0.2, 0.3, 0.4, 0.5])
     assert tracker.update(_seen((200, 20, 240, 120)), odd) == before
     assert [person.track for person in tracker.update(_seen(_walking(0.6)), 0.6)] == [1]
 
 
 def test_a_clock_that_was_set_back_starts_anew() -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     assert [p.track for p in _after(tracker, [100, 100.1, 100.2])] == [1]
     assert _after(tracker, [0]) == []
     assert [person.track for person in _after(tracker, [0.2])] == [2]
@@ -127,7 +127,7 @@ def test_a_clock_that_was_set_back_starts_anew() -> None:
 
 def _count(rate: float, seconds: float = 12.0) -> int:
     """People among two who cross, each walking a box's width a second, at so many frames/s."""
-    tracker, numbers = PersonTracker(rate, (640, 200)), set()
+    tracker, numbers = PersonTracker((640, 200)), set()
     for step in range(int(seconds * rate)):
         now = step / rate
         a, b = 20 + 40 * now, 560 - 40 * now
@@ -151,7 +151,7 @@ def test_rates_that_are_too_low_to_follow_anybody() -> None:
 
 
 def test_a_box_inside_a_better_one_is_no_second_person() -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     boxes = np.array([[10, 20, 50, 120], [12, 22, 48, 70]], np.float32)
     for step in range(6):
         found = tracker.update(Detections(boxes, np.array([0.9, 0.6], np.float32)), step / 10)
@@ -159,13 +159,13 @@ def test_a_box_inside_a_better_one_is_no_second_person() -> None:
 
 
 def test_a_person_hidden_for_longer_than_the_library_waits_goes_on() -> None:
-    tracker = PersonTracker(10, (640, 200))
+    tracker = PersonTracker((640, 200))
     times = [step / 10 for step in range(60) if not 20 <= step < 45]
     assert [person.track for person in _after(tracker, times)] == [1]
 
 
 def test_after_a_cut_everybody_is_new() -> None:
-    tracker = PersonTracker(10)
+    tracker = PersonTracker()
     _after(tracker, [0, 0.1, 0.2, 0.3])
     tracker.cut()
     found = _after(tracker, [0.4, 0.5, 0.6, 0.7])
@@ -190,16 +190,16 @@ def test_real_people_keep_their_numbers_at_every_third_frame(shared: Path) -> No
     """Two people one after the other; then detected half as often; then every other second lost."""
     detector = open_detector(shared / "models" / "detectors" / "yolox_nano.onnx")
     with VideoFileSource(str(shared / "videos" / "one-by-one-person-detection.mp4")) as source:
-        rate, size = source.rate, source.size
+        size = source.size
         found = [
             (frame.seconds, detector.detect(frame.image))
             for frame in source.frames()
             if 120 <= frame.index < 320 and frame.index % 3 == 0
         ]
-    often = _follow(found, PersonTracker(rate, size), lambda number: True)
-    seldom = _follow(found, PersonTracker(rate, size), lambda number: number % 2 == 0)
+    often = _follow(found, PersonTracker(size), lambda number: True)
+    seldom = _follow(found, PersonTracker(size), lambda number: number % 2 == 0)
     torn = [(seconds, each) for seconds, each in found if int(seconds) % 2]
-    gaps = _follow(torn, PersonTracker(rate, size), lambda number: True)
+    gaps = _follow(torn, PersonTracker(size), lambda number: True)
     assert list(often) == list(seldom) == list(gaps) == [1, 2]
     for number, (first, last) in often.items():
         assert last - first > 5

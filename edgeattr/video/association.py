@@ -1,0 +1,200 @@
+"""Boxes of a frame to tracks: by where they are expected, and by the colours of clothes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeattr.core.errors import MissingDependency
+from edgeattr.video.box_motion import Boxes, BoxMotion
+from edgeattr.video.clothing_colours import Colours
+
+__all__ = ["Association", "Sighting", "Track"]
+
+# Chosen by benchmarks/made_streets.py.
+_LOST_SECONDS = 2.0  # how long a person may be hidden and stay the same track
+_CONFIRM_SECONDS = 0.16  # how long a person is found, and twice at least, before they count
+_DOUBTFUL_SECONDS = 0.2  # how long who does not count yet may be missed
+_BEGIN_SCORE = 0.5  # of a detection that begins a track
+_OVERLAP = 0.15  # IoU of a box with where somebody is expected
+_OVERLAP_LAST = 0.2  # and with where they were last seen
+_COLOURS = 0.6  # similarity of one person's colours in two frames
+_COLOURS_ALONE = 0.4  # likewise, where nobody else is near: people turn, and step into the shade
+_REMEMBERED = 0.3  # share of a track's colours that stays, after a second
+_MISSED = 0.1  # as much IoU is somebody further who was not found in the frame before
+_OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
+_WIDENED = 1.4  # of a box's size, each second more: people walk 2.8 widths a second
+_WIDEST = 1.0  # of a box's size
+
+_Matrix = npt.NDArray[np.float64]
+_Rows = npt.NDArray[np.intp]
+
+
+class Sighting(NamedTuple):
+    """Somebody in one frame."""
+
+    seconds: float
+    box: tuple[float, float, float, float]  # left, top, right, bottom, pixels
+    score: float
+
+
+@dataclass(eq=False)
+class Track:
+    """Somebody who is followed."""
+
+    first: list[Sighting]  # until they count
+    last: Sighting
+    colours: Colours | None
+    number: int = 0  # from 1, in order of counting; 0: not yet
+    began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self.last.seconds
+
+
+class Association:
+    """Follows everybody in a stream from frame to frame.
+
+    Raises:
+        MissingDependency: SciPy is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from scipy.optimize import linear_sum_assignment
+        except ImportError as error:
+            raise MissingDependency("scipy", extra=None, purpose="track people") from error
+        self._assign = linear_sum_assignment
+        self._count = 0  # tracks that counted, so far
+        self.forget()
+
+    def forget(self) -> None:
+        """Everybody is new from now on; numbers go on."""
+        self._motion, self._tracks, self._seconds = BoxMotion(), list[Track](), math.nan
+
+    def update(
+        self, boxes: Boxes, scores: _Matrix, colours: Colours | None, seconds: float
+    ) -> list[tuple[Track, int]]:
+        """Take in a later frame.
+
+        Args:
+            boxes: of the people in it.
+            scores: [N].
+            colours: what they wear; None: where they are decides alone.
+            seconds: of the frame.
+
+        Returns:
+            The tracks that count, and which box each has.
+        """
+        step = 0.0 if math.isnan(self._seconds) else seconds - self._seconds
+        self._motion.predict(step)
+        self._end_tracks(seconds, step)
+        matches = self._match(boxes, colours, step)
+        self._seconds = seconds
+        if matches:
+            rows = np.array([row for row, _ in matches], np.intp)
+            self._motion.correct(rows, boxes[[index for _, index in matches]])
+        for row, index in matches:
+            seen = _sighting(boxes, scores, index, seconds)
+            _see(self._tracks[row], seen, None if colours is None else colours[index])
+            self._number(self._tracks[row])
+        told = [
+            (self._tracks[row], index) for row, index in matches if self._tracks[row].number > 0
+        ]
+        taken = {index for _, index in matches}
+        new = [i for i in range(len(boxes)) if i not in taken and scores[i] >= _BEGIN_SCORE]
+        self._motion.add(boxes[new])
+        for index in new:
+            seen = _sighting(boxes, scores, index, seconds)
+            self._tracks.append(
+                Track([seen], seen, None if colours is None else colours[index].copy())
+            )
+        return told
+
+    def _end_tracks(self, seconds: float, step: float) -> None:
+        doubtful = max(_DOUBTFUL_SECONDS, 1.5 * step)
+        stay = [
+            seconds - track.last.seconds <= (_LOST_SECONDS if track.number else doubtful)
+            for track in self._tracks
+        ]
+        if not all(stay):
+            self._motion.keep(np.array(stay))
+            self._tracks = [track for track, it in zip(self._tracks, stay, strict=True) if it]
+
+    def _match(self, boxes: Boxes, colours: Colours | None, step: float) -> list[tuple[int, int]]:
+        """Rows of tracks and their boxes: first where expected, then where last seen."""
+        if not self._tracks or not len(boxes):
+            return []
+        alike = self._alike(colours, len(boxes))
+        missed = np.array([track.last.seconds < self._seconds for track in self._tracks])
+        wide = min(_WIDEST, _WIDENED * max(0.0, step - _OVERLAPS))
+        overlap = _overlaps(_wider(self._motion.boxes, wide), _wider(boxes, wide))
+        worth = overlap + alike - _MISSED * missed[:, None]
+        found = self._assigned(worth, _may(overlap >= _OVERLAP, alike))
+        rows = _rest(len(self._tracks), [row for row, _ in found])
+        left = _rest(len(boxes), [index for _, index in found])
+        if len(rows) and len(left):
+            last = np.array([self._tracks[row].last.box for row in rows])
+            overlap, alike = _overlaps(last, boxes[left]), alike[np.ix_(rows, left)]
+            again = self._assigned(overlap + alike, _may(overlap >= _OVERLAP_LAST, alike))
+            found += [(int(rows[row]), int(left[index])) for row, index in again]
+        return found
+
+    def _alike(self, colours: Colours | None, count: int) -> _Matrix:
+        """Similarity of colours, [tracks, boxes], 0..1; 1 where nothing is known."""
+        if colours is None or any(track.colours is None for track in self._tracks):
+            return np.ones((len(self._tracks), count))
+        known = np.array([track.colours for track in self._tracks])
+        return np.asarray(known @ colours.T, np.float64)
+
+    def _assigned(self, worth: _Matrix, may: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+        pairs = zip(*self._assign(worth, maximize=True), strict=True)
+        return [(int(row), int(column)) for row, column in pairs if may[row, column]]
+
+    def _number(self, track: Track) -> None:
+        lasted = track.last.seconds - track.began
+        if not track.number and lasted >= _CONFIRM_SECONDS - 1e-6:
+            self._count += 1
+            track.number = self._count
+
+
+def _see(track: Track, seen: Sighting, colours: Colours | None) -> None:
+    if track.number == 0:
+        track.first.append(seen)
+    if track.colours is not None and colours is not None:
+        stays = _REMEMBERED ** (seen.seconds - track.last.seconds)
+        track.colours = stays * track.colours + (1 - stays) * colours
+    track.last = seen
+
+
+def _sighting(boxes: Boxes, scores: _Matrix, index: int, seconds: float) -> Sighting:
+    left, top, right, bottom = boxes[index].tolist()
+    return Sighting(seconds, (left, top, right, bottom), float(scores[index]))
+
+
+def _wider(boxes: Boxes, share: float) -> Boxes:
+    more = (boxes[:, 2:] - boxes[:, :2]) * share
+    return np.concatenate((boxes[:, :2] - more, boxes[:, 2:] + more), axis=1)
+
+
+def _overlaps(boxes: Boxes, others: Boxes) -> _Matrix:
+    """IoU, [N, M]."""
+    corner = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    inside = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - corner
+    shared = np.clip(inside, 0, None).prod(2)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)[:, None], (others[:, 2:] - others[:, :2]).prod(1)
+    return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-9))
+
+
+def _may(near: npt.NDArray[np.bool_], alike: _Matrix) -> npt.NDArray[np.bool_]:
+    """Which boxes may be which tracks' by their colours, of those that are near."""
+    alone = (near.sum(0) == 1) & (near.sum(1, keepdims=True) == 1)
+    return np.asarray(near & (alike >= np.where(alone, _COLOURS_ALONE, _COLOURS)))
+
+
+def _rest(count: int, taken: list[int]) -> _Rows:
+    return np.setdiff1d(np.arange(count), taken).astype(np.intp)
