@@ -6,6 +6,7 @@ people do who walk. Whoever stands further down in the picture is nearer and hid
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +92,12 @@ def write_made_video(path: Path, frames: Iterator[Image], rate: int) -> None:
     """Encode frames as H.264."""
     import av
 
+    first = next(frames)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
-        for image in frames:
-            if not stream.width:
-                stream.height, stream.width = image.shape[:2]
+        stream.height, stream.width = first.shape[:2]
+        for image in itertools.chain([first], frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode(None))
 

@@ -41,6 +41,7 @@ class TrackingAccuracy:
         seconds = self._index / sequence.rate
         if self._cuts.is_cut(image):
             self._tracker.cut()
+        self._tracker.size = image.shape[1], image.shape[0]
         people = self._tracker.update(found, seconds, image)
         frame = Frame(image=image, index=self._index, seconds=seconds)
         self._file.write_tracks("", frame, people, self._tracker.earlier)

@@ -23,7 +23,8 @@ _BEGIN_SCORE = 0.5  # of a detection that begins a track
 _OVERLAP = 0.15  # IoU of a box with where somebody is expected
 _OVERLAP_LAST = 0.2  # and with where they were last seen
 _COLOURS = 0.6  # similarity of one person's colours in two frames
-_COLOURS_ALONE = 0.4  # likewise, where nobody else is near: people turn, and step into the shade
+_COLOURS_ALONE = 0.4  # likewise, where nobody else is near and boxes overlap well
+_OVERLAP_WELL = 0.3
 _REMEMBERED = 0.3  # share of a track's colours that stays, after a second
 _MISSED = 0.1  # as much IoU is somebody further who was not found in the frame before
 _OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
@@ -134,13 +135,13 @@ class Association:
         wide = min(_WIDEST, _WIDENED * max(0.0, step - _OVERLAPS))
         overlap = _overlaps(_wider(self._motion.boxes, wide), _wider(boxes, wide))
         worth = overlap + alike - _MISSED * missed[:, None]
-        found = self._assigned(worth, _may(overlap >= _OVERLAP, alike))
+        found = self._assigned(worth, _may(overlap, _OVERLAP, alike))
         rows = _rest(len(self._tracks), [row for row, _ in found])
         left = _rest(len(boxes), [index for _, index in found])
         if len(rows) and len(left):
             last = np.array([self._tracks[row].last.box for row in rows])
             overlap, alike = _overlaps(last, boxes[left]), alike[np.ix_(rows, left)]
-            again = self._assigned(overlap + alike, _may(overlap >= _OVERLAP_LAST, alike))
+            again = self._assigned(overlap + alike, _may(overlap, _OVERLAP_LAST, alike))
             found += [(int(rows[row]), int(left[index])) for row, index in again]
         return found
 
@@ -190,9 +191,11 @@ def _overlaps(boxes: Boxes, others: Boxes) -> _Matrix:
     return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-9))
 
 
-def _may(near: npt.NDArray[np.bool_], alike: _Matrix) -> npt.NDArray[np.bool_]:
-    """Which boxes may be which tracks' by their colours, of those that are near."""
-    alone = (near.sum(0) == 1) & (near.sum(1, keepdims=True) == 1)
+def _may(overlap: _Matrix, enough: float, alike: _Matrix) -> npt.NDArray[np.bool_]:
+    """Which boxes may be which tracks': near, and in like colours; people turn and step into the
+    shade, so that colours count less where nobody else can be meant."""
+    near = overlap >= enough
+    alone = (near.sum(0) == 1) & (near.sum(1, keepdims=True) == 1) & (overlap >= _OVERLAP_WELL)
     return np.asarray(near & (alike >= np.where(alone, _COLOURS_ALONE, _COLOURS)))
 
 

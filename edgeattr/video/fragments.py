@@ -19,6 +19,7 @@ _NEAR = 0.4  # of a person's height: how far from where they are expected they m
 _GROWS = 0.4  # of the height, more for each second out of sight
 _MOVES_ON = 1.0  # seconds that somebody out of sight is expected to go on as before
 _SIZES = 0.7  # the smaller height over the larger
+_EDGE = 2.0  # pixels from the picture's edge: who went there and is seen no more has left
 _COLOURS = 0.5  # similarity of one person's colours before and after
 _ALIKE = 2.0  # as much of the allowed distance is wholly like colours nearer
 
@@ -45,6 +46,8 @@ class FragmentJoiner:
     keep_seconds = _KEEP_SECONDS
 
     def __init__(self) -> None:
+        self.width: float | None = None
+        """Of the picture, pixels, whose sides people leave by; None: it has none."""
         self._numbers: dict[int, int] = {}  # the track's number -> the person's
         self._people: dict[int, _Person] = {}  # who was seen lately, by number
         self._count = 0
@@ -111,6 +114,10 @@ class FragmentJoiner:
         gap = seconds - person.seconds
         moves, box = min(gap, _MOVES_ON), person.seen.box
         right, down = (speed * moves for speed in velocity(number))
+        if self.width is not None and (
+            (right < 0 and box[0] <= _EDGE) or (right > 0 and box[2] >= self.width - _EDGE)
+        ):
+            return math.inf
         height, before = fragment.box[3] - fragment.box[1], box[3] - box[1]
         if not gap > 0 or min(height, before) < _SIZES * max(height, before):
             return math.inf

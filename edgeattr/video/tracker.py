@@ -51,7 +51,8 @@ class PersonTracker:
     """Numbers people through one stream, at any steps of time.
 
     Args:
-        size: width and height of the frames, pixels, where predicted boxes end; None: nowhere.
+        size: width and height of the frames, pixels, where people leave and predicted boxes end;
+            None: nowhere.
             May be set anew when a stream changes its size.
         appearance: whether the colours of people's clothes count too.
 
@@ -106,6 +107,7 @@ class PersonTracker:
         found = self._association.update(
             boxes.astype(np.float64), scores.astype(np.float64), colours, seconds
         )
+        self._joiner.width = self.size[0] if self.size else None
         numbers = self._joiner.join(
             {track.number: Fragment(track.last.box, track.colours) for track, _ in found},
             seconds,

@@ -48,7 +48,7 @@ def test_short_videos(shared: Path, name: str, people: int, every: int) -> None:
     ("name", "people", "every"),
     [
         ("people-detection.264", 7, 1),
-        ("people-detection.264", 7, 3),
+        ("people-detection.264", 7, 2),
         ("one-by-one-person-detection.mp4", 6, 1),
         ("one-by-one-person-detection.mp4", 6, 5),
         ("one-by-one-person-detection.mp4", 6, 10),
