@@ -27,6 +27,9 @@ _COLOURS_ALONE = 0.4  # likewise, where nobody else is near and boxes overlap we
 _OVERLAP_WELL = 0.3
 _REMEMBERED = 0.3  # share of a track's colours that stays, after a second
 _MISSED = 0.1  # as much IoU is somebody further who was not found in the frame before
+_INSIDE = 0.75  # share of a person's box inside one that is around two
+_PART = 0.7  # of such a box, the most that one of them covers
+_AROUND = 0.7  # IoU of it with the box around them
 _OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
 _WIDENED = 1.4  # of a box's size, each second more: people walk 2.8 widths a second
 _WIDEST = 1.0  # of a box's size
@@ -107,7 +110,12 @@ class Association:
             (self._tracks[row], index) for row, index in matches if self._tracks[row].number > 0
         ]
         taken = {index for _, index in matches}
-        new = [i for i in range(len(boxes)) if i not in taken and scores[i] >= _BEGIN_SCORE]
+        known = self._motion.boxes[[track.number > 0 for track in self._tracks]]
+        new = [
+            i
+            for i in range(len(boxes))
+            if i not in taken and scores[i] >= _BEGIN_SCORE and not _around_two(boxes[i], known)
+        ]
         self._motion.add(boxes[new])
         for index in new:
             seen = _sighting(boxes, scores, index, seconds)
@@ -189,6 +197,18 @@ def _overlaps(boxes: Boxes, others: Boxes) -> _Matrix:
     shared = np.clip(inside, 0, None).prod(2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)[:, None], (others[:, 2:] - others[:, :2]).prod(1)
     return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-9))
+
+
+def _around_two(box: npt.NDArray[np.float64], people: Boxes) -> bool:
+    """Whether a box is around two people as if they were one, who meet or stand one behind the
+    other."""
+    corner = np.maximum(people[:, :2], box[:2])
+    inside = np.clip(np.minimum(people[:, 2:], box[2:]) - corner, 0, None).prod(1)
+    areas, area = (people[:, 2:] - people[:, :2]).prod(1), (box[2:] - box[:2]).prod()
+    parts = people[(inside >= _INSIDE * areas) & (areas <= _PART * area)]
+    one, other = parts[np.array(np.triu_indices(len(parts), 1))]
+    corners = np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])
+    return bool((_overlaps(np.concatenate(corners, axis=1), box[None]) >= _AROUND).any())
 
 
 def _may(overlap: _Matrix, enough: float, alike: _Matrix) -> npt.NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeattr.core.crops import Image
 from edgeattr.video.association import Association, Sighting, Track
@@ -171,6 +172,8 @@ class PersonTracker:
 
     def _between(self, start: Sighting, end: Sighting) -> Iterator[Sighting]:
         """Where somebody was in the frames in which they were missed, if that can be said."""
+        if len(self._times) < 2 or start.seconds >= self._times[-2]:
+            return
         gap = end.seconds - start.seconds
         first, last = np.array(start.box), np.array(end.box)
         sizes = np.stack((first[2:] - first[:2], last[2:] - last[:2]))
@@ -209,19 +212,18 @@ def _earlier(number: int, seen: Sighting, *, found: bool) -> EarlierBox:
     return EarlierBox(seen.seconds, TrackedBox(number, seen.box, seen.score), found)
 
 
-def _people(detections: Detections) -> list[int]:
+def _people(detections: Detections) -> npt.NDArray[np.intp]:
     """Places of the boxes that may be people and do not lie in a better one about as wide, best
     first."""
-    boxes = detections.boxes
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    kept: list[int] = []
-    for index in np.argsort(-detections.scores, kind="stable").tolist():
-        if detections.scores[index] < _LEAST_SCORE:
-            break
-        box, better = boxes[index], boxes[kept]
-        corners = np.maximum(box[:2], better[:, :2]), np.minimum(box[2:], better[:, 2:])
-        inside = np.clip(corners[1] - corners[0], 0, None).prod(1) >= _NESTED[0] * areas[index]
-        wide = box[2] - box[0] >= _NESTED[1] * (better[:, 2] - better[:, 0])
-        if not (inside & wide).any():
-            kept.append(index)
-    return kept
+    order = np.argsort(-detections.scores, kind="stable")
+    order = order[detections.scores[order] >= _LEAST_SCORE]
+    boxes = detections.boxes[order]
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    shared = np.clip(np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - corner, 0, None).prod(2)
+    inside = shared >= _NESTED[0] * sizes.prod(1)[:, None]
+    nested = np.tril(inside & (sizes[:, :1] >= _NESTED[1] * sizes[:, 0]), -1)
+    kept = np.ones(len(boxes), bool)
+    for index in np.flatnonzero(nested.any(1)).tolist():
+        kept[index] = not kept[nested[index]].any()
+    return order[kept]

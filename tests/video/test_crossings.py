@@ -26,16 +26,14 @@ class _Events:
         self.all.append(event)
 
 
-_RATE = 5  # frames/s
-
-
+@pytest.mark.parametrize("rate", [5, pytest.param(25, marks=pytest.mark.slow)])
 def test_everybody_is_counted_once_each_way(
-    shared: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    shared: Path, tmp_path: Path, model: edgeattr.AttributeModel, rate: int
 ) -> None:
     made = crossings(shared / "ccp")
     scene = empty_scene(shared / "videos" / "people-detection.264", *SIZE)
     video, events = tmp_path / "made.mp4", _Events()
-    write_made_video(video, crossing_frames(scene, made, _RATE), _RATE)
+    write_made_video(video, crossing_frames(scene, made, rate), rate)
     with open_detector("auto") as detector, Pipeline(model, detector, outputs=[events]) as run:
         run.add(str(video), zones=[HALL], lines=[GATE])
         assert run.wait(1200)

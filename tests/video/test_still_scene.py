@@ -77,7 +77,7 @@ def test_tracks_are_those_of_looking_at_every_frame(shared: Path, name: str) -> 
 def _tracks(video: Path, detector: Detector, late: int) -> tuple[list[list[TrackedBox]], int]:
     tracks, looked = [], 0
     with VideoFileSource(str(video)) as source:
-        tracker, scene = PersonTracker(source.rate), StillScene(late)
+        tracker, scene = PersonTracker(), StillScene(late)
 
         def look() -> Found:
             nonlocal looked

@@ -204,3 +204,16 @@ def test_real_people_keep_their_numbers_at_every_third_frame(shared: Path) -> No
     for number, (first, last) in often.items():
         assert last - first > 5
         assert seldom[number] == pytest.approx((first, last), abs=1.3)
+
+
+def test_a_box_around_two_people_is_no_third() -> None:
+    behind, before, both = (40, 20, 80, 120), (44, 90, 84, 200), (41, 20, 84, 198)
+    two, numbers = PersonTracker(), set()
+    for step in range(20):
+        found = _seen(behind, before, both) if 5 <= step <= 12 else _seen(behind, before)
+        numbers |= {person.track for person in two.update(found, step / 25)}
+    assert numbers == {1, 2}
+    nested = PersonTracker()  # nobody else makes up the rest of the larger box
+    for step in range(10):
+        told = nested.update(_seen(behind, *[both] * (step > 4)), step / 25)
+    assert len(told) == 2
