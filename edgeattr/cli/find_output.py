@@ -15,7 +15,7 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.query_errors import printable
 from edgeattr.search.store import SearchRequest, SearchResult
 from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
-from edgeattr.search.store.records import answer_of, milliseconds
+from edgeattr.search.store.records import answer_of, labels_of, milliseconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -106,17 +106,18 @@ def _where(question: SearchRequest, record: Mapping[str, Any]) -> tuple[str, str
 
 
 def _answers(record: Mapping[str, Any], its: Sequence[MatchReason]) -> tuple[list[str], list[str]]:
-    """The answers that were asked for, with p; and the others that are yes."""
+    """The answers that were asked for, with p; and what else tells the person from others."""
     asked = list(dict.fromkeys(reason.attribute for reason in its if reason.attribute))
     shown = []
     for name in asked:
         answer = answer_of(record, name)
         said = f"{answer[0]} {percent(answer[1])}" if answer else "never answered"
         shown.append(f"{printable(name)} {said}")
+    said_already = {frozenset(name.split("_")) for name in asked}
     others = [
-        printable(name)
-        for name, answer in record["attributes"].items()
-        if answer["answer"] == "yes" and name not in asked
+        printable(label)
+        for label in labels_of(record)
+        if frozenset(label.replace("_", " ").split()) not in said_already
     ]
     return shown, others
 

@@ -224,11 +224,12 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
 def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
     """What came of each stream, where it is, and what can be done next."""
     events = site.events.file if site.events and not pipeline.lost else None
+    store = site.store.path if site.store and not pipeline.lost else None
     for failure in pipeline.failures.values():
         note(f"edgeattr: {failure}")
     for summary in pipeline.summaries():
         videos = [path for stream, path in pipeline.videos if stream == summary.stream]
-        places = [str(place) for place in (events, *videos[-1:]) if place]
+        places = [str(place) for place in (events, store, *videos[-1:]) if place]
         note(
             f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
             f"{summary.crops_classified} of {summary.crops_seen} crops classified"

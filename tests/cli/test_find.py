@@ -65,6 +65,14 @@ def find(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     time.tzset()
 
 
+def test_lines_say_what_tells_people_apart(find: Find, tmp_path: Path) -> None:
+    attributes = {name: {"p": 0.9, "answer": "yes"} for name in ("hair_black", "casual_upper")}
+    with PeopleStore(tmp_path / "people.sqlite") as store:
+        store.add_many([person(1, attributes=attributes, labels=["black hair", "red top"])])
+    _, out, _ = find("hair_black", "--store", tmp_path / "people.sqlite")
+    assert out.splitlines()[0].endswith("hair_black yes 90%; red top")
+
+
 def test_lines_for_people_and_json_for_machines(find: Find, store: Path) -> None:
     code, out, err = find("Hat and stream = dock", "--store", store, "--limit", 2)
     assert code == 0

@@ -49,6 +49,12 @@ def test_a_name_that_follows_output_is_the_output(walking_video: Path, tmp_path:
     assert target.exists()
 
 
+def test_a_run_says_that_it_wrote_the_store(walking_video: Path, tmp_path: Path) -> None:
+    options = ("--detector", "motion", "--max-frames", "5", "--store", tmp_path / "people.sqlite")
+    said = CliRunner().invoke(cli_app.app, ["run", str(walking_video), *map(str, options)])
+    assert f"wrote {tmp_path / 'people.sqlite'}" in said.stderr
+
+
 def test_labels_are_chosen_in_a_site_s_file(walking_video: Path, tmp_path: Path) -> None:
     site = tmp_path / "site.toml"
     source = f"[[sources]]\naddress = '{walking_video}'"

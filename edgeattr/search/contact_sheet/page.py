@@ -16,7 +16,7 @@ from edgeattr.report import render
 from edgeattr.search.contact_sheet.thumbnail import Thumbnail, thumbnail_of
 from edgeattr.search.query import WallClock
 from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
-from edgeattr.search.store.records import milliseconds
+from edgeattr.search.store.records import labels_of, milliseconds
 from edgeattr.search.store.search_request import SearchRequest, SearchResult
 
 __all__ = ["LIMIT_MIB", "Written", "write_contact_sheet"]
@@ -94,21 +94,12 @@ def _card(
         moment=clock.local(milliseconds(time)) if time is not None else None,
         reasons=its,
         limit=_CONDITIONS,
-        labels=_labels(record),
+        labels=labels_of(record),
         answers=sorted(record["attributes"].items(), key=lambda item: -item[1]["p"]),
         thumbnail=thumbnail,
         percent=percent,
     )
     return Markup(text)
-
-
-def _labels(record: Mapping[str, Any]) -> list[str]:
-    """What tells the person from others; all that is answered yes where a record does not say."""
-    labels = record.get("labels")
-    if isinstance(labels, list):
-        return list(map(str, labels))
-    answers = record["attributes"].items()
-    return [name for name, answer in answers if answer["answer"] == "yes"]
 
 
 def _asked(question: SearchRequest) -> str:

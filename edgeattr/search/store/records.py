@@ -26,7 +26,7 @@ from edgeattr.search.store.table import (
 
 __all__ = [
     "LONGEST_MS", "PersonRow", "answer_of", "event_from_row", "insert_person", "iso_time",
-    "milliseconds", "packed_id", "text_from_id",
+    "labels_of", "milliseconds", "packed_id", "text_from_id",
 ]  # fmt: skip
 
 LONGEST_MS = 2**32 - 1  # in view; a longer time counts as that
@@ -128,6 +128,15 @@ def event_from_row(row: Mapping[str, Any], catalog: Catalog, stream: str) -> dic
         "attributes": answers,
         **json.loads(row["more"] or "{}"),
     }
+
+
+def labels_of(record: Mapping[str, Any]) -> list[str]:
+    """What tells the person from others; all that is answered yes where a record does not say."""
+    labels = record.get("labels")
+    if isinstance(labels, list):
+        return list(map(str, labels))
+    answers = record["attributes"].items()
+    return [name for name, answer in answers if answer["answer"] == "yes"]
 
 
 def answer_of(record: Mapping[str, Any], name: str) -> tuple[str, float] | None:
