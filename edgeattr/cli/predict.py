@@ -12,6 +12,7 @@ import typer
 from edgeattr.cli.options import Device, Model, Precision, Runtime, Sensitive
 from edgeattr.cli.progress import note
 from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.label_ranking import LabelRanking
 
 if TYPE_CHECKING:
     from edgeattr.core.crops import Image
@@ -71,6 +72,7 @@ def predict(
             predictions = loaded.predict(crops)
         else:
             predictions = _explained(loaded, good, crops, explain, explain_all)
+        ranking = LabelRanking.of_bundle(loaded.bundle)
         for path, prediction in zip(good, predictions, strict=True):
             if as_json:
                 record = {
@@ -84,9 +86,15 @@ def predict(
                 }
                 typer.echo(json.dumps(record, ensure_ascii=False))
             else:
-                typer.echo(f"{path}: {prediction.describe()}")
+                typer.echo(f"{path}: {_described(prediction, ranking)}")
     if len(good) < len(images):
         raise typer.Exit(1)
+
+
+def _described(prediction: Prediction, ranking: LabelRanking) -> str:
+    if not prediction.is_person:
+        return "no person to be seen"
+    return ", ".join(ranking.texts(prediction.attributes)) or "nothing recognised"
 
 
 def _read(images: list[Path]) -> tuple[list[Path], list[Image]]:

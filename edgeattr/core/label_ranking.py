@@ -103,6 +103,10 @@ class LabelRanking:
         """The same in words: ``("red top", "backpack", "long hair")``."""
         return tuple(label.text for label in self.labels(answers))
 
+    def words(self, name: str) -> str:
+        """An attribute in words: ``upper_body_red`` is "red top"."""
+        return _words(name, self.schema.attributes[self.schema.index(name)].group)
+
     def tells(self, name: str) -> bool:
         """Whether an attribute is worth counting first: it is shown, and no word of style."""
         return self._is_shown(name) and (name not in _STYLE or name in self.options.show)

@@ -70,17 +70,6 @@ class Prediction:
         """By attribute: probability and answer."""
         return {name: value.to_json() for name, value in self.attributes.items()}
 
-    def describe(self) -> str:
-        """The attributes that are answered yes and the colours, in words."""
-        if not self.is_person:
-            return "no person to be seen"
-        colours = [
-            f"{thing.replace('_', ' ')} {colour.name}"
-            for thing, colour in self.colours.items()
-            if colour.name != "unknown"
-        ]
-        return ", ".join([*self.present, *colours]) or "nothing recognised"
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrackRecord:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
+from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import Prediction
 
 __all__ = ["Explanation", "MaskGrid", "explanations", "mask_grids"]
@@ -83,6 +84,7 @@ class Explanation:
     masks: Mapping[str, tuple[Mask, ...]]  # by reported attribute: float32 [h, w] for each scale,
     # the finest first; each sums to 1
     grids: tuple[MaskGrid, ...]  # of each scale
+    ranking: LabelRanking  # order and words of the attributes, for people
 
     def upsampled(self, name: str) -> tuple[Mask, ...]:
         """An attribute's masks at the crop's size: float32 [H, W] each, sums to 1.
@@ -142,6 +144,7 @@ def explanations(
         attention: masks of each scale, [N, C, h, w], the finest first.
     """
     grids = mask_grids(bundle, [(scale.shape[2], scale.shape[3]) for scale in attention])
+    ranking = LabelRanking.of_bundle(bundle)
     return [
         Explanation(
             prediction=prediction,
@@ -153,6 +156,7 @@ def explanations(
                 for name in prediction.attributes
             },
             grids=grids,
+            ranking=ranking,
         )
         for place, (crop, prediction) in enumerate(zip(crops, predictions, strict=True))
     ]

@@ -28,17 +28,21 @@ def explanation_page(
 ) -> str:
     """Render an explanation as HTML that holds its images: a tile for each attribute answered yes.
 
+    What tells the person from others comes first, as in the labels of records.
+
     Args:
         explanation: of one crop.
         title: such as the file's name.
         notes: lines about the model and the crop.
         answers: of the person, if more was seen than this crop: they are shown, and this crop's
             probabilities beside them.
-        all_attributes: render a tile for every reported attribute, the likeliest first.
+        all_attributes: render a tile for every reported attribute.
     """
     own = explanation.prediction.attributes
     shown = answers or own
     names = [name for name in explanation.masks if all_attributes or shown[name].answer == "yes"]
+    ranks = {label.name: rank for rank, label in enumerate(explanation.ranking.labels(shown))}
+    names.sort(key=lambda name: (ranks.get(name, len(ranks)), -shown[name].p))
     bar, places = colour_bar(*_BAR)
     return render(
         Path(__file__).with_name("explanation.html"),
@@ -49,12 +53,12 @@ def explanation_page(
         ticks=[(tick, 100 * place / _BAR[1]) for tick, place in zip(TICKS, places, strict=True)],
         tiles=[
             {
-                "name": name.replace("_", " "),
+                "name": explanation.ranking.words(name),
                 "answer": shown[name],
                 "own": own[name] if answers else None,
                 "maps": _maps(explanation, name),
             }
-            for name in sorted(names, key=lambda name: -shown[name].p)
+            for name in names
         ],
     )
 

@@ -16,7 +16,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.core.hub import default_bundle
+from edgeattr.cli.predict import _described
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.hub import default_bundle, resolve_bundle
+from edgeattr.core.label_ranking import LabelRanking
+from edgeattr.core.prediction import AttributeAnswer, Prediction
 
 from ..conftest import json_lines as _events
 
@@ -91,6 +95,17 @@ def test_predict(tmp_path: Path) -> None:
     done = _edgeattr("predict", bad, good, code=1)
     assert "bad.png: not an image" in done.stderr
     assert str(good) in done.stdout
+
+
+def test_predict_says_what_tells_people_apart() -> None:
+    ranking = LabelRanking.of_bundle(Bundle.read(resolve_bundle("default")))
+    yes = ("casual_lower", "no_accessory", "hair_black", "upper_body_red", "backpack")
+    answers = {name: AttributeAnswer(0.99, "yes") for name in yes}
+    said = _described(Prediction(answers, np.zeros(1, np.float32)), ranking).split(", ")
+    assert {"red top", "black hair", "backpack"} <= set(said[:3])
+    assert "no accessory" not in said
+    nobody = Prediction(answers, np.zeros(1, np.float32), visibility={"head": 0.1})
+    assert _described(nobody, ranking) == "no person to be seen"
 
 
 def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> None:

@@ -25,17 +25,28 @@ def _tiles(page: str) -> list[str]:
     return re.findall(r"<h2>(.*?)</h2>", page)
 
 
-def test_a_tile_for_each_yes_the_likeliest_first(explanation: Explanation) -> None:
-    names = [name.replace("_", " ") for name in explanation.masks]
+def test_a_tile_for_each_yes(explanation: Explanation) -> None:
+    names = list(map(explanation.ranking.words, explanation.masks))
     for yes in (1, 4):
         page = explanation_page(explanation, "x", answers=_answers(explanation, yes))
-        assert _tiles(page) == names[:yes]
+        assert sorted(_tiles(page)) == sorted(names[:yes])
     assert "yes, p 0.900 (this crop 0." in page
     page = explanation_page(explanation, "x", answers=_answers(explanation, 1), all_attributes=True)
-    assert _tiles(page) == names
+    assert sorted(_tiles(page)) == sorted(names)
     assert "no attribute is answered yes" in explanation_page(
         explanation, "x", answers=_answers(explanation, 0)
     )
+
+
+def test_what_tells_people_apart_comes_first(explanation: Explanation) -> None:
+    answers = dict.fromkeys(explanation.masks, AttributeAnswer(0.1, "no")) | {
+        "no_accessory": AttributeAnswer(0.99, "yes"),
+        "upper_body_black": AttributeAnswer(0.9, "yes"),
+        "backpack": AttributeAnswer(0.9, "yes"),
+    }
+    *first, last = _tiles(explanation_page(explanation, "x", answers=answers))
+    assert sorted(first) == ["backpack", "black top"]
+    assert last == "no accessory"
 
 
 def test_images_are_the_crop_the_scale_and_every_mask(explanation: Explanation) -> None:
