@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeattr.cli.progress import note
+from edgeattr.core.label_ranking import label_name
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.query_errors import printable
 from edgeattr.search.store import SearchRequest, SearchResult
@@ -113,7 +114,7 @@ def _answers(record: Mapping[str, Any], its: Sequence[MatchReason]) -> tuple[lis
         answer = answer_of(record, name)
         said = f"{answer[0]} {percent(answer[1])}" if answer else "never answered"
         shown.append(f"{printable(name)} {said}")
-    said_already = {frozenset(name.split("_")) for name in asked}
+    said_already = {frozenset(label_name(name).split("_")) for name in asked}
     others = [
         printable(label)
         for label in labels_of(record)

@@ -20,7 +20,7 @@ from edgeattr.core.errors import UsageError
 from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.core.schema import AttributeSchema
 
-__all__ = ["Label", "LabelOptions", "LabelRanking"]
+__all__ = ["Label", "LabelOptions", "LabelRanking", "label_name"]
 
 _COLOURS = "_colour"  # end of the group of a part's colours
 _PARTS = {"upper_body": "top", "lower_body": "bottom"}  # as said where no garment is known
@@ -128,6 +128,19 @@ class LabelRanking:
         if group in _FIRST_GROUPS or group.endswith(_COLOURS):
             return bits * _FIRST_WEIGHT
         return bits
+
+
+def label_name(name: str) -> str:
+    """The name that labels have for the colour of a garment, other names as they are.
+
+    ``black_top`` is that of ``upper_body_black``, and of ``black_upper_body`` as queries have it.
+    """
+    for part, said in _PARTS.items():
+        if name.startswith(f"{part}_"):
+            return f"{name.removeprefix(f'{part}_')}_{said}"
+        if name.endswith(f"_{part}"):
+            return f"{name.removesuffix(f'_{part}')}_{said}"
+    return name
 
 
 def _words(name: str, group: str) -> str:

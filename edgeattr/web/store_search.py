@@ -49,8 +49,8 @@ class StoreSearch:
         """``{"attributes", "streams", "zones", "lines"}`` that queries can have."""
         with self._reader() as reader:
             known = reader.known_names()
-        kinds = ("attributes", "streams", "zones", "lines")
-        return {kind: sorted(getattr(known, kind)) for kind in kinds}
+        places = {kind: sorted(getattr(known, kind)) for kind in ("streams", "zones", "lines")}
+        return {"attributes": known.written, **places}
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[PeopleReader]:

@@ -66,11 +66,14 @@ def find(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_lines_say_what_tells_people_apart(find: Find, tmp_path: Path) -> None:
-    attributes = {name: {"p": 0.9, "answer": "yes"} for name in ("hair_black", "casual_upper")}
+    names = ("hair_black", "upper_body_red", "casual_upper")
+    attributes = {name: {"p": 0.9, "answer": "yes"} for name in names}
     with PeopleStore(tmp_path / "people.sqlite") as store:
         store.add_many([person(1, attributes=attributes, labels=["black hair", "red top"])])
     _, out, _ = find("hair_black", "--store", tmp_path / "people.sqlite")
     assert out.splitlines()[0].endswith("hair_black yes 90%; red top")
+    _, out, _ = find("red_top", "--store", tmp_path / "people.sqlite")
+    assert out.splitlines()[0].endswith("upper_body_red yes 90%; black hair")
 
 
 def test_lines_for_people_and_json_for_machines(find: Find, store: Path) -> None:

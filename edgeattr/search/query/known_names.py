@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from edgeattr.core.errors import QueryError
+from edgeattr.core.label_ranking import label_name
 from edgeattr.search.query.conditions import Crossed, Place, Span
 from edgeattr.search.query.query_errors import printable, query_error
 from edgeattr.search.query.quoting import bare_or_quoted, loose, plain_or_quoted, quoted
@@ -33,6 +34,13 @@ class KnownNames:
     def __post_init__(self) -> None:
         for name in self.attributes:
             self._loose.setdefault(loose(name), []).append(name)
+        for name in sorted(self.attributes, key=lambda name: name.endswith("_body")):
+            self._loose.setdefault(loose(label_name(name)), [name])  # answers before colours
+
+    @property
+    def written(self) -> list[str]:
+        """Names of attributes as queries may have them: also as labels say them."""
+        return sorted({*self.attributes, *map(label_name, self.attributes)})
 
     def attribute(self, name: str, span: Span | None) -> str | None:
         """The attribute that is meant, as records have it; None if there is none.

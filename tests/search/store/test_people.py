@@ -131,6 +131,7 @@ def test_colours_are_asked_for_by_name(path: Path) -> None:
             ("red upper_body", [1]), ("Red Upper Body and black hair", [1]), ("black hair", [2, 1]),
             ("not red upper_body", [2]), ("red upper_body is unknown", [0]),
             ("red upper_body is not yes", [2, 0]), ("light blue upper body > 50%", [2]),
+            ("red_top", [1]), ("not Red top", [2]), ("light blue top > 50%", [2]),
             ("red upper_body < 40%", []), ("red upper_body <= 40%", [2]),
         ):  # fmt: skip
             assert [found["track"] for found in reader.find(query)] == tracks, query
@@ -139,7 +140,22 @@ def test_colours_are_asked_for_by_name(path: Path) -> None:
         assert [record["track"] for record in found] == [1, 2]
         with pytest.raises(QueryError, match="did you mean `red_upper_body`"):
             reader.find("ret upper_body")
+        with pytest.raises(QueryError, match="did you mean `red_top`"):
+            reader.find("ret_top")
         assert reader.get(people[2]["id"]) == people[2]
+
+
+def test_a_label_asks_for_the_answer_before_the_colour(path: Path) -> None:
+    black = {"name": "black", "p": 0.4, "second": "red"}
+    unsure = person(
+        1, attributes={"upper_body_black": {"p": 0.4, "answer": "unknown"}},
+        colours={"upper_body": black},
+    )  # fmt: skip
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add(unsure)
+        assert reader.find("black upper body") == [unsure]
+        assert reader.find("black top") == []
+        assert reader.find("black_top is unknown") == [unsure]
 
 
 def test_a_network_file_system_is_refused_with_the_reason(
