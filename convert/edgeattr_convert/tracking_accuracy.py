@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeattr.core.crops import Image
+from edgeattr.core.errors import MissingDependency
 from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detections
 from edgeattr.video.scene_cut import SceneCutDetector
@@ -27,9 +28,19 @@ class TrackingAccuracy:
 
     Args:
         sequences: of the frames that come.
+
+    Raises:
+        MissingDependency: the library of the measures is not installed.
     """
 
     def __init__(self, sequences: Sequence[MotSequence]) -> None:
+        try:
+            import trackers.eval
+        except ImportError as error:
+            raise MissingDependency(
+                "trackers", extra="convert", purpose="measure how people are followed"
+            ) from error
+        self._measures = trackers.eval
         self._waiting = list(sequences)
         self._results: list[tuple[MotSequence, Any, int]] = []
         self._folder = tempfile.TemporaryDirectory()
@@ -56,8 +67,6 @@ class TrackingAccuracy:
 
         To be asked once all frames have come.
         """
-        from trackers.eval import aggregate_clear_metrics, aggregate_identity_metrics
-
         self._folder.cleanup()
         clear = [dataclasses.asdict(result.CLEAR) for _, result, _ in self._results]
         identity = [dataclasses.asdict(result.Identity) for _, result, _ in self._results]
@@ -65,7 +74,11 @@ class TrackingAccuracy:
             _row(one, other, tracks)
             for one, other, (_, _, tracks) in zip(clear, identity, self._results, strict=True)
         ]
-        whole = _row(aggregate_clear_metrics(clear), aggregate_identity_metrics(identity), 0)
+        whole = _row(
+            self._measures.aggregate_clear_metrics(clear),
+            self._measures.aggregate_identity_metrics(identity),
+            0,
+        )
         whole["tracks"] = sum(row["tracks"] for row in rows)
         whole["persons"] = sum(row["persons"] for row in rows)
         names = [sequence.name for sequence, _, _ in self._results]
@@ -80,14 +93,12 @@ class TrackingAccuracy:
         self._file = TracksFile(self._path)
 
     def _end(self, sequence: MotSequence) -> None:
-        from trackers.eval import evaluate_mot_sequence
-
         self._file.close()
         told = self._path.read_text()
         self._path.write_text(told or _NOBODY)
         truth = Path(self._folder.name) / "truth.txt"
         truth.write_text(_with_class(sequence.truth.read_text()))
-        result = evaluate_mot_sequence(truth, self._path, ["CLEAR", "Identity"])
+        result = self._measures.evaluate_mot_sequence(truth, self._path, ["CLEAR", "Identity"])
         numbers = {line.split(",")[1] for line in told.splitlines()}
         self._results.append((sequence, result, len(numbers)))
 

@@ -63,7 +63,7 @@ def test_eval_on_boxes(drawn_mot: Path) -> None:
     )
     assert set(told) == {
         "dataset", "images", "model", "runtime", "precision", "AP50", "recall", "box_precision",
-        "images_per_second", "MOTA", "IDF1", "switches", "tracks", "persons",
+        "images_per_second", "MOTA", "IDF1", "switches", "tracks", "persons", "sequences",
     }  # fmt: skip
     assert (told["dataset"], told["images"], told["model"]) == ("mot", 12, "person")
     assert 0 <= told["recall"] <= 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgeattr.core.errors import MissingDependency
 from edgeattr.video.detectors import Detections
 from edgeattr_convert.tracking_accuracy import TrackingAccuracy
 from edgeattr_train.data.boxes import MotSequence, open_boxes
@@ -72,3 +74,9 @@ def test_who_is_never_found_counts_against_it(folder: Path) -> None:
     assert (figures["tracks"], figures["persons"]) == (2, 4)
     nothing = _figures([_found(0, ())] * 2 * _FRAMES, data.sequences)
     assert (nothing["MOTA"], nothing["tracks"], nothing["persons"]) == (0, 0, 4)
+
+
+def test_without_the_measures_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trackers.eval", None)
+    with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[convert\]"'):
+        TrackingAccuracy([])

@@ -27,7 +27,7 @@ def read_mat(path: Path, *, owner: str) -> dict[str, Any]:
     try:
         import scipy.io
     except ImportError as error:
-        raise MissingDependency("scipy", extra="train", purpose=f"read {path.name}") from error
+        raise MissingDependency("scipy", extra=None, purpose=f"read {path.name}") from error
     if not path.is_file():
         raise InputError(f"{path} is missing; it is part of {owner}'s download")
     try:
