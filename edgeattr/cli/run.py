@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -86,9 +86,10 @@ Output = Annotated[
     ),
 ]
 ColourOption = Annotated[
-    str,
+    Literal["track", "alert", "zone"],
     typer.Option(
         "--colour-by",
+        "--color-by",
         metavar="track|alert|zone",
         help="What gives the boxes of annotated videos their colours. Who raised an alert is red.",
     ),

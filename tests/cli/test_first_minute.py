@@ -49,6 +49,13 @@ def test_a_name_that_follows_output_is_the_output(walking_video: Path, tmp_path:
     assert target.exists()
 
 
+def test_a_wrong_colour_by_is_named_as_it_was_given() -> None:
+    done = CliRunner().invoke(cli_app.app, ["run", "x.mp4", "--color-by", "hat"])
+    assert done.exit_code == 2
+    assert "--colour-by" in done.stderr
+    assert "'track'" in done.stderr
+
+
 def test_a_run_says_that_it_wrote_the_store(walking_video: Path, tmp_path: Path) -> None:
     options = ("--detector", "motion", "--max-frames", "5", "--store", tmp_path / "people.sqlite")
     said = CliRunner().invoke(cli_app.app, ["run", str(walking_video), *map(str, options)])
