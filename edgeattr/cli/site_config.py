@@ -16,7 +16,7 @@ from edgeattr.outputs.video_encoder import VideoOptions, check_encoder
 from edgeattr.outputs.video_file import check_video_name
 from edgeattr.video.detectors import FORMATS, parse_size, parse_tiles
 from edgeattr.video.options import PipelineOptions
-from edgeattr.video.sources import SourceOptions, SourceSpec, check_source
+from edgeattr.video.sources import SourceOptions, SourceSpec, check_camera, check_source
 from edgeattr.video.sources.address import kind_of, local_path
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
@@ -320,13 +320,14 @@ class Site:
                 raise UsageError(f"{place} is an input of this run; write the result elsewhere")
 
     def check_sources(self) -> None:
-        """Refuse sources that cannot be meant, without opening them.
+        """Refuse sources that cannot be meant or are not there, without opening them.
 
         Raises:
-            UsageError, InputError: see :func:`edgeattr.video.sources.check_source`.
+            UsageError, InputError: see ``check_source`` and ``check_camera``.
         """
         for source in self.sources:
             check_source(source.address)
+            check_camera(source.address)
 
 
 def named_source(text: str) -> dict[str, str]:

@@ -152,12 +152,12 @@ include_sensitive = true
 audit = "audit.jsonl"
 [[sources]]
 name = "door"
-address = "0"
+address = "csi:0"
 max_frames = 7
 output = "v.mp4"
 """
 _OPTIONS = (
-    "door=0 --detector motion --detector-format yolov8 --detector-input 960x544 "
+    "door=csi:0 --detector motion --detector-format yolov8 --detector-input 960x544 "
     "--detector-tiles 2x1 --runtime openvino --precision fp16 --device cpu --detect-every 2 "
     "--events e.jsonl --store p.sqlite --mqtt mqtt://broker --webhook http://hook --metrics 9 "
     "--web 8 --web-host ::1 --web-stay --crops crops --explain sheets --retention-days 3 "
@@ -171,7 +171,7 @@ def test_options_fill_the_model_that_a_site_s_file_fills(
     found: list[Site] = []
     monkeypatch.setattr("edgeattr.cli.run_site.run_site", lambda site, **more: found.append(site))
     for arguments in (
-        _OPTIONS.split(), ["--config", "site.toml"], ["0"],
+        _OPTIONS.split(), ["--config", "site.toml"], ["csi:0"],
     ):  # fmt: skip
         monkeypatch.chdir(tmp_path)
         _write(tmp_path, _SAID)
@@ -183,7 +183,7 @@ def test_options_fill_the_model_that_a_site_s_file_fills(
         StoreSection(path=Path("p.sqlite"), retention_days=3.0),
         CropsSection(folder=Path("crops"), retention_days=3.0),
     )
-    assert plain == Site(sources=(SourceSection(address="0"),), events=EventsSection())
+    assert plain == Site(sources=(SourceSection(address="csi:0"),), events=EventsSection())
 
 
 def test_appearance_counts_unless_it_is_off(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,13 @@ import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import UsageError
+from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.decoder import believed_rate
 
-__all__ = ["DeviceConnection", "csi_pipeline"]
+__all__ = ["DeviceConnection", "check_camera", "csi_pipeline"]
+
+_DEVICE = re.compile(r"\d+|/dev/video\d+")
 
 
 class DeviceConnection:
@@ -59,6 +62,18 @@ class DeviceConnection:
         self._capture.release()
 
 
+def check_camera(address: str) -> None:
+    """Refuse ``N`` and ``/dev/videoN`` that this machine does not have; pass all other addresses.
+
+    Raises:
+        InputError: Linux has no such device.
+    """
+    if _DEVICE.fullmatch(address) and sys.platform == "linux" and not _path_of(address).exists():
+        raise InputError(
+            f"{address}: {_why_closed(address)} A site's file (--config) waits for its cameras"
+        )
+
+
 def csi_pipeline(number: int) -> str:
     """The GStreamer pipeline that reads a Jetson's CSI camera."""
     return (
@@ -78,8 +93,12 @@ def _pipeline(device: str) -> cv2.VideoCapture:
     return cv2.VideoCapture(text, cv2.CAP_GSTREAMER)
 
 
+def _path_of(device: str) -> Path:
+    return Path(f"/dev/video{device}" if device.isdecimal() else device)
+
+
 def _why_closed(device: str) -> str:
-    path = Path(f"/dev/video{device}" if device.isdecimal() else device)
+    path = _path_of(device)
     if sys.platform != "linux" or path.parent != Path("/dev"):
         return "cannot be opened; is the camera plugged in, and does no other program hold it?"
     if not path.exists():

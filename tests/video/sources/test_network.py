@@ -2,14 +2,18 @@
 
 import http.server
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edgeattr.cli.site_config import load_site
 from edgeattr.core.errors import UsageError
 from edgeattr.video.sources import SourceOptions, SourceSpec, open_source
 from edgeattr.video.sources.connection import StreamLost
@@ -120,6 +124,19 @@ def test_no_gstreamer_in_this_opencv() -> None:
     source = open_source(SourceSpec(address="videotestsrc ! appsink", name="test"))
     with pytest.raises(UsageError, match="built without GStreamer"):
         next(source.frames())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="devices have other names")
+@pytest.mark.parametrize("address", ["97", "/dev/video97"])
+def test_a_camera_that_is_not_there_when_a_run_begins(address: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edgeattr", "run", address, "--max-frames", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"edgeattr: {address}: cannot be opened: no /dev/video97")
+    assert done.stderr.count("\n") == 1
+    site = tmp_path / "site.toml"
+    site.write_text("[[sources]]\naddress = '97'\n")
+    assert load_site(site).sources[0].address == "97", "a site waits for it"
 
 
 def test_a_camera_that_is_not_plugged_in() -> None:
