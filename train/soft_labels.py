@@ -3,12 +3,14 @@
     python train/soft_labels.py --data peta@wide:PETA --pictures CUHK03/images --pictures CCP \
         --network person-reidentification-retail-0277.xml \
         --network person-reidentification-retail-0286.xml \
-        --model default --peer person-attributes-recognition-crossroad-0230.xml --out soft.npz
+        --model default --peer person-attributes-recognition-crossroad-0230.xml --pasted hats \
+        --out soft.npz
 
 Each re-identification network stays as it is: a small classifier learns on its two feature maps,
 pooled. Its answers, those of bundles and those of Open Model Zoo's attribute network (calibrated on
 the training labels) are averaged as log-odds. A folder with a ``labels.csv`` of Clothing
-Co-Parsing gives its boxes and tags as well. Needs the extras train and openvino.
+Co-Parsing gives its boxes and tags as well. Pictures of ``train/pasted_hats.py`` have what was said
+of the picture beneath, and the hat. Needs the extras train and openvino.
 """
 
 from __future__ import annotations
@@ -39,11 +41,12 @@ STRIPS = 8
 UNITS, EPOCHS, BATCH, RATE = 512, 12, 64, 1e-3
 BUNDLE_WEIGHT = 0.7  # in the average; of each network 1
 # what the peer says in our names, or the opposite of it, and its weight
-PEER = (("male", 1), ("", 0), ("backpack", 1), ("hat", 4), ("not short_sleeves", 1),
+PEER = (("male", 1), ("", 0), ("backpack", 1), ("hat", 1), ("not short_sleeves", 1),
         ("not shorts", 1), ("long_hair", 0.5), ("", 0))  # fmt: skip
 PEER_OUTPUT = "453"  # probabilities, [1, 8, 1, 1]
 TAGS = ("hat", "sunglasses", "jeans", "boots", "sandals", "sneakers", "shorts")
 TAG_SHARE = 0.9  # of a tag in the soft label; the rest is the networks'
+HEAD = ("hair_", "bald", "kerchief")  # beside *_hair: what a pasted hat leaves unknown
 MARGIN = 0.04  # around a box, as a share of its height
 
 
@@ -69,6 +72,7 @@ def main() -> None:
     parser.add_argument("--network", type=Path, action="append", required=True)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--pasted", type=Path, help="a folder of train/pasted_hats.py")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     data = open_dataset(options.data, "train")
@@ -89,6 +93,10 @@ def main() -> None:
     summed = sum(np.nan_to_num(odds) * weight for odds, weight in voices)
     probabilities = _sigmoid(summed / total)
     _add_tags(probabilities, pictures, data.schema.names)
+    if options.pasted:
+        pasted, theirs = _pasted(options.pasted, pictures, probabilities, data)
+        pictures += pasted
+        probabilities = np.concatenate([probabilities, theirs])
     np.savez(
         options.out,
         names=np.array(data.schema.names),
@@ -153,7 +161,9 @@ def _classified(features: Array, data: AttributeDataset, prior: Array) -> Array:
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     for _ in range(EPOCHS):
         for batch in torch.randperm(len(data))[: len(data) // BATCH * BATCH].view(-1, BATCH):
-            loss = _loss(classifier(inputs[batch]), labels[batch], weights)
+            with torch.autocast("cpu", torch.bfloat16):
+                answers = classifier(inputs[batch])
+            loss = _loss(answers.float(), labels[batch], weights)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -220,6 +230,31 @@ def _add_tags(probabilities: Array, pictures: list[Picture], names: tuple[str, .
         for tag in TAGS if picture.tags is not None else ():
             place = names.index(tag)
             row[place] = TAG_SHARE * (tag in (picture.tags or ())) + (1 - TAG_SHARE) * row[place]
+
+
+def _pasted(
+    folder: Path, pictures: list[Picture], probabilities: Array, data: AttributeDataset
+) -> tuple[list[Picture], Array]:
+    """Pictures with something pasted on the head, and what is so of them, [N, C].
+
+    Where the picture beneath has labels they count half, as in training.
+    """
+    places = {picture.path.resolve(): place for place, picture in enumerate(pictures)}
+    known = [data.schema.index(name) for name in ("hat", "no_accessory")]
+    of_head = [name.startswith(HEAD) or name.endswith("_hair") for name in data.schema.names]
+    found, said = [], []
+    for row in csv.DictReader((folder / "origins.csv").open(encoding="utf-8")):
+        place = places[Path(row["origin"])]
+        theirs = probabilities[place].copy()
+        if place < len(data):
+            labels = data.labels[place]
+            theirs = np.where(labels >= 0, (theirs + labels) / 2, theirs)
+        theirs[of_head] = np.nan
+        if row["hat"] == "1":
+            theirs[known] = TAG_SHARE, 1 - TAG_SHARE
+        found.append(Picture(folder / row["path"]))
+        said.append(theirs.astype(np.float32))
+    return found, np.stack(said)
 
 
 def _sigmoid(odds: Array) -> Array:

@@ -125,7 +125,8 @@ def test_a_cut_keeps_book_of_what_is_left(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_an_occluder_hides_what_it_covers(seed: int) -> None:
-    image = np.full((100, 40, 3), 7, np.uint8)
+    image = np.full((100, 40, 3), 200, np.uint8)
+    image[:, 8:32] = 7
     varied = augment(image, _still(cover=1), np.random.default_rng(seed))
     covered = float((varied.crop[:, 20] != 7).any(1).mean())
     assert 0.05 < covered < 0.6

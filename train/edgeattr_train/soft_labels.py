@@ -3,7 +3,7 @@
 The file is NumPy's ``.npz`` with ``names`` [C], ``paths`` [N] (relative to the file), ``boxes``
 [N, 4] (x, y, w, h in pixels; a width of 0: the whole picture) and ``probabilities`` [N, C], 0..1.
 Pictures of the training data get soft labels beside their own; all others are learnt from soft
-labels alone. ``examples/soft_labels.py`` makes such a file.
+labels alone. ``train/soft_labels.py`` makes such a file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from edgeattr_train.data.attribute_dataset import AttributeDataset
 
 __all__ = ["SoftLabels"]
 
+_Crop: TypeAlias = tuple[Path, tuple[int, ...]]  # a picture file and a box
 _KEYS = ("names", "paths", "boxes", "probabilities")
 
 
@@ -71,8 +73,8 @@ class SoftLabels:
 
     def extend(self, data: AttributeDataset) -> AttributeDataset:
         """The labelled data followed by the pictures that are not among it, without labels."""
-        known = {path.resolve() for path in data.paths}
-        new = [place for place, path in enumerate(self.paths) if path not in known]
+        known = set(_crops(data))
+        new = [place for place, crop in enumerate(self._crops()) if crop not in known]
         if not new:
             return data
         ids = stable_ids(f"{self.paths[place]} {self.boxes[place]}" for place in new)
@@ -93,17 +95,20 @@ class SoftLabels:
         Raises:
             InputError: nothing was said of any of them.
         """
-        places = {
-            (path, tuple(box)): place
-            for place, (path, box) in enumerate(zip(self.paths, self.boxes.tolist(), strict=True))
-        }
-        boxes = np.zeros((len(data), 4), int) if data.boxes is None else data.boxes
-        rows = [
-            places.get((path.resolve(), tuple(box)), -1)
-            for path, box in zip(data.paths, boxes.tolist(), strict=True)
-        ]
+        places = {crop: place for place, crop in enumerate(self._crops())}
+        rows = [places.get(crop, -1) for crop in _crops(data)]
         if max(rows) < 0:
             raise InputError("the soft labels are of none of the training pictures")
         found = np.append(self.probabilities, np.full((1, len(data.schema)), np.nan), axis=0)
         chosen: npt.NDArray[np.float32] = found[rows].astype(np.float32)
         return chosen
+
+    def _crops(self) -> list[_Crop]:
+        boxes = map(tuple, self.boxes.tolist())
+        return list(zip(self.paths, boxes, strict=True))
+
+
+def _crops(data: AttributeDataset) -> list[_Crop]:
+    boxes = np.zeros((len(data), 4), int) if data.boxes is None else data.boxes
+    paths = (path.resolve() for path in data.paths)
+    return list(zip(paths, map(tuple, boxes.tolist()), strict=True))

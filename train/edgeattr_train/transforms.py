@@ -22,6 +22,7 @@ __all__ = ["Augmentation", "AugmentedImage", "MixUp", "augment", "draw_mix_up"]
 _LEAST_ERASED = 0.02  # share of the crop
 _FILL = (128, 128, 128)  # grey: zero after the model's normalisation
 _CUT_BELOW = 0.8  # share of the cuts that take the lower part away
+_SIDE = 0.14  # share of the width beside a person where others and the street are to be seen
 _DARKNESS = (0.15, 0.4)  # gain of a picture as of night
 # where head, upper body, lower body and feet begin and end in a crop of a whole person, as shares
 # of its height, and which share of a part must be there for it to count as visible
@@ -200,15 +201,17 @@ def _spoil(image: Image, options: Augmentation, rng: np.random.Generator) -> Ima
 
 
 def _hide(image: Image, options: Augmentation, rng: np.random.Generator) -> float:
-    """Cover the lower rows by something of one colour; their share, 0..1."""
+    """Cover the lower rows by a smooth surface or by what stands at a side; their share, 0..1."""
     if not options.cover or rng.random() >= options.cover:
         return 0.0
     share = float(rng.uniform(0.1, 0.55))
-    rows = round(share * image.shape[0])
-    tint = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)
-    image[image.shape[0] - rows :] = cv2.resize(
-        tint, (image.shape[1], rows), interpolation=cv2.INTER_LINEAR
-    )
+    height, width = image.shape[:2]
+    rows = round(share * height)
+    surface = rng.integers(0, 256, (2, 2, 3), dtype=np.uint8)
+    if rng.random() < 0.5:
+        side = max(2, round(_SIDE * width))
+        surface = (image[:, :side] if rng.random() < 0.5 else image[:, -side:]).copy()
+    image[height - rows :] = cv2.resize(surface, (width, rows), interpolation=cv2.INTER_LINEAR)
     return share
 
 
