@@ -3,14 +3,14 @@
     python train/soft_labels.py --data peta@wide:PETA --pictures CUHK03/images --pictures CCP \
         --network person-reidentification-retail-0277.xml \
         --network person-reidentification-retail-0286.xml \
-        --model default --peer person-attributes-recognition-crossroad-0230.xml --pasted hats \
+        --model default --peer person-attributes-recognition-crossroad-0230.xml --made made \
         --out soft.npz
 
 Each re-identification network stays as it is: a small classifier learns on its two feature maps,
 pooled. Its answers, those of bundles and those of Open Model Zoo's attribute network (calibrated on
 the training labels) are averaged as log-odds. A folder with a ``labels.csv`` of Clothing
-Co-Parsing gives its boxes and tags as well. Pictures of ``train/pasted_hats.py`` have what was said
-of the picture beneath, and the hat. Needs the extras train and openvino.
+Co-Parsing gives its boxes and tags as well. Pictures of ``train/made_pictures.py`` have what was
+said of the picture beneath, and what was changed. Needs the extras train and openvino.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 import edgeattr
 from edgeattr.core.crops import Image, read_image, resize_crop
+from edgeattr_train.data import clothing_parsing
 from edgeattr_train.data.attribute_dataset import cut
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 from edgeattr_train.losses import balanced_bce
@@ -46,8 +47,7 @@ PEER = (("male", 1), ("", 0), ("backpack", 1), ("hat", 1), ("not short_sleeves",
 PEER_OUTPUT = "453"  # probabilities, [1, 8, 1, 1]
 TAGS = ("hat", "sunglasses", "jeans", "boots", "sandals", "sneakers", "shorts")
 TAG_SHARE = 0.9  # of a tag in the soft label; the rest is the networks'
-HEAD = ("hair_", "bald", "kerchief")  # beside *_hair: what a pasted hat leaves unknown
-MARGIN = 0.04  # around a box, as a share of its height
+SURE = 0.96  # probability of what was changed in a picture
 
 
 class Picture(NamedTuple):
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--network", type=Path, action="append", required=True)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--peer", type=Path)
-    parser.add_argument("--pasted", type=Path, help="a folder of train/pasted_hats.py")
+    parser.add_argument("--made", type=Path, help="a folder of train/made_pictures.py")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     data = open_dataset(options.data, "train")
@@ -93,9 +93,9 @@ def main() -> None:
     summed = sum(np.nan_to_num(odds) * weight for odds, weight in voices)
     probabilities = _sigmoid(summed / total)
     _add_tags(probabilities, pictures, data.schema.names)
-    if options.pasted:
-        pasted, theirs = _pasted(options.pasted, pictures, probabilities, data)
-        pictures += pasted
+    if options.made:
+        made, theirs = _made(options.made, pictures, probabilities, data)
+        pictures += made
         probabilities = np.concatenate([probabilities, theirs])
     np.savez(
         options.out,
@@ -108,18 +108,11 @@ def main() -> None:
 
 
 def _pictures(folder: Path, every: int) -> Iterator[Picture]:
-    table = folder / "labels.csv"
-    if not table.is_file():
+    if (folder / "labels.csv").is_file():
+        for photo in clothing_parsing.photos(folder):
+            yield Picture(photo.path, photo.box, photo.tags)
+    else:
         yield from map(Picture, sorted(folder.glob("*.jpg"))[::every])
-        return
-    for row in csv.DictReader(table.open(encoding="utf-8")):
-        box = (0, 0, 0, 0)
-        if edges := row["person_box_ltrb"].split():
-            left, top, right, bottom = map(float, edges)
-            margin = MARGIN * (bottom - top)
-            x, y = max(0, int(left - margin)), max(0, int(top - margin))
-            box = (x, y, int(right + margin) - x, int(bottom + margin) - y)
-        yield Picture(folder / row["path"], box, frozenset(row["tags"].split()))
 
 
 def _pooled_maps(network: Path, pictures: list[Picture]) -> Array:
@@ -232,16 +225,14 @@ def _add_tags(probabilities: Array, pictures: list[Picture], names: tuple[str, .
             row[place] = TAG_SHARE * (tag in (picture.tags or ())) + (1 - TAG_SHARE) * row[place]
 
 
-def _pasted(
+def _made(
     folder: Path, pictures: list[Picture], probabilities: Array, data: AttributeDataset
 ) -> tuple[list[Picture], Array]:
-    """Pictures with something pasted on the head, and what is so of them, [N, C].
+    """Pictures made from others, and what is so of them, [N, C].
 
     Where the picture beneath has labels they count half, as in training.
     """
     places = {picture.path.resolve(): place for place, picture in enumerate(pictures)}
-    known = [data.schema.index(name) for name in ("hat", "no_accessory")]
-    of_head = [name.startswith(HEAD) or name.endswith("_hair") for name in data.schema.names]
     found, said = [], []
     for row in csv.DictReader((folder / "origins.csv").open(encoding="utf-8")):
         place = places[Path(row["origin"])]
@@ -249,9 +240,8 @@ def _pasted(
         if place < len(data):
             labels = data.labels[place]
             theirs = np.where(labels >= 0, (theirs + labels) / 2, theirs)
-        theirs[of_head] = np.nan
-        if row["hat"] == "1":
-            theirs[known] = TAG_SHARE, 1 - TAG_SHARE
+        for key, value in (("yes", SURE), ("no", 1 - SURE), ("unknown", np.nan)):
+            theirs[[data.schema.index(name) for name in row[key].split()]] = value
         found.append(Picture(folder / row["path"]))
         said.append(theirs.astype(np.float32))
     return found, np.stack(said)

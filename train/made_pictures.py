@@ -1,18 +1,21 @@
-"""Hats pasted onto people who wear none: what the pictures of PETA and CUHK03 hardly show.
+"""Training pictures made from others: hats on people who wear none, clothes in other colours.
 
-    python train/pasted_hats.py --masks CCP --people peta@wide:PETA --people CUHK03/images \
-        --locator person-reidentification-retail-0286.xml --out hats
+    python train/made_pictures.py --masks CCP --people peta@wide:PETA \
+        --locator person-reidentification-retail-0286.xml --out made
 
 Clothing Co-Parsing's masks cut out hats, and hair as well, so that a seam alone says nothing. Heads
 are found by a logistic regression on one map of a re-identification network, learnt from the masks.
-Writes OUT/*.png and OUT/origins.csv (``path,origin,hat``), which ``train/soft_labels.py`` reads.
-Needs the extras train and openvino.
+Every second masked photo has its upper or lower garment painted in other colours; the others are
+left for `benchmarks/colours.py`. Writes OUT/*.png and OUT/origins.csv
+(``path,origin,yes,no,unknown``), which ``train/soft_labels.py`` reads. Needs the extras train and
+openvino.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,13 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image, read_image, resize_crop
-from edgeattr_train.data.datasets import open_dataset
+from edgeattr.core.schema import AttributeSchema
+from edgeattr_train.data.clothing_parsing import Photo, painted, photos
+from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 Array = npt.NDArray[np.float32]
 
 SIZE = (256, 128)  # height and width of the crops that the locator sees
 MAP = "939"  # the operation at stride 8
-MARGIN = 0.04  # around a person's box, as a share of its height
 LEAST_CELL = 0.4  # share of a cell that must be head to be an example of one
 TOP = 0.15  # share of the head that lies above what counts as its top
 LEAST_SURE = 0.6  # probability of the best cell, below which nothing is pasted
@@ -36,13 +40,32 @@ SCALES = (0.95, 1.4)  # of the size of what is pasted: cameras look down on head
 GAIN = 0.45  # largest change of its brightness
 TINT = 0.15  # and of each channel beside
 HAIR_SHARE = 0.25  # of the pictures get hair, not a hat
+HEAD = ("hair_", "bald", "kerchief")  # beside *_hair: what another head leaves unknown
+EACH = 2  # every so-manieth photo with a mask is painted
+COLOURS_EACH = 3  # colours of each garment
+LEAST_GARMENT = 0.03  # share of the crop
+GARMENTS = {
+    "upper_body": {
+        "blazer", "blouse", "cape", "cardigan", "coat", "hoodie", "jacket", "jumper", "shirt",
+        "sweater", "sweatshirt", "t-shirt", "top", "vest",
+    },
+    "lower_body": {"jeans", "leggings", "pants", "shorts", "skirt", "tights"},
+}  # fmt: skip
+PAINTS = {  # lightness 0..100, a and b of CIELAB
+    "black": (15, 0, 0), "white": (90, 0, 0), "grey": (50, 0, 0), "red": (42, 56, 36),
+    "blue": (36, 8, -42), "green": (44, -34, 28), "yellow": (80, 2, 64), "brown": (34, 15, 24),
+    "purple": (34, 34, -34), "pink": (72, 34, 2), "orange": (64, 42, 58),
+}  # fmt: skip
 
 
-class Photo(NamedTuple):
-    """A photo of Clothing Co-Parsing, cut to its person."""
+class Made(NamedTuple):
+    """A picture, where it comes from, and what that changed."""
 
     image: Image  # uint8 [h, w, 3]
-    mask: Image  # uint8 [h, w], 0 background, else the class
+    origin: Path
+    yes: list[str]
+    no: list[str]
+    unknown: list[str]
 
 
 class Piece(NamedTuple):
@@ -55,63 +78,74 @@ class Piece(NamedTuple):
 
 
 def main() -> None:
-    """Learn to find heads, cut pieces, paste them."""
+    """Paste hats and hair, paint clothes, write what is so of each picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--masks", type=Path, required=True, help="Clothing Co-Parsing's folder")
-    parser.add_argument("--people", action="append", required=True, metavar="peta@wide:DIR|DIR")
+    parser.add_argument("--people", required=True, metavar="peta@wide:DIR")
     parser.add_argument("--locator", type=Path, required=True, help="an IR of the zoo's OSNet")
-    parser.add_argument("--count", type=int, default=2500, help="pictures of each --people")
+    parser.add_argument("--count", type=int, default=3500, help="of --people with another head")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    classes = (options.masks / "classes.txt").read_text().split()
-    photos = list(_photos(options.masks))
-    locator = Locator(options.locator)
-    locator.learn(photos, [classes.index("hair"), classes.index("hat")])
-    hats = list(_pieces(photos, classes.index("hat"), locator))
-    hair = list(_pieces(photos, classes.index("hair"), locator))
-    print(f"{len(hats)} hats and {len(hair)} heads of hair off {len(photos)} photos")
-    rng = np.random.default_rng(0)
+    data = open_dataset(options.people, "train")
+    masked = list(photos(options.masks, with_masks=True))
     options.out.mkdir(parents=True)
-    rows: list[tuple[str, Path, int]] = []
-    for people in options.people:
-        wanted = len(rows) + options.count
-        for origin in rng.permutation(np.array(_bare_heads(people), dtype=object)):
-            if len(rows) == wanted:
-                break
-            is_hat = bool(rng.random() >= HAIR_SHARE)
-            choice = hats if is_hat else hair
-            pasted = _paste(read_image(origin), choice[rng.integers(len(choice))], locator, rng)
-            if pasted is not None:
-                name = f"{len(rows):05d}.png"
-                cv2.imwrite(str(options.out / name), pasted)
-                rows.append((name, Path(origin).resolve(), int(is_hat)))
+    rng = np.random.default_rng(0)
     with (options.out / "origins.csv").open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([("path", "origin", "hat"), *rows])
-    print(f"wrote {options.out}: {len(rows)} pictures")
-
-
-def _bare_heads(people: str) -> list[Path]:
-    """Pictures of people without a hat; of a folder, all."""
-    if ":" not in people:
-        return sorted(Path(people).glob("*.jpg"))
-    data = open_dataset(people, "train")
-    bare = data.labels[:, data.schema.index("hat")] == 0
-    return [path for path, without in zip(data.paths, bare, strict=True) if without]
-
-
-def _photos(folder: Path) -> Iterator[Photo]:
-    for row in csv.DictReader((folder / "labels.csv").open(encoding="utf-8")):
-        if edges := row["person_box_ltrb"].split():
-            left, top, right, bottom = map(float, edges)
-            margin = MARGIN * (bottom - top)
-            rows = slice(max(0, int(top - margin)), int(bottom + margin))
-            columns = slice(max(0, int(left - margin)), int(right + margin))
-            mask = cv2.imread(
-                str(folder / "masks" / f"{Path(row['path']).stem}.png"), cv2.IMREAD_UNCHANGED
+        table = csv.writer(stream)
+        table.writerow(("path", "origin", "yes", "no", "unknown"))
+        for number, made in enumerate(
+            itertools.chain(
+                itertools.islice(_with_hats(masked, data, options.locator, rng), options.count),
+                _with_colours(masked[::EACH], data.schema, rng),
             )
-            assert mask is not None
-            image = read_image(folder / row["path"])[rows, columns]
-            yield Photo(image, mask[rows, columns].astype(np.uint8))
+        ):
+            name = f"{number:05d}.png"
+            cv2.imwrite(str(options.out / name), made.image)
+            facts = (" ".join(names) for names in (made.yes, made.no, made.unknown))
+            table.writerow((name, made.origin.resolve(), *facts))
+    print(f"wrote {options.out}: {number + 1} pictures")
+
+
+def _with_hats(
+    masked: list[Photo], data: AttributeDataset, network: Path, rng: np.random.Generator
+) -> Iterator[Made]:
+    """People without a hat, most of them with one."""
+    locator = Locator(network)
+    locator.learn(masked)
+    hats = list(_pieces(masked, "hat", locator))
+    hair = list(_pieces(masked, "hair", locator))
+    print(f"{len(hats)} hats and {len(hair)} heads of hair off {len(masked)} photos")
+    names = data.schema.names
+    of_head = [name for name in names if name.startswith(HEAD) or name.endswith("_hair")]
+    for place in rng.permutation(np.flatnonzero(data.labels[:, data.schema.index("hat")] == 0)):
+        is_hat = bool(rng.random() >= HAIR_SHARE)
+        choice = hats if is_hat else hair
+        piece = choice[rng.integers(len(choice))]
+        image = _pasted(read_image(data.paths[place]), piece, locator, rng)
+        if image is not None:
+            facts = (["hat"], ["no_accessory"]) if is_hat else ([], [])
+            yield Made(image, data.paths[place], *facts, of_head)
+
+
+def _with_colours(
+    masked: list[Photo], schema: AttributeSchema, rng: np.random.Generator
+) -> Iterator[Made]:
+    """The same person with an upper or lower garment in other colours."""
+    for photo, (thing, garments) in itertools.product(masked, GARMENTS.items()):
+        worn = photo.tags & garments
+        if len(worn) != 1 or "dress" in photo.tags:
+            continue
+        where, image = photo.mask(*worn), photo.read()
+        if where.mean() < LEAST_GARMENT:
+            continue
+        colours = [schema.names[place] for place in schema.colours[thing]]
+        known = [name for name in colours if name.removeprefix(f"{thing}_") in PAINTS]
+        for name in rng.choice(known, COLOURS_EACH, replace=False):
+            paint = np.array(PAINTS[str(name).removeprefix(f"{thing}_")])
+            varied = paint + rng.normal(0, (5, 4, 4)) * (1, *(paint[1:] != 0))
+            others = [other for other in colours if other != name]
+            made = painted(image, where, (varied[0], varied[1], varied[2]))
+            yield Made(made, photo.path, [str(name)], others, [])
 
 
 class Locator:
@@ -127,15 +161,15 @@ class Locator:
         model.reshape([1, 3, *SIZE])
         self._network = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1})
 
-    def learn(self, photos: list[Photo], classes: list[int]) -> None:
+    def learn(self, masked: list[Photo]) -> None:
         """Learn from masks which cells of the map are head."""
         from sklearn.linear_model import LogisticRegression
 
         rng = np.random.default_rng(0)
         cells, heads = [], []
-        for photo in photos:
-            found = self._map(photo.image)
-            head = np.isin(photo.mask, classes).astype(np.float32)
+        for photo in masked:
+            found = self._map(photo.read())
+            head = photo.mask("hair", "hat").astype(np.float32)
             share = cv2.resize(head, found.shape[1::-1], interpolation=cv2.INTER_AREA)
             share[len(share) // 3 :] = 0  # hair that hangs down is no head
             chosen = (share > LEAST_CELL) | (rng.random(share.shape) < 0.1)
@@ -165,21 +199,21 @@ class Locator:
         return found
 
 
-def _pieces(photos: list[Photo], wanted: int, locator: Locator) -> Iterator[Piece]:
-    for photo in photos:
-        mask = (photo.mask == wanted).astype(np.uint8)
-        head = locator.find(photo.image)
+def _pieces(masked: list[Photo], wanted: str, locator: Locator) -> Iterator[Piece]:
+    for photo in masked:
+        mask, image = photo.mask(wanted).astype(np.uint8), photo.read()
+        head = locator.find(image)
         if mask.sum() < 30 or head is None:
             continue
         x, y, width, height = cv2.boundingRect(mask)
-        tall = photo.image.shape[0]
+        tall = image.shape[0]
         offset = (x + width / 2 - head[0]) / tall, (y - head[1]) / tall
         if max(map(abs, offset)) < 0.15:
             part = slice(y, y + height), slice(x, x + width)
-            yield Piece(photo.image[part], mask[part].astype(np.float32), offset, height / tall)
+            yield Piece(image[part], mask[part].astype(np.float32), offset, height / tall)
 
 
-def _paste(image: Image, piece: Piece, locator: Locator, rng: np.random.Generator) -> Image | None:
+def _pasted(image: Image, piece: Piece, locator: Locator, rng: np.random.Generator) -> Image | None:
     """The picture with the piece on its head; None: no head found."""
     head = locator.find(image)
     if head is None:
