@@ -67,10 +67,10 @@ def _print_painted(model: AttributeModel, folder: Path) -> None:
     shown, followed, changed = Counter[str](), Counter[str](), Counter[str]()
     for image, mask in _dressed(folder):
         before = model.predict([image])[0].colours["upper_body"].name
-        painted = {
+        anew = {
             name: painted(image, mask, paint) for name, paint in _PAINTS.items() if name != before
         }
-        for name, answer in zip(painted, model.predict(list(painted.values())), strict=True):
+        for name, answer in zip(anew, model.predict(list(anew.values())), strict=True):
             found = answer.colours["upper_body"].name
             shown[name] += 1
             followed[name] += found == name
