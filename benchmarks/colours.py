@@ -21,13 +21,9 @@ import edgeattr
 from edgeattr.core.crops import Image
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import evaluate_model
-from edgeattr_train.data.clothing_parsing import painted, photos
+from edgeattr_train.data.clothing_parsing import UPPER_GARMENTS, painted, photos
 from edgeattr_train.data.datasets import open_dataset
 
-_UPPER = {
-    "blazer", "blouse", "cape", "cardigan", "coat", "hoodie", "jacket", "jumper", "shirt",
-    "sweater", "sweatshirt", "t-shirt", "top", "vest",
-}  # fmt: skip
 _PAINTS = {  # lightness 0..100, a and b of CIELAB
     "black": (14, 0, 0), "white": (92, 0, 0), "grey": (52, 0, 0), "red": (42, 58, 38),
     "blue": (36, 10, -46), "green": (44, -36, 28), "yellow": (82, 0, 68), "brown": (34, 16, 24),
@@ -89,7 +85,7 @@ def _dressed(folder: Path) -> Iterator[tuple[Image, npt.NDArray[np.bool_]]]:
     Every second photo: the others may have been trained on (`train/made_pictures.py`).
     """
     for photo in list(photos(folder, with_masks=True))[1::2]:
-        worn = _UPPER & photo.tags
+        worn = UPPER_GARMENTS & photo.tags
         if len(worn) == 1 and "dress" not in photo.tags:
             upper = photo.mask(*worn)
             if upper.mean() >= _LEAST_SHARE:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr.core.schema import AttributeSchema
-from edgeattr_train.data.clothing_parsing import Photo, painted, photos
+from edgeattr_train.data.clothing_parsing import UPPER_GARMENTS, Photo, painted, photos
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 Array = npt.NDArray[np.float32]
@@ -45,10 +45,7 @@ EACH = 2  # every so-manieth photo with a mask is painted
 COLOURS_EACH = 3  # colours of each garment
 LEAST_GARMENT = 0.03  # share of the crop
 GARMENTS = {
-    "upper_body": {
-        "blazer", "blouse", "cape", "cardigan", "coat", "hoodie", "jacket", "jumper", "shirt",
-        "sweater", "sweatshirt", "t-shirt", "top", "vest",
-    },
+    "upper_body": UPPER_GARMENTS,
     "lower_body": {"jeans", "leggings", "pants", "shorts", "skirt", "tights"},
 }  # fmt: skip
 PAINTS = {  # lightness 0..100, a and b of CIELAB
