@@ -1,4 +1,4 @@
-"""Training pictures made from others: hats on people who wear none, clothes in other colours.
+"""Training pictures made from others: hats, clothes in other colours, suits in the dark, nobody.
 
     python train/made_pictures.py --masks CCP --people peta@wide:PETA \
         --locator person-reidentification-retail-0286.xml --out made
@@ -6,8 +6,10 @@
 Clothing Co-Parsing's masks cut out hats, and hair as well, so that a seam alone says nothing. Heads
 are found by a logistic regression on one map of a re-identification network, learnt from the masks.
 Every second masked photo has its upper or lower garment painted in other colours; the others are
-left for `benchmarks/colours.py`. Writes OUT/*.png and OUT/origins.csv
-(``path,origin,yes,no,unknown``), which ``train/soft_labels.py`` reads. Needs the extras train and
+left for `benchmarks/colours.py`. Photos of suits and ties come again, lighter and darker. Writes
+OUT/*.png and OUT/origins.csv (``path,origin,yes,no,unknown``), which ``train/soft_labels.py``
+reads. With --nobody VIDEO, which shows nobody, what the person detector takes for people there
+comes as well, and parts of it and of the photos where it finds no one. Needs the extras train and
 openvino.
 """
 
@@ -26,6 +28,7 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr.core.schema import AttributeSchema
+from edgeattr.video.detectors import open_detector
 from edgeattr_train.data.clothing_parsing import UPPER_GARMENTS, Photo, painted, photos
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
@@ -42,7 +45,14 @@ TINT = 0.15  # and of each channel beside
 HAIR_SHARE = 0.25  # of the pictures get hair, not a hat
 HEAD = ("hair_", "bald", "kerchief")  # beside *_hair: what another head leaves unknown
 EACH = 2  # every so-manieth photo with a mask is painted
-COLOURS_EACH = 3  # colours of each garment
+COLOURS_EACH = 5  # colours of each garment
+PAINTED_HATS = 0.4  # share of the hats that are painted, as helmets are
+SUITS_EACH = 3  # pictures of each photo of a suit or a tie
+SUIT_GAINS = (0.3, 1.2)  # of their brightness
+FRAMES_EACH = 4  # every so-manieth frame of videos without anybody is looked at
+TRIES = 25  # at finding a part without anybody
+SOMEBODY = 0.1  # score of the person detector at which nothing is taken for empty
+MISTAKEN = 0.3  # score of what it takes for people where nobody is
 LEAST_GARMENT = 0.03  # share of the crop
 GARMENTS = {
     "upper_body": UPPER_GARMENTS,
@@ -59,7 +69,7 @@ class Made(NamedTuple):
     """A picture, where it comes from, and what that changed."""
 
     image: Image  # uint8 [h, w, 3]
-    origin: Path
+    origin: Path | None  # None: it shows nobody
     yes: list[str]
     no: list[str]
     unknown: list[str]
@@ -81,6 +91,7 @@ def main() -> None:
     parser.add_argument("--people", required=True, metavar="peta@wide:DIR")
     parser.add_argument("--locator", type=Path, required=True, help="an IR of the zoo's OSNet")
     parser.add_argument("--count", type=int, default=3500, help="of --people with another head")
+    parser.add_argument("--nobody", type=Path, action="append", default=[], metavar="VIDEO")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     data = open_dataset(options.people, "train")
@@ -94,12 +105,14 @@ def main() -> None:
             itertools.chain(
                 itertools.islice(_with_hats(masked, data, options.locator, rng), options.count),
                 _with_colours(masked[::EACH], data.schema, rng),
+                _suits(options.masks, rng),
+                _nobody(options.masks, options.nobody, rng),
             )
         ):
             name = f"{number:05d}.png"
             cv2.imwrite(str(options.out / name), made.image)
             facts = (" ".join(names) for names in (made.yes, made.no, made.unknown))
-            table.writerow((name, made.origin.resolve(), *facts))
+            table.writerow((name, made.origin.resolve() if made.origin else "", *facts))
     print(f"wrote {options.out}: {number + 1} pictures")
 
 
@@ -118,6 +131,9 @@ def _with_hats(
         is_hat = bool(rng.random() >= HAIR_SHARE)
         choice = hats if is_hat else hair
         piece = choice[rng.integers(len(choice))]
+        if is_hat and rng.random() < PAINTED_HATS:
+            paint = _varied(str(rng.choice(list(PAINTS))), rng)
+            piece = piece._replace(pixels=painted(piece.pixels, piece.share > 0, paint))
         image = _pasted(read_image(data.paths[place]), piece, locator, rng)
         if image is not None:
             facts = (["hat"], ["no_accessory"]) if is_hat else ([], [])
@@ -138,11 +154,66 @@ def _with_colours(
         colours = [schema.names[place] for place in schema.colours[thing]]
         known = [name for name in colours if name.removeprefix(f"{thing}_") in PAINTS]
         for name in rng.choice(known, COLOURS_EACH, replace=False):
-            paint = np.array(PAINTS[str(name).removeprefix(f"{thing}_")])
-            varied = paint + rng.normal(0, (5, 4, 4)) * (1, *(paint[1:] != 0))
+            paint = _varied(str(name).removeprefix(f"{thing}_"), rng)
             others = [other for other in colours if other != name]
-            made = painted(image, where, (varied[0], varied[1], varied[2]))
-            yield Made(made, photo.path, [str(name)], others, [])
+            yield Made(painted(image, where, paint), photo.path, [str(name)], others, [])
+
+
+def _suits(folder: Path, rng: np.random.Generator) -> Iterator[Made]:
+    """People in a suit or a tie, in other light."""
+    for photo in photos(folder):
+        if not photo.tags & {"suit", "tie"}:
+            continue
+        jacket = ["suit_jacket"] if photo.tags & {"suit", "blazer"} else []
+        for _ in range(SUITS_EACH):
+            image = cv2.convertScaleAbs(photo.read(), alpha=rng.uniform(*SUIT_GAINS))
+            facts = ["formal_upper", *jacket], ["casual_upper"], []
+            yield Made(image.astype(np.uint8, copy=False), photo.path, *facts)
+
+
+def _nobody(folder: Path, videos: list[Path], rng: np.random.Generator) -> Iterator[Made]:
+    """Parts of pictures that show nobody; of the videos also what a detector takes for people."""
+    with open_detector("person", min_score=SOMEBODY) as detector:
+        for photo in photos(folder) if videos else ():
+            image = read_image(photo.path)
+            x, y, width, height = photo.box if photo.box[2] else (0, 0, *image.shape[1::-1])
+            found = detector.detect(image).boxes
+            yield from _empty_part(image, np.vstack([found, (x, y, x + width, y + height)]), rng)
+        for video in videos:
+            frames = cv2.VideoCapture(str(video))
+            for number in itertools.count():
+                read, frame = frames.read()
+                if not read:
+                    break
+                if number % FRAMES_EACH:
+                    continue
+                image = frame.astype(np.uint8, copy=False)
+                people = detector.detect(image)
+                mistaken = people.boxes[people.scores >= MISTAKEN].astype(int)
+                for left, top, right, bottom in mistaken:
+                    yield Made(image[top:bottom, left:right], None, [], [], [])
+                yield from _empty_part(image, people.boxes, rng)
+
+
+def _empty_part(image: Image, boxes: Array, rng: np.random.Generator) -> Iterator[Made]:
+    """A random part that touches none of the boxes, if one is soon found."""
+    tall, wide = image.shape[:2]
+    for _ in range(TRIES):
+        height = int(rng.uniform(0.1, 0.8) * tall)
+        width = int(np.clip(height * np.exp(rng.normal(-0.8, 0.35)), 8, wide))
+        x, y = int(rng.integers(wide - width + 1)), int(rng.integers(tall - height + 1))
+        apart = (boxes[:, 0] >= x + width) | (boxes[:, 2] <= x)
+        apart |= (boxes[:, 1] >= y + height) | (boxes[:, 3] <= y)
+        if apart.all():
+            yield Made(image[y : y + height, x : x + width], None, [], [], [])
+            return
+
+
+def _varied(name: str, rng: np.random.Generator) -> tuple[float, float, float]:
+    """A paint of this name: lightness, a and b."""
+    paint = np.array(PAINTS[name])
+    lightness, a, b = paint + rng.normal(0, (8, 7, 7)) * (1, *(paint[1:] != 0))
+    return float(lightness), float(a), float(b)
 
 
 class Locator:

@@ -148,7 +148,8 @@ class TrackManager:
 
         Args:
             requests: what was asked.
-            readings: logits of each, [C]; None where the crop was declined.
+            readings: logits of each, [C], not a number where an attribute is not to be seen; None
+                where the crop was declined. A track of crops that show nobody is a false alarm.
         """
         for entry, reading in zip(requests, readings, strict=True):
             person = self._people.get(entry.track)
@@ -158,6 +159,8 @@ class TrackManager:
                 person.history.take_back(entry.assessment)
                 continue
             self.crops_classified += 1
+            if np.isnan(reading).all():
+                continue  # the crop shows nobody
             person.posterior.add(reading, entry.assessment.quality)
             person.labels = None
             worth = entry.assessment.worth_showing if self._keep_best else 0.0

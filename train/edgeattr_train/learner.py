@@ -191,6 +191,8 @@ class Learner:
         loss = total_loss(output, labels, self._prior, spread, options)
         if options.visibility and output.visibility is not None and blend.share == 1:
             visible = batch.visible.to(device)
+            if taught is not None:  # of whom nobody says anything, there is nothing to see
+                visible[(labels < 0).all(1) & taught.isnan().all(1)] = 0
             loss = loss + options.visibility * visibility_loss(output.visibility, visible)
         if self._embeddings is not None and output.embedding is not None:
             target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)

@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.posterior import TrackFusion
-from edgeattr_train.margins import fit_margins
 from edgeattr_train.platt import sigmoid
-from edgeattr_train.track_fusion import fit
+from edgeattr_train.track_fusion import at_bound, fit
 from edgeattr_train.tracks import Tracks
 
 __all__ = [
@@ -100,7 +99,7 @@ def judge(
     for fitted, judged in tracks.halves(repeats, seed):
         known = tracks.take(fitted)
         fusion = fit(known)
-        options = [_at_bound(fusion, known, bound) for bound in bounds]
+        options = [at_bound(fusion, known, bound) for bound in bounds]
         for kind, part, votes in _kinds(tracks.take(judged)):
             ranked.setdefault(kind, []).append(_by_sureness(part, fusion, votes))
             found = np.stack([_counts(part, option, votes) for option in options])
@@ -128,13 +127,6 @@ def answered(log_odds: _Floats, limits: _Floats, fusion: TrackFusion) -> tuple[_
     yes_margin, no_margin = fusion.margins(len(limits))
     margin = log_odds - limits
     return (margin > 0) & (margin >= yes_margin), (margin <= 0) & (-margin >= no_margin)
-
-
-def _at_bound(fusion: TrackFusion, tracks: Tracks, bound: float) -> TrackFusion:
-    yes, no = fit_margins(tracks.posterior(fusion), tracks.decision.limits, tracks.labels, bound)
-    return dataclasses.replace(
-        fusion, bound=bound, yes_margin=tuple(yes.tolist()), no_margin=tuple(no.tolist())
-    )
 
 
 def _counts(tracks: Tracks, fusion: TrackFusion, votes: _Floats) -> _Floats:

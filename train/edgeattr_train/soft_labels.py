@@ -3,7 +3,8 @@
 The file is NumPy's ``.npz`` with ``names`` [C], ``paths`` [N] (relative to the file), ``boxes``
 [N, 4] (x, y, w, h in pixels; a width of 0: the whole picture) and ``probabilities`` [N, C], 0..1.
 Pictures of the training data get soft labels beside their own; all others are learnt from soft
-labels alone. ``train/soft_labels.py`` makes such a file.
+labels alone. A picture of which nothing is said (all NaN) shows nobody: no part of a body is in
+it. ``train/soft_labels.py`` makes such a file.
 """
 
 from __future__ import annotations

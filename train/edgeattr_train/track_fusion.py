@@ -13,11 +13,12 @@ from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.margins import fit_margins
 from edgeattr_train.tracks import Tracks
 
-__all__ = ["BOUND", "fit"]
+__all__ = ["BOUND", "at_bound", "fit"]
 
 _Floats = npt.NDArray[np.float64]
 
 BOUND = 0.05  # error rate among answers, where none is asked for
+_HELD_AT = 0.8  # of the bound: people whom training has not seen are told less well than val's
 _FEWEST = 20  # persons with several crops, below which these are averaged
 _LEAST_SPREAD = 0.1  # log-odds
 _CORRELATIONS = np.linspace(0.1, 1.0, 19)
@@ -47,9 +48,15 @@ def fit(tracks: Tracks, *, bound: float = BOUND) -> TrackFusion:
         fusion = _likeliest(fusion, several)
         fusion = dataclasses.replace(fusion, spread=_spread(fusion, several))
     fusion = dataclasses.replace(fusion, none_of=_none_of(fusion, tracks))
-    margins = fit_margins(tracks.posterior(fusion), tracks.decision.limits, tracks.labels, bound)
+    return at_bound(fusion, tracks, bound)
+
+
+def at_bound(fusion: TrackFusion, tracks: Tracks, bound: float) -> TrackFusion:
+    """The same fusion with the margins that hold another error rate among answers, 0..1."""
+    log_odds, limits = tracks.posterior(fusion), tracks.decision.limits
+    margins = fit_margins(log_odds, limits, tracks.labels, _HELD_AT * bound)
     yes_margin, no_margin = map(_rounded, margins)
-    return dataclasses.replace(fusion, yes_margin=yes_margin, no_margin=no_margin)
+    return dataclasses.replace(fusion, bound=bound, yes_margin=yes_margin, no_margin=no_margin)
 
 
 def _prior(tracks: Tracks) -> tuple[float, ...]:

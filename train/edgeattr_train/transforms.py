@@ -21,7 +21,7 @@ __all__ = ["Augmentation", "AugmentedImage", "MixUp", "augment", "draw_mix_up"]
 
 _LEAST_ERASED = 0.02  # share of the crop
 _FILL = (128, 128, 128)  # grey: zero after the model's normalisation
-_CUT_BELOW = 0.8  # share of the cuts that take the lower part away
+_CUT_BELOW, _CUT_BOTH = 0.6, 0.1  # shares of the cuts that take the lower part away, and both ends
 _SIDE = 0.14  # share of the width beside a person where others and the street are to be seen
 _DARKNESS = (0.15, 0.4)  # gain of a picture as of night
 # where head, upper body, lower body and feet begin and end in a crop of a whole person, as shares
@@ -47,7 +47,7 @@ class Augmentation:
     gamma: Share = 0.0  # largest change of the tone curve's exponent, as its logarithm
     grey: Share = 0.0  # probability of a picture without colours
     dark: Share = 0.0  # probability of a picture as of night
-    cut: Share = 0.0  # probability of cutting off the lower or the upper part of the person
+    cut: Share = 0.0  # probability of cutting off the lower part of the person, the upper or both
     cover: Share = 0.0  # probability of an occluder across the whole width, from below
     erase: Share = 0.35  # probability of erasing a rectangle
     erase_area: Annotated[float, Meta(ge=_LEAST_ERASED, le=1)] = 0.2  # largest, of the crop
@@ -127,9 +127,13 @@ def _kept_rows(options: Augmentation, rng: np.random.Generator) -> tuple[float, 
     """Which share of the crop's height stays, from and to, 0..1."""
     if rng.random() >= options.cut:
         return 0.0, 1.0
-    if rng.random() < _CUT_BELOW:
+    way = rng.random()
+    if way < _CUT_BELOW:
         return 0.0, float(rng.uniform(0.3, 0.95))
-    return float(rng.uniform(0.05, 0.55)), 1.0
+    if way < _CUT_BELOW + _CUT_BOTH:
+        top = float(rng.uniform(0.05, 0.5))
+        return top, top + float(rng.uniform(0.25, 0.45))
+    return float(rng.uniform(0.05, 0.75)), 1.0  # up to a pair of legs
 
 
 def _warp(
