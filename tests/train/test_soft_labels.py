@@ -14,6 +14,7 @@ from edgeattr_train.data.attribute_dataset import AttributeDataset
 from edgeattr_train.distillation import soft_labels
 from edgeattr_train.engine import Trainer
 from edgeattr_train.loader import HIDDEN
+from edgeattr_train.model import NetOutput
 from edgeattr_train.recipe import load_recipe
 from edgeattr_train.soft_labels import SoftLabels
 
@@ -100,24 +101,35 @@ def test_soft_labels_and_teachers_are_not_mixed() -> None:
         )
 
 
+def _trained(tmp_path: Path, said: float, *changes: str) -> NetOutput:
+    """What a model says of 8 pictures: it learnt 4 with labels, 4 by their probability of a bag."""
+    paths, file = _pictures(tmp_path, 8), tmp_path / f"{said}.npz"
+    np.savez(
+        file, names=np.array(["bag"]), boxes=np.zeros((8, 4), np.int32),
+        paths=np.array([path.name for path in paths]), probabilities=np.full((8, 1), said),
+    )  # fmt: skip
+    recipe = load_recipe(
+        "smoke",
+        [f"distillation.soft_labels={file}", "schedule.epochs=1", "schedule.batch=4",
+         "schedule.average_decay=0", "schedule.head_rate=0.05", "distillation.weight=1", *changes],
+    )  # fmt: skip
+    data = _data(paths[:4])
+    val = dataclasses.replace(data, name="other")
+    model = Trainer(recipe, data, val, tmp_path / str(said)).run().model.eval()
+    crops = [cv2.resize(cv2.imread(str(p)), (recipe.width, recipe.height)) for p in paths]
+    with torch.no_grad():
+        output: NetOutput = model(torch.from_numpy(np.stack(crops)))
+    return output
+
+
 def test_an_attribute_without_labels_is_learnt_from_soft_labels(tmp_path: Path) -> None:
-    paths = _pictures(tmp_path, 8)
+    bags = [_trained(tmp_path, said).logits[:, 1].mean() for said in (0.98, 0.02)]
+    assert bags[0] > bags[1] + 0.1
 
-    def mean_score_of_bags(probability: float) -> float:
-        file = tmp_path / f"{probability}.npz"
-        np.savez(
-            file, names=np.array(["bag"]), boxes=np.zeros((8, 4), np.int32),
-            paths=np.array([path.name for path in paths]),
-            probabilities=np.full((8, 1), probability),
-        )  # fmt: skip
-        changes = [f"distillation.soft_labels={file}", "schedule.epochs=1", "schedule.batch=4",
-                   "schedule.average_decay=0", "schedule.head_rate=0.05",
-                   "distillation.weight=1"]  # fmt: skip
-        recipe = load_recipe("smoke", changes)
-        val = dataclasses.replace(_data(paths), name="other")
-        model = Trainer(recipe, _data(paths), val, tmp_path / str(probability)).run().model.eval()
-        crops = [cv2.resize(cv2.imread(str(p)), (recipe.width, recipe.height)) for p in paths]
-        with torch.no_grad():
-            return float(model(torch.from_numpy(np.stack(crops))).logits[:, 1].mean())
 
-    assert mean_score_of_bags(0.98) > mean_score_of_bags(0.02) + 0.1
+def test_a_picture_of_which_nothing_is_said_shows_nobody(tmp_path: Path) -> None:
+    visible = ["model.visibility=true", "loss.visibility=3"]
+    somebody, nobody = (_trained(tmp_path, said, *visible) for said in (0.5, np.nan))
+    assert somebody.visibility is not None
+    assert nobody.visibility is not None
+    assert somebody.visibility.mean() > nobody.visibility.mean() + 0.5

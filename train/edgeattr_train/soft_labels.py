@@ -63,7 +63,7 @@ class SoftLabels:
         for column, place in enumerate(columns):
             if place >= 0:
                 probabilities[:, column] = found[:, place]
-        if np.nanmin(probabilities) < 0 or np.nanmax(probabilities) > 1:
+        if ((probabilities < 0) | (probabilities > 1)).any():
             raise InputError(f"{path}: probabilities outside of 0..1")
         root = path.resolve().parent
         return cls(
