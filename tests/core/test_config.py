@@ -25,49 +25,27 @@ class _Outer:
     whole: bool = False
 
 
-def test_a_byte_order_mark_is_no_part_of_toml(tmp_path: Path) -> None:
-    path = tmp_path / "site.toml"
-    path.write_bytes(b"\xef\xbb\xbfkind = 'b'\r\n")
-    assert read_toml(path, what="site") == {"kind": "b"}
-
-
 def test_every_kind_of_field() -> None:
-    value = build(
-        _Outer,
-        {
-            "kind": "b",
-            "place": "x/y",
-            "many": [{"name": "one", "ratio": 2}, {"name": "two"}],
-            "words": ["p", "q"],
-            "inner": {"name": "three"},
-            "count": 3,
-            "whole": True,
-        },
-        what="test",
-    )
-    assert value == _Outer(
-        kind="b",
-        place=Path("x/y"),
-        many=(_Inner(name="one", ratio=2.0), _Inner(name="two")),
-        words=("p", "q"),
-        inner=_Inner(name="three"),
-        count=3,
-        whole=True,
-    )
+    values = {
+        "kind": "b", "place": "x/y", "many": [{"name": "one", "ratio": 2}, {"name": "two"}],
+        "words": ["p", "q"], "inner": {"name": "three"}, "count": 3, "whole": True,
+    }  # fmt: skip
+    assert build(_Outer, values, what="test") == _Outer(
+        kind="b", place=Path("x/y"), words=("p", "q"), inner=_Inner(name="three"), count=3,
+        many=(_Inner(name="one", ratio=2.0), _Inner(name="two")), whole=True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        (
-            {"knid": "a"},
-            r"key knid \(did you mean kind\?\); expected one of kind, place",
-        ),
+        ({"knid": "a"}, r"key knid \(did you mean kind\?\); expected one of kind, place"),
         ({"kind": "c"}, "test key kind wants one of a, b; got 'c'"),
         ({"place": 3}, "test key place wants a path, got int"),
         ({"many": {"name": "one"}}, "test key many wants a list, got a table"),
         ({"many": [{"name": "one"}, {"ratio": 2.0}]}, r"test key many\[1\]\.name is missing"),
         ({"many": [{"name": "one", "size": 1}]}, r"unknown test key many\[0\]\.size"),
+        ({"many": ["rtsp://user:secret@camera"]}, r"test key many\[0\] wants a table, got str$"),
         ({"words": "p"}, "test key words wants a list, got str"),
         ({"inner": 5}, "test key inner wants a table, got int"),
         ({"count": True}, "test key count wants int, got bool"),
@@ -82,12 +60,6 @@ def test_wrong_values_are_named(values: dict[str, Any], error: str) -> None:
         build(_Outer, values, what="test")
 
 
-def test_values_that_may_be_secrets_are_not_repeated() -> None:
-    with pytest.raises(UsageError) as caught:
-        build(_Outer, {"many": ["rtsp://user:secret@camera"]}, what="test")
-    assert "secret" not in str(caught.value)
-
-
 def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMERA_PASSWORD", "secret")
     values = {"list": [{"address": "rtsp://u:${CAMERA_PASSWORD}@h"}], "n": 1, "cost": "5$"}
@@ -100,13 +72,18 @@ def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         with_environment({"list": ["${NONE_SUCH}"]}, where="site")
 
 
-def test_files_that_are_no_toml(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a valid site: No such file"):
-        read_toml(tmp_path / "none.toml", what="site")
-    broken = tmp_path / "broken.toml"
-    broken.write_text("a = = 1")
-    with pytest.raises(InputError, match=r"broken\.toml: not a valid site: .*line 1"):
-        read_toml(broken, what="site")
-    broken.write_bytes(b"a = '\xff'")
-    with pytest.raises(InputError, match="not a valid site"):
-        read_toml(broken, what="site")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"not a valid site: No such file"),
+        (b"a = = 1", r"site\.toml: not a valid site: .*line 1"),
+        (b"a = '\xff'", "not a valid site"),
+    ],
+)
+def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes(b"\xef\xbb\xbfkind = 'b'\r\n")
+    assert read_toml(path, what="site") == {"kind": "b"}, "a byte-order mark is no part of it"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_toml(path, what="site")

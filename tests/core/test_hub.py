@@ -1,8 +1,6 @@
 import hashlib
 import http.server
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +9,8 @@ import pytest
 
 from edgeattr.core import hub
 from edgeattr.core.errors import DownloadError, UsageError
+
+from ..cli.program import edgeattr
 
 _CONTENT = bytes(range(256)) * 1000
 _WEIGHTS = bytes(reversed(range(256))) * 500
@@ -47,7 +47,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
     monkeypatch.delenv("EDGEATTR_OFFLINE")
     with _Server(("127.0.0.1", 0), _Handler) as running:
         running.ranges, running.paths = [], []
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running
         running.shutdown()
@@ -132,44 +132,34 @@ def test_a_spoilt_cache_is_not_trusted(server: _Server) -> None:
     assert hub.fetch("net", remote=_remote(server)).read_bytes() == _CONTENT
 
 
-def test_an_unusable_home_is_a_download_error(
+def test_a_server_or_a_home_that_cannot_be_used_is_a_download_error(
     server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(DownloadError, match="could not be downloaded"):
+        hub.fetch("net", remote=_remote(server, url="http://127.0.0.1:9/none"))
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "file"))
     with pytest.raises(DownloadError, match="could not be downloaded"):
         hub.fetch("net", remote=_remote(server))
 
 
-def test_unreachable(server: _Server) -> None:
-    with pytest.raises(DownloadError, match="could not be downloaded"):
-        hub.fetch("net", remote=_remote(server, url="http://127.0.0.1:9/none"))
-
-
-def test_offline_says_how_to_go_on() -> None:
+def test_offline_says_how_to_go_on_and_an_unknown_name_what_there_is() -> None:
     with pytest.raises(DownloadError, match="EDGEATTR_OFFLINE forbids"):
         hub.fetch("yolox_nano")
-    with pytest.raises(
-        DownloadError, match=r"\.xml and https://.*\.bin elsewhere and put it there"
-    ):
+    elsewhere = r"\.xml and https://.*\.bin elsewhere and put it there"
+    with pytest.raises(DownloadError, match=elsewhere):
         hub.fetch("person-detection-retail-0013")
-
-
-def test_unknown_name() -> None:
     with pytest.raises(UsageError, match="known: yolox_nano, yolox_tiny, yolox_s"):
         hub.fetch("yolo99")
 
 
 def test_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hub.resolve_bundle(None) == hub.default_bundle(), "until it is converted"
+    assert hub.resolve_bundle("other.edgeattr") == Path("other.edgeattr")
     monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "elsewhere"))
     assert hub.home() == tmp_path / "elsewhere"
     monkeypatch.delenv("EDGEATTR_HOME")
     assert hub.home() == Path.home() / ".cache" / "edgeattr"
-
-
-def test_default_bundle_is_the_shipped_one_until_it_is_converted() -> None:
-    assert hub.resolve_bundle(None) == hub.default_bundle()
-    assert hub.resolve_bundle("other.edgeattr") == Path("other.edgeattr")
 
 
 def test_published_checksums_agree_with_the_shared_list(shared: Path) -> None:
@@ -186,14 +176,6 @@ def test_published_checksums_agree_with_the_shared_list(shared: Path) -> None:
             assert file.name.endswith(entry["name"])
 
 
-def _models(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "edgeattr", "models", *arguments], capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stderr
-    return done
-
-
 def test_models_verifies_real_files_of_two(shared: Path) -> None:
     name = "pedestrian-detection-adas-0002"
     source = shared / "models" / "detectors" / name
@@ -202,14 +184,14 @@ def test_models_verifies_real_files_of_two(shared: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes((source / folder / path.name).read_bytes())
     weights = hub.paths_of(hub.KNOWN[f"{name}-int8"])[1]
-    assert _models("pull", name).stdout.strip() == str(hub.paths_of(hub.KNOWN[name])[0])
+    assert edgeattr("models", "pull", name).stdout.strip() == str(hub.paths_of(hub.KNOWN[name])[0])
     weights.unlink()
-    done = _models("verify", code=1)
+    done = edgeattr("models", "verify", code=1)
     assert f"ok       {name}: " in done.stdout
     assert f"PARTIAL  {name}-int8: " in done.stderr
     weights.write_bytes(b"spoilt")
-    assert f"DAMAGED  {name}-int8: " in _models("verify", code=1).stderr
-    lines = {line.split()[0]: line for line in _models("list").stdout.splitlines()}
+    assert f"DAMAGED  {name}-int8: " in edgeattr("models", "verify", code=1).stderr
+    lines = {line.split()[0]: line for line in edgeattr("models", "list").stdout.splitlines()}
     assert set(lines) == {"default", "person", *hub.KNOWN}
     assert lines[name].endswith(f"{name}.xml")
     assert lines[f"{name}-int8"].endswith("not downloaded")

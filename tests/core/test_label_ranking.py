@@ -35,42 +35,35 @@ def _ranking(**options: tuple[str, ...]) -> LabelRanking:
     return LabelRanking(schema=_SCHEMA, base_rates=_RATES, options=LabelOptions(**options))
 
 
-def test_words_of_style_and_of_absence_do_not_tell_people_apart() -> None:
-    telling = ["stripes", "backpack", "long_hair", "upper_body_red"]
-    assert list(filter(_ranking().tells, _GROUPS)) == telling
-    asked = _ranking(show=("no_accessory", "casual_upper"), hide=("backpack",))
-    assert list(filter(asked.tells, _GROUPS)) == [
-        "casual_upper", "stripes", "no_accessory", "long_hair", "upper_body_red",
-    ]  # fmt: skip
-
-
-def test_what_tells_people_apart_comes_first() -> None:
-    names = [label.name for label in _ranking().labels(_everything())]
-    assert names == ["upper_body_red", "stripes", "backpack", "long_hair"]
-
-
-def test_what_says_nothing_is_left_out_unless_it_is_asked_for() -> None:
-    assert "no accessory" not in _ranking().texts(_everything())
-    asked = _ranking(show=("no_accessory",)).labels(_everything())
-    assert asked[0].name == "no_accessory"
-    hidden = _ranking(hide=("backpack",)).labels(_everything())
-    assert "backpack" not in [label.name for label in hidden]
-
-
-def test_only_a_yes_is_shown() -> None:
-    answers = {**_everything(), "stripes": AttributeAnswer(0.9, "unknown")}
-    answers["backpack"] = AttributeAnswer(0.2, "no")
-    shown = {label.name for label in _ranking().labels(answers)}
-    assert shown == {"upper_body_red", "long_hair"}
-
-
-def test_words() -> None:
-    assert _ranking().texts(_everything())[:3] == ("red top", "stripes", "backpack")
-
-
-def test_a_name_that_the_model_does_not_know_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("options", "telling", "shown"),
+    [
+        (
+            {},
+            ["stripes", "backpack", "long_hair", "upper_body_red"],
+            ["upper_body_red", "stripes", "backpack", "long_hair"],
+        ),
+        (
+            {"show": ("no_accessory", "casual_upper"), "hide": ("backpack",)},
+            ["casual_upper", "stripes", "no_accessory", "long_hair", "upper_body_red"],
+            ["no_accessory", "casual_upper", "upper_body_red", "stripes", "long_hair"],
+        ),
+    ],
+)
+def test_words_of_style_and_of_absence_tell_nobody_apart_unless_they_are_asked_for(
+    options: dict[str, tuple[str, ...]], telling: list[str], shown: list[str]
+) -> None:
+    ranking = _ranking(**options)
+    assert list(filter(ranking.tells, _GROUPS)) == telling
+    assert [label.name for label in ranking.labels(_everything())] == shown
     with pytest.raises(UsageError, match=r"'beard'.*casual_upper"):
         _ranking(hide=("beard",))
+
+
+def test_only_a_yes_is_shown_and_in_words() -> None:
+    answers = {**_everything(), "stripes": AttributeAnswer(0.9, "unknown")}
+    answers["backpack"] = AttributeAnswer(0.2, "no")
+    assert _ranking().texts(answers) == ("red top", "long hair")
 
 
 def test_the_model_that_ships_has_base_rates() -> None:
