@@ -29,7 +29,6 @@ __all__ = ["ExplanationWriter"]
 
 _WAITING = 32  # people; a crop of each is held in memory
 _LONGEST_WAIT = 20.0  # seconds for a place: a stream that waits for longer would seem to hang
-_LONGEST_CLOSE = 2.0  # seconds for the one that is being made: the engine may hang
 _ENDING = "explain.html"
 _NICE = 10  # of the thread, where the system can tell threads apart: others come first
 
@@ -53,6 +52,7 @@ class ExplanationWriter(Closeable):
         retention_days: after which a page is deleted; None keeps all.
         all_attributes: show every reported attribute, not only those that are answered yes.
         waiting: people whose pages may wait.
+        closing_s: on closing, for the page that is being made: the engine may hang.
 
     Raises:
         OutputError: the folder cannot be made.
@@ -70,13 +70,14 @@ class ExplanationWriter(Closeable):
         retention_days: float | None = None,
         all_attributes: bool = False,
         waiting: int = _WAITING,
+        closing_s: float = 2.0,
     ) -> None:
         self.name = f"explanations {folder}"
         self.dropped = 0  # pages for which there was no time
         self._folder, self._days, self._all = folder, retention_days, all_attributes
         self._model, self._explained_by = model, model.explained_by
         make_folder(folder)
-        self._most = waiting
+        self._most, self._closing_s = waiting, closing_s
         self._waiting: collections.deque[_Person] = collections.deque()
         self._changed = threading.Condition()
         self._closed = self._hurries = False
@@ -124,7 +125,7 @@ class ExplanationWriter(Closeable):
             for person in self._waiting:
                 person.path.cancel()
             self._changed.notify_all()
-        self._thread.join(_LONGEST_CLOSE)
+        self._thread.join(self._closing_s)
         if self.dropped:
             _log.warning("%d pages were left out for want of time", self.dropped)
 

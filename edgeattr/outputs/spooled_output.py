@@ -21,8 +21,6 @@ from edgeattr.video.output import DeliveryStatus
 __all__ = ["SpooledOutput"]
 
 _LOG = logging.getLogger("edgeattr.outputs")
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # between two tries; doubles from one to the other
-_PATIENCE_S = 60.0  # failures that last no longer are no trouble yet
 _DRAIN_S = 1.5  # on closing, for events that still wait
 _JOIN_S = 2.0
 
@@ -38,6 +36,9 @@ class SpooledOutput(Closeable):
         spool: closed with this object.
     """
 
+    first_wait_s, longest_wait_s = 0.5, 30.0  # between two tries; doubles from one to the other
+    patience_s = 60.0  # failures that last no longer are no trouble yet
+
     def __init__(self, *, name: str, promise: str, transport: Transport, spool: Spool) -> None:
         self.name, self.promise = name, promise
         self._transport, self._spool = transport, spool
@@ -46,7 +47,7 @@ class SpooledOutput(Closeable):
         self._delivered = self._refused = 0
         self._reason = ""  # of the latest failure
         self._failing_since: float | None = None
-        self._wait_s = _FIRST_WAIT_S
+        self._wait_s = self.first_wait_s
         self._logged = False  # whether the failure was logged
         self._settled: list[int] = []  # answered by the other side, and still in the spool
         self._at_close: Totals | None = None
@@ -83,7 +84,7 @@ class SpooledOutput(Closeable):
             dropped=totals.dropped,
             trouble=(
                 f"nothing could be sent for {lasting:.0f} s: {self._reason}"
-                if lasting > _PATIENCE_S
+                if lasting > self.patience_s
                 else None
             ),
         )
@@ -160,7 +161,7 @@ class SpooledOutput(Closeable):
             self._logged = True
             _LOG.warning("%s: cannot send (%s); events wait on disk", self.name, reason)
         pause = self._wait_s * random.uniform(0.5, 1.0)  # many senders must not come as one
-        self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+        self._wait_s = min(2 * self._wait_s, self.longest_wait_s)
         self._stop.wait(max(pause, wait_s or 0.0))
 
     def _recovered(self) -> None:
@@ -168,4 +169,4 @@ class SpooledOutput(Closeable):
             lasted = time.monotonic() - self._failing_since
             _LOG.warning("%s: sends again, after %.0f s", self.name, lasted)
             self._logged = False
-        self._failing_since, self._wait_s = None, _FIRST_WAIT_S
+        self._failing_since, self._wait_s = None, self.first_wait_s

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import ssl
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import pytest
 
 from edgeattr.core.errors import InputError, OutputError, UsageError
 from edgeattr.outputs import MqttOutput
-from edgeattr.outputs import spooled_output as spooled
 
 from ..waiting import until
 from .mqtt_broker import Broker, Line, Subscriber
@@ -28,14 +26,6 @@ pytest.importorskip("paho.mqtt.client")
 
 def _event(number: int, stream: str = "door") -> dict[str, Any]:
     return {"type": "person", "stream": stream, "track": number, "attributes": {}}
-
-
-def _program(url: str, spool: Path, body: str) -> list[str]:
-    code = (
-        "import time\nfrom pathlib import Path\nfrom edgeattr.outputs.mqtt import MqttOutput\n"
-        f"sink = MqttOutput({url!r}, client_id='cam', spool=Path({str(spool)!r}))\n{body}"
-    )
-    return [sys.executable, "-c", code]
 
 
 @pytest.fixture
@@ -75,33 +65,8 @@ def test_every_event_arrives_although_the_broker_is_killed_in_the_middle(
         until(lambda: after.numbers()[-1:] == [499])
         sink.close()
     came = before.numbers() + after.numbers()
-    assert set(came) == set(range(500))
-    assert list(dict.fromkeys(came)) == list(range(500)), "in order, repetitions aside"
-    assert 500 <= sink._delivered < 700, "few are repeated"
-
-
-def test_what_was_written_before_a_kill_is_sent_by_the_next_process(
-    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path
-) -> None:
-    spool = tmp_path / "spool"
-    url = f"mqtt://127.0.0.1:{broker.port}"
-    body = (
-        "for number in range(100):\n"
-        " sink.write({'type': 'person', 'stream': 'door', 'track': number})\n"
-        " print(number, flush=True)\n"
-        "time.sleep(60)"
-    )
-    with subprocess.Popen(_program(url, spool, body), stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout
-        written = [int(writer.stdout.readline()) for _ in range(37)]
-        writer.send_signal(signal.SIGKILL)
-        written += [int(line) for line in writer.stdout.read().split("\n")[:-1]]
-    broker.start()
-    subscriber = subscribe(broker.port, "edgeattr/+/person")
-    with MqttOutput(url, client_id="cam", spool=spool) as sink:
-        until(lambda: sink.delivery().waiting == 0)
-    until(lambda: set(subscriber.numbers()) >= set(written))
-    assert subscriber.numbers() == list(range(len(subscriber.numbers())))
+    assert list(dict.fromkeys(came)) == list(range(500)), "all, in order, repetitions aside"
+    assert 500 <= sink.delivery().delivered < 700, "few are repeated"
 
 
 def _status(payload: bytes) -> str:
@@ -146,8 +111,12 @@ def test_the_broker_tells_that_a_client_was_killed(
 ) -> None:
     broker.start()
     subscriber = subscribe(broker.port, "edgeattr/cam/status")
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom edgeattr.outputs.mqtt import MqttOutput\n"
+        "MqttOutput(sys.argv[1], client_id='cam', spool=Path(sys.argv[2]))\ntime.sleep(60)"
+    )
     url = f"mqtt://127.0.0.1:{broker.port}"
-    with subprocess.Popen(_program(url, tmp_path / "spool", "time.sleep(60)")) as client:
+    with subprocess.Popen([sys.executable, "-c", code, url, tmp_path / "spool"]) as client:
         until(lambda: [_status(said) for _, said in subscriber.messages] == ["online"])
         client.kill()
     until(lambda: [_status(said) for _, said in subscriber.messages] == ["online", "offline"])
@@ -155,7 +124,7 @@ def test_the_broker_tells_that_a_client_was_killed(
     until(lambda: [_status(said) for _, said in late.messages] == ["offline"])  # retained
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("impatient")
 def test_the_password_is_used_and_never_shown(
     broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
@@ -173,12 +142,10 @@ def test_the_password_is_used_and_never_shown(
         monkeypatch.setenv("MQTT_USERNAME", "camera")
         monkeypatch.setenv("MQTT_PASSWORD", secret)
     until(lambda: len(subscriber.messages) == 2)
-    monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
     wrong = f"mqtt://camera:wr0ng@127.0.0.1:{broker.port}"
     with MqttOutput(wrong, spool=tmp_path / "spool") as sink:
         sink.write(_event(2))
-        until(lambda: sink.delivery().trouble)
-        assert "Not authorized" in str(sink.delivery().trouble)
+        until(lambda: "Not authorized" in str(sink.delivery().trouble))
         assert sink.delivery().waiting == 1, "kept until somebody mends the password"
         assert sink.name == f"mqtt://127.0.0.1:{broker.port}"
     assert "Not authorized" in caplog.text
@@ -187,11 +154,10 @@ def test_the_password_is_used_and_never_shown(
         assert not any(word in str(path) for path in tmp_path.rglob("*"))
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("impatient")
 def test_tls_with_an_authority_of_ones_own(
-    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    broker: Broker, subscribe: Callable[..., Subscriber], tmp_path: Path
+) -> None:
     _certificates(tmp_path)
     broker.start(
         "allow_anonymous true", f"cafile {tmp_path}/ca.pem", f"certfile {tmp_path}/server.pem",
@@ -202,11 +168,9 @@ def test_tls_with_an_authority_of_ones_own(
     subscriber = subscribe(broker.port, "edgeattr/+/person", tls=trust)
     url = f"mqtts://localhost:{broker.port}"
     ours = {"cert": tmp_path / "client.pem", "key": tmp_path / "client.key"}
-    monkeypatch.setattr(spooled, "_PATIENCE_S", 0.0)
     with MqttOutput(url, spool=tmp_path / "spool", **ours) as sink:  # the system's authorities
         sink.write(_event(1))
-        until(lambda: sink.delivery().trouble)
-        assert "certificate verify failed" in str(sink.delivery().trouble)
+        until(lambda: "certificate verify failed" in str(sink.delivery().trouble))
         assert not subscriber.messages
     with MqttOutput(url, spool=tmp_path / "spool", ca=tmp_path / "ca.pem", **ours) as sink:
         until(lambda: sink.delivery().waiting == 0)
@@ -239,18 +203,13 @@ def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path:
     ("mqtt://host", {"topic": "a/{"}, "topic"),
     ("mqtt://host", {"protocol": "4"}, "expected 3.1.1 or 5"),
     ("mqtt://host", {"ca": Path("ca.pem")}, "for mqtts"),
+    ("mqtts://host", {"ca": Path(__file__)}, "not a usable certificate"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
+    with pytest.raises((UsageError, InputError), match=said) as caught:
         MqttOutput(url, spool=tmp_path / "spool", **options)
     assert "s3cret" not in str(caught.value)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_certificate_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("nothing")
-    with pytest.raises(InputError, match="not a usable certificate"):
-        MqttOutput("mqtts://host", ca=tmp_path / "ca.pem")
 
 
 def _certificates(folder: Path) -> None:

@@ -31,12 +31,6 @@ def test_lines_are_as_motchallenge_has_them(tmp_path: Path) -> None:
     assert path.read_text().splitlines() == [f"{frame},{line}" for frame in (1, 1, 2, 3)]
 
 
-def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
-        TracksFile(tmp_path / "file" / "tracks.csv")
-
-
 def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     with small_disk(folder):

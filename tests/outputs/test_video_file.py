@@ -5,16 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.core.errors import OutputError, RuntimeFailure, UsageError
+from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.outputs import VideoFile, Windows
-
-
-def test_unwritable_places(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
-        VideoFile(tmp_path / "file" / "out.mp4", (64, 48), 10)
-    with pytest.raises(UsageError, match=r"only \.mp4"):
-        VideoFile(tmp_path / "out.avi", (64, 48), 10)
 
 
 def test_video_takes_its_name_when_complete_and_keeps_rate_and_odd_sizes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from edgeattr.core.errors import MissingDependency, OutputError
 from edgeattr.outputs import EventsFile, MetricsServer, MqttOutput, StoreWriter
 from edgeattr.video.output import FailsafeOutput
 
+from ..conftest import json_lines
 from ..small_disk import small_disk
 
 
@@ -65,8 +66,9 @@ def test_interrupts_pass() -> None:
 
 
 def test_a_full_disk_costs_events_only_while_it_is_full(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as fill:
-        sink = FailsafeOutput(EventsFile(tmp_path / "disk" / "events.jsonl"))
+    path = tmp_path / "disk" / "events.jsonl"
+    with small_disk(path.parent) as fill:
+        sink = FailsafeOutput(EventsFile(path))
         fill(True)
         for _ in range(400):
             sink.write({"text": "x" * 4000})
@@ -77,6 +79,7 @@ def test_a_full_disk_costs_events_only_while_it_is_full(tmp_path: Path) -> None:
         assert sink.status().trouble is None
         assert sink.written + sink.failures == 401
         sink.close()
+        assert len(json_lines(path)) == sink.written, "and no half line"
 
 
 def test_a_sink_that_sends_tells_what_waits(tmp_path: Path) -> None:
