@@ -17,10 +17,6 @@ from edgeattr.web.state import State
 __all__ = ["EventStream", "Events"]
 
 _STEP = 0.25  # seconds between two looks for changes
-_STATE = 1.0  # seconds between two tellings of how the site is doing
-_BEAT = 10.0  # seconds without a word after which one is sent
-_SLOW = 10.0  # seconds that a visitor may take for one message
-_MOST = 100  # visitors at once
 _DIGITS = 18  # of a moment in an id; more are of no board
 _BATCH = 40  # people in one message, so that little waits in memory for a slow visitor
 
@@ -61,14 +57,19 @@ class EventStream:
         last: the id of the last event that this one got before, if any.
     """
 
+    state_s = 1.0  # between two tellings of how the site is doing
+    beat_s = 10.0  # without a word, after which one is sent
+    slow_s = 10.0  # that a visitor may take for one message
+    most = 100  # visitors at once
+
     def __init__(self, events: Events, last: str | None) -> None:
         self._events = events
         self._known = events.known_by(last)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the visitor leaves, is too slow, or edgeattr ends."""
-        if self._events.visitors >= _MOST or self._events.closing:
-            answer = JSONResponse({"error": f"{_MOST} visitors are here already"}, 503)
+        if self._events.visitors >= self.most or self._events.closing:
+            answer = JSONResponse({"error": f"{self.most} visitors are here already"}, 503)
             answer.headers["Retry-After"] = "5"
             await answer(scope, receive, send)
             return
@@ -78,8 +79,8 @@ class EventStream:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             async for part in self._parts(left):
                 body = {"type": "http.response.body", "body": part, "more_body": True}
-                await asyncio.wait_for(send(body), _SLOW)
-            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), _SLOW)
+                await asyncio.wait_for(send(body), self.slow_s)
+            await asyncio.wait_for(send({"type": "http.response.body", "body": b""}), self.slow_s)
         except asyncio.TimeoutError:  # the server hangs up where an answer has no end
             pass
         finally:
@@ -91,7 +92,7 @@ class EventStream:
         told = said = float("-inf")  # when the state, and when anything was sent
         while not left.done():
             now = time.monotonic()
-            if now - told >= _STATE:
+            if now - told >= self.state_s:
                 told = now
                 yield _message("state", self._events.state.text())
             for part in self._news():
@@ -100,7 +101,7 @@ class EventStream:
             if self._events.closing:
                 yield _message("end", b"{}")
                 return
-            if now - max(said, told) >= _BEAT:
+            if now - max(said, told) >= self.beat_s:
                 said = now
                 yield b": beat\n\n"
             await asyncio.wait([left], timeout=_STEP)

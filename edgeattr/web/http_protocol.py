@@ -8,21 +8,21 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 __all__ = ["TimeoutProtocol"]
 
-_MOST = 256  # connections; each costs a descriptor, which cameras need as well
-_PATIENCE = 10.0  # seconds for a request, the first or the next, and for taking what is left
-
 
 class TimeoutProtocol(H11Protocol):
     """uvicorn's own, which by itself waits for ever for those who say nothing or do not read."""
+
+    most = 256  # connections; each costs a descriptor, which cameras need as well
+    patience_s = 10.0  # for a request, the first or the next, and for taking what is left
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; of too many, one that is idle has to go."""
         super().connection_made(transport)
         self._answered: RequestResponseCycle | None = None  # the last request, where it was done
         self._made = self.loop.time()
-        if len(self.connections) > _MOST:
+        if len(self.connections) > self.most:
             self._make_room()
-        self.loop.call_later(_PATIENCE, self._check_idle)
+        self.loop.call_later(self.patience_s, self._check_idle)
 
     @property
     def is_idle(self) -> bool:
@@ -42,4 +42,4 @@ class TimeoutProtocol(H11Protocol):
             self.transport.abort()
             return
         self._answered = self.cycle if self.is_idle else None
-        self.loop.call_later(_PATIENCE, self._check_idle)
+        self.loop.call_later(self.patience_s, self._check_idle)

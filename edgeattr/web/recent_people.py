@@ -16,7 +16,6 @@ from edgeattr.web.people_counts import PeopleCounts
 
 __all__ = ["PeopleChanges", "RecentPeople", "shown_person"]
 
-_GONE = 2000  # removals that are remembered; who was away for longer is told everything anew
 _DAY = 86400.0  # seconds
 _OURS = ("type", "crop", "evidence")  # of events: folders of this machine are nobody's business
 
@@ -57,6 +56,8 @@ class RecentPeople:
     """
 
     name = "page"
+
+    most_gone = 2000  # remembered removals; who was away for longer is told everything anew
 
     def __init__(
         self,
@@ -178,7 +179,7 @@ class RecentPeople:
             return
         self._at += 1
         self._gone.append((self._at, name))
-        if len(self._gone) > _GONE:
+        if len(self._gone) > self.most_gone:
             self._forgotten, _ = self._gone.popleft()
 
 

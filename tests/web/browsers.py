@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ..outputs.mqtt_broker import free_port
+
 CONTRAST = """
 () => {
   const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -136,7 +138,7 @@ def firefox(folder: Path) -> Iterator[Firefox]:
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
         pytest.skip("no browser: Firefox is not installed")
-    port = _free_port()
+    port = free_port()
     wanted = {"marionette.port": port, "layout.css.prefers-color-scheme.content-override": 0}
     lines = [f'user_pref("{name}", {value});\n' for name, value in wanted.items()]
     (folder / "user.js").write_text("".join(lines))
@@ -147,11 +149,6 @@ def firefox(folder: Path) -> Iterator[Firefox]:
                 yield Firefox(file)
         finally:
             run.terminate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

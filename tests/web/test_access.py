@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import socket
@@ -17,8 +16,9 @@ import pytest
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.web import RecentPeople, WebServer
 from edgeattr.web.access import Access, is_loopback
+from edgeattr.web.http_protocol import TimeoutProtocol
 
-from .people import NAMES, camera, record
+from .people import NAMES, camera, get, record
 
 _TOKEN = "a token with ü and =;,"
 _JPEG = b"\xff\xd8 a picture"
@@ -143,7 +143,7 @@ def test_pictures_by_id_and_nothing_else(server: WebServer, crops: Path) -> None
     assert _Answer(server, path).code == 404
 
 
-def test_only_names_of_this_machine_and_no_other_site(server: WebServer) -> None:
+def test_only_names_of_this_machine_and_no_other_site(server: WebServer, closed: WebServer) -> None:
     for host in ("localhost", "LOCALHOST:1", "127.0.0.1:8080", "[::1]:9", "[::1]"):
         assert _Answer(server, "/api/people", Host=host).code == 200, host
     for host in ("evil.test", "127.0.0.1.evil.test", "localhost.evil.test:80", "", "[::1", "::2"):
@@ -155,6 +155,10 @@ def test_only_names_of_this_machine_and_no_other_site(server: WebServer) -> None
             assert answer.code == 403
             assert answer.headers["Access-Control-Allow-Origin"] is None
         assert _Answer(server, "/", **asked, Sec_Fetch_Mode="navigate").code == 200
+    for host in ("x/static/style.css?", "127.0.0.1/static/style.css?", "127.0.0.1?/static/"):
+        answer = _Answer(closed, "/api/people", Host=host)  # no path that is open to all
+        assert answer.code in (400, 401, 421)
+        assert b"people" not in answer.body
 
 
 def test_the_token_opens_everything_and_leaves_the_address(closed: WebServer) -> None:
@@ -204,32 +208,22 @@ def test_beyond_this_machine_a_token_is_made_up(monkeypatch: pytest.MonkeyPatch)
         assert _Answer(server, "/").code == 401
         bearer = f"Bearer {server.made_up_token}"
         assert _Answer(server, "/", Authorization=bearer, Host="any.test").code == 200
+    assert Access("127.0.0.1").token is None
+    assert Access("0.0.0.0").token != Access("0.0.0.0").token
+    with pytest.raises(UsageError, match="0 characters"):
+        Access("127.0.0.1", "")  # a mistake, and no wish for none
+
+
+@pytest.mark.parametrize("value", ["short", ""])
+def test_a_token_of_the_environment(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEATTR_WEB_TOKEN", "from the environment")
     assert Access("0.0.0.0").knows_token("from the environment")
     assert not Access("0.0.0.0").made_up
     assert Access("127.0.0.1").token == "from the environment", "one that is set always counts"
     assert Access("0.0.0.0", "of the site's file").knows_token("of the site's file")
-    monkeypatch.setenv("EDGEATTR_WEB_TOKEN", "short")
-    with pytest.raises(UsageError, match="5 characters and is easily guessed"):
+    monkeypatch.setenv("EDGEATTR_WEB_TOKEN", value)
+    with pytest.raises(UsageError, match=f"{len(value)} characters and is easily guessed"):
         Access("0.0.0.0")
-    monkeypatch.delenv("EDGEATTR_WEB_TOKEN")
-    assert Access("127.0.0.1").token is None
-    assert Access("0.0.0.0").token != Access("0.0.0.0").token
-
-
-def test_all_addresses_of_ipv6_are_those_of_ipv4_too() -> None:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError as error:
-        pytest.skip(f"no IPv6 here: {error}")
-    with WebServer(RecentPeople(), lambda: [], host="::", port=0, token=_TOKEN) as server:
-        host = urlsplit(server.link).hostname
-        for address in (host, "127.0.0.1", "::1"):
-            connection = http.client.HTTPConnection(address or "", server.port, timeout=20)
-            connection.request("GET", "/api/health")
-            with connection.getresponse() as answer:
-                assert answer.status == 401, address
-            connection.close()
 
 
 def test_a_port_in_use_and_one_that_is_none(server: WebServer) -> None:
@@ -241,25 +235,41 @@ def test_a_port_in_use_and_one_that_is_none(server: WebServer) -> None:
         WebServer(RecentPeople(), lambda: [], host="192.0.2.1", port=0)
 
 
-def test_silent_many_and_garbled_visitors_leave_room_for_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from edgeattr.web import http_protocol as protocol
+def test_all_addresses_of_ipv6_are_those_of_ipv4_too() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    with WebServer(RecentPeople(), lambda: [], host="::", port=0, token=_TOKEN) as server:
+        for host in (urlsplit(server.link).hostname, "127.0.0.1", "::1"):
+            shown = f"[{host}]" if ":" in str(host) else host
+            assert get(f"http://{shown}:{server.port}", "/api/health")[0] == 401, host
 
-    monkeypatch.setattr(protocol, "_MOST", 5)
-    monkeypatch.setattr(protocol, "_PATIENCE", 0.5)
-    with WebServer(RecentPeople(), lambda: [], port=0) as server:
-        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
-        silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")  # and never more
-        for client in silent:
-            client.settimeout(5)
-            with client:
-                assert _ended(client), "each is sent away"
-        with socket.create_connection(("127.0.0.1", server.port)) as garbled:
-            garbled.sendall(b"\x16\x03\x01\x00garbage\r\n\r\n")
-            garbled.settimeout(5)
-            assert b"400" in garbled.recv(100)
-        assert _Answer(server, "/").code == 200
+
+def test_silent_many_and_garbled_visitors_leave_room_for_others(
+    closed: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TimeoutProtocol, "most", 5)
+    monkeypatch.setattr(TimeoutProtocol, "patience_s", 0.5)
+
+    def connect() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", closed.port), timeout=10)
+
+    silent = [connect() for _ in range(8)]
+    silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")  # and never more
+    for client in silent:
+        with client:
+            assert _ended(client), "each is sent away"
+    with connect() as garbled:
+        garbled.sendall(b"\x16\x03\x01\x00garbage\r\n\r\n")
+        assert b"400" in garbled.recv(100)
+    with connect() as client:
+        client.sendall(b"GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        while b"</svg>" not in client.recv(65536):
+            pass
+        client.sendall(b"G")
+        assert _ended(client), "who says nothing more"
+    assert _Answer(closed, "/static/style.css").code == 200
 
 
 def _ended(client: socket.socket) -> bool:
@@ -283,37 +293,6 @@ def test_closing_is_quick_and_frees_the_port() -> None:
     while threading.active_count() > before:  # the event loop's workers end on their own
         assert time.monotonic() - start < 10.0, threading.enumerate()
         time.sleep(0.05)
-
-
-def test_a_host_cannot_pose_as_a_path_that_is_open_to_all(closed: WebServer) -> None:
-    """Whatever version of Starlette puts the address together."""
-    for host in ("x/static/style.css?", "127.0.0.1/static/style.css?", "127.0.0.1?/static/"):
-        answer = _Answer(closed, "/api/people", Host=host)
-        assert answer.code in (400, 401, 421)
-        assert b"people" not in answer.body
-
-
-def test_an_empty_token_is_a_mistake_and_not_a_wish_for_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with pytest.raises(UsageError, match="0 characters"):
-        Access("127.0.0.1", "")
-    monkeypatch.setenv("EDGEATTR_WEB_TOKEN", "")
-    with pytest.raises(UsageError, match="0 characters"):
-        Access("127.0.0.1")
-
-
-def test_a_connection_that_says_nothing_more_is_closed(
-    closed: WebServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgeattr.web.http_protocol._PATIENCE", 0.2)
-    with socket.create_connection(("127.0.0.1", closed.port), timeout=10) as connection:
-        connection.sendall(b"GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        while b"</svg>" not in connection.recv(65536):
-            pass
-        connection.sendall(b"G")
-        with contextlib.suppress(ConnectionResetError):
-            assert connection.recv(1) == b""
 
 
 @pytest.mark.slow  # it asks the clock

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.web import people_counts as tally
+from edgeattr.web.people_counts import PeopleCounts
 from edgeattr.web.people_filter import PeopleFilter
 from edgeattr.web.recent_people import PeopleChanges, RecentPeople
 
@@ -80,7 +80,7 @@ def test_the_oldest_who_left_is_forgotten_first_and_stays_counted() -> None:
 def test_who_was_away_for_too_long_is_told_everything_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgeattr.web.recent_people._GONE", 4)
+    monkeypatch.setattr(RecentPeople, "most_gone", 4)
     board = RecentPeople(NAMES, most=2)
     start = board.changes().at
     for number in range(5):
@@ -107,15 +107,14 @@ def test_people_are_forgotten_after_their_days(monkeypatch: pytest.MonkeyPatch) 
     assert [person["track"] for person in board.people()] == [2]
 
 
-def test_today_begins_at_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
-    days: Iterator[tuple[int, int]] = iter([(2026, 1), (2026, 1), (2026, 2), (2026, 2)])
-    monkeypatch.setattr(tally, "_day", lambda seconds: next(days))
-    counts = tally.PeopleCounts()
-    counts.add(record(1).to_json(), 0.0)
-    assert counts.to_json(1.0) | {"attributes": []} == {
-        "people_since_start": 1, "people_today": 0, "attributes": [],
-    }  # fmt: skip
-    counts.add(record(2).to_json(), 2.0)
+def test_today_begins_at_midnight() -> None:
+    counts, now = PeopleCounts(), time.time()
+    for days, today in ((0, 1), (1, 1), (1, 2)):
+        counts.add(record(1).to_json(), now + days * 86400)
+        told = counts.to_json(now + days * 86400)
+        assert told["people_today"] == today
+    told = counts.to_json(now + 3 * 86400)
+    assert (told["people_since_start"], told["people_today"]) == (3, 0)
 
 
 def test_what_json_cannot_say_is_an_error_and_changes_nothing() -> None:
@@ -127,35 +126,26 @@ def test_what_json_cannot_say_is_an_error_and_changes_nothing() -> None:
 
 
 def test_many_threads_write_while_others_ask() -> None:
-    board = RecentPeople(NAMES, most=50)
-    stop = threading.Event()
-    failures: list[BaseException] = []
+    board, stop = RecentPeople(NAMES, most=50), threading.Event()
 
     def write(stream: int) -> None:
         for number in range(150):
             board.watch(str(stream), [record(stream * 1000 + number, str(stream))])
             board.write(record(stream * 1000 + number, str(stream)).to_json())
 
-    def ask() -> None:
+    def ask() -> set[str]:
         known: dict[str, Any] = {}
         at = None
-        try:
-            while not stop.is_set():
-                at = _apply(known, board.changes(at)).at
-            _apply(known, board.changes(at))
-            assert set(known) == {person["id"] for person in board.people()}
-        except BaseException as error:
-            failures.append(error)
+        while not stop.is_set():
+            at = _apply(known, board.changes(at)).at
+        _apply(known, board.changes(at))
+        return set(known)
 
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    asker = threading.Thread(target=ask)
-    for thread in (*writers, asker):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    stop.set()
-    asker.join()
-    assert not failures
+    with ThreadPoolExecutor(5) as pool:
+        asker = pool.submit(ask)
+        list(pool.map(write, range(4)))
+        stop.set()
+        assert asker.result() == {person["id"] for person in board.people()}
     assert len(board.people()) == 50
     assert board.counts()["people_since_start"] == 600
 

@@ -8,9 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,11 @@ from edgeattr.cli.site_config import (
 from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.options import PipelineOptions
 from edgeattr.web import RecentPeople, WebServer
 from edgeattr.web.app import STATIC
 
+from ..waiting import until
 from .people import Client
 
 
@@ -45,14 +46,6 @@ def _get(address: str, token: str | None = None) -> Any:
     return json.loads(content) if "json" in answer.headers.get("Content-Type", "") else content
 
 
-def _until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)
-    return found
-
-
 def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
     video = shared / "videos" / "one-by-one-person-detection.mp4"
     run = subprocess.Popen(
@@ -63,7 +56,7 @@ def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     try:
         assert run.stderr
-        address = _until(lambda: _address(run.stderr.readline()))  # type: ignore[union-attr]
+        address = until(lambda: _address(run.stderr.readline()))  # type: ignore[union-attr]
         token = "a long enough token"
         client = Client(address + "api/events", {"Authorization": f"Bearer {token}"})
         for kind, data, _ in client.events():
@@ -110,6 +103,7 @@ def test_who_is_in_view_reaches_the_page_and_no_other_sink(
             SourceSection(address=str(walking_video), name="walk", loop=True),
             SourceSection(address=str(tmp_path / "none.mp4"), name="missing"),
         ),
+        pipeline=PipelineOptions(workers=2),
         events=EventsSection(file=tmp_path / "people.jsonl"),
         crops=CropsSection(folder=tmp_path / "crops"),
         web=WebSection(port=0, pictures=True),
@@ -117,13 +111,13 @@ def test_who_is_in_view_reaches_the_page_and_no_other_sink(
     with SitePipeline(site, model, MotionDetector()) as pipeline:
         assert pipeline.page
         api = pipeline.page.address + "api/"
-        picture = _until(lambda: _get(f"{pipeline.page.address}live.jpg?stream=walk"))  # type: ignore[union-attr]
+        picture = until(lambda: _get(f"{pipeline.page.address}live.jpg?stream=walk"))  # type: ignore[union-attr]
         assert picture.startswith(b"\xff\xd8")
-        _until(lambda: _get(api + "state")["streams"][0]["width"])
-        people = _until(lambda: _get(api + "people?in_view=true")["people"])
+        until(lambda: _get(api + "state")["streams"][0]["width"])
+        people = until(lambda: _get(api + "people?in_view=true")["people"])
         assert (people[0]["stream"], people[0]["picture"]) == ("walk", None)
         pipeline.stop()
-        _until(lambda: pipeline.advance(0.1))
+        until(lambda: pipeline.advance(0.1))
         assert _get(api + "people?in_view=true")["people"] == []
         state = _get(api + "state")
         assert state["counts"]["people_in_view"] == 0
@@ -155,7 +149,7 @@ def test_a_failing_board_costs_a_run_nothing(
         web=WebSection(port=0),
     )
     with SitePipeline(site, model, MotionDetector()) as pipeline:
-        _until(lambda: pipeline.advance(0.1))
+        until(lambda: pipeline.advance(0.1))
         assert pipeline.lost == 0
         assert not any(summary.error for summary in pipeline.summaries())
     assert len((tmp_path / "people.jsonl").read_text().splitlines()) == 2

@@ -8,13 +8,8 @@ from edgeattr.web import SiteEvents
 
 
 def _zone(event: str, occupancy: int, stream: str = "door") -> dict[str, Any]:
-    return {
-        "type": "zone",
-        "stream": stream,
-        "zone": "hall",
-        "event": event,
-        "occupancy": occupancy,
-    }
+    return {"type": "zone", "stream": stream, "zone": "hall", "event": event,
+            "occupancy": occupancy}  # fmt: skip
 
 
 def test_counts_by_stream_and_alerts_newest_first() -> None:
