@@ -20,7 +20,8 @@ from edgeattr_convert.validation_result import (
 from edgeattr_train.report import ReportData
 from edgeattr_train.report import write_report as write_training
 
-_LONG = "a_name_" * 30
+_HOSTILE = "<script>alert(1)</script>&amp;'\"--></style>$\\frac$ é 中"
+_LONG = "a_name_" * 30 + _HOSTILE
 _PAPER = 718  # pixels between the margins of A4
 
 
@@ -30,13 +31,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     rng = np.random.default_rng(0)
     result = ValidationResult(
         variant="onnx-int8", parent="onnx-fp32", bytes=17, parent_bytes=62, parity=0.1,
-        tolerance=0.5, verdict=_LONG, notes=(_LONG,), tried={_LONG: 0.1},
+        tolerance=0.5, verdict=_LONG, notes=(_LONG,), tried={_LONG: 0.1}, met=False,
+        advice=(_LONG,), before={"dataset": _HOSTILE, "split": _HOSTILE, "images": _HOSTILE},
         attributes=(AttributeChange(name=_LONG, before=80.0, after=79.0, flips=0.1),),
         layers=tuple(LayerError(layer=f"/{_LONG}/{n}", error=n, in_float=n < 3) for n in range(70)),
     )  # fmt: skip
     record = ConversionRecord(
-        model=_LONG, version="1", made="2026-01-01T00:00:00Z", device=_LONG, max_drop=0.5,
-        min_speedup=1.2, met=True, written=True, results=(result,) * 4,
+        model=_LONG, version=_HOSTILE, made=_HOSTILE, device=_LONG, max_drop=0.5, min_speedup=1.2,
+        met=False, written=True, results=(result,) * 4,
+        calibration={_HOSTILE: _HOSTILE, "warnings": [_HOSTILE]},
     )  # fmt: skip
     write_conversion(
         record, folder / "x.edgeattr", rng.integers(0, 255, (60, 64, 32, 3), dtype=np.uint8)
@@ -66,6 +69,8 @@ def test_a_browser_shows_it(
         [request.url] if not request.url.startswith(("file:", "data:")) else []))  # fmt: skip
     page.goto(pages[name].as_uri())
     assert said == []
+    assert page.evaluate("document.scripts.length") == 0, "hostile names are text"
+    assert (page.text_content("body") or "").count(_HOSTILE) > 5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.images].every(i => i.naturalWidth > 30)")
     colours = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.body))")

@@ -46,26 +46,26 @@ def _now(record: dict[str, Any]) -> PersonNow:
 
 def _people(count: int) -> list[dict[str, Any]]:
     chance = random.Random(3)
-    return [
-        person(
+    people = []
+    for number in range(count):
+        answers = {name: chance.choice(("yes", "no", "unknown", "no")) for name in _NAMES}
+        places: dict[str, Any] = {}
+        if chance.random() < 0.5:
+            places["zones"] = {"hall": chance.choice((1.0, 8.0))}
+        if chance.random() < 0.5:
+            places["lines"] = {"gate": {"in": chance.randrange(2), "out": 1}}
+        people.append(person(
             number,
             stream=chance.choice(_STREAMS),
             time=datetime.fromtimestamp(1_774_738_800 + 400 * number, timezone.utc).isoformat(),
             attributes={
                 name: {"p": 0.9 if answer == "yes" else 0.1, "answer": answer}
-                for name in _NAMES
-                if (answer := chance.choice(("yes", "no", "unknown", "no")))
+                for name, answer in answers.items()
             },
             last_s=1.5 + chance.choice((0, 1.5, 8, 30)),
-            **({"zones": {"hall": chance.choice((1.0, 8.0))}} if chance.random() < 0.5 else {}),
-            **(
-                {"lines": {"gate": {"in": chance.randrange(2), "out": 1}}}
-                if chance.random() < 0.5
-                else {}
-            ),
-        )
-        for number in range(count)
-    ]
+            **places,
+        ))  # fmt: skip
+    return people
 
 
 def _told(texts: Sequence[str], record: dict[str, Any]) -> list[bool | None]:

@@ -91,16 +91,3 @@ def test_retention_deletes_visits_crossings_and_alerts_too(store: Path) -> None:
         ]
     connection.close()
     assert left == [1, 1, 1, 1]
-
-
-def test_a_colour_that_is_unknown_is_no_other_colour(tmp_path: Path) -> None:
-    red, none = (
-        person(number, colours={"upper_body": {"name": name, "p": 0.6, "second": "blue"}})
-        for number, name in ((1, "red"), (2, "unknown"))
-    )
-    with PeopleStore(tmp_path / "s") as writer:
-        writer.add_many([red, none])
-    with PeopleReader(tmp_path / "s") as reader:
-        assert reader.find("red upper_body") == [red]
-        assert reader.find("not red upper_body") == []
-        assert reader.find("red upper_body is unknown") == [none]
