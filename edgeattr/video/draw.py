@@ -38,7 +38,7 @@ _ALERT_WIDTH = 2  # times as wide is the border of their boxes
 
 
 @dataclass(frozen=True)
-class _Placed:
+class PlacedLabel:
     """A label with its place."""
 
     lines: tuple[str, ...]
@@ -95,7 +95,7 @@ class PersonDrawing:
             left, top, right, bottom = map(round, person.box)
             width = style.border * (_ALERT_WIDTH if alerts.get(person.track) else 1)
             cv2.rectangle(canvas, (left, top), (right, bottom), colours[person.track], width)
-        for label in self._place(people, alerts, style, space):
+        for label in self.place_labels(people, alerts, style, space):
             ground = _ALERT if alerts.get(label.track) else None
             _draw_label(canvas, label, colours[label.track], ground, style)
         return canvas
@@ -109,13 +109,13 @@ class PersonDrawing:
             (self._zone_colours[name] for name in self._zone_colours if name in inside), _PLAIN
         )
 
-    def _place(
+    def place_labels(
         self,
         people: Sequence[tuple[TrackedBox, Sequence[str]]],
         alerts: Mapping[int, Sequence[str]],
         style: TextStyle,
         space: LabelSpace,
-    ) -> list[_Placed]:
+    ) -> list[PlacedLabel]:
         """The largest label that has room for each person: who raised an alert first, then the
         nearest."""
         placed, sides = [], {}
@@ -137,7 +137,7 @@ class PersonDrawing:
         alerts: Sequence[str],
         style: TextStyle,
         space: LabelSpace,
-    ) -> tuple[int, _Placed] | None:
+    ) -> tuple[int, PlacedLabel] | None:
         """The side and the label; None where not even the number has room."""
         number = str(person.track)
         title = f"{number} {', '.join(alerts)}!" if alerts else number
@@ -149,10 +149,10 @@ class PersonDrawing:
             places = list(_beside(person.box, width, height))
             for side in sorted(range(len(places)), key=lambda side: side != before):
                 if space.is_free(places[side]):
-                    return side, _Placed(lines, places[side], person.track)
+                    return side, PlacedLabel(lines, places[side], person.track)
         for corner in _corners(person.box, width, height):  # of the number alone, in the own box
             if space.is_own(corner):
-                return before, _Placed(lines, corner, person.track)
+                return before, PlacedLabel(lines, corner, person.track)
         return None
 
 
@@ -191,7 +191,7 @@ def _size(lines: Sequence[str], style: TextStyle) -> tuple[int, int]:
 
 
 def _draw_label(
-    canvas: Image, label: _Placed, colour: Colour, ground: Colour | None, style: TextStyle
+    canvas: Image, label: PlacedLabel, colour: Colour, ground: Colour | None, style: TextStyle
 ) -> None:
     """White text on a ground, or on the darkened picture, with a coloured stripe on its left."""
     left, top, right, bottom = label.box

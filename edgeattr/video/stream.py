@@ -35,7 +35,6 @@ from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 __all__ = ["Stream"]
 
 _STALLED = 5.0  # seconds without a frame
-_STUCK = 30.0  # seconds without a finished frame while frames wait
 _HANGS = "frames come, and none is finished: the model, the detector or a disk hangs"
 _DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/detectors.py)
 _SILENCE = 0.5  # seconds without a frame, after which a live stream's people are looked after
@@ -67,6 +66,8 @@ class Stream(threading.Thread):
         options: how the stream is processed.
         max_frames: the stream ends after so many.
     """
+
+    stuck_s = 30.0  # without a finished frame while frames wait
 
     def __init__(
         self,
@@ -198,7 +199,7 @@ class Stream(threading.Thread):
     def is_stuck(self) -> bool:
         """Frames wait and none was finished for long: the model, the detector or a disk hangs."""
         waits = bool(self._reader.waiting or self._ahead)
-        return self.is_alive() and waits and time.monotonic() - self._finished > _STUCK
+        return self.is_alive() and waits and time.monotonic() - self._finished > self.stuck_s
 
     def _rate(self) -> float:
         times = list(self._times)

@@ -31,11 +31,13 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     )  # fmt: skip
 
 
-def _placed(people: list[TrackedBox], height: int, width: int) -> list:
+def _placed(
+    people: list[TrackedBox], height: int, width: int, drawing: PersonDrawing | None = None
+) -> list:
     image = np.zeros((height, width, 3), np.uint8)
     space = LabelSpace(image, [person.box for person in people])
-    drawing = PersonDrawing()
-    return drawing._place([(person, _LABELS) for person in people], {}, TextStyle.of(image), space)
+    known = [(person, _LABELS) for person in people]
+    return (drawing or PersonDrawing()).place_labels(known, {}, TextStyle.of(image), space)
 
 
 def test_the_frame_itself_stays_as_it_is() -> None:
@@ -110,7 +112,9 @@ def test_who_raised_an_alert_stands_out_by_colour_width_and_words() -> None:
         red_pixels[110:290, 280:320].any(0).sum()
         > (calm == _border(calm, people[1])).all(2)[110:290, 280:320].any(0).sum()
     ), "the border is wider"
-    label = drawing._place(known, {3: ["loading"]}, TextStyle.of(frame), LabelSpace(frame, []))[0]
+    label = drawing.place_labels(
+        known, {3: ["loading"]}, TextStyle.of(frame), LabelSpace(frame, [])
+    )[0]
     assert label.lines == ("3 loading!",)
     left, top, right, bottom = label.box
     assert red_pixels[top:bottom, left:right].mean() > 0.5, "the label's ground"
@@ -152,13 +156,12 @@ def test_the_count_of_a_zone_is_written_where_nobody_stands() -> None:
 
 def test_a_label_stays_on_its_side_while_it_is_free() -> None:
     drawing = PersonDrawing()
-    frame = np.zeros((480, 640, 3), np.uint8)
-    near_edge = _person(1, 550, 100, 630, 300)
-    drawing.draw(frame, [(near_edge, _LABELS)])
-    side = drawing._sides[1]
-    assert side == 1, "left: the right has no room"
-    drawing.draw(frame, [(_person(1, 300, 100, 380, 300), _LABELS)])
-    assert drawing._sides[1] == side
+    for left in (550, 300):  # at the right edge there is no room on the right
+        person = _person(1, left, 100, left + 80, 300)
+        (label,) = _placed([person], 480, 640, drawing)
+        assert label.box[2] <= left
+    (label,) = _placed([person], 480, 640)
+    assert label.box[0] >= left + 80, "where nothing came before"
 
 
 @pytest.mark.parametrize(("height", "text"), [(480, 13), (2160, 51)])

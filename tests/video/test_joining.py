@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,6 @@ class _Records:
     def write(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "person":
             self.people.append(event)
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[edgeattr.AttributeModel]:
-    with edgeattr.load() as loaded:
-        yield loaded
 
 
 def _frames(shared: Path, person: int, x: int, count: int) -> list[Image]:

@@ -15,6 +15,7 @@ from edgeattr.video.detectors import Detections, MotionDetector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceOptions, SourceSpec
+from edgeattr.video.stream import Stream
 from edgeattr.video.zones import Line, Zone
 
 from ..waiting import until
@@ -130,13 +131,15 @@ def test_streams_at_once_give_what_each_gives_alone(
 def test_stopping_early_still_gives_records_and_summary(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
-    lines = _Lines()
+    lines, before = _Lines(), threading.active_count()
     with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
         pipeline.add(str(walking_video), max_frames=30)
+        assert threading.active_count() > before
         assert pipeline.wait(60)
         assert pipeline.summaries()[0].frames == 30
     assert [event["type"] for event in lines.events] == ["person", "summary"]
     assert "error" not in lines.events[-1]
+    until(lambda: threading.active_count() == before)
 
 
 def test_an_endless_stream_is_stopped_and_its_frames_add_up(
@@ -214,7 +217,7 @@ class _Hanging(MotionDetector):
 def test_a_stream_that_hangs_says_so(
     model: edgeattr.AttributeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeattr.video.stream._STUCK", 0.3)
+    monkeypatch.setattr(Stream, "stuck_s", 0.3)
     go = threading.Event()
     with Pipeline(model, _Hanging(go)) as pipeline:
         pipeline.add(DrawnSource(1000, live=True, pause=0.01))
@@ -348,12 +351,3 @@ def test_names_and_ends(walking_video: Path, model: edgeattr.AttributeModel) -> 
     pipeline.close()
     with pytest.raises(RuntimeFailure, match="was closed"):
         pipeline.add(str(walking_video))
-
-
-def test_no_thread_is_left(walking_video: Path, model: edgeattr.AttributeModel) -> None:
-    before = threading.active_count()
-    with Pipeline(model, MotionDetector()) as pipeline:
-        pipeline.add(str(walking_video))
-        assert threading.active_count() > before
-        pipeline.wait(60)
-    until(lambda: threading.active_count() == before)

@@ -47,11 +47,6 @@ def test_two_people_keep_their_numbers_through_a_gap() -> None:
     assert numbers[-1] == pytest.approx(numbers[7])  # each still at the height it walks at
 
 
-def test_streams_count_their_people_from_one() -> None:
-    for _ in range(2):
-        assert [person.track for person in _after(PersonTracker(), [0, 0.1, 0.2])] == [1]
-
-
 def test_empty_frames() -> None:
     tracker = PersonTracker()
     assert tracker.update(_seen(), 0.0) == []

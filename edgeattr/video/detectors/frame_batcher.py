@@ -36,7 +36,7 @@ class FrameBatcher:
 
     def __init__(self, run: _Run, batch: int) -> None:
         self._run, self._batch = run, batch
-        self._waiting: list[_Request] = []
+        self.waiting: list[_Request] = []
         self._changed = threading.Condition()
         self._busy = False
 
@@ -48,7 +48,7 @@ class FrameBatcher:
         """
         request = _Request(frame)
         with self._changed:
-            self._waiting.append(request)
+            self.waiting.append(request)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: request.answered or not self._busy)
@@ -62,10 +62,10 @@ class FrameBatcher:
         return boxes, scores
 
     def _take(self) -> list[_Request]:
-        shape = self._waiting[0].frame.shape
-        alike = [request for request in self._waiting if request.frame.shape == shape]
+        shape = self.waiting[0].frame.shape
+        alike = [request for request in self.waiting if request.frame.shape == shape]
         taken = alike[: self._batch]
-        self._waiting = [request for request in self._waiting if request not in taken]
+        self.waiting = [request for request in self.waiting if request not in taken]
         return taken
 
     def _answer(self, taken: list[_Request]) -> None:

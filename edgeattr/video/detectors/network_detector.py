@@ -86,7 +86,7 @@ class NetworkDetector(Closeable):
         if self._closed:
             raise RuntimeFailure(f"the detector {self.name} was closed")
         form = self._format
-        picture: Image = np.empty((*self._sides_for(image), 3), np.uint8)
+        picture: Image = np.empty((*self.sides_for(image), 3), np.uint8)
         fit = fit_into(image, picture, form.pixels.placed)
         with self._answer(picture, form) as answer:
             boxes, scores = form.people(answer, self.min_score)
@@ -118,7 +118,7 @@ class NetworkDetector(Closeable):
                 slot.inputs[_SIZES][...] = width, height
             yield Answer(ports=session.outputs, arrays=slot.run(), height=height, width=width)
 
-    def _sides_for(self, image: Image) -> tuple[int, int]:
+    def sides_for(self, image: Image) -> tuple[int, int]:
         """Height and width of the picture for a frame."""
         free = self._input.sides == (None, None) and self._format.any_shape
         if not free or isinstance(self._size, tuple):

@@ -7,7 +7,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
@@ -17,9 +17,8 @@ from edgeattr.video.sources.connection import Connection, StreamLost
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState
 
-__all__ = ["LiveSource"]
+__all__ = ["LiveSource", "StreamClock"]
 
-_WAITS = (0.25, 0.5, 1.0, 2.0, 3.0)  # seconds before each further try, times 0.5 to 1 at random
 _STEADY = 5.0  # seconds of pictures after which the next loss is a new one
 _JUMP = 2.0  # seconds between two frames' own times that are not believed
 _SLEW = 0.01  # of the time that passed: by how much a clock that is behind ours is pulled
@@ -40,24 +39,31 @@ class LiveSource(Closeable):
     Args:
         name: what the stream is called.
         connect: opens a connection, or raises :class:`StreamLost`.
+        waits_s: before each further try, times 0.5 to 1 at random; the last one again and again.
     """
 
     live = endless = True
     announced_frames: int | None = None
     shortfall: str | None = None
 
-    def __init__(self, name: str, connect: Callable[[], Connection]) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Connection],
+        *,
+        waits_s: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 3.0),
+    ) -> None:
         self.name = name
         self.rate = 25.0
         self.size: tuple[int, int] | None = None
         self.state: StreamState = "connecting"
         self.error: str | None = None
         self.reconnects = 0
-        self._connect = connect
+        self._connect, self._waits_s = connect, waits_s
         self._stopped = threading.Event()
         self._damaged_before = 0
         self._connection: Connection | None = None
-        self._clock = _StreamClock()
+        self._clock = StreamClock()
         self._index = 0
         self._finite = False
         self._since = math.inf  # when pictures began to come
@@ -79,7 +85,8 @@ class LiveSource(Closeable):
                 self._lost(error)
             if time.monotonic() - self._since >= _STEADY:
                 tries = 0
-            self._stopped.wait(_WAITS[min(tries, len(_WAITS) - 1)] * random.uniform(0.5, 1.0))
+            pause = self._waits_s[min(tries, len(self._waits_s) - 1)]
+            self._stopped.wait(pause * random.uniform(0.5, 1.0))
             tries += 1
         self.state = "ended"
 
@@ -135,7 +142,7 @@ class LiveSource(Closeable):
             _log.warning("%s %s; trying again", self.name, text)
 
 
-class _StreamClock:
+class StreamClock:
     """Seconds since the first frame of all, by the stream's own clock as far as it can be true.
 
     The stream's clock spaces frames better than their arrival does, but drifts, jumps, and may run

@@ -15,18 +15,17 @@ from edgeattr.core import hub
 from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.video.detectors import open_detector
 
-from ...video.detectors.test_formats import _free_yolox
+from ...video.detectors.test_formats import free_yolox
 
 
-@pytest.mark.parametrize("engine", ["auto", "tensorrt"])
 def test_the_bundle_finds_on_tensorrt_what_it_finds_elsewhere(
-    trt: types.ModuleType, world: Any, engine: str
+    trt: types.ModuleType, world: Any
 ) -> None:
     world.real = True
     frame = DetectionBundle.read(hub.person_bundle()).golden.frames[0]
     with open_detector("person", engine="onnxruntime", threads=1) as detector:
         expected = detector.detect(frame)
-    for _ in range(2):  # the second time from the cache
+    for engine in ("auto", "tensorrt"):  # the second time from the cache
         with open_detector("person", engine=engine) as detector:
             assert (detector.engine, detector.precision) == ("tensorrt", "fp32")
             found = detector.detect(frame)
@@ -48,7 +47,7 @@ def test_what_tensorrt_refuses_runs_elsewhere(
 
 def test_a_file_of_free_sides(installed: types.ModuleType, world: Any, tmp_path: Path) -> None:
     world.real = True
-    path = _free_yolox(tmp_path / "net.onnx")
+    path = free_yolox(tmp_path / "net.onnx")
     frame = np.zeros((64, 128, 3), np.uint8)
     frame[:32, :32, 0] = 255
     plain, gpu = (

@@ -91,6 +91,13 @@ def _queries(classes: int, person: int, other: int) -> dict[str, Floats]:
     return {"dets": boxes.astype(np.float32), "labels": logits}
 
 
+def _detr(classes: int, person: int) -> dict[str, Floats]:
+    found = _queries(classes, person, (person + 1) % classes)
+    if classes == 1:
+        found["labels"][0, 1] = -9
+    return {"logits": found["labels"], "pred_boxes": found["dets"]}
+
+
 def _yolo_nas(reverse: bool = False) -> dict[str, Floats]:
     boxes, scores = np.zeros((1, _CELLS, 4), np.float32), np.zeros((1, _CELLS, 80), np.float32)
     boxes[0, 7], scores[0, 7, 0], scores[0, 9, 3] = _BOX, 0.72, 0.9
@@ -133,6 +140,9 @@ _EXPORTS: dict[str, tuple[str, Callable[[], dict[str, Floats]]]] = {
     "YOLO-NAS by pictures": ("yolo-nas-batch", _batch_predictions),
     "RF-DETR of COCO": ("rf-detr", lambda: _queries(91, 1, 0)),
     "RF-DETR of one class": ("rf-detr", lambda: _queries(2, 0, 1)),
+    "DETR of 80 classes": ("detr-logits", lambda: _detr(80, 0)),
+    "DETR of COCO's 91": ("detr-logits", lambda: _detr(91, 1)),
+    "DETR of one class": ("detr-logits", lambda: _detr(1, 0)),
 }  # fmt: skip
 
 
@@ -216,9 +226,18 @@ def test_a_format_that_the_file_cannot_be_is_refused(tmp_path: Path) -> None:
     path = _export(tmp_path / "net.onnx", {"output0": _columns(80)})
     with pytest.raises(InputError, match=r"not of the format rf-detr, RF-DETR: dets .* output0 f"):
         open_detector(path, form="rf-detr")
+    path = _export(tmp_path / "net.onnx", _detr(92, 1))
+    with pytest.raises(InputError, match="has 92 classes, of which none is known to be the person"):
+        open_detector(path)
 
 
-def _free_yolox(path: Path) -> Path:
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_free_sides_of_detr_become_640(tmp_path: Path, engine: str) -> None:
+    path = _export(tmp_path / "net.onnx", _detr(80, 0), sides=["height", "width"])
+    assert len(open_detector(path, engine=engine).detect(np.full((50, 80, 3), 255, np.uint8))) == 1
+
+
+def free_yolox(path: Path) -> Path:
     """Raw YOLOX of free sides: as many predictions as the picture has cells, 0.9 in the first."""
     nodes = []
     for stride in (8, 16, 32):
@@ -251,13 +270,13 @@ def _free_yolox(path: Path) -> Path:
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_free_sides_follow_the_frame(tmp_path: Path, engine: str) -> None:
-    path = _free_yolox(tmp_path / "net.onnx")
+    path = free_yolox(tmp_path / "net.onnx")
     frame = np.zeros((360, 640, 3), np.uint8)
     frame[:60, :60, 0] = 255
     for size, sides in ((None, (384, 640)), (320, (192, 320)), ((64, 96), (64, 96))):
         detector = open_detector(path, engine=engine, size=size, min_score=0.9)
         assert isinstance(detector, NetworkDetector)
-        assert detector._sides_for(frame) == sides
+        assert detector.sides_for(frame) == sides
         found = detector.detect(frame)
         assert len(found) > 0
         assert found.boxes[:, :2].max() <= 60

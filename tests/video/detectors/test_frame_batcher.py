@@ -38,7 +38,7 @@ def test_frames_that_wait_run_together_by_shape() -> None:
         first = pool.submit(batcher, frames[0])
         assert begun.wait(30)
         others = [pool.submit(batcher, frame) for frame in frames[1:]]
-        while len(batcher._waiting) < 9:
+        while len(batcher.waiting) < 9:
             pass
         goes_on.set()
         values = [float(call.result()[1][0]) for call in (first, *others)]

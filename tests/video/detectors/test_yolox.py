@@ -6,18 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import pytest
-from onnx import helper, numpy_helper
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, RuntimeFailure
 from edgeattr.video.detectors import NetworkDetector, open_detector
 
-from .networks import fixed_yolox, same
+from .networks import fixed_yolox
 
-_GRID = [(stride, 64 // stride) for stride in (8, 16, 32)]
-_CELLS = sum(side * side for _, side in _GRID)
+_CELLS = sum((64 // stride) ** 2 for stride in (8, 16, 32))
 
 
 def _cells(side: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -48,37 +45,6 @@ def _decoded_output() -> npt.NDArray[np.float32]:
     return output
 
 
-def _decoded_export(raw: Path, path: Path) -> Path:
-    """The real network with the decoding of its boxes added to the graph."""
-    model = onnx.load(str(raw))
-    output = model.graph.output[0].name
-    for node in model.graph.node:
-        node.output[:] = ["head" if name == output else name for name in node.output]
-    places, strides = _cells(416)
-    model.graph.initializer.extend(
-        numpy_helper.from_array(value, name)
-        for name, value in {
-            "places": places[None],
-            "strides": strides[None],
-        }.items()
-    )
-    model.graph.node.extend(
-        [
-            helper.make_node(  # as operator set 11 has it
-                "Split", ["head"], ["offset", "size", "sure"], axis=2, split=[2, 2, 81]
-            ),
-            helper.make_node("Add", ["offset", "places"], ["cell"]),
-            helper.make_node("Mul", ["cell", "strides"], ["centre"]),
-            helper.make_node("Exp", ["size"], ["cells"]),
-            helper.make_node("Mul", ["cells", "strides"], ["sides"]),
-            helper.make_node("Concat", ["centre", "sides", "sure"], [output], axis=2),
-        ]
-    )
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
-    return path
-
-
 @pytest.mark.parametrize("output", [_raw_output(), _decoded_output()], ids=["raw", "decoded"])
 def test_both_kinds_of_export_give_the_same_person_once(
     tmp_path: Path, output: npt.NDArray[np.float32]
@@ -88,21 +54,6 @@ def test_both_kinds_of_export_give_the_same_person_once(
     assert len(found) == 1
     assert found.boxes[0] == pytest.approx([40, 40, 72, 104], abs=1e-3)
     assert found.scores[0] == pytest.approx(0.72, abs=1e-4)
-
-
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_a_decoded_export_of_the_real_network_finds_the_same(
-    detector_files: Path, frames: list[Image], tmp_path: Path, engine: str
-) -> None:
-    raw = detector_files / "yolox_nano.onnx"
-    decoded = _decoded_export(raw, tmp_path / "decoded.onnx")
-    first, second = open_detector(raw), open_detector(decoded, engine=engine)
-    people = 0
-    for frame in frames[1::2]:
-        expected = first.detect(frame)
-        assert same(second.detect(frame), expected)
-        people += len(expected)
-    assert people >= 5
 
 
 def test_people_close_together_are_two_and_one_seen_twice_is_one(tmp_path: Path) -> None:
