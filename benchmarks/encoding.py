@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.outputs.video_encoder import ENCODERS
+from edgeattr.outputs.video_file import ENCODERS
 from edgeattr_runtimes.device import device_name
 
 _SETTINGS: tuple[tuple[str, dict[str, str]], ...] = (  # conversion to YUV, options of x264

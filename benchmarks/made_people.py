@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.crops import Image, read_image
+from edgeattr.core.crops import Image
+from edgeattr_train.data.clothing_parsing import cut_out
 
 __all__ = ["Cutout", "Place", "Walker", "cutout", "draw", "empty_scene", "write_made_video"]
 
@@ -51,11 +52,7 @@ class Walker:
 
 def cutout(ccp: Path, number: int) -> Cutout:
     """One person of Clothing Co-Parsing, cut out along the mask."""
-    mask = cv2.imread(str(ccp / "masks" / f"{number:04d}.png"), cv2.IMREAD_GRAYSCALE)
-    picture = read_image(ccp / "images" / f"{number:04d}.jpg")
-    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
-    whole = np.dstack((picture, (mask > 0).astype(np.uint8) * 255))
-    return np.ascontiguousarray(whole[y : y + height, x : x + width])
+    return cut_out(ccp, f"{number:04d}")
 
 
 def empty_scene(video: Path, width: int, height: int, samples: int = 25) -> Image:

@@ -51,7 +51,7 @@ def main() -> None:
                 for number in range(arguments.streams)
             ),
             store=StoreSection(path=Path(folder) / "people.sqlite"),
-            events=EventsSection(file=Path(folder) / "people.jsonl", rotate_mb=1, keep=2),
+            events=EventsSection(path=Path(folder) / "people.jsonl", rotate_mb=1, keep=2),
             metrics=MetricsSection(port=0),
         )
         detector = open_detector(arguments.detector, threads=1)

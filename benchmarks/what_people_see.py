@@ -129,7 +129,7 @@ def _page(browser: Browser, video: Path, out: Path, model: str) -> None:
     (out / "site.toml").write_text(
         f'[model]\npath = "{model}"\n[web]\nport = 0\npictures = true\n'
         '[store]\npath = "people.sqlite"\n'
-        '[crops]\nfolder = "crops"\n[evidence]\nfolder = "evidence"\n'
+        '[crops]\npath = "crops"\n[evidence]\npath = "evidence"\n'
         f'[[sources]]\naddress = "{video.absolute()}"\nname = "front door"\nloop = true\n'
         'zones = [{ name = "hall", points = [[0.1, 0.3], [0.9, 0.3], [0.9, 1.0], [0.1, 1.0]] }]\n'
         'lines = [{ name = "gate", points = [[0.5, 0.0], [0.5, 1.0]] }]\n'

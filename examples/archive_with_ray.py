@@ -158,22 +158,16 @@ def spread(
 ) -> Iterator[tuple[Video, Summary]]:
     """Read videos, and give the outcome of each as it comes.
 
-    A worker has one video at a time, so no more than that is under way, however many wait.
-
-    Args:
-        start: makes one more worker.
-        workers: how many there are at a time.
-        videos: what is to be read.
-        retries: how often a video is tried again that was there when a worker died, and a worker
-            is started again that died while it was loading.
+    A worker, which ``start`` makes, has one video at a time, so no more than that is under way,
+    however many wait. A video that was there when a worker died is tried again so many times, and
+    so is the start of a worker that died while it was loading.
 
     Raises:
         RuntimeFailure: no worker can be started.
     """
     waiting = collections.deque((video, 0) for video in videos)
     busy: dict[Any, tuple[Any, Video | None, int]] = {}  # by call: worker, its video, tries before
-    broken = 0  # workers in a row that never came to work
-    reason = ""
+    broken, reason = 0, ""  # workers in a row that never came to work
 
     def launch() -> None:
         worker = start()
@@ -182,16 +176,10 @@ def spread(
     for _ in range(min(workers, len(waiting))):
         launch()
     while busy and (waiting or any(video for _, video, _ in busy.values())):
-        done, _ = ray.wait(list(busy), timeout=_PATIENCE)
-        if not done and not any(video for _, video, _ in busy.values()):
-            room: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            note(f"waiting for room on the cluster; it has {room}")
-        for call in done:
+        for call in answered(busy):
             worker, video, tries = busy.pop(call)
             try:
-                answer = ray.get(call)
-            except RayTaskError as error:  # the worker lives
-                answer = {"error": last_line(error)}
+                answer = answer_of(call)
             except RayError as error:
                 reason = last_line(error)
                 ray.kill(worker)  # it may have been out of reach only
@@ -217,6 +205,23 @@ def spread(
                 busy[worker.read.remote(video)] = worker, video, tries
     if waiting:
         raise RuntimeFailure(f"no worker could start, {len(waiting)} videos wait: {reason}")
+
+
+def answered(busy: dict[Any, tuple[Any, Video | None, int]]) -> list[Any]:
+    """The calls that have ended; none after a while, with a word if no worker has room."""
+    done, _ = ray.wait(list(busy), timeout=_PATIENCE)
+    if not done and not any(video for _, video, _ in busy.values()):
+        room: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        note(f"waiting for room on the cluster; it has {room}")
+    return list(done)
+
+
+def answer_of(call: Any) -> Any:
+    """What a worker answered; an error of the video's is an answer, the worker's death is not."""
+    try:
+        return ray.get(call)
+    except RayTaskError as error:
+        return {"error": last_line(error)}
 
 
 def last_line(error: Exception) -> str:

@@ -214,7 +214,7 @@ def _figures(
 ) -> dict[str, Any]:
     if held is None:
         return {}
-    detector = BundleDetector.of(bundle, runtime, min_score=LEAST_SCORE)
+    detector = BundleDetector(bundle, runtime, min_score=LEAST_SCORE)
     figures = measure_detector(detector, held, bundle.decision.score).to_json()
     return {"dataset": held.name, "images": held.frames, **figures}
 

@@ -11,8 +11,8 @@ from typing import Any
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import MissingDependency
 from edgeattr.outputs.tracks_file import TracksFile
+from edgeattr.video.detection_interval import SceneCutDetector
 from edgeattr.video.detectors import Detections
-from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import PersonTracker
 from edgeattr_train.data.boxes import MotSequence

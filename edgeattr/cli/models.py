@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgeattr.cli.completion import known_names
+from edgeattr.cli.options import known_names
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import BundleError
 

@@ -1,17 +1,80 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log."""
+"""What is said to whoever runs a command: the log of long runs, notes, and progress."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
 
-from edgeattr.cli.logs import for_machines
 from edgeattr.core.closeable import Closeable
+from edgeattr.core.errors import UsageError
+from edgeattr.core.timestamps import utc_text
 
-__all__ = ["ProgressLine", "ProgressParts", "note"]
+__all__ = [
+    "ProgressLine",
+    "ProgressParts",
+    "for_machines",
+    "note",
+    "set_up_logs",
+]
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+
+def set_up_logs(form: str, *, quiet: bool) -> None:
+    """Send edgeattr's log to standard error.
+
+    Args:
+        form: ``text`` or ``json``.
+        quiet: warnings and errors alone.
+
+    Raises:
+        UsageError: no such form.
+    """
+    forms: dict[str, logging.Formatter] = {"text": _Text(), "json": _Json()}
+    if form not in forms:
+        raise UsageError(f"--log-format {form!r}; there are: {', '.join(forms)}")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(forms[form])
+    root = logging.getLogger("edgeattr")
+    root.handlers[:] = [handler]
+    root.propagate = False
+    root.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def for_machines() -> bool:
+    """Whether the log is JSON, so that everything that is said must be."""
+    handlers = logging.getLogger("edgeattr").handlers
+    return any(isinstance(handler.formatter, _Json) for handler in handlers)
+
+
+def _clean(text: str) -> str:
+    from edgeattr.video.sources.address import without_password  # not when only help is shown
+
+    return without_password(text)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return _clean(f"edgeattr: {level}{record.getMessage()}{trace}")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": utc_text(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _clean(record.getMessage()),
+        }
+        if record.exc_info:
+            line["trace"] = _clean(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False)
+
+
 _CONTROLS = {  # of a terminal, that names of files may hold
     code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
 }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
-from edgeattr.cli.completion import detector_names
 from edgeattr.cli.options import (
     DetectorFormat,
     Device,
@@ -19,6 +20,7 @@ from edgeattr.cli.options import (
     Quiet,
     Runtime,
     Sensitive,
+    detector_names,
 )
 from edgeattr.core.errors import UsageError
 
@@ -257,7 +259,7 @@ def run(
     sources__output: Output = None,
     pipeline__colour_by: ColourOption = "track",
     video__encoder: Encoder = "libx264",
-    events__file: Events = None,
+    events__path: Events = None,
     sources__tracks: Tracks = None,
     sources__zones: Zones = None,
     sources__lines: Lines = None,
@@ -269,8 +271,8 @@ def run(
     web__host: WebHost = None,
     web__stay: WebStay = False,
     web__pictures: WebPictures = False,
-    crops__folder: Crops = None,
-    evidence__folder: Explain = None,
+    crops__path: Crops = None,
+    evidence__path: Explain = None,
     privacy__retention_days: RetentionDays = None,
     privacy__blur_faces: BlurFaces = False,
     privacy__audit: Audit = None,
@@ -285,7 +287,7 @@ def run(
 
     Example: `edgeattr run camera.mp4 --output annotated.mp4 --events people.jsonl`
     """
-    from edgeattr.cli.logs import set_up_logs
+    from edgeattr.cli.progress import set_up_logs
     from edgeattr.cli.run_site import run_site
 
     set_up_logs(log_format, quiet=quiet)
@@ -307,7 +309,11 @@ def _site_of(context: typer.Context, config: Path | None) -> Site:
         if name not in _BESIDE_CONFIG and _is_given(context, name)
     }
     if config is None:
-        site = build(Site, _values_of(given), what="run")
+        values = _values_of(dict(given))
+        try:
+            site = build(Site, values, what="run")
+        except UsageError as error:
+            raise _named_by_options(context, given, error) from error
         site.check_sources()
         return site
     if given:  # with a site's file no option counts that the file could say
@@ -353,13 +359,9 @@ def _values_of(given: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(
             "--web-host, --web-stay and --web-pictures count for the page; add --web PORT"
         )
-    if (
-        not (
-            each.keys() & {"output", "tracks"}
-            or values.keys() & {"store", "mqtt", "webhook", "web"}
-        )
-        and not sys.stdout.isatty()
-    ):  # on a terminal people are reported in words, line by line
+    kept = {"store", "mqtt", "webhook", "web"}  # sections that take results
+    asked = each.keys() & {"output", "tracks"} or values.keys() & kept
+    if not asked and not sys.stdout.isatty():  # where people are reported in words, line by line
         values.setdefault("events", {})
     return {**values, "sources": [{**named_source(source), **each} for source in sources]}
 
@@ -377,6 +379,19 @@ def _beside(address: str) -> Path:
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _named_by_options(
+    context: typer.Context, given: Iterable[str], error: UsageError
+) -> UsageError:
+    """An error that begins with a key of a site's file, with the option in its place."""
+    text = str(error)
+    for name in given:
+        section, _, key = name.rpartition("__")
+        text = re.sub(
+            rf"^(run key )?({section}(\[0\])?[. ])?{key}\b", _option_of(context, name), text
+        )
+    return UsageError(text)
 
 
 def _option_of(context: typer.Context, name: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,6 @@ import typer
 
 from edgeattr.cli.person_detector import open_detector
 from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.cli.systemd_notifier import SystemdNotifier
 from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
@@ -27,15 +27,23 @@ if TYPE_CHECKING:
     from edgeattr.cli.site_pipeline import SitePipeline
     from edgeattr.model import AttributeModel
     from edgeattr.outputs import Windows
+    from edgeattr.video.detectors import Detector
     from edgeattr.video.output import Output
     from edgeattr.video.status import StreamStatus
     from edgeattr.web import WebServer
 
-__all__ = ["PersonLines", "alert_line", "person_line", "run_site"]
+__all__ = [
+    "PersonLines",
+    "SystemdNotifier",
+    "alert_line",
+    "person_line",
+    "run_site",
+]
 
 _MOST_LABELS = 5  # of a person, in words
 _STEP = 0.2  # seconds between two looks at how it goes
 _log = logging.getLogger("edgeattr.run")
+_BETWEEN = 1.0  # seconds between two signs of life
 
 
 def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> None:
@@ -56,18 +64,7 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
 
     windows = Windows() if show else None
     with contextlib.ExitStack() as opened:
-        detector = opened.enter_context(
-            contextlib.closing(
-                open_detector(
-                    site.detector.path,
-                    quiet,
-                    threads=1,
-                    form=site.detector.format,
-                    size=site.detector.input,
-                    tiles=site.detector.tiles,
-                )
-            )
-        )
+        detector = opened.enter_context(_detector_of(site, quiet))
         model = opened.enter_context(_model_of(site))
         about = model.describe()
         note(
@@ -94,6 +91,18 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         raise KeyboardInterrupt
     if pipeline.failed:
         raise typer.Exit(1)
+
+
+def _detector_of(site: Site, quiet: bool) -> Detector:
+    chosen = site.detector
+    return open_detector(
+        chosen.path,
+        quiet,
+        threads=1,
+        form=chosen.format,
+        size=chosen.input,
+        tiles=chosen.tiles,
+    )
 
 
 def _model_of(site: Site) -> AttributeModel:
@@ -223,7 +232,7 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
 
 def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
     """What came of each stream, where it is, and what can be done next."""
-    events = site.events.file if site.events and not pipeline.lost else None
+    events = site.events.path if site.events and not pipeline.lost else None
     store = site.store.path if site.store and not pipeline.lost else None
     for failure in pipeline.failures.values():
         note(f"edgeattr: {failure}")
@@ -289,3 +298,32 @@ def alert_line(event: Mapping[str, Any]) -> str:
     """``alert loading: person 4 at 12.3 s: backpack, in zone dock``."""
     why = ", ".join(event["why"])
     return f"alert {event['alert']}: person {event['track']} at {event['at_s']:.1f} s: {why}"
+
+
+class SystemdNotifier:
+    """Tells the service manager that started this process, where there is one."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._last = 0.0
+
+    def ready(self) -> None:
+        """All is open, and frames are awaited."""
+        self._tell("READY=1")
+
+    def alive(self) -> None:
+        """The main loop turns."""
+        if time.monotonic() - self._last >= _BETWEEN:
+            self._last = time.monotonic()
+            self._tell("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._tell("STOPPING=1")
+
+    def _tell(self, text: str) -> None:
+        if not self._address or not hasattr(socket, "AF_UNIX"):
+            return
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.sendto(text.encode(), self._address)

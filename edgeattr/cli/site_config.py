@@ -12,11 +12,10 @@ from typing import Any
 from edgeattr.cli.alert_rules import AlertSection, Places, check_places
 from edgeattr.core.config import build, read_toml, with_environment
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.outputs.video_encoder import VideoOptions, check_encoder
-from edgeattr.outputs.video_file import check_video_name
+from edgeattr.outputs.video_file import VideoOptions, check_encoder, check_video_name
 from edgeattr.video.detectors import FORMATS, parse_size, parse_tiles
 from edgeattr.video.options import PipelineOptions
-from edgeattr.video.sources import SourceOptions, SourceSpec, check_camera, check_source
+from edgeattr.video.sources import SourceSpec, check_camera, check_source
 from edgeattr.video.sources.address import kind_of, local_path
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
@@ -82,25 +81,30 @@ class TrackingSection:
 class EventsSection:
     """Records as JSON Lines."""
 
-    file: Path | None = None  # "-", or None: standard output
+    path: Path | None = None  # "-", or None: standard output
     append: bool | None = None  # keep what is there; None: if a source goes on until it is stopped
     rotate_mb: float | None = None  # begin a new file beyond this size, MiB
     keep: int = 5  # old files that are kept
 
     def __post_init__(self) -> None:
-        if self.file == Path("-"):
-            object.__setattr__(self, "file", None)
+        if self.path == Path("-"):
+            object.__setattr__(self, "path", None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreSection:
-    """Records in SQLite."""
+class _KeptSection:
+    """What is kept of people, and for how long."""
 
-    path: Path
-    retention_days: float | None = None  # after which records are deleted
+    path: Path  # a file, or a folder
+    retention_days: float | None = None  # after which records or pictures are deleted
 
     def __post_init__(self) -> None:
         _check_days(self.retention_days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSection(_KeptSection):
+    """Records in SQLite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,26 +163,15 @@ class WebSection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CropsSection:
-    """One picture of each person."""
-
-    folder: Path
-    retention_days: float | None = None  # after which pictures are deleted
-
-    def __post_init__(self) -> None:
-        _check_days(self.retention_days)
+class CropsSection(_KeptSection):
+    """One picture of each person, in a folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceSection:
-    """One page of each person that shows where the model looked."""
+class EvidenceSection(_KeptSection):
+    """One page of each person that shows where the model looked, in a folder."""
 
-    folder: Path
-    retention_days: float | None = None  # after which pages are deleted
     all_attributes: bool = False  # also of what is answered no or unknown
-
-    def __post_init__(self) -> None:
-        _check_days(self.retention_days)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,11 +188,9 @@ class PrivacySection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceSection(SourceOptions):
+class SourceSection(SourceSpec):
     """One camera or file, and how it is read."""
 
-    address: str
-    name: str = ""  # in events; if empty, the address without credentials
     max_frames: int | None = None  # stop after so many
     output: Path | None = None  # an annotated MP4; of a live source one an hour, by its time
     tracks: Path | None = None  # who is where in each frame, in MOTChallenge's format
@@ -213,13 +204,6 @@ class SourceSection(SourceOptions):
         if self.output:
             check_video_name(self.output)
         ZoneMonitor(self.zones, self.lines)  # refuses two of one name
-
-    @property
-    def spec(self) -> SourceSpec:
-        """What :func:`edgeattr.video.sources.open_source` takes."""
-        names = [entry.name for entry in dataclasses.fields(SourceOptions)]
-        options = SourceOptions(**{name: getattr(self, name) for name in names})
-        return SourceSpec(address=self.address, name=self.name, options=options)
 
     @property
     def is_live(self) -> bool:
@@ -257,7 +241,7 @@ class Site:
     alert: tuple[AlertSection, ...] = ()  # rules asked of each person
 
     def __post_init__(self) -> None:
-        names = [source.spec.shown for source in self.sources]
+        names = [source.shown for source in self.sources]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(
                 f"there are two streams called {repeated[0]!r}; give one of them another name"
@@ -286,7 +270,7 @@ class Site:
     def places(self) -> dict[str, Places]:
         """Names of zones and lines, by the source's name."""
         return {
-            source.spec.shown: Places(
+            source.shown: Places(
                 tuple(zone.name for zone in source.zones), tuple(line.name for line in source.lines)
             )
             for source in self.sources
@@ -308,8 +292,8 @@ class Site:
     def _check_files(self) -> None:
         """Refuse results that would replace each other, or what the run reads."""
         written = [path for source in self.sources for path in (source.output, source.tracks)]
-        written += [self.events.file if self.events else None, self.privacy.audit]
-        written += [part.path for part in (self.store,) if part]
+        written += [part.path for part in (self.events, self.store) if part]
+        written += [self.privacy.audit]
         written += [part.spool for part in (self.mqtt, self.webhook) if part]
         read = [*(source.address for source in self.sources), self.detector.path, self.model.path]
         places = [place for place in written if place]

@@ -8,22 +8,29 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeattr.cli.alert_rules import alert_rules
-from edgeattr.cli.open_outputs import open_outputs
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
 from edgeattr.model import AttributeModel
 from edgeattr.outputs import (
     AuditLog,
+    EventsFile,
+    ExplanationWriter,
     MetricsServer,
+    MqttOutput,
     SegmentedVideo,
+    StoreWriter,
+    ThumbnailWriter,
     TracksFile,
+    WebhookOutput,
 )
+from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
+from edgeattr.outputs.onvif import OnvifOutput
 from edgeattr.video.detectors import Detector
 from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
@@ -33,11 +40,12 @@ from edgeattr.video.status import Summary
 if TYPE_CHECKING:
     from edgeattr.web import WebServer
 
-__all__ = ["SitePipeline"]
+__all__ = ["SitePipeline", "open_outputs"]
 
 _SWEEP = 600.0  # seconds between two looks for pictures that are too old
 
 _log = logging.getLogger("edgeattr.run")
+_MIB = 1 << 20
 
 
 class SitePipeline(Pipeline):
@@ -77,7 +85,7 @@ class SitePipeline(Pipeline):
         self.page: WebServer | None = None  # the live page, where it was asked for
         self._site = site
         self._rules = alert_rules(site.alert, site.places, model.decision)
-        self._audit: AuditLog | None = None
+        self._audit = AuditLog(None)
         self._queue = collections.deque(site.sources)  # of sources that are not open yet
         self._expected: list[int | None] = []  # frames of each source that was opened
         self._running: dict[str, SourceSection] = {}
@@ -85,7 +93,7 @@ class SitePipeline(Pipeline):
         self._open = contextlib.ExitStack()
         super().__init__(model, detector, options=site.processing)
         with contextlib.ExitStack() as opening:
-            opening.callback(self._close_audit)
+            opening.callback(lambda: self._audit.close())
             opening.callback(super().close)
             watchers = self._open_servers(opening, model)
             with contextlib.ExitStack() as unless_begun:
@@ -144,7 +152,7 @@ class SitePipeline(Pipeline):
 
         Other changes are logged, and take effect at the next start.
         """
-        wanted = {section.spec.shown: section for section in site.sources}
+        wanted = {section.shown: section for section in site.sources}
         changed = [name for name, section in self._running.items() if wanted.get(name) != section]
         self.remove(*changed)
         for name in changed:
@@ -164,8 +172,9 @@ class SitePipeline(Pipeline):
         for name, error in self.failures.items():
             _log.error("%s was not added: %s", name, error)
         for part in dataclasses.fields(Site):
-            if part.name != "sources" and _of(site, part) != _of(self._site, part):
-                _log.warning("the change of [%s] takes effect at the next start", part.name)
+            name = part.name
+            if name != "sources" and getattr(site, name) != getattr(self._site, name):
+                _log.warning("the change of [%s] takes effect at the next start", name)
 
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
@@ -194,7 +203,7 @@ class SitePipeline(Pipeline):
         names = [model.decision.schema.names[index] for index in model.decision.reported]
         people = RecentPeople(
             names,
-            telling=frozenset(filter(self._ranking.tells, names)),
+            telling=frozenset(filter(self._context.ranking.tells, names)),
             most=web.people,
             keep_days=min(days, default=None),
             pictures=bool(site.crops),
@@ -207,8 +216,8 @@ class SitePipeline(Pipeline):
                 status,
                 outputs,
                 unopened=lambda: dict(self.failures),
-                crops=site.crops.folder if site.crops else None,
-                evidence=site.evidence.folder if site.evidence else None,
+                crops=site.crops.path if site.crops else None,
+                evidence=site.evidence.path if site.evidence else None,
                 live=live,
                 store=site.store.path if site.store else None,
                 happenings=happenings.to_json,
@@ -231,9 +240,9 @@ class SitePipeline(Pipeline):
                 continue
             self._queue.remove(section)
             try:
-                source = open_source(section.spec)
+                source = open_source(section)
             except EdgeAttrError as error:
-                self._report_unopened(section.spec.shown, str(error))
+                self._report_unopened(section.shown, str(error))
             else:
                 files += not section.is_live
                 yield section, source
@@ -251,31 +260,26 @@ class SitePipeline(Pipeline):
         for output in open_outputs(site, model):
             self.add_output(output)
         if site.privacy.include_sensitive:
-            self._note("sensitive attributes are reported", {"model": site.model.path})
+            self._audit.write("sensitive attributes are reported", {"model": site.model.path})
         if self.page and site.web:
             detail = {"address": self.page.address, "live pictures": site.web.pictures}
-            self._note("people are shown on a page", detail)
-        if site.crops:
-            detail = {"folder": str(site.crops.folder), "days": site.crops.retention_days}
-            self._note("crops of people are stored", detail)
-        if site.evidence:
-            detail = {"folder": str(site.evidence.folder), "days": site.evidence.retention_days}
-            self._note("pictures that explain answers are stored", detail)
-
-    def _close_audit(self) -> None:
-        if self._audit:
-            self._audit.close()
+            self._audit.write("people are shown on a page", detail)
+        kept = {
+            "crops of people are kept": site.crops,
+            "pages that explain answers are kept": site.evidence,
+        }
+        for act, part in kept.items():
+            if part:
+                self._audit.write(act, {"folder": str(part.path), "days": part.retention_days})
 
     def _begin(self, section: SourceSection, source: Source) -> bool:
         """Begin a stream. Returns whether it could begin; if not, outputs get its failure."""
         outputs: list[Output] = []
         try:
             if section.output:
-                detail = {
-                    "file": str(section.output),
-                    "faces blurred": self._site.processing.blur_faces,
-                }
-                self._note("annotated video is begun", detail)
+                blurred = self._site.processing.blur_faces
+                detail = {"file": str(section.output), "faces blurred": blurred}
+                self._audit.write("an annotated video is being written", detail)
                 outputs.append(
                     SegmentedVideo(
                         section.output,
@@ -309,13 +313,9 @@ class SitePipeline(Pipeline):
         for output in self.outputs:
             output.write(summary.to_json())
 
-    def _note(self, act: str, detail: Mapping[str, Any]) -> None:
-        assert self._audit
-        self._audit.write(act, detail)
-
     def _note_video(self, stream: str, path: Path) -> None:
         self.videos.append((stream, path))
-        self._note("annotated video is stored", {"file": str(path)})
+        self._audit.write("an annotated video is complete", {"file": str(path)})
 
     def _sweep(self) -> None:
         """Delete pictures that are too old, now and then."""
@@ -326,11 +326,58 @@ class SitePipeline(Pipeline):
             if deleted := output.sweep():
                 detail = {"output": output.name, "pictures": deleted}
                 try:
-                    self._note("pictures past their retention are deleted", detail)
+                    self._audit.write("pictures past their retention are deleted", detail)
                 except OutputError as error:  # the disk is full: streams go on
                     self.audit_failed = True
                     _log.error("the audit log has no line of %s: %s", detail, error)
 
 
-def _of(site: Site, part: dataclasses.Field[Any]) -> Any:
-    return getattr(site, part.name)
+def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
+    """Open one after the other; the store first, so that what others tell is kept already.
+
+    Args:
+        site: asks for them.
+        model: explains its answers.
+
+    Raises:
+        OutputError: one cannot be written, or another run writes to it.
+        UsageError: an address or an option makes no sense.
+        InputError: Home Assistant is to be told of an attribute that the model does not know.
+        MissingDependency: one needs a package that is not installed.
+    """
+    if crops := site.crops:
+        yield ThumbnailWriter(**vars(crops))
+    if evidence := site.evidence:
+        yield ExplanationWriter(model=model, **vars(evidence))
+    if store := site.store:
+        yield StoreWriter(**vars(store))
+    if mqtt := site.mqtt:
+        own = {"home_assistant", "onvif", "attributes"}  # of the outputs beside it
+        broker = MqttOutput(**{name: it for name, it in vars(mqtt).items() if name not in own})
+        yield broker
+        if mqtt.home_assistant:
+            for name in mqtt.attributes:
+                model.decision.schema.index(name)  # raises where there is no such attribute
+            yield HomeAssistantOutput(broker, _cameras(site, mqtt.attributes))
+        if mqtt.onvif:
+            yield OnvifOutput(broker)
+    if webhook := site.webhook:
+        yield WebhookOutput(**vars(webhook))
+    if events := site.events:
+        most = round(events.rotate_mb * _MIB) if events.rotate_mb else None
+        append = site.is_endless if events.append is None else events.append
+        yield EventsFile(events.path, append=append, max_bytes=most, keep=events.keep)
+
+
+def _cameras(site: Site, attributes: Sequence[str]) -> list[Camera]:
+    """What Home Assistant is told of each source."""
+    return [
+        Camera(
+            stream=stream,
+            zones=places.zones,
+            lines=places.lines,
+            alerts=[rule.name for rule in site.alert if rule.camera in (None, stream)],
+            attributes=attributes,
+        )
+        for stream, places in site.places.items()
+    ]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeattr.cli.completion import recipe_names
-from edgeattr.cli.options import AllowMissing, Data, Quiet
+from edgeattr.cli.options import AllowMissing, Data, Quiet, recipe_names
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.core.files import check_writable
@@ -104,7 +103,7 @@ def _detection_recipe(recipe: str) -> Path | None:
 def _train_detector(
     recipe: Path, data: str, out: Path, changes: tuple[str, ...], resume: bool, quiet: bool
 ) -> None:
-    from edgeattr_train.detection.command import train_detector
+    from edgeattr_train.detection.finish import train_detector
 
     found = train_detector(recipe, data, out, changes, resume, lambda line: note(line, quiet=quiet))
     note(f"wrote {found.path}", quiet=quiet)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_format import CURRENT, BundleFormat, check_format
+from edgeattr.core.bundle_format import CURRENT, BundleFormat, Variant, check_format
 from edgeattr.core.bundle_reading import (
     DAMAGE,
     INDEX,
@@ -32,7 +32,6 @@ from edgeattr.core.bundle_reading import (
 )
 from edgeattr.core.errors import BundleError
 from edgeattr.core.files import add_to_zip, atomic_path, sha256_of, write_atomically
-from edgeattr.core.variant import Variant
 
 __all__ = [
     "BundleFiles",

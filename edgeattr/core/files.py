@@ -1,15 +1,18 @@
-"""Files that are either complete or absent: atomic writes and checksums."""
+"""Files that are complete or absent, or written by one run alone; checksums."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from edgeattr.core.errors import OutputError
 
@@ -18,12 +21,16 @@ __all__ = [
     "atomic_path",
     "check_writable",
     "make_folder",
+    "open_exclusive",
     "sha256_of",
+    "size_of",
     "write_atomically",
 ]
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 _BLOCK = 1 << 20  # bytes read at a time while hashing
+_PRIVATE = 0o600  # mode of a new file: results are personal data
+_TAKEN = "another run writes to it; give this one a file of its own"
 
 
 @contextlib.contextmanager
@@ -129,3 +136,39 @@ def _umask() -> int:
 
 
 _UMASK = _umask()
+
+
+def open_exclusive(
+    path: Path, *, mode: int = _PRIVATE, shared: bool = False, taken: str = _TAKEN
+) -> BinaryIO:
+    """Open a file for appending, unbuffered and locked; what is in it stays.
+
+    Args:
+        path: of the file, which is made, with its folder, if it does not exist.
+        mode: of a new file; one that is there keeps its own.
+        shared: not locked: several processes may append to it.
+        taken: what to say if another process has it.
+
+    Raises:
+        OutputError: it cannot be written, or another run writes to it.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.fdopen(os.open(path, flags, mode), "wb", buffering=0)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    if shared or size_of(file) is None:
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise OutputError(f"{path}: {taken}") from error
+    return file
+
+
+def size_of(file: BinaryIO) -> int | None:
+    """In bytes; None of a pipe or a device."""
+    found = os.fstat(file.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

@@ -14,11 +14,13 @@ import http.client
 import json
 import os
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from edgeattr.core.config import read_toml
 from edgeattr.core.errors import DownloadError, UsageError
-from edgeattr.core.model_zoo import KNOWN, RemoteFile, RemoteModel
 
 __all__ = [
     "KNOWN",
@@ -36,6 +38,46 @@ __all__ = [
 _TIMEOUT = 15.0  # seconds without an answer
 _BLOCK = 1 << 16  # bytes
 _DIGESTS = {64: "sha256", 96: "sha384"}  # hexadecimal digits -> algorithm
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A published file."""
+
+    name: str  # path in the cache, with slashes
+    url: str
+    bytes: int
+    digest: str  # hexadecimal: 64 digits are a SHA-256, 96 a SHA-384
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteModel:
+    """A published model: one file, or several that belong together."""
+
+    files: tuple[RemoteFile, ...]  # the first is the one to open
+    licence: str
+    summary: str
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """AP50, recall and box precision from score 0.45, %, on MOT15's TUD-Stadtmitte, where the file
+    was at hand: `edgeattr eval NAME --data mot:DIR`."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all files together."""
+        return sum(file.bytes for file in self.files)
+
+
+def _read_zoo() -> Mapping[str, RemoteModel]:
+    table = read_toml(Path(__file__).with_name("model_zoo.toml"), what="model zoo")
+    return {
+        name: RemoteModel(
+            **{**entry, "files": tuple(RemoteFile(**file) for file in entry["files"])}
+        )
+        for name, entry in table.items()
+    }
+
+
+KNOWN: Mapping[str, RemoteModel] = MappingProxyType(_read_zoo())
 
 
 def home() -> Path:

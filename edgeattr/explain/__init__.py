@@ -1,8 +1,7 @@
 """Explanations of answers, as pages and files: where a model looked in a crop."""
 
 from edgeattr.explain.explanation_files import ExplanationFiles
-from edgeattr.explain.explanation_page import explanation_page
-from edgeattr.explain.heatmap import TICKS, colour_bar, overlay
+from edgeattr.explain.explanation_page import TICKS, colour_bar, explanation_page, overlay
 
 __all__ = [
     "TICKS",

@@ -28,21 +28,23 @@ class AuditLog(Closeable):
     def __init__(self, path: Path | None) -> None:
         self._file = None if path is None else EventsFile(path, append=True, shared=True)
 
-    def write(self, act: str, detail: Any = None) -> None:
+    def write(self, act: str, detail: Mapping[str, Any]) -> None:
         """Note one act.
 
+        The log has it in words: ``crops of people are kept: crops (days: 30)``.
+
         Args:
-            act: such as "sensitive attributes asked for", "crops stored", "annotated video
-                stored", "retention applied".
-            detail: anything that JSON can hold.
+            act: a sentence, such as "crops of people are kept".
+            detail: what JSON can hold, by name; what or where it is comes first.
 
         Raises:
             OutputError: the line cannot be written.
         """
         if self._file is None:
-            said = detail.items() if isinstance(detail, Mapping) else [("", detail)]
-            words = ", ".join(f"{name} {_said(value)}".strip() for name, value in said)
-            logging.getLogger("edgeattr.audit").info("%s: %s", act, words)
+            known = [(name, value) for name, value in detail.items() if value is not None]
+            more = ", ".join(f"{name}: {_in_words(value)}" for name, value in known[1:])
+            line = f"{act}: {known[0][1]}" + (f" ({more})" if more else "")
+            logging.getLogger("edgeattr.audit").info("%s", line)
         else:
             self._file.write({"time": utc_text(time.time()), "act": act, "detail": detail})
 
@@ -52,5 +54,5 @@ class AuditLog(Closeable):
             self._file.close()
 
 
-def _said(value: Any) -> Any:
-    return {"True": "yes", "False": "no"}.get(str(value), value)
+def _in_words(value: Any) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

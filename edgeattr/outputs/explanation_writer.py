@@ -47,7 +47,7 @@ class ExplanationWriter(Closeable):
     """An output that makes pages, named by the records' ids: ``ID.explain.html``.
 
     Args:
-        folder: made if it does not exist.
+        path: a folder, made if it does not exist.
         model: explains; not closed with this object.
         retention_days: after which a page is deleted; None keeps all.
         all_attributes: show every reported attribute, not only those that are answered yes.
@@ -64,7 +64,7 @@ class ExplanationWriter(Closeable):
 
     def __init__(
         self,
-        folder: Path,
+        path: Path,
         model: AttributeModel,
         *,
         retention_days: float | None = None,
@@ -72,11 +72,11 @@ class ExplanationWriter(Closeable):
         waiting: int = _WAITING,
         closing_s: float = 2.0,
     ) -> None:
-        self.name = f"explanations {folder}"
+        self.name = f"explanations {path}"
         self.dropped = 0  # pages for which there was no time
-        self._folder, self._days, self._all = folder, retention_days, all_attributes
+        self._folder, self._days, self._all = path, retention_days, all_attributes
         self._model, self._explained_by = model, model.explained_by
-        make_folder(folder)
+        make_folder(path)
         self._most, self._closing_s = waiting, closing_s
         self._waiting: collections.deque[_Person] = collections.deque()
         self._changed = threading.Condition()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.outputs.exclusive_file import open_exclusive, size_of
+from edgeattr.core.files import open_exclusive, size_of
 
 __all__ = ["EventsFile", "encode_event"]
 

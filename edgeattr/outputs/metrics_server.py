@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import socket
@@ -13,11 +14,10 @@ from typing import Any
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
-from edgeattr.outputs.health import health
 from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 
-__all__ = ["MetricsServer"]
+__all__ = ["MetricsServer", "health"]
 
 _LOG = logging.getLogger("edgeattr.outputs")
 _SLOW_S = 5.0  # a client that says nothing for so long is sent away
@@ -144,3 +144,20 @@ def _handler(
             """Requests are not logged."""
 
     return Handler
+
+
+def health(streams: Sequence[StreamStatus], outputs: Sequence[OutputStatus]) -> dict[str, Any]:
+    """``{"healthy", "reasons", "streams", "sinks"}``: well if every live stream runs, and no
+    output is in trouble."""
+    reasons = [
+        f"{stream.stream}: {stream.state}" + (f" ({stream.error})" if stream.error else "")
+        for stream in streams
+        if stream.live and stream.state != "running"
+    ]
+    reasons += [f"{output.name}: {output.trouble}" for output in outputs if output.trouble]
+    return {
+        "healthy": not reasons,
+        "reasons": reasons,
+        "streams": [dataclasses.asdict(stream) for stream in streams],
+        "sinks": [dataclasses.asdict(output) for output in outputs],
+    }

@@ -15,8 +15,7 @@ import cv2
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
-from edgeattr.outputs.video_encoder import VideoOptions
-from edgeattr.outputs.video_file import VideoFile, check_video_name
+from edgeattr.outputs.video_file import VideoFile, VideoOptions, check_video_name
 from edgeattr.video.sources import Source
 
 __all__ = ["SegmentedVideo"]

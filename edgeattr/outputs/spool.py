@@ -16,11 +16,10 @@ from typing import NamedTuple, TypeVar
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, UsageError
+from edgeattr.core.files import open_exclusive
 from edgeattr.core.hub import home
 from edgeattr.core.rate_limit import RateLimit
-from edgeattr.outputs.exclusive_file import open_exclusive
-from edgeattr.search.store.database import DatabaseSchema, open_database, output_errors
-from edgeattr.search.store.group_commit import GroupCommit
+from edgeattr.search.store.database import DatabaseSchema, GroupCommit, open_database, output_errors
 
 __all__ = ["Entry", "Spool", "Totals", "spool_path"]
 

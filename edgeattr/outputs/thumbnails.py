@@ -30,7 +30,7 @@ class ThumbnailWriter:
     """An output that keeps a person's best crop as JPEG, named by the record's id: ``ID.jpg``.
 
     Args:
-        folder: made if it does not exist.
+        path: a folder, made if it does not exist.
         retention_days: after which a picture is deleted; None keeps all.
 
     Raises:
@@ -40,11 +40,11 @@ class ThumbnailWriter:
     promise = "a picture is whole in its folder before the record that names it is written"
     field = "crop"  # of the record
 
-    def __init__(self, folder: Path, retention_days: float | None = None) -> None:
-        self.name = f"crops {folder}"
-        self._folder, self._days = folder, retention_days
+    def __init__(self, path: Path, retention_days: float | None = None) -> None:
+        self.name = f"crops {path}"
+        self._folder, self._days = path, retention_days
         self._lock = threading.Lock()
-        make_folder(folder)
+        make_folder(path)
 
     def keep(self, record: TrackRecord, crop: Image, *, live: bool) -> Future[str]:
         """Store a person's picture.

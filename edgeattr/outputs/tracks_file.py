@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeattr.core.errors import OutputError
-from edgeattr.outputs.exclusive_file import open_exclusive, size_of
+from edgeattr.core.files import open_exclusive, size_of
 from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import EarlierBox, TrackedBox
 

@@ -1,11 +1,13 @@
-"""Crops of all cameras go through the model together."""
+"""Crops of all cameras go through the model together; those of a stream are answered in order."""
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,9 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.model import AttributeModel
+from edgeattr.video.track_manager import CropRequest, TrackManager
 
-__all__ = ["Batcher", "Readings"]
+__all__ = ["Batcher", "PendingCrops", "Readings"]
 
 _LONGEST_CALL = 5.0  # seconds that closing waits for the model
 
@@ -138,3 +141,44 @@ class Batcher(Closeable):
         self.classified += len(crops)
         for request in requests:
             request.answer.set_result([next(rows) if taken else None for taken in request.taken])
+
+
+class _Pending(NamedTuple):
+    requests: Sequence[CropRequest]
+    answer: concurrent.futures.Future[Readings] | None  # none where nothing was asked
+
+
+class PendingCrops:
+    """Queue of the frames whose crops have no answers yet.
+
+    Args:
+        batcher: takes crops.
+        people: takes the answers.
+        declinable: whether crops may be declined under load.
+    """
+
+    def __init__(self, batcher: Batcher, people: TrackManager, *, declinable: bool) -> None:
+        self._batcher, self._people, self._declinable = batcher, people, declinable
+        self._frames: collections.deque[_Pending] = collections.deque()
+
+    def request(self, requests: list[CropRequest]) -> None:
+        """Send the crops of one frame, of which there may be none."""
+        if not requests:
+            self._frames.append(_Pending([], None))
+            return
+        crops, worth = [entry.crop for entry in requests], [entry.worth for entry in requests]
+        answer = self._batcher.submit(crops, worth, declinable=self._declinable)
+        self._frames.append(_Pending(requests, answer))
+
+    def collect(self, *, late: int) -> None:
+        """Take in the answers for all but the last so many frames; waits for them."""
+        while len(self._frames) > late:
+            frame = self._frames.popleft()
+            if frame.answer is not None:
+                self._people.add_readings(frame.requests, frame.answer.result())
+
+    def drop(self) -> None:
+        """Give up the answers that are under way."""
+        for frame in self._frames:
+            self._people.add_readings(frame.requests, [None] * len(frame.requests))
+        self._frames.clear()

@@ -1,14 +1,55 @@
-"""Where on a frame there is room for labels."""
+"""Text on frames: sizes that can be read, and where there is room for it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
 
-__all__ = ["CELL", "Box", "LabelSpace"]
+__all__ = [
+    "CELL",
+    "FONT",
+    "PAD",
+    "Box",
+    "LabelSpace",
+    "TextStyle",
+    "text_width",
+]
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+PAD = 0.35
+"""Of a line's height, around text."""
+
+
+@dataclass(frozen=True)
+class TextStyle:
+    """Sizes for one size of picture, pixels."""
+
+    scale: float  # of the font
+    stroke: int  # of text
+    line: int  # height of a line of text
+    border: int  # of a box
+
+    @classmethod
+    def of(cls, image: Image) -> TextStyle:
+        """Text of 1/42 of the picture's shorter side, 13 pixels at least."""
+        height = max(13, round(min(image.shape[:2]) / 42))
+        stroke = max(1, round(height / 14))
+        scale = cv2.getFontScaleFromHeight(FONT, round(height * 0.72), stroke)
+        return cls(scale, stroke, round(height * 1.35), max(2, round(height / 8)))
+
+
+@functools.lru_cache(maxsize=4096)
+def text_width(text: str, style: TextStyle) -> int:
+    """Pixels that a line of text takes."""
+    return int(cv2.getTextSize(text, FONT, style.scale, style.stroke)[0][0])
+
 
 Box = tuple[float, ...]
 """Left, top, right, bottom, pixels."""

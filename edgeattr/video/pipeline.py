@@ -21,7 +21,7 @@ from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput, Output, OutputStatus
 from edgeattr.video.sources import Source, SourceSpec, open_source
 from edgeattr.video.status import StreamStatus, Summary
-from edgeattr.video.stream import Stream
+from edgeattr.video.stream import Stream, StreamContext
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
 
@@ -64,16 +64,24 @@ class Pipeline(Closeable):
         outputs: Sequence[Output] = (),
         options: PipelineOptions = _DEFAULTS,
     ) -> None:
-        self._ranking = LabelRanking.of_bundle(model.bundle, options.labels)
+        ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end in time
-        self._model, self._detector, self._options = model, detector, options
+        self._detector = detector
         self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._batcher = Batcher(model)
         self._workers = concurrent.futures.ThreadPoolExecutor(
             options.workers or available_cores(), thread_name_prefix="detect"
+        )
+        self._context = StreamContext(
+            model=model,
+            ranking=ranking,
+            batcher=self._batcher,
+            workers=self._workers,
+            outputs=self.outputs,
+            options=options,
         )
 
     def add_output(self, output: Output) -> None:
@@ -120,16 +128,11 @@ class Pipeline(Closeable):
                     raise OutputError(error)
             stream = Stream(
                 opened,
+                self._context,
                 detector=self._detector.for_stream(),
-                model=self._model,
-                ranking=self._ranking,
-                batcher=self._batcher,
-                workers=self._workers,
-                outputs=self.outputs,
                 own=own,
                 zones=ZoneMonitor(zones, lines),
                 alerts=AlertMonitor(opened.name, alerts),
-                options=self._options,
                 max_frames=max_frames,
             )
             with self._lock:

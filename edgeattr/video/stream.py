@@ -9,30 +9,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.model import AttributeModel
 from edgeattr.video.alerts import AlertMonitor
-from edgeattr.video.batcher import Batcher
-from edgeattr.video.detection_interval import DetectionInterval
+from edgeattr.video.batcher import Batcher, PendingCrops
+from edgeattr.video.detection_interval import DetectionInterval, Found, SceneCutDetector, StillScene
 from edgeattr.video.detectors import Detector
 from edgeattr.video.frame_annotator import FrameAnnotator
 from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
-from edgeattr.video.output import FailsafeOutput
-from edgeattr.video.pending_crops import PendingCrops
+from edgeattr.video.output import FailsafeOutput, RecordWriter
 from edgeattr.video.people_now import people_now
-from edgeattr.video.record_writer import RecordWriter
-from edgeattr.video.scene_cut import SceneCutDetector
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus, Summary
-from edgeattr.video.still_scene import Found, StillScene
 from edgeattr.video.track_manager import TrackManager
 from edgeattr.video.tracker import EarlierBox, PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "StreamContext"]
 
 _STALLED = 5.0  # seconds without a frame
 _HANGS = "frames come, and none is finished: the model, the detector or a disk hangs"
@@ -45,6 +42,18 @@ _RATE_FRAMES = 100  # over which the rate is measured
 _log = logging.getLogger("edgeattr.video")
 
 
+@dataclass(frozen=True, kw_only=True)
+class StreamContext:
+    """What all streams of a pipeline share."""
+
+    model: AttributeModel  # knows what attributes there are, and how crops of a track are fused
+    ranking: LabelRanking  # of what tells people from others
+    batcher: Batcher  # takes crops
+    workers: concurrent.futures.Executor  # look for people
+    outputs: Sequence[FailsafeOutput]  # take what happens on all streams
+    options: PipelineOptions  # how streams are processed
+
+
 class Stream(threading.Thread):
     """One stream's thread.
 
@@ -54,16 +63,11 @@ class Stream(threading.Thread):
 
     Args:
         source: where frames come from; closed when they have been read.
+        context: what it shares with other streams.
         detector: finds people; of this stream alone where it must see frames in order.
-        model: knows what attributes there are, and how crops of a track are put together.
-        ranking: of what tells people from others.
-        batcher: takes crops; shared by all streams.
-        workers: look for people; shared by all streams.
-        outputs: of all streams.
         own: outputs of this stream alone; closed at its end.
         zones: follows people through the zones and over the lines of this stream.
         alerts: asks rules of its people.
-        options: how the stream is processed.
         max_frames: the stream ends after so many.
     """
 
@@ -72,24 +76,20 @@ class Stream(threading.Thread):
     def __init__(
         self,
         source: Source,
+        context: StreamContext,
         *,
         detector: Detector,
-        model: AttributeModel,
-        ranking: LabelRanking,
-        batcher: Batcher,
-        workers: concurrent.futures.Executor,
-        outputs: Sequence[FailsafeOutput],
         own: Sequence[FailsafeOutput],
         zones: ZoneMonitor,
         alerts: AlertMonitor,
-        options: PipelineOptions,
         max_frames: int | None,
     ) -> None:
         super().__init__(name=f"stream {source.name}", daemon=True)
+        model, outputs, options = context.model, context.outputs, context.options
         self.summary = Summary(stream=source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._reader = FrameReader(source, size=options.frames_waiting, limit=max_frames)
-        self._detector, self._workers = detector, workers
+        self._detector, self._workers = detector, context.workers
         self._options, self._zones, self._alerts = options, zones, alerts
         self._annotator = FrameAnnotator(
             source.name,
@@ -106,7 +106,7 @@ class Stream(threading.Thread):
             model.decision,
             fusion=model.bundle.track,
             schedule=options.schedule,
-            ranking=ranking,
+            ranking=context.ranking,
             budget=options.crops_per_second,
             keep_best=any(output.field for output in outputs),
         )
@@ -115,7 +115,7 @@ class Stream(threading.Thread):
         self._size: tuple[int, int] | None = None  # width and height of the last frame, pixels
         self._track_files = [it for it in (*outputs, *own) if it.takes("write_tracks")]
         self._ahead: collections.deque[tuple[Frame, Found | None]] = collections.deque()
-        self._pending = PendingCrops(batcher, self._people, declinable=source.live)
+        self._pending = PendingCrops(context.batcher, self._people, declinable=source.live)
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
         self._finished, self._failures = time.monotonic(), 0  # the last frame; failures in a row
         self._watchers = [output for output in outputs if output.takes("watch")]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +24,18 @@ from edgeattr.core.errors import InputError, QueryError, UsageError
 from edgeattr.report import render
 from edgeattr.web.events import Events, EventStream
 from edgeattr.web.live_pictures import LivePictures
-from edgeattr.web.people_filter import PeopleFilter, limit_of
 from edgeattr.web.recent_people import shown_person
 from edgeattr.web.store_search import StoreSearch
-from edgeattr.web.thumbnail_files import read_picture
 
-__all__ = ["PAGES", "STATIC", "PageContent", "page_app"]
+__all__ = [
+    "PAGES",
+    "STATIC",
+    "PageContent",
+    "PeopleFilter",
+    "limit_of",
+    "page_app",
+    "read_picture",
+]
 
 _LOG = logging.getLogger("edgeattr.web")
 STATIC = Path(__file__).with_name("static")  # the files that the page is made of
@@ -36,6 +45,12 @@ _SHEET = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _LONGEST_WAIT = 2.0  # seconds for the first live picture of a camera
 _STEP = 0.05  # seconds between two looks for it
 _WAITING = 100  # requests at once that wait for one
+_LARGEST = 8 << 20  # bytes
+_STARTS = {"jpg": b"\xff\xd8", "explain.html": b"<!DOCTYPE html>"}  # by the end of the name
+_ANSWERS = ("yes", "no", "unknown")
+_MOST = 10_000  # people in one answer
+_DIGITS = 5  # of such a number; int() refuses thousands of them
+_FLAGS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,3 +224,96 @@ def _error(text: str, code: int) -> JSONResponse:
 
 def _missing(what: str, name: str) -> JSONResponse:
     return _error(f"no {what} {name[:80]!r}", 404)
+
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def read_picture(folder: Path, name: str, ending: str = "jpg") -> bytes | None:
+    """A JPEG, or a page; None where the name is no id, or it was never kept or is deleted.
+
+    Args:
+        folder: of crops, or of sheets that explain answers.
+        name: id of a record.
+        ending: of the file's name: ``jpg`` or ``explain.html``.
+    """
+    if not _ID.fullmatch(name):
+        return None
+    try:
+        number = os.open(folder / f"{name}.{ending}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            return None
+        with os.fdopen(number, "rb", closefd=False) as file:
+            content = file.read(_LARGEST + 1)
+    except OSError:  # of a disk
+        return None
+    finally:
+        os.close(number)
+    return content if content.startswith(_STARTS[ending]) and len(content) <= _LARGEST else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleFilter:
+    """People who are asked for; what is absent does not matter."""
+
+    stream: str | None = None  # where they were seen
+    attribute: str | None = None  # that was answered
+    answer: str = "yes"  # with that
+    text: str = ""  # in the stream's or an attribute's name that they have; "_" is like " "
+    in_view: bool | None = None
+    limit: int = 100  # people at most
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> PeopleFilter:
+        """Of a web address's query.
+
+        Raises:
+            UsageError: an unknown key, or a value that makes no sense.
+        """
+        known = ("stream", "attribute", "answer", "text", "in_view", "limit")
+        if unknown := sorted(set(query) - set(known)):
+            raise UsageError(f"unknown key {unknown[0]!r}; expected {', '.join(known)}")
+        answer, flag = query.get("answer"), query.get("in_view")
+        if answer is not None and (answer not in _ANSWERS or "attribute" not in query):
+            raise UsageError("answer is yes, no or unknown, and goes with attribute")
+        if flag is not None and flag not in _FLAGS:
+            raise UsageError(f"in_view is {flag!r}; expected true or false")
+        return cls(
+            stream=query.get("stream"),
+            attribute=query.get("attribute"),
+            answer=answer or "yes",
+            text=query.get("text", "").strip().lower(),
+            in_view=None if flag is None else _FLAGS[flag],
+            limit=limit_of(query),
+        )
+
+    def matches(self, person: Mapping[str, Any]) -> bool:
+        """Whether one person is asked for."""
+        answers = {name: value["answer"] for name, value in person["attributes"].items()}
+        return (
+            (self.stream is None or person["stream"] == self.stream)
+            and (self.attribute is None or answers.get(self.attribute) == self.answer)
+            and (self.in_view is None or person["in_view"] == self.in_view)
+            and (not self.text or self._mentions(person["stream"], answers))
+        )
+
+    def _mentions(self, stream: str, answers: Mapping[str, str]) -> bool:
+        names = (name for name, answer in answers.items() if answer == "yes")
+        text = self.text.replace("_", " ")
+        return any(text in name.lower().replace("_", " ") for name in (stream, *names))
+
+
+def limit_of(query: Mapping[str, str]) -> int:
+    """How many people a web address asks for, at most.
+
+    Raises:
+        UsageError: no number, or too many.
+    """
+    limit = query.get("limit", "100")
+    whole = limit.isascii() and limit.isdigit() and len(limit) <= _DIGITS
+    if not (whole and 1 <= int(limit) <= _MOST):
+        raise UsageError(f"limit is {limit[:20]!r}; expected 1 to {_MOST}")
+    return int(limit)

@@ -12,12 +12,19 @@ from typing import Any
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.jsonl import encode_event
-from edgeattr.web.people_counts import PeopleCounts
 
-__all__ = ["PeopleChanges", "RecentPeople", "shown_person"]
+__all__ = [
+    "PeopleChanges",
+    "PeopleCounts",
+    "RecentPeople",
+    "SiteEvents",
+    "shown_person",
+]
 
 _DAY = 86400.0  # seconds
 _OURS = ("type", "crop", "evidence")  # of events: folders of this machine are nobody's business
+_ALERTS = 50  # that are remembered
+_ALERTS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,3 +206,101 @@ def shown_person(event: Mapping[str, Any], *, pictures: bool, evidence: bool) ->
         "picture": f"crops/{name}.jpg" if pictures and event.get("crop") else None,
         "evidence": f"evidence/{name}.html" if evidence and event.get("evidence") else None,
     }
+
+
+class PeopleCounts:
+    """Counts people who have left the picture. Not for several threads at once.
+
+    Args:
+        attributes: names, in the order in which they are told.
+        telling: those of them that tell people apart.
+    """
+
+    def __init__(self, attributes: Sequence[str] = (), telling: Set[str] = frozenset()) -> None:
+        self._telling = telling
+        self._people = self._today = 0
+        self._day = _day(time.time())
+        self._answers = {name: {"yes": 0, "no": 0, "unknown": 0} for name in attributes}
+
+    def add(self, person: Mapping[str, Any], now: float) -> None:
+        """Count one person.
+
+        Args:
+            person: their record.
+            now: seconds since 1970.
+        """
+        self._turn(now)
+        self._people += 1
+        self._today += 1
+        for name, value in person["attributes"].items():
+            counts = self._answers.setdefault(name, {"yes": 0, "no": 0, "unknown": 0})
+            counts[value["answer"]] += 1
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """``{"people_since_start", "people_today", "attributes": [{"name", "yes", ...}]}``."""
+        self._turn(now)
+        return {
+            "people_since_start": self._people,
+            "people_today": self._today,
+            "attributes": [
+                {"name": name, **counts, "tells": name in self._telling}
+                for name, counts in self._answers.items()
+            ],
+        }
+
+    def _turn(self, now: float) -> None:
+        """Begin anew at midnight, local time."""
+        if (day := _day(now)) != self._day:
+            self._day, self._today = day, 0
+
+
+def _day(seconds: float) -> tuple[int, int]:
+    """Year and day of the year, local time."""
+    local = time.localtime(seconds)
+    return local.tm_year, local.tm_yday
+
+
+class SiteEvents:
+    """An output that remembers the latest alerts and counts. It promises nothing."""
+
+    name = "page events"
+
+    def __init__(self) -> None:
+        self._alerts: collections.deque[dict[str, Any]] = collections.deque(maxlen=_ALERTS)
+        self._zones: dict[tuple[str, str], dict[str, Any]] = {}  # by stream and name
+        self._lines: dict[tuple[str, str], dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Take one event; those that are no alert, zone or line pass."""
+        kind, stream = event.get("type"), event.get("stream", "")
+        with self._lock:
+            if kind == "alert":
+                self._alerts.appendleft(_shown_alert(event))
+            elif kind == "zone":
+                zone = self._zones.setdefault(
+                    (stream, event["zone"]),
+                    {"stream": stream, "zone": event["zone"], "inside": 0, "entered": 0},
+                )
+                zone["inside"] = event["occupancy"]
+                zone["entered"] += event["event"] == "entered"
+            elif kind == "line":
+                line = self._lines.setdefault(
+                    (stream, event["line"]),
+                    {"stream": stream, "line": event["line"], "in": 0, "out": 0},
+                )
+                line[event["direction"]] = event["count"]
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"alerts", "zones", "lines"}``: the latest alerts first, and the counts so far."""
+        with self._lock:
+            return {
+                "alerts": list(self._alerts)[:_ALERTS_SHOWN],
+                "zones": [dict(zone) for zone in self._zones.values()],
+                "lines": [dict(line) for line in self._lines.values()],
+            }
+
+
+def _shown_alert(event: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in event.items() if key not in _OURS}
+    return {**shown, "told": utc_text(time.time())}

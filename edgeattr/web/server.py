@@ -18,7 +18,6 @@ from edgeattr.video.status import StreamStatus
 from edgeattr.web.access import Access
 from edgeattr.web.live_pictures import LivePictures
 from edgeattr.web.recent_people import RecentPeople
-from edgeattr.web.state import State
 from edgeattr.web.store_search import StoreSearch
 
 __all__ = ["WebServer"]
@@ -78,7 +77,7 @@ class WebServer(Closeable):
 
             from edgeattr.web.app import PageContent, page_app
             from edgeattr.web.auth_middleware import AuthMiddleware
-            from edgeattr.web.events import Events
+            from edgeattr.web.events import Events, State
         except ImportError as error:
             raise MissingDependency("uvicorn", extra="web", purpose="show the live page") from error
         self._socket = _listen(host, port)

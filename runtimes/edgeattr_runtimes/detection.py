@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.errors import BundleError, UsageError
-from edgeattr.core.variant import Variant
 from edgeattr_runtimes.load import first_that_serves, open_session, warn_of_others
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.select import candidates

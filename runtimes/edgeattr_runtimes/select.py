@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeattr.core.bundle_files import BundleFiles
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
-from edgeattr.core.variant import Variant
 from edgeattr_runtimes import engines
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.engines import ENGINES, FAMILIES, NO_ATTENTION, REFERENCE

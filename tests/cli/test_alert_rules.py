@@ -81,7 +81,7 @@ def model() -> edgeattr.AttributeModel:
 def test_an_attribute_that_the_model_does_not_report_is_refused_before_anything_opens(
     tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
-    head = "events = { file = 'people.jsonl' }\n"
+    head = "events = { path = 'people.jsonl' }\n"
     for when, says in (("hatt", "did you mean `hat`"), ("male", "no attribute `male`")):
         site = load_site(_site(tmp_path, _rule(when), head=head))
         with pytest.raises(UsageError, match=f"alert 'a rule', when: .*{says}"):
@@ -112,8 +112,8 @@ def test_alerts_go_to_every_output_and_are_replayed(
         + _rule("crossed middle", "camera = 'hall'", name="crossing")
     )  # fmt: skip
     head = (
-        "events = { file = 'people.jsonl' }\nstore = { path = 'people.sqlite' }\n"
-        "crops = { folder = 'crops' }\n"
+        "events = { path = 'people.jsonl' }\nstore = { path = 'people.sqlite' }\n"
+        "crops = { path = 'crops' }\n"
     )
     path = _site(tmp_path, rules, video=walking_video, head=head)
     site: Site = load_site(path)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.cli import completion
-from edgeattr.core.model_zoo import KNOWN
+from edgeattr.cli import options
+from edgeattr.core.hub import KNOWN
 
 _PROGRAM = """#!{python}
 import sys
@@ -68,15 +68,15 @@ def test_for_zsh(bin_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("offer", "typed", "offered"),
     [
-        (completion.recipe_names, "peta_densenet121_s",
+        (options.recipe_names, "peta_densenet121_s",
          ["peta_densenet121_score", "peta_densenet121_stride"]),
-        (completion.detector_names, "", ["auto", "person", *KNOWN]),
-        (completion.known_names, "yolox_n", ["yolox_nano"]),
-        (completion.precision_names, "fp", ["fp32", "fp16"]),
-        (completion.model_names, "", ["default"]),
-        (completion.model_names, "run/", ["run/best.pt", "run/mine.edgeattr"]),
-        (completion.model_names, "run/m", ["run/mine.edgeattr"]),
-        (completion.model_names, "no/such/", []),
+        (options.detector_names, "", ["auto", "person", *KNOWN]),
+        (options.known_names, "yolox_n", ["yolox_nano"]),
+        (options.precision_names, "fp", ["fp32", "fp16"]),
+        (options.model_names, "", ["default"]),
+        (options.model_names, "run/", ["run/best.pt", "run/mine.edgeattr"]),
+        (options.model_names, "run/m", ["run/mine.edgeattr"]),
+        (options.model_names, "no/such/", []),
     ],
 )  # fmt: skip
 def test_what_is_offered(

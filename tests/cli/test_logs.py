@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgeattr.cli.logs import set_up_logs
+from edgeattr.cli.progress import set_up_logs
 from edgeattr.core.errors import UsageError
 
 

@@ -50,7 +50,7 @@ def test_a_video_for_which_there_is_no_room_is_an_error(
     assert "v.mp4: cannot be written" in said
     assert f"wrote {events} and" not in said
     assert "v.mp4: cannot be written" in _events(events)[-1]["error"]
-    assert [line["act"] for line in _events(audit)] == ["annotated video is begun"]
+    assert [line["act"] for line in _events(audit)] == ["an annotated video is being written"]
 
 
 @pytest.mark.parametrize(("option", "field"), [("--explain", "evidence"), ("--crops", "crop")])
@@ -128,7 +128,7 @@ def test_a_file_that_another_run_writes_is_refused(walking_video: Path, tmp_path
 def test_one_rule_of_adding_and_replacing(walking_video: Path, tmp_path: Path) -> None:
     """A run over files replaces; one that goes on until it is stopped adds; `append` decides."""
     events, site = tmp_path / "e.jsonl", tmp_path / "site.toml"
-    by_site = "detector = 'motion'\n[events]\nfile = 'e.jsonl'\n{}\n[[sources]]\naddress = '{}'\n"
+    by_site = "detector = 'motion'\n[events]\npath = 'e.jsonl'\n{}\n[[sources]]\naddress = '{}'\n"
     for _ in range(2):
         assert _run(walking_video, "--events", events)[0] == 0
         assert len(_events(events)) == 2
@@ -187,3 +187,21 @@ def test_sources_have_names(walking_video: Path, tmp_path: Path) -> None:
     odd.write_bytes(walking_video.read_bytes())
     assert _run(odd, "--events", events)[0] == 0
     assert {event["stream"] for event in _events(events)} == {str(odd)}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--crops", "kept", "--retention-days", -1), "--retention-days is -1; expected"),
+        (("--retention-days", 3), "--retention-days counts for stores"),
+        (("--output", "o.avi"), "--output o.avi: only .mp4"),
+        (("--output", "o.mp4", "--encoder", "foo"), "--encoder 'foo'; expected one of"),
+        (("--detector-tiles", "9x9"), "--detector-tiles '9x9'; expected"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_option(
+    walking_video: Path, options: tuple[object, ...], said: str
+) -> None:
+    code, text = _run(walking_video, *options)
+    assert code == 2
+    assert text.startswith(said)

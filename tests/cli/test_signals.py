@@ -18,7 +18,7 @@ from edgeattr.search.store import PeopleReader
 _SITE = """
 detector = "motion"
 [events]
-file = "people.jsonl"
+path = "people.jsonl"
 [store]
 path = "people.sqlite"
 [[sources]]

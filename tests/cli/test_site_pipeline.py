@@ -43,7 +43,7 @@ def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
             SourceSection(address=str(bad)),
         ),
         pipeline=PipelineOptions(workers=2),
-        events=EventsSection(file=tmp_path / "people.jsonl"),
+        events=EventsSection(path=tmp_path / "people.jsonl"),
         store=StoreSection(path=tmp_path / "people.sqlite"),
     )
     pipeline = SitePipeline(site, model, MotionDetector())
@@ -66,7 +66,7 @@ def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
     walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
     good = SourceSection(address=str(walking_video), name="good", loop=True)
-    site = Site(sources=(good,), events=EventsSection(file=tmp_path / "people.jsonl"))
+    site = Site(sources=(good,), events=EventsSection(path=tmp_path / "people.jsonl"))
     pipeline = SitePipeline(site, model, MotionDetector())
     try:
         for address in ("x" * 300, str(tmp_path), str(tmp_path / "none.mp4")):
@@ -84,9 +84,9 @@ def test_what_touches_privacy_leaves_a_line(
 ) -> None:
     site = Site(
         sources=(SourceSection(address=str(walking_video), output=tmp_path / "walk.mp4"),),
-        events=EventsSection(file=tmp_path / "people.jsonl"),
-        crops=CropsSection(folder=tmp_path / "crops", retention_days=1),
-        evidence=EvidenceSection(folder=tmp_path / "evidence", retention_days=1),
+        events=EventsSection(path=tmp_path / "people.jsonl"),
+        crops=CropsSection(path=tmp_path / "crops", retention_days=1),
+        evidence=EvidenceSection(path=tmp_path / "evidence", retention_days=1),
         privacy=PrivacySection(audit=tmp_path / "audit.jsonl", include_sensitive=True),
     )
     (tmp_path / "evidence").mkdir()
@@ -100,11 +100,11 @@ def test_what_touches_privacy_leaves_a_line(
     acts = [json.loads(line)["act"] for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert acts == [
         "sensitive attributes are reported",
-        "crops of people are stored",
-        "pictures that explain answers are stored",
-        "annotated video is begun",
+        "crops of people are kept",
+        "pages that explain answers are kept",
+        "an annotated video is being written",
         "pictures past their retention are deleted",
-        "annotated video is stored",
+        "an annotated video is complete",
     ]
     person = json.loads((tmp_path / "people.jsonl").read_text().splitlines()[0])
     assert Path(person["crop"]).parent == tmp_path / "crops"
@@ -137,7 +137,7 @@ def test_nothing_is_left_open_where_one_result_cannot_be_written(
     site = Site(
         sources=(SourceSection(address=str(walking_video)),),
         store=StoreSection(path=tmp_path / "people.sqlite"),
-        events=EventsSection(file=tmp_path / "file" / "people.jsonl"),
+        events=EventsSection(path=tmp_path / "file" / "people.jsonl"),
     )
     with pytest.raises(OutputError, match="cannot be written"):
         SitePipeline(site, model, MotionDetector())

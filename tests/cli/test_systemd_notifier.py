@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.cli import systemd_notifier
+from edgeattr.cli.run_site import SystemdNotifier
 
 _UNIT = Path(__file__).parents[2] / "docs" / "systemd" / "edgeattr.service"
 
@@ -34,7 +34,7 @@ def test_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         manager.bind(os.fspath(path))
         manager.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", os.fspath(path))
-        told = systemd_notifier.SystemdNotifier()
+        told = SystemdNotifier()
         told.ready()
         told.alive()
         told.alive()  # too soon after the last

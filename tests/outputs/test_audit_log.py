@@ -12,24 +12,28 @@ from edgeattr.outputs import AuditLog
 def test_acts_are_added_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with AuditLog(path) as audit:
-        audit.write("sensitive attributes asked for", ["male", "age_16_30"])
+        audit.write("sensitive attributes are reported", {"model": "default"})
     path.write_bytes(path.read_bytes() + b'{"time": "torn')
     with AuditLog(path) as audit:
         audit.write("annotated video stored", {"file": "out.mp4"})
         first, second = (json.loads(line) for line in path.read_text().splitlines())
     assert list(first) == ["time", "act", "detail"]
-    assert first["detail"] == ["male", "age_16_30"]
+    assert first["detail"] == {"model": "default"}
     assert second["act"] == "annotated video stored"
     times = [
         datetime.fromisoformat(line["time"].replace("Z", "+00:00")) for line in (first, second)
     ]
     assert times == sorted(times)
     with pytest.raises(OutputError, match="closed"):
-        audit.write("too late")
+        audit.write("too late", {})
 
 
 def test_without_a_file_acts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with AuditLog(None) as audit:
-        audit.write("crops stored", {"store": "people.sqlite"})
-    assert "crops stored: store people.sqlite" in caplog.text
+        audit.write("crops of people are kept", {"folder": "crops", "days": 30})
+        audit.write("a page is shown", {"address": "http://x/", "days": None, "live": False})
+    assert caplog.messages == [
+        "crops of people are kept: crops (days: 30)",
+        "a page is shown: http://x/ (live: no)",
+    ]

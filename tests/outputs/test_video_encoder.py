@@ -11,7 +11,7 @@ import pytest
 
 from edgeattr.core.errors import UsageError
 from edgeattr.outputs.segmented_video import SegmentedVideo
-from edgeattr.outputs.video_encoder import ENCODERS, VideoOptions, check_encoder
+from edgeattr.outputs.video_file import ENCODERS, VideoOptions, check_encoder
 
 
 def test_what_makes_no_sense_is_refused() -> None:

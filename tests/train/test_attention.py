@@ -11,10 +11,10 @@ from edgeattr_train.attention import (
     JointBranch,
     PaperBranch,
     SpatialAttention,
+    SpatialRegularization,
     bring_to_one_size,
     spatial_softmax,
 )
-from edgeattr_train.srn import SpatialRegularization
 
 Array = npt.NDArray[np.float64]
 

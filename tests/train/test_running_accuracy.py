@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeattr.core.metrics import evaluate
-from edgeattr_train.running_accuracy import RunningMeanAccuracy
+from edgeattr_train.engine import RunningMeanAccuracy
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -10,7 +10,7 @@ import torch
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr_train.data.attribute_dataset import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.distillation import soft_labels
 from edgeattr_train.engine import Trainer
 from edgeattr_train.loader import HIDDEN

@@ -8,7 +8,7 @@ import pytest
 import edgeattr
 from edgeattr.video.detectors import MotionDetector
 from edgeattr.video.pipeline import Pipeline
-from edgeattr.video.sources import SourceOptions, SourceSpec
+from edgeattr.video.sources import SourceSpec
 from edgeattr.video.status import StreamStatus
 
 from ..waiting import until
@@ -31,14 +31,13 @@ def cameras() -> Iterator[list[Camera]]:
 def test_four_cameras_fail_and_four_do_not_notice(cameras: list[Camera]) -> None:
     names = ["killed", "stalled", "resized", "garbage", "a", "b", "c", "d"]
     killed, stalled, resized, garbage = cameras[:4]
-    options = SourceOptions(stall_seconds=3.0)
     with edgeattr.load(threads=1) as model, Pipeline(model, MotionDetector()) as pipeline:
 
         def now(name: str) -> StreamStatus:
             return next(status for status in pipeline.status() if status.stream == name)
 
         for name, camera in zip(names, cameras, strict=True):
-            pipeline.add(SourceSpec(address=camera.address, name=name, options=options))
+            pipeline.add(SourceSpec(address=camera.address, name=name, stall_seconds=3.0))
         until(lambda: all(status.frames > 5 for status in pipeline.status()), 60)
 
         start = time.monotonic()

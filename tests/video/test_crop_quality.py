@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgeattr.core.crops import Image
-from edgeattr.video.crop_quality import assess_crop, assess_whole_crop, crop_of
+from edgeattr.video.schedule import assess_crop, assess_whole_crop, crop_of
 from edgeattr.video.tracker import TrackedBox
 
 _BOX = (100.0, 20.0, 180.0, 212.0)

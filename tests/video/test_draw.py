@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from edgeattr.video.draw import PersonDrawing
-from edgeattr.video.label_space import LabelSpace
-from edgeattr.video.text_style import TextStyle
+from edgeattr.video.label_space import LabelSpace, TextStyle
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Zone

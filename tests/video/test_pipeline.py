@@ -14,7 +14,7 @@ from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detectors import Detections, MotionDetector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
-from edgeattr.video.sources import SourceOptions, SourceSpec
+from edgeattr.video.sources import SourceSpec
 from edgeattr.video.stream import Stream
 from edgeattr.video.zones import Line, Zone
 
@@ -146,7 +146,7 @@ def test_an_endless_stream_is_stopped_and_its_frames_add_up(
     walking_video: Path, model: edgeattr.AttributeModel
 ) -> None:
     lines = _Lines()
-    spec = SourceSpec(address=str(walking_video), name="loop", options=SourceOptions(loop=True))
+    spec = SourceSpec(address=str(walking_video), name="loop", loop=True)
     with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
         pipeline.add(spec)
         until(lambda: pipeline.status()[0].frames >= 60)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeattr.video.scene_cut import SceneCutDetector
+from edgeattr.video.detection_interval import SceneCutDetector
 from edgeattr.video.sources.file import VideoFileSource
 
 

@@ -3,8 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from edgeattr.video.crop_quality import CropAssessment
-from edgeattr.video.schedule import CropBudget, Schedule, TrackHistory
+from edgeattr.video.schedule import CropAssessment, CropBudget, Schedule, TrackHistory
 
 _SCHEDULE = Schedule(min_quality=0.2, every=0.5, new_view=0.1, waited=3.0, better=1.5, stop_after=4)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edgeattr.core.crops import Image
+from edgeattr.video.detection_interval import Found, StillScene
 from edgeattr.video.detectors import Detections, Detector, open_detector
 from edgeattr.video.sources import Frame
 from edgeattr.video.sources.file import VideoFileSource
-from edgeattr.video.still_scene import Found, StillScene
 from edgeattr.video.tracker import PersonTracker, TrackedBox
 
 _ROOM = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8).repeat(40, 0).repeat(40, 1)

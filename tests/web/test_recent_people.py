@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.web.people_counts import PeopleCounts
-from edgeattr.web.people_filter import PeopleFilter
-from edgeattr.web.recent_people import PeopleChanges, RecentPeople
+from edgeattr.web.app import PeopleFilter
+from edgeattr.web.recent_people import PeopleChanges, PeopleCounts, RecentPeople
 
 from .people import NAMES, record
 

@@ -104,8 +104,8 @@ def test_who_is_in_view_reaches_the_page_and_no_other_sink(
             SourceSection(address=str(tmp_path / "none.mp4"), name="missing"),
         ),
         pipeline=PipelineOptions(workers=2),
-        events=EventsSection(file=tmp_path / "people.jsonl"),
-        crops=CropsSection(folder=tmp_path / "crops"),
+        events=EventsSection(path=tmp_path / "people.jsonl"),
+        crops=CropsSection(path=tmp_path / "crops"),
         web=WebSection(port=0, pictures=True),
     )
     with SitePipeline(site, model, MotionDetector()) as pipeline:
@@ -145,7 +145,7 @@ def test_a_failing_board_costs_a_run_nothing(
     monkeypatch.setattr(RecentPeople, "watch", broken)
     site = Site(
         sources=(SourceSection(address=str(walking_video), name="walk"),),
-        events=EventsSection(file=tmp_path / "people.jsonl"),
+        events=EventsSection(path=tmp_path / "people.jsonl"),
         web=WebSection(port=0),
     )
     with SitePipeline(site, model, MotionDetector()) as pipeline:

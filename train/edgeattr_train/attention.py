@@ -22,6 +22,7 @@ __all__ = [
     "JointBranch",
     "PaperBranch",
     "SpatialAttention",
+    "SpatialRegularization",
     "bring_to_one_size",
     "spatial_softmax",
 ]
@@ -29,6 +30,8 @@ __all__ = [
 MapSize = tuple[int, int]  # height and width of a feature map
 
 _NARROW, _WIDE = 256, 512  # the paper's classifier, as its authors give it
+_SRN_WIDTH = 512  # of SRN's attention and its regularization's 1x1 convolutions
+_SRN_FILTERS = 4  # each channel of the weighted maps gets four filters as large as the map
 
 
 def spatial_softmax(scores: Tensor) -> Tensor:
@@ -173,3 +176,42 @@ def _large_kernel_classifier(inputs: int, attributes: int, size: MapSize) -> nn.
         *convolution(_NARROW, _WIDE),
         nn.Conv2d(_WIDE, attributes, size),
     )
+
+
+class SpatialRegularization(AttentionBranch):
+    """Spatial regularization network (Zhu et al., CVPR 2017): the baseline the paper compares with.
+
+    Weighted attention maps of all attributes, classified together (section 3.2 there). The layers
+    and the equal average of the two scores are theirs. They train in four stages, the attention
+    first by a score of its own; here everything is trained at once, by the final score.
+
+    Args:
+        channels: of the feature map.
+        attributes: C.
+        size: height and width of the map.
+    """
+
+    def __init__(self, channels: int, attributes: int, size: MapSize) -> None:
+        super().__init__()
+        self.scores = nn.Sequential(
+            *convolution(channels, _SRN_WIDTH),
+            *convolution(_SRN_WIDTH, _SRN_WIDTH, 3),
+            nn.Conv2d(_SRN_WIDTH, attributes, 1),
+        )
+        self.confidence = nn.Conv2d(channels, attributes, 1)
+        filters = _SRN_FILTERS * _SRN_WIDTH
+        self.regularize = nn.Sequential(
+            *convolution(attributes, _SRN_WIDTH),
+            *convolution(_SRN_WIDTH, _SRN_WIDTH),
+            nn.Conv2d(_SRN_WIDTH, filters, size, groups=_SRN_WIDTH, bias=False),
+            nn.BatchNorm2d(filters),
+            nn.ReLU(inplace=True),
+        )
+        self.classifier = nn.Linear(filters, attributes)
+
+    def forward(self, *features: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        (map_,) = features
+        mask = spatial_softmax(self.scores(map_))
+        weighted = mask * at_least_float32(self.confidence(map_)).sigmoid()
+        logits: Tensor = self.classifier(self.regularize(weighted).flatten(1))
+        return at_least_float32(logits), (mask,)

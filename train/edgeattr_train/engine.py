@@ -23,19 +23,17 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.metrics import Scores, evaluate
 from edgeattr_train.checkpoint import Checkpoint, load_checkpoint, read_state, write_state
-from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.data.pixels import statistics_of
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.learner import Learner
-from edgeattr_train.loader import Batch, batches, training_order
+from edgeattr_train.loader import Batch, CropCache, batches, training_order
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import Recipe
-from edgeattr_train.running_accuracy import RunningMeanAccuracy
 from edgeattr_train.soft_labels import SoftLabels
 
-__all__ = ["Progress", "Trainer"]
+__all__ = ["Progress", "RunningMeanAccuracy", "Trainer"]
 
 _LOG = logging.getLogger("edgeattr.train")
 
@@ -340,3 +338,29 @@ def _usable(images: int, world: int, batch: int) -> int:
     """
     usable = images - images % world
     return usable - 1 if usable > 1 and usable % batch == 1 else usable
+
+
+class RunningMeanAccuracy:
+    """Counts right answers per attribute, batch by batch.
+
+    Args:
+        attributes: C.
+    """
+
+    def __init__(self, attributes: int) -> None:
+        self._right = np.zeros((2, attributes))
+        self._all = np.zeros((2, attributes))
+
+    def add(self, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> None:
+        """Count a batch, both [n, C]; labels 1, 0 or negative where unknown."""
+        yes = probabilities > 0.5
+        present, absent = labels > 0.5, (labels >= 0) & (labels <= 0.5)
+        self._right += np.stack(((absent & ~yes).sum(0), (present & yes).sum(0)))
+        self._all += np.stack((absent.sum(0), present.sum(0)))
+
+    def mean_accuracy(self) -> float:
+        """mA so far, percent, over attributes that had both classes; NaN where none had."""
+        both = (self._all > 0).all(0)
+        if not both.any():
+            return float("nan")
+        return float(100 * (self._right[:, both] / self._all[:, both]).mean())

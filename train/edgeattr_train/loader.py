@@ -19,17 +19,57 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from edgeattr.core.crops import resize_crop
+from edgeattr.core.crops import Image, resize_crop
 from edgeattr.core.schema import PARTS
-from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.datasets import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
 
-__all__ = ["HIDDEN", "Batch", "batches", "training_order"]
-
-HIDDEN = -2.0  # label of what augmentation took out of the picture
+__all__ = [
+    "HIDDEN",
+    "Batch",
+    "CropCache",
+    "batches",
+    "training_order",
+]
 
 _AHEAD = 2  # batches that are made while one is used
+
+
+class CropCache:
+    """Keeps crops up to a limit, by sample and size; what came first stays.
+
+    Nothing is evicted: an epoch visits every sample once, in a new order, so that the crop just
+    dropped would be asked for as soon as any other. A cache of half the data saves half the work.
+    Safe to use from several threads, and shared between the epochs of one run.
+
+    Args:
+        limit_bytes: the most that crops may take; 0 keeps none.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit, self._used = limit_bytes, 0
+        self._kept: dict[tuple[int, tuple[int, int]], Image] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, sample: int, size: tuple[int, int]) -> Image | None:
+        """The crop of a sample id at a size (height, width), read-only, if it is kept."""
+        return self._kept.get((sample, size))
+
+    def put(self, sample: int, size: tuple[int, int], crop: Image) -> None:
+        """Keep a copy of a crop, uint8 [height, width, 3], where there is room."""
+        with self._lock:
+            if self._used + crop.nbytes > self._limit or (sample, size) in self._kept:
+                return
+            kept = crop.copy()
+            kept.flags.writeable = False
+            self._kept[sample, size] = kept
+            self._used += kept.nbytes
+
+
+HIDDEN = -2.0  # label of what augmentation took out of the picture
 
 
 class Batch(NamedTuple):

@@ -16,11 +16,11 @@ from edgeattr_train.attention import (
     EdgeBranch,
     JointBranch,
     PaperBranch,
+    SpatialRegularization,
 )
 from edgeattr_train.backbones import Backbone, build_backbone
 from edgeattr_train.layers import StripPooling, at_least_float32
 from edgeattr_train.recipe_types import BelowOne, Count, Positive
-from edgeattr_train.srn import SpatialRegularization
 
 __all__ = ["AttributeNet", "ModelOptions", "MultiTaskClassifier", "NetOutput", "build_model"]
 

@@ -110,7 +110,7 @@ def load_recipe(name_or_file: str, overrides: Sequence[str] = ()) -> Recipe:
     values.setdefault("name", path.stem)
     values = _extended(values, path)
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     return recipe_from_dict(values)
 
 
@@ -139,7 +139,7 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise UsageError(f"--set {override!r} is not key=value, as in schedule.epochs=2")

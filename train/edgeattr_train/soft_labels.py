@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
 from edgeattr.core.schema import AttributeSchema
-from edgeattr_train.data.annotations import stable_ids
-from edgeattr_train.data.attribute_dataset import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset, stable_ids
 
 __all__ = ["SoftLabels"]
 

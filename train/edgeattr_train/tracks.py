@@ -123,7 +123,7 @@ def tracks_of(
 
 def crop_qualities(data: AttributeDataset) -> _Floats:
     """Quality of each image of a data set, [N], as the schedule of a video judges crops."""
-    from edgeattr.video.crop_quality import assess_whole_crop
+    from edgeattr.video.schedule import assess_whole_crop
 
     return np.array([assess_whole_crop(data.read(index)).quality for index in range(len(data))])
 

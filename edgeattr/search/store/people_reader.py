@@ -15,10 +15,9 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr.search.query import Period, Query, TimeOfDay, WallClock, leaves
 from edgeattr.search.query.known_names import KnownNames
-from edgeattr.search.store.alerts import event_from_alert
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.database import check_schema, network_file_system
-from edgeattr.search.store.records import event_from_row, iso_time, packed_id
+from edgeattr.search.store.records import event_from_alert, event_from_row, iso_time, packed_id
 from edgeattr.search.store.search_request import Order, SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 

@@ -1,4 +1,4 @@
-"""A person's record as an event, and as a row of the table of people."""
+"""A person's record and an alert: as events, and as rows of the store's tables."""
 
 from __future__ import annotations
 
@@ -22,12 +22,24 @@ from edgeattr.search.store.table import (
     Catalog,
     colour_name,
     stored_text,
+    text_from_stored,
 )
 
 __all__ = [
-    "LONGEST_MS", "PersonRow", "answer_of", "event_from_row", "insert_person", "iso_time",
-    "labels_of", "milliseconds", "packed_id", "text_from_id",
-]  # fmt: skip
+    "LONGEST_MS",
+    "AlertRow",
+    "PersonRow",
+    "answer_of",
+    "event_from_alert",
+    "event_from_row",
+    "insert_alert",
+    "insert_person",
+    "iso_time",
+    "labels_of",
+    "milliseconds",
+    "packed_id",
+    "text_from_id",
+]
 
 LONGEST_MS = 2**32 - 1  # in view; a longer time counts as that
 _DAY_MS = 86_400_000  # what a clock's zone can shift
@@ -38,6 +50,7 @@ _SECONDS = ("first_s", "last_s")
 _SIDES = ("x", "y", "width", "height")
 _KNOWN = {"type", "id", "time", "stream", "box", "attributes", *_COUNTS, *_SECONDS}
 _COLOUR = re.compile(r"[\w -]{1,60}")  # names of colours and of parts of the body
+_ALERT_KNOWN = {"type", "id", "time", "stream", "alert", "track", "at_s", "zone", "crop", "person"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,3 +251,71 @@ def _ten_thousandths(p: float) -> int:
     if not 0 <= scaled <= P_SCALE:
         raise ValueError(f"p = {p} is not a probability")
     return scaled
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRow:
+    """A checked alert."""
+
+    stream: str
+    values: dict[str, Any]  # by column
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> AlertRow:
+        """Read an alert's event; ``id`` and ``time`` may be missing.
+
+        Raises:
+            OutputError: a field is missing or of the wrong kind.
+        """
+        try:
+            more = {key: value for key, value in event.items() if key not in _ALERT_KNOWN}
+            return cls(
+                stream=str(event["stream"]),
+                values={
+                    "time": milliseconds(event.get("time")),
+                    "rule": stored_text(event["alert"]),
+                    "track": int(event["track"]),
+                    "at_s": float(event["at_s"]),
+                    "zone": _stored(event.get("zone")),
+                    "crop": _stored(event.get("crop")),
+                    "person_id": packed_id(event["person"]) if event.get("person") else None,
+                    "id": packed_id(event.get("id") or str(uuid.uuid4())),
+                    "more": json.dumps(more),
+                },
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise OutputError(f"not an alert, {error!r}: {event!r:.200}") from error
+
+
+def insert_alert(connection: sqlite3.Connection, row: AlertRow, catalog: Catalog) -> None:
+    """Write one alert, within a transaction, unless that id is there already."""
+    values = {**row.values, "stream": catalog.stream(connection, row.stream)}
+    connection.execute(
+        f"INSERT INTO alerts ({', '.join(values)}) VALUES ({', '.join('?' * len(values))}) "
+        "ON CONFLICT (id) DO NOTHING",
+        tuple(values.values()),
+    )
+
+
+def event_from_alert(row: sqlite3.Row, stream: str) -> dict[str, Any]:
+    """The event again, from all columns of a row."""
+    extra = {
+        "person": row["person_id"] and text_from_id(row["person_id"]),
+        "zone": row["zone"] and text_from_stored(row["zone"]),
+        "crop": row["crop"] and text_from_stored(row["crop"]),
+    }
+    return {
+        "type": "alert",
+        "id": text_from_id(row["id"]),
+        "time": iso_time(row["time"]),
+        "stream": stream,
+        "alert": text_from_stored(row["rule"]),
+        "track": row["track"],
+        "at_s": row["at_s"],
+        **{name: value for name, value in extra.items() if value is not None},
+        **json.loads(row["more"]),
+    }
+
+
+def _stored(text: str | None) -> str | bytes | None:
+    return None if text is None else stored_text(text)

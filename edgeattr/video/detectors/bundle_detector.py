@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
 from edgeattr.core.errors import RuntimeFailure, UsageError
-from edgeattr.video.detectors.frame_batcher import FrameBatcher
-from edgeattr.video.detectors.nms import suppress
-from edgeattr.video.detectors.protocol import Detections
-from edgeattr_runtimes.detection import DetectionRuntime, open_detection
+from edgeattr.video.detectors.protocol import Detections, suppress
+from edgeattr_runtimes.detection import DetectionRuntime
 
-__all__ = ["BundleDetector"]
+__all__ = ["BundleDetector", "FrameBatcher"]
 
 
 class BundleDetector(Closeable):
@@ -21,16 +25,13 @@ class BundleDetector(Closeable):
 
     Args:
         bundle: the detector.
-        runtime: see :func:`edgeattr_runtimes.detection.open_detection`.
-        precision: the same.
-        threads: that one call may use; all cores if None.
+        runtime: runs it; see :func:`edgeattr_runtimes.detection.open_detection`. Closed with this.
         size: pixels of the input's longer side, or its height and width; the bundle's longer side
             if None. A larger one finds smaller people and takes longer.
         min_score: boxes of at least this score are returned; the bundle's candidates if None.
-        batch: frames of several threads that run together; 8 on GPUs and 1 on processors if None.
 
     Raises:
-        UsageError, RuntimeFailure, BundleError: as ``open_detection``.
+        UsageError: a size that the detector cannot have.
     """
 
     in_order = False
@@ -38,37 +39,10 @@ class BundleDetector(Closeable):
     def __init__(
         self,
         bundle: DetectionBundle,
-        runtime: str = "auto",
-        precision: str = "auto",
-        *,
-        threads: int | None = None,
-        size: int | tuple[int, int] | None = None,
-        min_score: float | None = None,
-        batch: int | None = None,
-    ) -> None:
-        opened = open_detection(bundle, runtime, precision, threads, batch)
-        self._take(bundle, opened, size, min_score)
-
-    @classmethod
-    def of(
-        cls,
-        bundle: DetectionBundle,
         runtime: DetectionRuntime,
         *,
         size: int | tuple[int, int] | None = None,
         min_score: float | None = None,
-    ) -> BundleDetector:
-        """A detector that runs what is open already."""
-        detector = cls.__new__(cls)
-        detector._take(bundle, runtime, size, min_score)
-        return detector
-
-    def _take(
-        self,
-        bundle: DetectionBundle,
-        runtime: DetectionRuntime,
-        size: int | tuple[int, int] | None,
-        min_score: float | None,
     ) -> None:
         stride, sides = bundle.input.stride, size if isinstance(size, tuple) else (size or 0,)
         if any(side % stride for side in sides):
@@ -112,3 +86,75 @@ class BundleDetector(Closeable):
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             runtime.close()
+
+
+_Floats = npt.NDArray[np.float32]
+_Run = Callable[[npt.NDArray[np.uint8]], tuple[_Floats, _Floats]]
+
+
+@dataclass(eq=False)
+class _Request:
+    frame: npt.NDArray[np.uint8]  # [1, H, W, 3]
+    found: Any = None  # boxes [K, 4] and scores [K]
+    error: BaseException | None = None
+    answered: bool = False
+
+
+class FrameBatcher:
+    """Runs what threads ask for meanwhile as one batch, with no thread of its own.
+
+    One of those who wait runs the oldest frame and all others of its shape, while the rest wait.
+
+    Args:
+        run: frames [N, H, W, 3] to boxes [N, K, 4] and scores [N, K].
+        batch: frames a call, at most.
+    """
+
+    def __init__(self, run: _Run, batch: int) -> None:
+        self._run, self._batch = run, batch
+        self.waiting: list[_Request] = []
+        self._changed = threading.Condition()
+        self._busy = False
+
+    def __call__(self, frame: npt.NDArray[np.uint8]) -> tuple[_Floats, _Floats]:
+        """Boxes [K, 4] and scores [K] of one frame, [1, H, W, 3].
+
+        Raises:
+            Exception: what ``run`` raises.
+        """
+        request = _Request(frame)
+        with self._changed:
+            self.waiting.append(request)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: request.answered or not self._busy)
+                if request.answered:
+                    break
+                self._busy, taken = True, self._take()
+            self._answer(taken)
+        if request.error is not None:
+            raise request.error
+        boxes, scores = request.found
+        return boxes, scores
+
+    def _take(self) -> list[_Request]:
+        shape = self.waiting[0].frame.shape
+        alike = [request for request in self.waiting if request.frame.shape == shape]
+        taken = alike[: self._batch]
+        self.waiting = [request for request in self.waiting if request not in taken]
+        return taken
+
+    def _answer(self, taken: list[_Request]) -> None:
+        try:
+            boxes, scores = self._run(np.concatenate([request.frame for request in taken]))
+            for place, request in enumerate(taken):
+                request.found = boxes[place], scores[place]
+        except BaseException as error:  # whoever asked must hear of it
+            for request in taken:
+                request.error = error
+        finally:
+            with self._changed:
+                for request in taken:
+                    request.answered = True
+                self._busy = False
+                self._changed.notify_all()

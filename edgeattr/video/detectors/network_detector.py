@@ -12,10 +12,17 @@ from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import GREY, input_size
 from edgeattr.core.errors import InputError, RuntimeFailure
 from edgeattr.video.detectors.decoders import Answer
-from edgeattr.video.detectors.formats import FORMATS, Format, format_of, refusal
-from edgeattr.video.detectors.nms import inside, suppress
-from edgeattr.video.detectors.picture_input import FREE_SIDE, PictureInput, fit_into, picture_input
-from edgeattr.video.detectors.protocol import Detections
+from edgeattr.video.detectors.formats import (
+    FORMATS,
+    FREE_SIDE,
+    Format,
+    PictureInput,
+    fit_into,
+    format_of,
+    picture_input,
+    refusal,
+)
+from edgeattr.video.detectors.protocol import Detections, inside, suppress
 from edgeattr_runtimes.session import Session, ShapedSessions
 
 __all__ = ["NetworkDetector"]

@@ -16,6 +16,7 @@ from edgeattr.video.detectors.motion import MotionDetector
 from edgeattr.video.detectors.network_detector import NetworkDetector
 from edgeattr.video.detectors.protocol import Detector
 from edgeattr.video.detectors.tiles import TiledDetector
+from edgeattr_runtimes.detection import open_detection
 
 __all__ = ["open_detector", "parse_size", "parse_tiles"]
 
@@ -74,9 +75,8 @@ def open_detector(
     path, name = _find(os.fspath(name_or_path), on_download)
     if path.suffix == ".edgeattr" or (path / "bundle.json").is_file():
         bundle = DetectionBundle.read(path)
-        found: Detector = BundleDetector(
-            bundle, engine, precision, threads=threads, size=size, min_score=min_score
-        )
+        runtime = open_detection(bundle, engine, precision, threads)
+        found: Detector = BundleDetector(bundle, runtime, size=size, min_score=min_score)
     else:
         found = _from_file(path, name, engine, threads, form, size, min_score)
     return TiledDetector(found, tiles) if tiles else found

@@ -6,8 +6,7 @@ import numpy as np
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
-from edgeattr.video.detectors.nms import suppress
-from edgeattr.video.detectors.protocol import Detections, Detector
+from edgeattr.video.detectors.protocol import Detections, Detector, suppress
 
 __all__ = ["TiledDetector"]
 

@@ -58,12 +58,11 @@ AS_USUAL = SourceOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceSpec:
+class SourceSpec(SourceOptions):
     """One source as it was asked for."""
 
     address: str  # a file, folder, camera number, device, GStreamer pipeline or URL
-    name: str = ""  # what the stream is called in events; from the address where empty
-    options: SourceOptions = AS_USUAL
+    name: str = ""  # what the stream is called in events; the address without credentials if empty
 
     @property
     def shown(self) -> str:

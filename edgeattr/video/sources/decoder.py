@@ -13,7 +13,7 @@ import numpy as np
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.sources.address import without_password
-from edgeattr.video.sources.connection import StreamLost
+from edgeattr.video.sources.frame import StreamLost
 
 __all__ = ["Decoder", "believed_rate"]
 

@@ -1,10 +1,11 @@
-"""A connection to a camera of this machine: USB, CSI, GStreamer pipelines; with OpenCV."""
+"""Connections to live sources: cameras of this machine (OpenCV) and of the network (FFmpeg)."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import numpy as np
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.video.sources.connection import StreamLost
-from edgeattr.video.sources.decoder import believed_rate
+from edgeattr.video.sources.address import SourceOptions
+from edgeattr.video.sources.decoder import Decoder, believed_rate
+from edgeattr.video.sources.frame import StreamLost
 
-__all__ = ["DeviceConnection", "check_camera", "csi_pipeline"]
+__all__ = ["DeviceConnection", "NetworkConnection", "check_camera", "csi_pipeline"]
 
 _DEVICE = re.compile(r"\d+|/dev/video\d+")
+_OPEN_SECONDS = 5.0  # to connect, and to see what is sent
+_RTSP_TRIES = 2  # times that FFmpeg's RTSP reader waits before it gives up
 
 
 class DeviceConnection:
@@ -50,7 +54,7 @@ class DeviceConnection:
         self.rate = believed_rate(float(self._capture.get(cv2.CAP_PROP_FPS)))
 
     def pictures(self) -> Iterator[tuple[Image, float | None]]:
-        """See :meth:`edgeattr.video.sources.connection.Connection.pictures`."""
+        """See :meth:`edgeattr.video.sources.frame.Connection.pictures`."""
         while True:
             ok, image = self._capture.read()
             if not ok or image is None:
@@ -107,3 +111,49 @@ def _why_closed(device: str) -> str:
     if not os.access(path, os.R_OK | os.W_OK):
         return f"cannot be opened: you may not read {path}; add yourself to the group video"
     return "cannot be opened; does another program hold the camera?"
+
+
+class NetworkConnection:
+    """An open network stream. See :class:`edgeattr.video.sources.frame.Connection`.
+
+    Args:
+        address: a URL that FFmpeg understands; credentials in it are used and never shown.
+        options: how it is read.
+
+    Raises:
+        StreamLost, UsageError, MissingDependency: see :class:`Decoder`.
+    """
+
+    def __init__(self, address: str, options: SourceOptions) -> None:
+        rtsp = address.lower().startswith("rtsp")
+        self._patience = options.stall_seconds
+        self._decoder = Decoder(
+            address,
+            options={"rtsp_transport": options.transport} if rtsp else {},
+            timeout=(_OPEN_SECONDS, self._patience / (_RTSP_TRIES if rtsp else 1)),
+            hwaccel=options.hwaccel,
+            threads=1,  # other streams want the rest
+        )
+        self._has_clock = "mpjpeg" not in self._decoder.format
+        self.rate = self._decoder.rate
+        self.finite = address.lower().startswith("http") and bool(self._decoder.duration)
+
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded."""
+        return self._decoder.damaged
+
+    def pictures(self) -> Iterator[tuple[Image, float | None]]:
+        """See :meth:`edgeattr.video.sources.frame.Connection.pictures`."""
+        last = time.monotonic()
+        for picture in self._decoder.pictures():
+            if picture is not None:
+                image, seconds = picture
+                yield image, seconds if self._has_clock else None
+                last = time.monotonic()
+            elif time.monotonic() - last > self._patience:
+                raise StreamLost(f"sends data, but no picture for {self._patience:g} s")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._decoder.close()

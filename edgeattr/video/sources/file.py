@@ -19,9 +19,8 @@ from edgeattr.video.sources.address import (
     printable,
     without_password,
 )
-from edgeattr.video.sources.connection import StreamLost
 from edgeattr.video.sources.decoder import Decoder
-from edgeattr.video.sources.frame import Frame
+from edgeattr.video.sources.frame import Frame, StreamLost
 from edgeattr.video.status import StreamState
 
 __all__ = ["VideoFileSource", "steady_times"]

@@ -1,4 +1,4 @@
-"""One picture of a stream, and what every source can do."""
+"""One picture of a stream, and what every source and every connection to a live one can do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgeattr.core.crops import Image
+from edgeattr.core.errors import InputError
 from edgeattr.video.status import StreamState
 
-__all__ = ["Frame", "Source"]
+__all__ = ["Connection", "Frame", "Source", "StreamLost"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,4 +85,36 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release the decoder, once :meth:`frames` has ended. May be called twice."""
+        ...
+
+
+class StreamLost(InputError):
+    """A live source cannot be reached, or sends no pictures any more; it may come back."""
+
+
+class Connection(Protocol):
+    """A source that is open."""
+
+    @property
+    def rate(self) -> float:
+        """Frames per second that are expected."""
+
+    @property
+    def finite(self) -> bool:
+        """It has an end, after which there is no use in connecting again."""
+
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded."""
+
+    def pictures(self) -> Iterator[tuple[Image, float | None]]:
+        """Pictures, uint8 [H, W, 3] BGR, and the stream's own time in seconds where it has one.
+
+        Raises:
+            StreamLost: no picture came for as long as the options say, or the sender ended it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
         ...

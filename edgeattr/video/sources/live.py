@@ -13,8 +13,7 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.core.rate_limit import RateLimit
-from edgeattr.video.sources.connection import Connection, StreamLost
-from edgeattr.video.sources.frame import Frame
+from edgeattr.video.sources.frame import Connection, Frame, StreamLost
 from edgeattr.video.status import StreamState
 
 __all__ = ["LiveSource", "StreamClock"]

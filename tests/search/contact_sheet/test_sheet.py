@@ -14,7 +14,7 @@ import pytest
 
 from edgeattr.core.errors import OutputError
 from edgeattr.search.contact_sheet import write_contact_sheet
-from edgeattr.search.contact_sheet.thumbnail import thumbnail_of
+from edgeattr.search.contact_sheet.page import thumbnail_of
 from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, SearchRequest
 
 from ..store.person_events import person

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.search.contact_sheet.thumbnail import thumbnail_of
+from edgeattr.search.contact_sheet.page import thumbnail_of
 
 
 def _size(height: int, width: int) -> bytes:

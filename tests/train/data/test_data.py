@@ -10,10 +10,9 @@ import pytest
 
 from edgeattr.core.crops import read_image, resize_crop
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr_train.crop_cache import CropCache
 from edgeattr_train.data.annotations import stable_ids
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
-from edgeattr_train.loader import batches, training_order
+from edgeattr_train.loader import CropCache, batches, training_order
 from edgeattr_train.transforms import Augmentation
 
 

@@ -15,7 +15,7 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.data.market import MARKET_SCHEMA
 from edgeattr_train.data.pa100k import PA100K_SCHEMA
-from edgeattr_train.data.rap_names import RAP1_SCHEMA, RAP2_SCHEMA
+from edgeattr_train.data.rap import RAP1_SCHEMA, RAP2_SCHEMA
 from edgeattr_train.data.wider import WIDER_SCHEMA
 
 

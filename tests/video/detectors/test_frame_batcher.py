@@ -14,7 +14,8 @@ from edgeattr.core.crops import Image
 from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.video.detectors import BundleDetector
-from edgeattr.video.detectors.frame_batcher import FrameBatcher
+from edgeattr.video.detectors.bundle_detector import FrameBatcher
+from edgeattr_runtimes.detection import open_detection
 
 from .networks import same
 
@@ -70,8 +71,8 @@ def test_batches_find_what_single_frames_do(engine: str) -> None:
     golden: list[Image] = list(bundle.golden.frames)
     frames = [*golden, golden[0][:, ::-1].copy(), golden[1][:96, :96].copy()] * 2
     with (
-        BundleDetector(bundle, engine, threads=1) as alone,
-        BundleDetector(bundle, engine, threads=1, batch=4) as together,
+        BundleDetector(bundle, open_detection(bundle, engine, threads=1)) as alone,
+        BundleDetector(bundle, open_detection(bundle, engine, threads=1, batch=4)) as together,
         ThreadPoolExecutor(8) as pool,
     ):
         expected = [alone.detect(frame) for frame in frames]

@@ -20,8 +20,8 @@ import pytest
 
 from edgeattr.core.crops import Image
 from edgeattr.video.sources import Frame, SourceOptions, open_source
+from edgeattr.video.sources.device import NetworkConnection
 from edgeattr.video.sources.file import VideoFileSource
-from edgeattr.video.sources.network import NetworkConnection
 
 _MATRICES = {
     "bt601": (0.299, 0.114, 6),

@@ -8,7 +8,7 @@ import pytest
 
 from edgeattr.core.crops import Image
 from edgeattr.video.sources import live
-from edgeattr.video.sources.connection import StreamLost
+from edgeattr.video.sources.frame import StreamLost
 from edgeattr.video.sources.live import LiveSource, StreamClock
 
 

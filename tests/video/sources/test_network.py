@@ -16,8 +16,8 @@ import pytest
 from edgeattr.cli.site_config import load_site
 from edgeattr.core.errors import UsageError
 from edgeattr.video.sources import SourceOptions, SourceSpec, open_source
-from edgeattr.video.sources.connection import StreamLost
-from edgeattr.video.sources.network import NetworkConnection
+from edgeattr.video.sources.device import NetworkConnection
+from edgeattr.video.sources.frame import StreamLost
 
 from ...waiting import until
 

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,89 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import AttributeSchema
-from edgeattr_train.data.attribute_dataset import AttributeDataset
 
 __all__ = [
     "Annotations",
+    "AttributeDataset",
     "check_names",
+    "cut",
     "dataset_from_annotations",
     "refuse_variant",
     "stable_ids",
 ]
 
-_LOG = logging.getLogger("edgeattr.train")
 _NAMED = 5  # how many faults an error spells out
 _THREADS = 8  # that look at files: a network disk answers slowly, but many at once
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttributeDataset:
+    """Images of one person each, with their labels.
+
+    ``ids`` name a sample for good: a history or a log keyed by them survives shuffling.
+    """
+
+    name: str  # "peta", "peta@identity", ...
+    split: str  # "train", "val", ...
+    schema: AttributeSchema
+    paths: tuple[Path, ...]  # N image files
+    labels: npt.NDArray[np.int8]  # [N, C]: 1 yes, 0 no, -1 unknown
+    ids: npt.NDArray[np.int64]  # [N], unique, not negative
+    persons: npt.NDArray[np.int64]  # [N], equal where the person is the same
+    licence: str  # what the data may be used for
+    # [N, 4] x, y, w, h in pixels; of a width of 0, or None: whole images
+    boxes: npt.NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int) -> Image:
+        """Decode one sample: uint8 BGR [h, w, 3], cut to its box where the set has boxes.
+
+        Raises:
+            InputError: the file cannot be decoded, or the box lies outside of it.
+        """
+        image = read_image(self.paths[index])
+        if self.boxes is None or not self.boxes[index, 2]:
+            return image
+        return cut(image, self.boxes[index], self.paths[index])
+
+    def first(self, count: int) -> AttributeDataset:
+        """The first ``count`` samples, or all if there are fewer."""
+        return self.take(np.arange(min(count, len(self))))
+
+    def take(self, indices: npt.NDArray[np.int64]) -> AttributeDataset:
+        """The samples at ``indices``, in that order."""
+        return replace(
+            self,
+            paths=tuple(self.paths[int(index)] for index in indices),
+            labels=self.labels[indices],
+            ids=self.ids[indices],
+            persons=self.persons[indices],
+            boxes=None if self.boxes is None else self.boxes[indices],
+        )
+
+
+def cut(image: Image, box: npt.NDArray[np.int32], path: Path) -> Image:
+    """The part of ``image`` inside ``box`` (x, y, w, h), clipped to the image.
+
+    Raises:
+        InputError: nothing of the box lies in the image; the text names ``path``.
+    """
+    x, y, width, height = (int(value) for value in box)
+    part = image[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+    if not part.size:
+        raise InputError(
+            f"{path}: box {x},{y} of {width}x{height} lies outside the image, "
+            f"which has {image.shape[1]}x{image.shape[0]} pixels"
+        )
+    return part
+
+
+_LOG = logging.getLogger("edgeattr.train")
 _OFF_CODE = np.int8(-128)
 
 _Mask = npt.NDArray[np.bool_]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError
 
-__all__ = ["UPPER_GARMENTS", "Photo", "painted", "photos"]
+__all__ = ["UPPER_GARMENTS", "Photo", "cut_out", "painted", "photos"]
 
 UPPER_GARMENTS = frozenset({
     "blazer", "blouse", "cape", "cardigan", "coat", "hoodie", "jacket", "jumper", "shirt",
@@ -68,6 +68,29 @@ def photos(folder: Path, *, with_masks: bool = False) -> Iterator[Photo]:
                 path = folder / row["path"]
                 mask = folder / "masks" / f"{path.stem}.png"
                 yield Photo(path, box, frozenset(row["tags"].split()), mask, classes)
+
+
+def cut_out(folder: Path, name: str, *, least_part: float = 0.0) -> npt.NDArray[np.uint8]:
+    """A person cut out along the mask.
+
+    Args:
+        folder: of the data set.
+        name: of the photo and its mask, without suffix.
+        least_part: share of the masked pixels that a part of the mask must have to be kept.
+
+    Returns:
+        uint8 [h, w, 4]: blue, green, red, opacity.
+    """
+    found = cv2.imread(str(folder / "masks" / f"{name}.png"), cv2.IMREAD_GRAYSCALE)
+    mask = (np.asarray(found) > 0).astype(np.uint8)
+    if least_part:
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
+        least = least_part * mask.sum()
+        kept = [part for part in range(1, count) if stats[part, cv2.CC_STAT_AREA] > least]
+        mask = np.isin(parts, kept).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(mask)
+    whole = np.dstack((read_image(folder / "images" / f"{name}.jpg"), mask * 255))
+    return np.ascontiguousarray(whole[y : y + height, x : x + width])
 
 
 def painted(image: Image, where: npt.NDArray[np.bool_], paint: tuple[float, float, float]) -> Image:

@@ -1,9 +1,18 @@
 """A user's own attributes: ``schema.toml`` and CSV tables of images.
 
-A directory holds ``schema.toml`` (see :mod:`edgeattr_train.data.csv_schema`) and ``train.csv``,
-``val.csv``, ``test.csv``, or one CSV with a column ``split``. Columns: ``path`` (relative to the
-CSV), one per attribute (1, 0; empty, ``?`` or -1 for unknown), and if need be ``person`` (any text)
-and ``x``, ``y``, ``w``, ``h`` (a box in whole pixels).
+A directory holds ``schema.toml`` ::
+
+    licence = "ours, for internal use"     # optional
+    exclusive = [["young", "old"]]         # optional: sets of which at most one holds
+
+    [[attributes]]
+    name = "helmet"
+    group = "head"                         # optional
+    sensitive = false                      # optional: reported only when asked for
+
+and ``train.csv``, ``val.csv``, ``test.csv``, or one CSV with a column ``split``. Columns: ``path``
+(relative to the CSV), one per attribute (1, 0; empty, ``?`` or -1 for unknown), and if need be
+``person`` (any text) and ``x``, ``y``, ``w``, ``h`` (a box in whole pixels).
 
 Tables as pandas, spreadsheets and annotation tools write them are taken where they mean one thing:
 1.0, True, yes and NaN as values; names in other case or with spaces; semicolons or tabs between
@@ -22,22 +31,74 @@ from typing import TextIO
 
 import numpy as np
 
+from edgeattr.core.config import build, read_toml
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.core.schema import AttributeSchema
+from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.data.annotations import Annotations, refuse_variant, stable_ids
-from edgeattr_train.data.csv_schema import RESERVED, read_schema
 
-__all__ = ["open_csv"]
+__all__ = ["RESERVED", "open_csv", "read_schema"]
 
+RESERVED = ("path", "split", "person", "x", "y", "w", "h")  # columns that are no attributes
 _BOX = ("x", "y", "w", "h")
+_INDEX = ("", "unnamed:_0", "index")  # what pandas calls the column of its row numbers
+_NAMED = 5  # how many faults an error spells out
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """One ``[[attributes]]``."""
+
+    name: str = ""
+    group: str = "own"
+    source: str = ""  # the name if none is given
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Schema:
+    licence: str = "the owner's own data"
+    exclusive: tuple[tuple[str, ...], ...] = ()
+    attributes: tuple[_Entry, ...] = ()
+
+
+def read_schema(path: Path) -> tuple[AttributeSchema, str]:
+    """The schema and the licence of the data.
+
+    Raises:
+        InputError: missing, not TOML, or a key is unknown, missing or of the wrong type; the text
+            names the file and the attribute.
+    """
+    if not path.exists():
+        raise InputError(
+            f"{path} is missing: it names the attributes, one [[attributes]] with a name each"
+        )
+    content = read_toml(path, what="schema")
+    try:
+        found = build(_Schema, content, what="schema")
+        if not found.attributes:
+            raise InputError("no attributes; write [[attributes]] and name = ... for each")
+        attributes = tuple(_attribute(entry, k) for k, entry in enumerate(found.attributes, 1))
+        return AttributeSchema(attributes, found.exclusive), found.licence
+    except (UsageError, InputError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _attribute(entry: _Entry, number: int) -> Attribute:
+    if not re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", entry.name) or entry.name in RESERVED:
+        raise InputError(
+            f"attribute {number} has the name {entry.name!r}; expected lower-case letters and "
+            f"digits, words joined by _, and none of {', '.join(RESERVED)}"
+        )
+    source = entry.source or entry.name
+    return Attribute(name=entry.name, group=entry.group, source=source, sensitive=entry.sensitive)
+
+
 _VALUES = {
     **dict.fromkeys(("1", "1.0", "true", "yes"), 1),
     **dict.fromkeys(("0", "0.0", "false", "no"), 0),
     **dict.fromkeys(("-1", "-1.0", "?", "", "nan", "na", "n/a", "none", "null", "<na>"), -1),
 }
-_INDEX = ("", "unnamed:_0", "index")  # what pandas calls the column of its row numbers
 _LOG = logging.getLogger("edgeattr.train")
-_NAMED = 5  # how many faults an error spells out
 
 
 @dataclass

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeattr.core.errors import UsageError
-from edgeattr_train.data.annotations import Annotations, dataset_from_annotations
-from edgeattr_train.data.attribute_dataset import AttributeDataset
+from edgeattr_train.data.annotations import Annotations, AttributeDataset, dataset_from_annotations
 
 __all__ = ["AttributeDataset", "is_spec", "open_dataset"]
 

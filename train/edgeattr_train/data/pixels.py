@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image, evenly, resize_crop
-from edgeattr_train.data.attribute_dataset import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 
 __all__ = ["pixel_statistics", "statistics_of"]
 

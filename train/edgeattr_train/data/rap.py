@@ -24,10 +24,121 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.data.annotations import Annotations, check_names, stable_ids
 from edgeattr_train.data.mat import integers, read_mat, records, texts
-from edgeattr_train.data.rap_names import RAP1_SCHEMA, RAP2_SCHEMA
+from edgeattr_train.data.schemas import schema_from_names
 from edgeattr_train.data.splits import check_rows, split_by_person
 
-__all__ = ["RAP_LICENCE", "open_rap"]
+__all__ = ["RAP1_SCHEMA", "RAP2_SCHEMA", "RAP_LICENCE", "open_rap"]
+
+_HEAD = (
+    ("hs-BaldHead", "bald", "hair"),
+    ("hs-LongHair", "long_hair", "hair"),
+    ("hs-BlackHair", "black_hair", "hair"),
+    ("hs-Hat", "hat", "accessory"),
+    ("hs-Glasses", "glasses", "accessory"),
+)
+_UPPER = (
+    ("ub-Shirt", "shirt", "upper_body"),
+    ("ub-Sweater", "sweater", "upper_body"),
+    ("ub-Vest", "vest", "upper_body"),
+    ("ub-TShirt", "t_shirt", "upper_body"),
+    ("ub-Cotton", "padded_coat", "upper_body"),
+    ("ub-Jacket", "jacket", "upper_body"),
+    ("ub-SuitUp", "suit", "upper_body"),
+    ("ub-Tight", "tight_upper", "upper_body"),
+    ("ub-ShortSleeve", "short_sleeves", "upper_body"),
+)
+_LOWER = (
+    ("lb-LongTrousers", "trousers", "lower_body"),
+    ("lb-Skirt", "skirt", "lower_body"),
+    ("lb-ShortSkirt", "short_skirt", "lower_body"),
+    ("lb-Dress", "dress", "lower_body"),
+    ("lb-Jeans", "jeans", "lower_body"),
+    ("lb-TightTrousers", "tight_trousers", "lower_body"),
+)
+
+RAP1_SCHEMA = schema_from_names(
+    (
+        ("Female", "female", "gender"),
+        ("AgeLess16", "age_under_16", "age"),
+        ("Age17-30", "age_17_30", "age"),
+        ("Age31-45", "age_31_45", "age"),
+        ("BodyFat", "body_fat", "body"),
+        ("BodyNormal", "body_normal", "body"),
+        ("BodyThin", "body_thin", "body"),
+        ("Customer", "customer", "role"),
+        ("Clerk", "clerk", "role"),
+        *_HEAD,
+        ("hs-Muffler", "muffler", "accessory"),
+        *_UPPER,
+        *_LOWER,
+        ("shoes-Leather", "leather_shoes", "footwear"),
+        ("shoes-Sport", "sport_shoes", "footwear"),
+        ("shoes-Boots", "boots", "footwear"),
+        ("shoes-Cloth", "cloth_shoes", "footwear"),
+        ("shoes-Casual", "casual_shoes", "footwear"),
+        ("attach-Backpack", "backpack", "carrying"),
+        ("attach-SingleShoulderBag", "shoulder_bag", "carrying"),
+        ("attach-HandBag", "handbag", "carrying"),
+        ("attach-Box", "box", "carrying"),
+        ("attach-PlasticBag", "plastic_bag", "carrying"),
+        ("attach-PaperBag", "paper_bag", "carrying"),
+        ("attach-HandTrunk", "trunk", "carrying"),
+        ("attach-Other", "carrying_other", "carrying"),
+        ("action-Calling", "calling", "action"),
+        ("action-Talking", "talking", "action"),
+        ("action-Gathering", "gathering", "action"),
+        ("action-Holding", "holding", "action"),
+        ("action-Pusing", "pushing", "action"),
+        ("action-Pulling", "pulling", "action"),
+        ("action-CarrybyArm", "carrying_by_arm", "action"),
+        ("action-CarrybyHand", "carrying_by_hand", "action"),
+    ),
+    exclusive=("age",),
+)
+
+RAP2_SCHEMA = schema_from_names(
+    (
+        ("Femal", "female", "gender"),
+        ("AgeLess16", "age_under_16", "age"),
+        ("Age17-30", "age_17_30", "age"),
+        ("Age31-45", "age_31_45", "age"),
+        ("Age46-60", "age_46_60", "age"),
+        ("BodyFat", "body_fat", "body"),
+        ("BodyNormal", "body_normal", "body"),
+        ("BodyThin", "body_thin", "body"),
+        ("Customer", "customer", "role"),
+        ("Employee", "employee", "role"),
+        *_HEAD,
+        *_UPPER,
+        ("ub-Others", "upper_other", "upper_body"),
+        *_LOWER,
+        ("shoes-Leather", "leather_shoes", "footwear"),
+        ("shoes-Sports", "sport_shoes", "footwear"),
+        ("shoes-Boots", "boots", "footwear"),
+        ("shoes-Cloth", "cloth_shoes", "footwear"),
+        ("shoes-Casual", "casual_shoes", "footwear"),
+        ("shoes-Other", "other_shoes", "footwear"),
+        ("attachment-Backpack", "backpack", "carrying"),
+        ("attachment-ShoulderBag", "shoulder_bag", "carrying"),
+        ("attachment-HandBag", "handbag", "carrying"),
+        ("attachment-Box", "box", "carrying"),
+        ("attachment-PlasticBag", "plastic_bag", "carrying"),
+        ("attachment-PaperBag", "paper_bag", "carrying"),
+        ("attachment-HandTrunk", "trunk", "carrying"),
+        ("attachment-Other", "carrying_other", "carrying"),
+        ("action-Calling", "calling", "action"),
+        ("action-Talking", "talking", "action"),
+        ("action-Gathering", "gathering", "action"),
+        ("action-Holding", "holding", "action"),
+        ("action-Pushing", "pushing", "action"),
+        ("action-Pulling", "pulling", "action"),
+        ("action-CarryingByArm", "carrying_by_arm", "action"),
+        ("action-CarryingByHand", "carrying_by_hand", "action"),
+        ("action-Other", "action_other", "action"),
+    ),
+    exclusive=("age",),
+)
+
 
 RAP_LICENCE = "RAP: academic research only, under the signed agreement of its authors (Li et al.)"
 

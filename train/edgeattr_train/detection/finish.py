@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from edgeattr.core import hub
 from edgeattr.core.config import build, read_toml
 from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.detection_metrics import FrameBoxes, evaluate_detections
-from edgeattr.video.detectors.nms import suppress
+from edgeattr.core.errors import InputError, UsageError
+from edgeattr.video.detectors.protocol import suppress
 from edgeattr_train.detection.composition import Composer
 from edgeattr_train.detection.export import detection_bundle
 from edgeattr_train.detection.network import PersonDetector, decode
-from edgeattr_train.detection.trainer import PersonRecipe
-from edgeattr_train.recipe import _apply
+from edgeattr_train.detection.trainer import PersonRecipe, train_person
+from edgeattr_train.recipe import apply_override
 
-__all__ = ["finish_person", "fit_decision", "load_person_recipe"]
+__all__ = ["finish_person", "fit_decision", "load_person_recipe", "train_detector"]
 
 SIDE = 416  # pixels of the input's longer side
 OVERLAP = 0.6  # intersection over union beyond which two boxes are one person
@@ -41,7 +43,7 @@ def load_person_recipe(path: Path, overrides: tuple[str, ...] = ()) -> PersonRec
     """
     values = read_toml(path, what="recipe")
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     return build(PersonRecipe, values, what="recipe")
 
 
@@ -114,3 +116,50 @@ def finish_person(
         side=SIDE,
         training=training,
     )
+
+
+def train_detector(
+    recipe: Path,
+    data: str,
+    out: Path,
+    changes: tuple[str, ...],
+    resume: bool,
+    tell: Callable[[str], None],
+) -> DetectionBundle:
+    """Train a person detector and write `out/person.edgeattr`.
+
+    Args:
+        recipe: its file.
+        data: ``scenes:DIR``, a folder that `python -m edgeattr_train.detection.scenes` wrote.
+        out: for checkpoints and the bundle.
+        changes: of the recipe, ``key=value``.
+        resume: whether to go on from `out/checkpoint.pt`.
+        tell: called with a line of progress.
+
+    Raises:
+        UsageError: other data, an unknown key, or an earlier run lies in ``out``.
+        InputError: the folder has no scenes.
+    """
+    name, _, directory = data.partition(":")
+    folder = Path(directory).expanduser()
+    if name != "scenes" or not directory:
+        raise UsageError(
+            f"--data {data!r}: a person detector is trained on scenes:DIR; make the folder with "
+            "python -m edgeattr_train.detection.scenes"
+        )
+    if not (folder / "scenes.jsonl").is_file():
+        raise InputError(f"{folder}: no scenes.jsonl; python -m edgeattr_train.detection.scenes")
+    if (out / "checkpoint.pt").exists() and not resume:
+        raise UsageError(f"{out} holds an earlier run; pass --resume to go on, or another --out")
+    options = load_person_recipe(recipe, changes)
+    start = Path(options.start)
+    if options.start in hub.KNOWN:
+        start = hub.fetch(options.start)
+    network = train_person(
+        options,
+        data=folder,
+        start=start,
+        out=out,
+        tell=lambda line: tell(", ".join(f"{key} {value:g}" for key, value in line.items())),
+    )
+    return finish_person(network, options, data=folder, directory=out / "person.edgeattr")

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import read_image
 from edgeattr.video.sources.file import VideoFileSource
+from edgeattr_train.data.clothing_parsing import cut_out
 from edgeattr_train.detection.teacher import Teacher
 
 __all__ = ["Scene", "prepare", "read_scenes"]
@@ -135,18 +136,13 @@ def without_person(picture: npt.NDArray[Any], mask: npt.NDArray[Any]) -> npt.NDA
 def cutouts(ccp: Path, out: Path) -> None:
     """Cut every annotated person of Clothing Co-Parsing out along the mask."""
     for path in sorted((ccp / "masks").glob("*.png")):
-        mask: npt.NDArray[Any] = (_mask(path) > 0).astype(np.uint8)
-        count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
-        keep = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > 0.02 * mask.sum()]
-        mask = np.isin(parts, keep).astype(np.uint8)
-        x, y, width, height = cv2.boundingRect(mask)
+        whole = cut_out(ccp, path.stem, least_part=0.02)
+        height, width = whole.shape[:2]
         if height < 150 or not 0.15 < width / height < 0.8:
             continue
-        picture = read_image(ccp / "images" / f"{path.stem}.jpg")
-        whole: npt.NDArray[Any] = np.dstack((picture, mask * 255))[y : y + height, x : x + width]
         scale = min(_CUTOUT_HEIGHT / height, 1.0)
-        whole = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(out / f"mask-{path.stem}.png"), whole)
+        small = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(out / f"mask-{path.stem}.png"), small)
 
 
 def crops(cuhk03: Path, out: Path, each: int = 24) -> None:

@@ -8,6 +8,7 @@ learns the teacher's maps as well as people's boxes, at first above all the maps
 
 from __future__ import annotations
 
+import collections
 import json
 import logging
 import math
@@ -33,6 +34,7 @@ from edgeattr_train.optimization import moving_average
 __all__ = ["PersonRecipe", "student_from_teacher", "train_person"]
 
 _LOG = logging.getLogger(__name__)
+_LINE = 25  # steps that a line of the history is about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,21 +212,12 @@ def train_person(
         student.load_state_dict(saved["student"])
         averaged.load_state_dict(saved["averaged"])
         optimizer.load_state_dict(saved["optimizer"])
-    sums: dict[str, float] = {}
-    began = time.perf_counter()
+    history = _History(out / "history.jsonl", tell)
     for step in range(done, recipe.steps):
         pictures, targets = next(stream)
         losses = _step(recipe, step, student, teacher, optimizer, _floats(pictures), targets)
         averaged.update_parameters(student)
-        for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value
-        if (step + 1) % 25 == 0:
-            line = {"step": step + 1, "seconds": round(time.perf_counter() - began, 1)}
-            line |= {name: round(value / 25, 4) for name, value in sums.items()}
-            sums.clear()
-            tell(line)
-            with (out / "history.jsonl").open("a") as history:
-                history.write(json.dumps(line) + "\n")
+        history.add(step + 1, losses)
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
             state = {
                 "step": step + 1,
@@ -234,6 +227,25 @@ def train_person(
             }
             write_state(path, state)
     return cast(PersonDetector, averaged.module)
+
+
+class _History:
+    """Mean losses of every 25 steps, as lines of a file."""
+
+    def __init__(self, path: Path, tell: Callable[[Mapping[str, float]], None]) -> None:
+        self._path, self._tell, self._began = path, tell, time.perf_counter()
+        self._sums: collections.Counter[str] = collections.Counter()
+
+    def add(self, step: int, losses: Mapping[str, float]) -> None:
+        self._sums.update(losses)
+        if step % _LINE:
+            return
+        line = {"step": step, "seconds": round(time.perf_counter() - self._began, 1)}
+        line |= {name: round(value / _LINE, 4) for name, value in self._sums.items()}
+        self._sums.clear()
+        self._tell(line)
+        with self._path.open("a") as history:
+            history.write(json.dumps(line) + "\n")
 
 
 def _student(teacher: PersonDetector, recipe: PersonRecipe, data: Path) -> PersonDetector:
