@@ -55,4 +55,6 @@ class AuditLog(Closeable):
 
 
 def _in_words(value: Any) -> str:
-    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return ("no", "yes")[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -31,7 +31,7 @@ def test_acts_are_added_line_by_line(tmp_path: Path) -> None:
 def test_without_a_file_acts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with AuditLog(None) as audit:
-        audit.write("crops of people are kept", {"folder": "crops", "days": 30})
+        audit.write("crops of people are kept", {"folder": "crops", "days": 30.0})
         audit.write("a page is shown", {"address": "http://x/", "days": None, "live": False})
     assert caplog.messages == [
         "crops of people are kept: crops (days: 30)",
