@@ -56,7 +56,7 @@ def doctor() -> None:
         f"edgeattr {edgeattr.__version__}, Python {platform.python_version()}, {device_name()}"
         + (f", Jetson Linux {jetson}" if jetson else "")
     )
-    _packages()
+    show_packages()
     typer.echo("engines")
     _engines()
     detects = _detector()
@@ -67,11 +67,11 @@ def doctor() -> None:
     except EdgeAttrError as error:
         typer.echo(f"  failed   {error}")
         raise typer.Exit(1) from error
-    if not _what_runs(bundle) or not detects:
+    if not show_what_runs(bundle) or not detects:
         raise typer.Exit(1)
 
 
-def _packages() -> None:
+def show_packages() -> None:
     owners = _owners()
     for module, (purpose, cure) in _PACKAGES.items():
         found = owners[module]
@@ -140,7 +140,7 @@ def _detector() -> bool:
     return True
 
 
-def _what_runs(bundle: Bundle) -> bool:
+def show_what_runs(bundle: Bundle) -> bool:
     """Say which engine is taken and why, and what every other one does; whether one is taken."""
     from edgeattr_runtimes import open_best
     from edgeattr_runtimes.engines import FAMILIES, automatic

@@ -86,12 +86,12 @@ def predict(
                 }
                 typer.echo(json.dumps(record, ensure_ascii=False))
             else:
-                typer.echo(f"{path}: {_described(prediction, ranking)}")
+                typer.echo(f"{path}: {described(prediction, ranking)}")
     if len(good) < len(images):
         raise typer.Exit(1)
 
 
-def _described(prediction: Prediction, ranking: LabelRanking) -> str:
+def described(prediction: Prediction, ranking: LabelRanking) -> str:
     if not prediction.is_person:
         return "no person to be seen"
     return ", ".join(ranking.texts(prediction.attributes)) or "nothing recognised"

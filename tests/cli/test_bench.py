@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,13 +10,11 @@ import pytest
 from edgeattr.cli.bench import bench
 from edgeattr.core.bundle import Bundle
 
+from .program import Said, edgeattr
 
-def _bench(*arguments: str | Path | None, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgeattr", "bench", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+
+def _bench(*arguments: object, code: int = 0) -> Said:
+    return edgeattr("bench", *arguments, code=code)
 
 
 _QUICK = ("--seconds", "0.1", "--runtime", "onnxruntime", "--precision", "fp32")
@@ -45,11 +41,8 @@ def test_table_and_json(small_bundle: Bundle, tmp_path: Path) -> None:
     assert record["results"][0]["relative"] == 1
     assert said.count("onnxruntime") == 4
     assert said.count(" raw ") == 2
-
-
-def test_json_alone_goes_to_standard_output(small_bundle: Bundle) -> None:
     done = _bench(small_bundle.path, *_QUICK, "--batch", "1", "--json", "-", "--quiet")
-    assert len(json.loads(done.stdout)["results"]) == 1
+    assert len(json.loads(done.stdout)["results"]) == 1, "JSON alone goes to standard output"
     assert done.stderr == ""
 
 
@@ -61,11 +54,7 @@ def test_json_alone_goes_to_standard_output(small_bundle: Bundle) -> None:
         (("--runtime", "openvino", "--precision", "int8"), 1, "no int8 variant for openvino"),
         (("--runtime", "tflite"), 2, "no runtime 'tflite'"),
         (("--runtime", "onnxruntime", "--precision", "fp16"), 1, "no fp16 variant"),
-        (
-            ("--runtime", "onnxruntime", "--device", "tpu"),
-            2,
-            "onnxruntime has no device 'tpu' here",
-        ),
+        (("--runtime", "onnxruntime", "--device", "tpu"), 2, "has no device 'tpu' here"),
         (("--device", "tpu"), 2, "no engine has a device 'tpu' here"),
         (("--batch", "0"), 2, "0 is not in the range x>=1"),
     ],
@@ -74,9 +63,6 @@ def test_what_cannot_be_timed_is_named(
     small_bundle: Bundle, options: tuple[str, ...], code: int, message: str
 ) -> None:
     assert message in _bench(small_bundle.path, *options, code=code).stderr
-
-
-def test_a_checkpoint_is_refused_with_what_to_do() -> None:
     said = _bench("run/best.pt", code=2).stderr
     assert "run/best.pt is a checkpoint, and only bundles are timed" in said
     assert "edgeattr convert run/best.pt, then run: edgeattr bench run/best.edgeattr" in said
@@ -97,7 +83,7 @@ def test_tuning_says_what_it_chose(
     small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("edgeattr_runtimes.tune.automatic", lambda: ("onnxruntime",))
-    monkeypatch.setattr("edgeattr_runtimes.tune._BATCHES", (2,))
+    monkeypatch.setattr("edgeattr_runtimes.tune.BATCHES", (2,))
     bench(str(small_bundle.path), tune=True, seconds=0.1)
     said = capsys.readouterr().err
     assert "every later load here takes onnx-" in said

@@ -40,13 +40,7 @@ def _run(bin_folder: Path, *command: str, **variables: str) -> str:
     return done.stdout
 
 
-def _zsh(bin_folder: Path, typed: str) -> str:
-    return _run(
-        bin_folder, "edgeattr", _EDGEATTR_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=typed
-    )
-
-
-def test_in_bash(bin_folder: Path) -> None:
+def test_in_bash_and_for_zsh(bin_folder: Path) -> None:
     """Bash itself runs the function that it was given."""
     script = (
         'eval "$(edgeattr --show-completion bash)"; '
@@ -56,13 +50,8 @@ def test_in_bash(bin_folder: Path) -> None:
     )
     said = _run(bin_folder, "bash", "-c", script, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert sorted(said.split()) == ["onnxruntime", "openvino"]
-
-
-def test_for_zsh(bin_folder: Path) -> None:
-    """What zsh evaluates: candidates with their help, or its own files where nothing fits."""
-    said = _zsh(bin_folder, "edgeattr pre")
-    assert said.startswith('_arguments \'*: :(("predict":')
-    assert _zsh(bin_folder, "edgeattr run --detector /no/such").strip() == "_files"
+    zsh = {"_EDGEATTR_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "edgeattr pre"}
+    assert _run(bin_folder, "edgeattr", **zsh).startswith('_arguments \'*: :(("predict":')
 
 
 @pytest.mark.parametrize(

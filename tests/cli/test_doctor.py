@@ -69,7 +69,7 @@ def test_distributions_of_one_module(
         _install(tmp_path, name, module)
     monkeypatch.delitem(sys.modules, "nncf", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    doctor_module._packages()
+    doctor_module.show_packages()
     monkeypatch.undo()
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     words = {*installed, module}
@@ -94,7 +94,7 @@ def test_what_runs_in_place_of_what_was_chosen(
     )
     monkeypatch.setattr(openvino_engine, "openvino_package", fail)
     monkeypatch.setattr(engines, "available", lambda: ("openvino", "onnxruntime"))
-    assert doctor_module._what_runs(bundle)
+    assert doctor_module.show_what_runs(bundle)
     said = capsys.readouterr().out
     assert "  failed   onnx-fp32 on openvino cannot be used: no plugin\n" in said
     assert "  chosen   onnx-fp32 on onnxruntime: the next that is proven\n" in said
@@ -110,7 +110,7 @@ def test_an_engine_that_works_is_told_where_the_chosen_one_does_not(
         pytest.skip(engines.remedy("openvino"))
     monkeypatch.setattr(onnx_engine, "open_session", fail)
     monkeypatch.setattr(engines, "available", lambda: ("openvino", "onnxruntime"))
-    assert not doctor_module._what_runs(small_bundle)
+    assert not doctor_module.show_what_runs(small_bundle)
     said = capsys.readouterr().out
     assert "  failed   no library\n" in said
     assert "  ok       onnx-fp32 on openvino" in said

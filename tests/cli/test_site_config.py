@@ -44,7 +44,6 @@ def test_paths_are_of_the_file_s_folder_and_addresses_stay(tmp_path: Path) -> No
             """,
         )
     )
-    assert site.store is not None
     assert site.store.path == tmp_path / "people.sqlite"
     assert site.store.retention_days == 3.0
     assert site.privacy.audit == Path("/var/log/audit.jsonl")
