@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,11 +97,31 @@ def crops() -> npt.NDArray[np.uint8]:
     return golden_crops(96, 40, seed=3)[:5]
 
 
+def write_peta_mat(
+    folder: Path, data: npt.NDArray[Any], names: Sequence[str], split: Sequence[dict[str, Any]]
+) -> None:
+    """PETA.mat: rows [n, 4 + 105] of which the first 35 attributes count; five splits, or one."""
+    import scipy.io
+
+    sources = np.empty((105, 1), object)
+    sources[:, 0] = [*names, *(f"other{index}" for index in range(len(names), 105))]
+    partition = np.empty((5, 1), object)
+    partition[:, 0] = [
+        {name: np.reshape(rows, (-1, 1)) for name, rows in split[k % len(split)].items()}
+        for k in range(5)
+    ]
+    peta = {
+        "data": data,
+        "attribute": sources,
+        "selected_attribute": np.arange(5, 40, dtype=np.uint8)[None],
+        "partion_attribute": partition,
+    }
+    scipy.io.savemat(folder / "PETA.mat", {"peta": peta})
+
+
 @pytest.fixture(scope="session")
 def tiny_peta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set in PETA's layout: 260 drawn images whose brightness tells the attributes."""
-    import scipy.io
-
     from edgeattr_train.data.peta import PETA_SCHEMA
 
     folder = tmp_path_factory.mktemp("peta")
@@ -116,26 +136,9 @@ def tiny_peta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data[:, 0] = np.arange(count) + 1
     data[:, 1] = np.arange(count) // 2 + 1
     data[:, 4 : 4 + attributes] = labels
-    names = np.empty((105, 1), object)
-    for index in range(105):
-        known = index < attributes
-        names[index, 0] = PETA_SCHEMA.attributes[index].source if known else f"other{index}"
     order = rng.permutation(count) + 1
     split = {"train": order[:130], "val": order[130:200], "test": order[200:]}
-    partition = np.empty((5, 1), object)
-    for index in range(5):
-        partition[index, 0] = {name: rows.reshape(-1, 1) for name, rows in split.items()}
-    scipy.io.savemat(
-        folder / "PETA.mat",
-        {
-            "peta": {
-                "data": data,
-                "attribute": names,
-                "selected_attribute": np.arange(5, 5 + attributes, dtype=np.uint8)[None],
-                "partion_attribute": partition,
-            }
-        },
-    )
+    write_peta_mat(folder, data, [it.source for it in PETA_SCHEMA.attributes], [split])
     return folder
 
 

@@ -64,22 +64,16 @@ def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.pt is missing"):
         load_checkpoint(tmp_path / "none.pt")
-    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04half")
-    with pytest.raises(InputError, match=r"cut\.pt: damaged or not a checkpoint"):
-        load_checkpoint(tmp_path / "cut.pt")
+    _written(tmp_path / "best.pt")
+    whole = (tmp_path / "best.pt").read_bytes()
+    for content in (b"PK\x03\x04half", b"", whole[: len(whole) // 3], whole[: -len(whole) // 99]):
+        (tmp_path / "cut.pt").write_bytes(content)
+        with pytest.raises(InputError, match=r"cut\.pt: damaged or not a checkpoint"):
+            load_checkpoint(tmp_path / "cut.pt")
     for name, content in (("other.pt", {"other": 1}), ("old.pt", {"format": 1}), ("t.pt", [1])):
         torch.save(content, tmp_path / name)
         with pytest.raises(InputError, match=rf"{name}: not a checkpoint of this version"):
             load_checkpoint(tmp_path / name)
-
-
-def test_a_file_cut_anywhere_is_damaged(tmp_path: Path) -> None:
-    _written(tmp_path / "best.pt")
-    whole = (tmp_path / "best.pt").read_bytes()
-    for share in (0.0, 0.3, 0.99):
-        (tmp_path / "cut.pt").write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(InputError, match="damaged or not a checkpoint"):
-            load_checkpoint(tmp_path / "cut.pt")
 
 
 class _Command:

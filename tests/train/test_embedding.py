@@ -66,7 +66,6 @@ def test_the_embedding_learns_beside_the_attributes() -> None:
     torch.manual_seed(0)
     net = build_model(5, options, (64, 32)).eval()
     found = net(torch.randint(0, 256, (2, 64, 32, 3), dtype=torch.uint8))
-    assert found.embedding is not None
     assert found.embedding.shape == (2, 16)
     parts = (found.primary, *found.attended)
     assert torch.allclose(found.logits, sum(parts) / 3)

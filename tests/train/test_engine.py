@@ -29,6 +29,10 @@ _UNVARIED = {
     f"augment_{name}": 0.0
     for name in ("flip", "shift", "scale", "brightness", "colour", "degrade", "erase")
 }
+_STILL = {  # nothing moves
+    "schedule_rate": "constant", "schedule_weight_decay": 0.0, "schedule_backbone_rate": 0.0,
+    "schedule_head_rate": 0.0,
+}  # fmt: skip
 
 
 def _recipe(**changes: Any) -> Recipe:
@@ -207,8 +211,7 @@ def test_every_schedule_resumes_to_the_bit(
 
 def test_patience_stops_a_run_that_no_longer_gains(data: _Data, tmp_path: Path) -> None:
     """Nothing moves, so that the first epoch stays the best."""
-    still = {"schedule_epochs": 9, "schedule_patience": 2, "schedule_weight_decay": 0.0,
-             "schedule_backbone_rate": 0.0, "schedule_head_rate": 0.0, "schedule_rate": "constant",
+    still = {**_STILL, "schedule_epochs": 9, "schedule_patience": 2,
              "schedule_average_decay": 0.99}  # fmt: skip
     trainer = data.trainer(tmp_path, **still)
     checkpoint = trainer.run()
@@ -225,8 +228,9 @@ def test_patience_stops_a_run_that_no_longer_gains(data: _Data, tmp_path: Path) 
 def test_small_epochs_choose_no_epoch_unless_there_is_no_other(data: _Data, tmp_path: Path) -> None:
     checkpoint = data.trainer(tmp_path / "a", schedule_small_epochs=1).run()
     assert checkpoint.facts["epoch"] == 2
-    small = data.trainer(tmp_path / "b", schedule_epochs=1, schedule_small_epochs=8).run()
-    assert small.facts["epoch"] == 1
+    fewer = {"schedule_small_epochs": 8, "schedule_images": 13}
+    small = data.trainer(tmp_path / "b", schedule_epochs=1, **fewer).run()
+    assert (small.facts["epoch"], small.facts["images"]) == (1, 13)
 
 
 def test_another_recipe_or_other_data_is_refused(data: _Data, tmp_path: Path) -> None:
@@ -280,16 +284,21 @@ def test_bf16_runs_close_to_fp32(data: _Data, tmp_path: Path) -> None:
 
 def test_a_run_starts_from_matching_weights(data: _Data, tmp_path: Path) -> None:
     before = data.trainer(tmp_path / "a", schedule_epochs=1).run()
-    still = {"schedule_epochs": 1, "schedule_rate": "constant", "schedule_weight_decay": 0.0,
-             "schedule_backbone_rate": 0.0, "schedule_head_rate": 0.0}  # fmt: skip
-    start = str(tmp_path / "a" / "best.pt")
-    after = data.trainer(tmp_path / "b", model_start=start, **still).run()
+    still = {**_STILL, "schedule_epochs": 1, "model_start": str(tmp_path / "a" / "best.pt")}
+    after = data.trainer(tmp_path / "b", **still).run()
     for (name, old), new in zip(
         before.model.named_parameters(), after.model.parameters(), strict=True
     ):
         assert torch.equal(old, new), name
-    wider = data.trainer(tmp_path / "c", model_start=start, model_attend=["k2"], **still).run()
+    wider = data.trainer(tmp_path / "c", model_attend=["k2"], **still).run()
     assert torch.equal(wider.model.primary.weight, before.model.primary.weight)
+    changed = _changed(before.model, after.model)  # without a rate, batch norms alone move
+    frozen = ["until_k1.0", "until_k1.1"]
+    kept = data.trainer(tmp_path / "d", schedule_frozen=frozen, **still).run()
+    starts = tuple(f"backbone.{name}." for name in frozen)
+    assert any(name.startswith(starts) for name in changed)
+    frozen_moved = _changed(before.model, kept.model)
+    assert frozen_moved == {name for name in changed if not name.startswith(starts)}
 
 
 def test_teachers_change_the_targets(data: _Data, tmp_path: Path) -> None:
@@ -313,11 +322,6 @@ def test_a_last_batch_of_one_image_is_left_out(data: _Data, tmp_path: Path) -> N
     assert sorted(counts.tolist()) == [0] + [1] * 13
 
 
-def test_fewer_images_where_the_recipe_says_so(data: _Data, tmp_path: Path) -> None:
-    checkpoint = data.trainer(tmp_path, schedule_images=13, schedule_epochs=1).run()
-    assert checkpoint.facts["images"] == 13
-
-
 def test_devices_that_are_not_here() -> None:
     with pytest.raises(UsageError, match="--device tpu: not here"):
         open_fabric(_recipe(), "tpu")
@@ -327,21 +331,6 @@ def test_devices_that_are_not_here() -> None:
         with pytest.raises(UsageError, match="--device cuda: not here; use cpu"):
             open_fabric(_recipe(), "cuda")
     assert "WORLD_SIZE" not in os.environ
-
-
-def test_frozen_parts_keep_weights_and_statistics(data: _Data, tmp_path: Path) -> None:
-    frozen = ["until_k1.0", "until_k1.1"]
-    still = {"schedule_epochs": 1, "schedule_rate": "constant", "schedule_weight_decay": 0.0,
-             "schedule_backbone_rate": 0.0, "schedule_head_rate": 0.0}  # fmt: skip
-    before = data.trainer(tmp_path / "a", schedule_epochs=1).run().model
-    start = str(tmp_path / "a" / "best.pt")
-    first = data.trainer(tmp_path / "b", model_start=start, **still).run().model
-    changed = _changed(before, first)  # without a rate, batch norms alone move
-    kept = data.trainer(tmp_path / "c", model_start=start, schedule_frozen=frozen, **still).run()
-    moved = _changed(before, kept.model)
-    starts = tuple(f"backbone.{name}." for name in frozen)
-    assert any(name.startswith(starts) for name in changed)
-    assert moved == {name for name in changed if not name.startswith(starts)}
 
 
 def _changed(before: torch.nn.Module, after: torch.nn.Module) -> set[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeattr.explain.attention_maps import _first_centre
+from edgeattr.explain.attention_maps import first_centre
 from edgeattr_train.backbones import build_backbone
 
 _SIZE = 640, 32  # pixels: what changes a cell of MobileNetV2 is 491 high
@@ -23,7 +23,7 @@ def test_first_centres(backbone: str) -> None:
         cell = scale.shape[2] // 2
         (gradient,) = torch.autograd.grad(scale[0, :, cell, 0].sum(), crop, retain_graph=True)
         weight = gradient.abs().sum((0, 1, 3)).double().numpy()
-        wanted = _first_centre(backbone, stride) + stride * cell
+        wanted = first_centre(backbone, stride) + stride * cell
         assert weight @ middles / weight.sum() == pytest.approx(wanted, abs=stride / 5)
         if backbone == "mobilenet_v2":  # nothing in it looks at the whole crop
             touched = np.flatnonzero(weight > 0)

@@ -132,7 +132,6 @@ def test_boxes_tell_people_of_one_picture_apart(folder: Path) -> None:
         "pictures/a.png,0,0,0,6,0,6,30\n"
     )
     data = open_dataset(f"csv:{folder}", "train")
-    assert data.boxes is not None
     assert data.boxes.tolist() == [[0, 0, 6, 30], [6, 0, 6, 30]]
     assert data.ids[0] != data.ids[1]
     assert data.read(1).shape == (30, 6, 3)

@@ -153,7 +153,6 @@ def test_boxes_are_cut_out_and_clipped(tmp_path: Path) -> None:
     batch = next(batches(data, np.array([0]), (32, 16), 1))
     assert np.array_equal(batch.crops.numpy()[0], resize_crop(image[5:15, 30:40], 32, 16))
     taken = data.take(np.array([0, 0]))
-    assert taken.boxes is not None
     assert taken.boxes.tolist() == [[30, 5, 20, 10]] * 2
     outside = dataclasses.replace(data, boxes=np.array([[40, 0, 9, 9]], np.int32))
     with pytest.raises(InputError, match=r"street\.png: box 40,0 of 9x9 lies outside.*40x60"):

@@ -17,6 +17,8 @@ from edgeattr_train.data.peta import PETA_SCHEMA, open_peta, source_sets
 from edgeattr_train.data.peta_folders import SUBSETS, find_folders
 from edgeattr_train.data.splits import split_by_person
 
+from ...conftest import write_peta_mat
+
 _PEOPLE = 6  # in each subset of the drawn tree
 _PICTURES = 3  # of each
 
@@ -51,12 +53,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _write_mat(target: Path, root: Path) -> np.ndarray:
-    """PETA.mat for the drawn tree; returns its data. Random splits by row modulo 10."""
-    import scipy.io
-
+def _write_mat(root: Path) -> None:
+    """PETA.mat for the drawn tree. Random splits by row modulo 10."""
     folders = find_folders(root)
-    assert folders is not None
     count = len(folders.images)
     data = np.zeros((count, 4 + 105), np.uint16)
     data[:, 0] = np.arange(count) + 1
@@ -65,28 +64,19 @@ def _write_mat(target: Path, root: Path) -> np.ndarray:
     data[:, 3] = [image.number for image in folders.images]
     data[:, 4] = [image.number % 2 for image in folders.images]
     data[:, 5] = 1 - data[:, 4]
-    names = np.empty((105, 1), object)
-    names[:, 0] = [attribute.source for attribute in PETA_SCHEMA.attributes] + ["other"] * 70
-    partition = np.empty((5, 1), object)
+    splits = []
     for k in range(5):
         place = (data[:, 0].astype(int) + k) % 10
         parts = {"train": place < 5, "val": place == 5, "test": place > 5}
-        partition[k, 0] = {name: data[where, :1] for name, where in parts.items()}
-    peta = {
-        "data": data,
-        "attribute": names,
-        "selected_attribute": np.arange(5, 40, dtype=np.uint8)[None],
-        "partion_attribute": partition,
-    }
-    scipy.io.savemat(target, {"peta": peta})
-    return data
+        splits.append({name: data[where, 0] for name, where in parts.items()})
+    write_peta_mat(root, data, [it.source for it in PETA_SCHEMA.attributes], splits)
 
 
 @pytest.fixture(scope="module")
 def tree_with_mat(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("mat") / "tree"
     shutil.copytree(tree, root)
-    _write_mat(root / "PETA.mat", root)
+    _write_mat(root)
     return root
 
 
@@ -122,7 +112,6 @@ def test_ten_folders_with_mat_have_its_rows(tree: Path, tree_with_mat: Path) -> 
     assert set((first.ids % 10).tolist()) == {0, 1, 2, 3, 4}
     assert set((third.ids % 10).tolist()) == {8, 9, 0, 1, 2}
     folders = find_folders(tree_with_mat)
-    assert folders is not None
     assert all(
         folders.images[row - 1].path == path
         for row, path in zip(first.ids, first.paths, strict=True)
