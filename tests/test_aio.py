@@ -40,6 +40,8 @@ def test_calls_are_answered_beside_the_loop() -> None:
                 assert np.nanmax(np.abs(found - expected)) < 0.05
             (boxed,) = await model.predict_boxes(_crops()[0], [(0, 0, 40, 90)])
             assert np.nanmax(np.abs(boxed.logits - expected[0])) < 0.05
+            (explained,) = await model.explain(_crops()[:1])
+            assert abs(float(explained.masks["hat"][0].sum()) - 1) < 1e-5
             with pytest.raises(InputError, match="crop 0"):
                 await model.predict([np.zeros((0, 3, 3))])
         with pytest.raises(RuntimeFailure, match="closed"):

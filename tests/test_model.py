@@ -27,17 +27,14 @@ def test_one_prediction_per_crop_of_any_size(
         assert set(prediction.present) <= set(model.bundle.schema.names)
 
 
-def test_no_crops_no_predictions(model: edgeattr.AttributeModel) -> None:
-    assert model.predict([]) == []
-    assert model.logits([]).shape == (0, len(model.bundle.schema))
-
-
 def test_one_array_is_no_list_of_crops(
     model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
 ) -> None:
     with pytest.raises(InputError, match=r"predict\(\[crop\]\)"):
         model.predict(crops[0])  # type: ignore[arg-type]
     assert len(model.predict(crops)) == 5
+    assert model.predict([]) == []
+    assert model.logits([]).shape == (0, len(model.bundle.schema))
 
 
 @pytest.mark.parametrize("crops", [None, 5, {"a": 1}, {1, 2}, (each for each in ())])
@@ -83,6 +80,8 @@ def test_threads_share_a_model(
 
 def test_closing_twice_and_use_after_close(crops: npt.NDArray[np.uint8]) -> None:
     model = edgeattr.load()
+    about = model.describe()
+    assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "fp32")
     model.close()
     model.close()
     with pytest.raises(RuntimeFailure, match="closed"):
@@ -98,12 +97,6 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
         edgeattr.load(precision="fp16")
     with pytest.raises(BundleError, match="no bundle at"):
         edgeattr.load(tmp_path / "none.edgeattr")
-
-
-def test_auto_takes_the_variant_that_is_fast() -> None:
-    with edgeattr.load() as model:
-        about = model.describe()
-    assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "fp32")
 
 
 def test_a_crop_s_reading_tells_what_is_seen(crops: npt.NDArray[np.uint8]) -> None:

@@ -49,19 +49,19 @@ def test_what_an_engine_gets(
     ]
     size = small_bundle.input.height, small_bundle.input.width
     direct, seen = stack_crops(read, *size), dict[int, npt.NDArray[np.uint8]]()
-    with edgeattr.AttributeModel(small_bundle, open_runtime(small_bundle, engine)) as model:
-        inner = model._runtime.infer_filled
+    runtime = open_runtime(small_bundle, engine)
+    inner = runtime.infer_filled
 
-        def watch(count: int, fill: Fill) -> Outputs:
-            def filled(first: int, out: npt.NDArray[np.uint8]) -> None:
-                fill(first, out)
-                seen.update((first + place, crop.copy()) for place, crop in enumerate(out))
+    def watch(count: int, fill: Fill) -> Outputs:
+        def filled(first: int, out: npt.NDArray[np.uint8]) -> None:
+            fill(first, out)
+            seen.update((first + place, crop.copy()) for place, crop in enumerate(out))
 
-            return inner(count, filled)
+        return inner(count, filled)
 
-        monkeypatch.setattr(model._runtime, "infer_filled", watch)
-        model.predict(read)
-        assert np.array_equal(np.stack([seen[index] for index in range(9)]), direct)
-        seen.clear()
-        model.predict_boxes(frame, boxes)
-        assert np.array_equal(np.stack([seen[index] for index in range(9)]), direct)
+    monkeypatch.setattr(runtime, "infer_filled", watch)
+    with edgeattr.AttributeModel(small_bundle, runtime) as model:
+        for ask in (lambda: model.predict(read), lambda: model.predict_boxes(frame, boxes)):
+            seen.clear()
+            ask()
+            assert np.array_equal(np.stack([seen[index] for index in range(9)]), direct)

@@ -181,14 +181,14 @@ def mask_grids(bundle: Bundle, sizes: Sequence[tuple[int, int]]) -> tuple[MaskGr
         stride = 2 ** round(np.log2(bundle.input.height / rows))
         grids.append(
             MaskGrid(
-                rows=rows, columns=columns, stride=stride, first=_first_centre(backbone, stride)
+                rows=rows, columns=columns, stride=stride, first=first_centre(backbone, stride)
             )
         )
     return tuple(grids)
 
 
 @functools.lru_cache
-def _first_centre(backbone: str, stride: int) -> float:
+def first_centre(backbone: str, stride: int) -> float:
     if backbone.startswith(_ODD_KERNELS):
         return 0.5
     if backbone.startswith(_HALVED_BY_2X2):

@@ -78,10 +78,12 @@ def _asked_of_nvidia() -> str:
 @functools.lru_cache(maxsize=1)
 def device_name() -> str:
     """Processor or board, cores and system: "Intel(R) Core(TM) i5, 4 cores, Linux x86_64"."""
-    return f"{_processor()}, {available_cores()} cores, {platform.system()} {platform.machine()}"
+    return (
+        f"{processor_name()}, {available_cores()} cores, {platform.system()} {platform.machine()}"
+    )
 
 
-def _processor(
+def processor_name(
     board: Path = Path("/proc/device-tree/model"), cpuinfo: Path = Path("/proc/cpuinfo")
 ) -> str:
     """A board's name, such as a Jetson's; else the processor's name, or an Arm core's numbers."""

@@ -87,7 +87,7 @@ def open_session(
     provider = _PROVIDERS[device]
     try:
         session = onnxruntime.InferenceSession(
-            model, sess_options=options, providers=_providers(device)
+            model, sess_options=options, providers=providers_of(device)
         )
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         name = model if isinstance(model, str) else "the model"
@@ -118,13 +118,13 @@ def _session_options(
         options.add_free_dimension_override_by_name(side, length)
     # threads that wait in a loop take the processor from whatever else runs, decoding above all
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if _int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
+    if int8_overflows(platform.machine(), Path("/proc/cpuinfo")):
         options.add_session_config_entry("session.x64quantprecision", "1")  # exact, and slower
     options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "0")
     return options
 
 
-def _providers(device: str) -> list[Any]:
+def providers_of(device: str) -> list[Any]:
     """The execution provider for a device, set to float32 where that is what a layer has.
 
     NVIDIA's libraries by themselves compute float32 in TF32, which keeps 10 bits of 23.
@@ -137,7 +137,7 @@ def _providers(device: str) -> list[Any]:
     return [(_PROVIDERS[device], options), _PROVIDERS["cpu"]]
 
 
-def _arithmetic(device: str, precision: str, half: bool | None) -> str:
+def arithmetic_of(device: str, precision: str, half: bool | None) -> str:
     """In what layers that are not INT8 compute: as the file has them on GPUs, float32 on CPUs."""
     has_half = precision == "fp16" and device != "cpu"
     if half is not None and half != has_half:
@@ -148,7 +148,7 @@ def _arithmetic(device: str, precision: str, half: bool | None) -> str:
     return "f16" if has_half else "f32"
 
 
-def _int8_overflows(machine: str, cpuinfo: Path) -> bool:
+def int8_overflows(machine: str, cpuinfo: Path) -> bool:
     """Whether products of uint8 and int8 are added in 16 bits here: x86 without VNNI."""
     # where it is not known: rather slow than wrong
     return machine in ("x86_64", "AMD64") and not has_int8_instructions(cpuinfo, unknown=False)
@@ -279,7 +279,7 @@ class OnnxEngine(Engine):
 
     def __init__(self, bundle: Bundle, variant: Variant, options: EngineOptions) -> None:
         device = _device(options.device)
-        arithmetic = _arithmetic(device, variant.precision, options.half)
+        arithmetic = arithmetic_of(device, variant.precision, options.half)
         in_all = options.threads or available_cores()
         on_cpu = device == "cpu"
         streams = options.streams or (in_all if on_cpu else 2)

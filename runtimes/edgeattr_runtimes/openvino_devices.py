@@ -34,10 +34,10 @@ def devices() -> tuple[str, ...]:
 def has_half_precision(device: str = "cpu") -> bool:
     """Whether FP16 variants compute in half precision on a device of :func:`devices`."""
     names = devices()[1:] if device == "auto" else (device,)
-    return any(_half_of(name) in _capabilities(name) for name in names)
+    return any(_half_of(name) in capabilities(name) for name in names)
 
 
-def _capabilities(device: str) -> Sequence[str]:
+def capabilities(device: str) -> Sequence[str]:
     """What a device computes in: ``FP32``, ``BF16``, ``FP16``, ``INT8`` and the like."""
     core = openvino_package().Core()
     found: Sequence[str] = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
@@ -72,7 +72,7 @@ def float_type(device: str, precision: str, half: bool | None = None) -> str:
         UsageError: half precision was asked for, and the variant or the device has none.
         RuntimeFailure: the device cannot compute in float32, which the variant wants.
     """
-    name, here, wanted = device.upper(), _capabilities(device), _half_of(device)
+    name, here, wanted = device.upper(), capabilities(device), _half_of(device)
     if half is None:
         half = wanted in here and (precision == "fp16" or (precision == "int8" and device != "cpu"))
     if half and (precision == "fp32" or wanted not in here):

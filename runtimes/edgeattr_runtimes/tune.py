@@ -18,7 +18,7 @@ __all__ = ["tune"]
 
 _CALL = 8  # crops: people in a frame
 _FINALISTS = 2  # pairs of engine and variant whose options are varied
-_BATCHES = (1, 8)  # no more: each setting is a process that loads the model
+BATCHES = (1, 8)  # no more: each setting is a process that loads the model
 
 Tell = Callable[[str], None]
 Tick = Callable[[int, int], None]
@@ -51,7 +51,7 @@ def tune(
     """
     bundle = Bundle.read(path)
     check_tuning_path(bundle)
-    first = _measure(path, _candidates(bundle), seconds, tell, tick)
+    first = _measure(path, settings_to_try(bundle), seconds, tell, tick)
     if not first:
         raise RuntimeFailure(f"no variant of {path} can run here; see: edgeattr doctor")
     finalists, others = first[:_FINALISTS], first[_FINALISTS:]
@@ -61,7 +61,7 @@ def tune(
     return found
 
 
-def _candidates(bundle: Bundle) -> list[Setting]:
+def settings_to_try(bundle: Bundle) -> list[Setting]:
     """Each engine with its own variants, or with the float32 model.
 
     INT8 is tried with its other layers in half precision as well, where that is a choice.
@@ -88,7 +88,7 @@ def _variations(finalists: Sequence[Timing]) -> list[Setting]:
             *(
                 dataclasses.replace(timing.setting.options, streams=streams, batch=batch)
                 for streams in sorted({1, available_cores()})
-                for batch in _BATCHES
+                for batch in BATCHES
                 if (streams, batch) != (timing.about.streams, timing.about.batch)
             ),
         )

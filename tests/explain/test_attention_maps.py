@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgeattr.core.crops import resize_crop
 from edgeattr.core.errors import InputError, RuntimeFailure, UsageError
 from edgeattr.core.hub import default_bundle
 from edgeattr.explain.attention_maps import MaskGrid, mask_grids
+from edgeattr_runtimes import EngineOptions, Runtime, open_runtime
 
 
 @pytest.fixture(scope="module")
@@ -67,30 +67,23 @@ def test_bad_crops_no_crops_and_a_closed_model(crops: npt.NDArray[np.uint8]) -> 
         model.explain([crops[0]])
 
 
-def test_many_threads_open_it_once_and_get_the_same(
-    model: edgeattr.AttributeModel, crops: npt.NDArray[np.uint8]
+def test_many_threads_open_what_explains_once_and_predictions_do_not(
+    crops: npt.NDArray[np.uint8],
 ) -> None:
-    expected = model.explain(list(crops))[3].masks["hat"][0]
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: model.explain(list(crops))[3].masks["hat"][0], range(16)))
-    assert max(float(np.abs(mask - expected).max()) for mask in found) < 1e-4
-    engine = model._masked()
-    assert engine is model._masked()
-    assert engine is not model._runtime  # predict goes on as if nobody had asked
+    bundle, opened = Bundle.read(default_bundle()), list[Runtime]()
 
+    def open_masked(options: EngineOptions) -> Runtime:
+        opened.append(open_runtime(bundle, "onnxruntime", "int8", options))
+        return opened[-1]
 
-def test_predictions_do_not_open_what_explains(crops: npt.NDArray[np.uint8]) -> None:
-    with edgeattr.load() as model:
+    plain = open_runtime(bundle, "onnxruntime", "int8")
+    with edgeattr.AttributeModel(bundle, plain, open_explaining=open_masked) as model:
         model.predict([crops[0]])
-        assert model._explaining is None
-
-
-def test_asyncio_explains_too(crops: npt.NDArray[np.uint8]) -> None:
-    async def run() -> float:
-        async with edgeattr.AsyncModel(edgeattr.load()) as model:
-            return float((await model.explain([crops[0]]))[0].masks["hat"][0].sum())
-
-    assert abs(asyncio.run(run()) - 1) < 1e-5
+        assert opened == []
+        with ThreadPoolExecutor(8) as pool:
+            found = [it[3].masks["hat"][0] for it in pool.map(model.explain, [list(crops)] * 16)]
+        assert max(float(np.abs(mask - found[0]).max()) for mask in found) < 1e-4
+        assert len(opened) == 1
 
 
 def test_openvino_explains_alike(

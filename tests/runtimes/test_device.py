@@ -52,7 +52,7 @@ def test_processor(board: str | None, cpu: str, name: str, tmp_path: Path) -> No
     if board:
         (tmp_path / "board").write_text(board)
     (tmp_path / "cpu").write_text(cpu)
-    assert device._processor(tmp_path / "board", tmp_path / "cpu") == name
+    assert device.processor_name(tmp_path / "board", tmp_path / "cpu") == name
 
 
 def test_name_holds_cores_and_system() -> None:

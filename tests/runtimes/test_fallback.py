@@ -130,7 +130,6 @@ def test_a_variant_that_answers_wrongly_here(
 
 def test_a_damaged_file_is_told_and_not_passed_over(whole: Bundle, tmp_path: Path) -> None:
     copy = whole.write(tmp_path / "copy.edgeattr", {})
-    assert copy.path
     (copy.path / copy.variants["onnx-int8"].file).write_bytes(b"")
     with pytest.raises(BundleError, match="is damaged"):
         open_runtime(copy)

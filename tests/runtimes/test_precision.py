@@ -24,7 +24,7 @@ from edgeattr_runtimes import openvino_devices as module
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.load import open_best
 from edgeattr_runtimes.select import candidates
-from edgeattr_runtimes.tune import _candidates
+from edgeattr_runtimes.tune import settings_to_try
 
 pytestmark = pytest.mark.skipif("openvino" not in available(), reason="OpenVINO is not installed")
 
@@ -41,7 +41,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Set which devices OpenVINO has and what each says it can compute in."""
 
     def set_it(devices: dict[str, tuple[str, ...]]) -> None:
-        monkeypatch.setattr(module, "_capabilities", lambda device: devices[device])
+        monkeypatch.setattr(module, "capabilities", lambda device: devices[device])
         monkeypatch.setattr(module, "devices", lambda: ("auto", *sorted(devices)))
 
     return set_it
@@ -135,7 +135,7 @@ def test_the_compiled_network_says_float32(small_bundle: Bundle, device: str) ->
 
 def test_a_device_that_computes_in_something_else(small_bundle: Bundle, machine: Machine) -> None:
     """It is asked for bfloat16, which the processor of a test machine may lack."""
-    if "BF16" in module._capabilities("cpu"):
+    if "BF16" in module.capabilities("cpu"):
         compiled = _compiled(small_bundle, precision="fp16")
         assert module.float_types(compiled) == {"CPU": "bf16"}
         return
@@ -204,7 +204,7 @@ def test_half_precision_goes_before_float32(
 def test_what_does_not_hold_in_half_precision_runs_in_float32(
     small_bundle: Bundle, machine: Machine
 ) -> None:
-    if "BF16" in module._capabilities("cpu"):
+    if "BF16" in module.capabilities("cpu"):
         bundle = _half(small_bundle)
         strict = dataclasses.replace(bundle.variants["openvino-fp16"], tolerance=1e-4)
         bundle = bundle.with_variant(strict)
@@ -224,19 +224,19 @@ def test_tuning_tries_int8_both_ways(
     monkeypatch.setattr(engines, "available", lambda: ("openvino",))
     for devices, expected in ((_AVX2, [None]), (_AMX, [None, True])):
         machine(devices)
-        found = _candidates(_half(small_bundle))
+        found = settings_to_try(_half(small_bundle))
         assert [each.options.half for each in found if each.variant == "openvino-int8"] == expected
 
 
 def test_onnx_runtime_keeps_to_float32(
     small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert onnx_engine._providers("cuda")[0] == ("CUDAExecutionProvider", {"use_tf32": "0"})
+    assert onnx_engine.providers_of("cuda")[0] == ("CUDAExecutionProvider", {"use_tf32": "0"})
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
-    assert onnx_engine._providers("tensorrt")[0][0] == "TensorrtExecutionProvider"
+    assert onnx_engine.providers_of("tensorrt")[0][0] == "TensorrtExecutionProvider"
     assert onnx_engine.os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
-    assert onnx_engine._arithmetic("cuda", "fp16", None) == "f16"
-    assert onnx_engine._arithmetic("cpu", "fp16", None) == "f32"
+    assert onnx_engine.arithmetic_of("cuda", "fp16", None) == "f16"
+    assert onnx_engine.arithmetic_of("cpu", "fp16", None) == "f32"
     variant: Variant = small_bundle.variant("onnx-fp32")
     with pytest.raises(UsageError, match="onnxruntime computes fp32 variants on CPU in float32"):
         open_variant(small_bundle, variant, "onnxruntime", EngineOptions(half=True))

@@ -13,7 +13,7 @@ import pytest
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import BundleError, OutputError, RuntimeFailure
 from edgeattr.core.hub import default_bundle
-from edgeattr_runtimes import EngineOptions, bench, decide, open_runtime
+from edgeattr_runtimes import EngineOptions, bench, decide, open_runtime, tuning_cache
 from edgeattr_runtimes import tune as tune_module
 from edgeattr_runtimes.bench import Setting, measure
 from edgeattr_runtimes.timing import median_interval
@@ -90,7 +90,7 @@ def test_it_counts_only_for_the_same_bundle_and_engines(
     write_tuning(bundle, _MEASURED)
     for name in ("device_name", "gpu_name"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"edgeattr_runtimes.tuning_cache.{name}", lambda: "another")
+            patch.setattr(tuning_cache, name, lambda: "another")
             assert read_tuning(bundle) == ()
     assert read_tuning(bundle) == _MEASURED
 
@@ -111,7 +111,6 @@ def test_the_interval_holds_the_median() -> None:
 
 
 def test_settings_are_timed_in_turns(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert small_bundle.path
     monkeypatch.setattr(bench, "available_memory", lambda: None)
     settings = [
         Setting(engine="onnxruntime", variant="onnx-fp32", batch=batch, raw=raw)
@@ -142,7 +141,6 @@ def test_settings_are_timed_in_turns(small_bundle: Bundle, monkeypatch: pytest.M
 def test_no_more_processes_than_memory_is_there_for(
     small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert small_bundle.path
     settings = [
         Setting(engine="onnxruntime", variant="onnx-fp32", batch=batch) for batch in (1, 4, 8)
     ]
@@ -168,7 +166,6 @@ def test_a_setting_that_answers_wrongly_is_not_timed(
     monkeypatch.setattr(tune_module, "automatic", lambda: ("onnxruntime",))
     golden = dataclasses.replace(small_bundle.golden, logits=small_bundle.golden.logits + 1)
     wrong = dataclasses.replace(small_bundle, golden=golden).write(tmp_path / "w.edgeattr", {})
-    assert wrong.path
     setting = Setting(engine="onnxruntime", variant="onnx-fp32")
     with pytest.raises(BundleError, match="answers wrongly"):
         measure(wrong.path, [setting])
@@ -179,8 +176,7 @@ def test_a_setting_that_answers_wrongly_is_not_timed(
 
 
 def test_tuning_is_kept(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert small_bundle.path
-    monkeypatch.setattr(tune_module, "_BATCHES", (2,))
+    monkeypatch.setattr(tune_module, "BATCHES", (2,))
     monkeypatch.setattr(tune_module, "automatic", lambda: ("onnxruntime",))
     found = tune(small_bundle.path, seconds=0.1)
     variations = {(timing.about.streams, timing.about.batch) for timing in found}
