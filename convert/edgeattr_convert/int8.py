@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Quantizer"]
 
 _BATCH = 32  # crops a run
-_FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
+FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
 _WORTH_IT = 2 / 3  # what is left of the error must be no more than this to keep more in float
 _HELPS = 0.98  # and no more than this for a correction to be taken
 _CORRECTED = 128  # crops that tell the means by which biases are corrected
@@ -113,8 +113,8 @@ class Quantizer:
 
     def search(self) -> None:
         """Try the ways and keep the best."""
-        self._choose(self._body[: _FIRST_IN_FLOAT[0]])
-        for first in _FIRST_IN_FLOAT[1:]:
+        self._choose(self._body[: FIRST_IN_FLOAT[0]])
+        for first in FIRST_IN_FLOAT[1:]:
             worth = 1 / _WORTH_IT if first < len(self._floats) else _WORTH_IT
             way = f"first {first} convolutions in float" if first else "no convolution in float"
             self._try(way, self._model, self._ranges, self._body[:first], worth)

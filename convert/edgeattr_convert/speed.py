@@ -21,8 +21,8 @@ from edgeattr_runtimes.timing import median_interval
 __all__ = ["compare_speed"]
 
 _FEWEST = 15  # turns, and turns between two looks at what they say
-_MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
-_LOOK_SECONDS = 8.0  # of turns, if no limit is to be decided
+MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
+LOOK_SECONDS = 8.0  # of turns, if no limit is to be decided
 _NARROW = 0.04  # width of the interval, as a share of the ratio, at which turns may end
 
 Call = Callable[[npt.NDArray[np.uint8]], object]
@@ -56,7 +56,7 @@ def compare_speed(
         Medians, and the median ratio of crops per second in batches with its 95 % interval, by
         bootstrap over the turns.
     """
-    seconds = seconds or (_MOST_SECONDS if limit else _LOOK_SECONDS)
+    seconds = seconds or (MOST_SECONDS if limit else LOOK_SECONDS)
     times = _times_in_turns((parent, child), batch, limit, seconds, tick)
     parent_batch, parent_single, whole, single = map(float, np.median(np.array(times), 0))
     low, middle, high = _speedup(times)

@@ -157,7 +157,7 @@ def _openvino_int8(job: Job) -> Iterator[Draft]:
         in_float,
         job.judged,
         job.labels,
-        score=_score,
+        score=mean_score,
         max_drop=job.max_drop / 2,  # the judged crops are but a sample
     )
     job.tick("NNCF's accuracy control", 1, 1)
@@ -244,7 +244,7 @@ def _openvino_notes(model: object, way: str) -> tuple[str, ...]:
     return (f"taken: {way}", f"{len(kept)} layers with weights in float: {', '.join(kept)}")
 
 
-def _score(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> float:
+def mean_score(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> float:
     """The mean of mA and F1 in points, decisions at logit 0; F1 alone where mA is undefined."""
     found = evaluate((logits > 0).astype(np.float32), labels)
     return found.f1 if np.isnan(found.mA) else (found.mA + found.f1) / 2

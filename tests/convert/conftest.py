@@ -37,5 +37,5 @@ def data(train: AttributeDataset, val: AttributeDataset, bundle: Bundle) -> Conv
 @pytest.fixture
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speed is looked at for a moment only."""
-    monkeypatch.setattr("edgeattr_convert.speed._LOOK_SECONDS", 0.3)
-    monkeypatch.setattr("edgeattr_convert.speed._MOST_SECONDS", 0.3)
+    monkeypatch.setattr("edgeattr_convert.speed.LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("edgeattr_convert.speed.MOST_SECONDS", 0.3)

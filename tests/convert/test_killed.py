@@ -36,7 +36,7 @@ def count_down(*arguments):
     replace(*arguments)
 os.replace = count_down
 edgeattr_convert = sys.modules["edgeattr_convert.speed"]
-edgeattr_convert._LOOK_SECONDS = 0.01
+edgeattr_convert.LOOK_SECONDS = 0.01
 target = Path(sys.argv[1])
 convert(Bundle.read(target), target, steps_for(["onnx"], ["fp16"]), ConversionData())
 """

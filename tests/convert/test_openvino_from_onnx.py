@@ -61,7 +61,7 @@ def test_accuracy_control_finds_layers_and_they_stay_in_float(source: Path) -> N
 def test_the_second_draft_is_by_accuracy_control(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps_module, "_score", _closeness)
+    monkeypatch.setattr(steps_module, "mean_score", _closeness)
     judged = _crops(50)
     reference = open_session(str(source)).run(["logits"], {"crops": judged})[0]
     job = Job(

@@ -215,7 +215,6 @@ def test_sheet_of_crops(count: int, size: tuple[int, int], tmp_path: Path) -> No
     (source,) = _written(_record(_result()), tmp_path, crops).values("src")
     content = np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8)
     sheet = cv2.imdecode(content, cv2.IMREAD_COLOR)
-    assert sheet is not None
     assert sheet.shape[1::-1] == size
     assert np.abs(sheet[64, 34].astype(int) - (0, 0, 255)).max() < 10
 
