@@ -46,7 +46,6 @@ def test_the_shipped_bundle_is_whole_and_small_and_says_where_it_comes_from() ->
     training, track = _SHIPPED.training, _SHIPPED.track
     assert "research use only" in training["licence"]
     assert (training["split"], training["selected_on"]) == ("train", "val")
-    assert track is not None
     assert 0 < track.correlation < 1
     held = track.facts["held_out"]
     assert (track.facts["split"], 100 * track.bound, held["bound"]) == ("val", 5, 5)

@@ -36,12 +36,10 @@ class _Consumer:
             [*command, *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert self.process.stderr is not None
         assert "listening" in self.process.stderr.readline()
 
     def next(self) -> dict[str, Any]:
         """The next event it lets through."""
-        assert self.process.stdout is not None
         event: dict[str, Any] = json.loads(self.process.stdout.readline())
         return event
 

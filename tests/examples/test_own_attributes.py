@@ -27,7 +27,6 @@ def test_train_evaluate_convert_and_run(
     assert bundle.schema.names == _NAMES
     assert bundle.training["decision"]["images"] == 100
     track = bundle.track
-    assert track is not None
     assert (track.bound, track.facts["persons"], track.facts["split"]) == (0.05, 100, "val")
     assert (out / "report.html").is_file()
     assert "Coverage" in (out / "report.html").read_text()

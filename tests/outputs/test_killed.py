@@ -86,7 +86,6 @@ def test_what_was_acknowledged_before_a_kill_is_there(
             stdout=subprocess.PIPE,
             text=True,
         ) as writer:
-            assert writer.stdout
             for _ in range(chance.randrange(1, 60)):
                 acknowledged.append(writer.stdout.readline().strip())
             writer.send_signal(signal.SIGKILL)

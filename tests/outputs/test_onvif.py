@@ -66,13 +66,10 @@ def test_xml_has_the_namespaces_and_the_order_of_the_schema() -> None:
     root = ElementTree.fromstring(onvif_xml(onvif_frame(_event())))
     assert root.tag == f"{_SCHEMA}MetadataStream"
     tops = root.find(f".//{_SCHEMA}HumanBody/{_BODY}Clothing/{_BODY}Tops")
-    assert tops is not None
     assert [child.tag for child in tops] == [_BODY + it for it in ("Category", "Color", "Style")]
     colour = tops.find(f"{_BODY}Color/{_SCHEMA}ColorCluster/{_SCHEMA}ColorString")
-    assert colour is not None
     assert (colour.text, colour.get("Likelihood")) == ("Gray", "0.8")
     wear = root.find(f".//{_BODY}Scarf/{_BODY}Wear")
-    assert wear is not None
     assert wear.text == "true"
 
 

@@ -26,7 +26,6 @@ def test_a_picture_is_kept_under_the_record_s_id(tmp_path: Path) -> None:
     place = ThumbnailWriter(tmp_path / "crops").keep(record, crop, live=False).result()
     assert place == str(tmp_path / "crops" / f"{record.id}.jpg")
     read = cv2.imread(place)
-    assert read is not None
     assert read.shape == crop.shape
     assert np.abs(read.astype(int) - crop).max() < 6
 
@@ -50,17 +49,12 @@ def test_old_pictures_of_ours_are_deleted_and_nothing_else(tmp_path: Path) -> No
 def test_endings_of_two_parts_are_told_apart(tmp_path: Path) -> None:
     name = str(uuid.uuid4())
     ours = [tmp_path / f"{name}.explain.html", tmp_path / f".{name}.explain-a_1.html"]
-    others = [
-        tmp_path / f"{name}.png",
-        tmp_path / f"{name}.explain.json",
-        tmp_path / "explain.html",
-    ]
+    others = [tmp_path / it for it in (f"{name}.png", f"{name}.explain.json", "explain.html")]
     for path in (*ours, *others):
         path.write_bytes(b"x")
         os.utime(path, (time.time() - 3 * _DAY,) * 2)
-    assert delete_old(tmp_path, None, "explain.html") == 0
-    assert delete_old(tmp_path, 4, "explain.html") == 0
-    assert delete_old(tmp_path, 2, "explain.html") == 2
+    for days, deleted in ((None, 0), (4, 0), (2, 2)):
+        assert delete_old(tmp_path, days, "explain.html") == deleted
     assert sorted(tmp_path.iterdir()) == sorted(others)
 
 

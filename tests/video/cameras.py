@@ -56,12 +56,10 @@ class Camera:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert self._process.stdout
         assert self._process.stdout.readline() == "ready\n"
 
     def tell(self, command: str) -> None:
         """See rtsp_camera.py."""
-        assert self._process.stdin
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
 

@@ -1,4 +1,6 @@
+import functools
 import itertools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -33,35 +35,16 @@ def _falls(values: list[float]) -> bool:
 
 
 def test_a_large_sharp_whole_person_is_trusted() -> None:
-    assessment = assess_crop(_frame(), _PERSON, [_PERSON])
-    assert assessment.quality == pytest.approx(1.0, abs=1e-6)
-    assert (
-        assessment.size,
-        assessment.sharpness,
-        assessment.whole,
-        assessment.free,
-    ) == pytest.approx((1, 1, 1, 1))
+    found = assess_crop(_frame(), _PERSON, [_PERSON])
+    parts = (found.quality, found.size, found.sharpness, found.whole, found.free)
+    assert parts == pytest.approx((1,) * 5, abs=1e-6)
 
 
 def test_quality_is_the_product_of_its_parts_and_at_most_needs_no_pixels() -> None:
-    assessment = assess_crop(cv2.GaussianBlur(_frame(), (0, 0), 3), _boxed(0, 150, 40, 240), [])
-    assert assessment.quality == pytest.approx(
-        assessment.size * assessment.sharpness * assessment.whole * assessment.free
-    )
-    assert (
-        assessment.quality
-        < assessment.at_most
-        == assessment.size * assessment.whole * assessment.free
-    )
-
-
-def test_quality_falls_with_blur() -> None:
-    assessments = [
-        assess_crop(cv2.GaussianBlur(_frame(), (0, 0), sigma), _PERSON, []).quality
-        for sigma in (1.5, 2.5, 4.0)
-    ]
-    assert assessments[0] < 1
-    assert _falls(assessments)
+    found = assess_crop(cv2.GaussianBlur(_frame(), (0, 0), 3), _boxed(0, 150, 40, 240), [])
+    assert found.at_most == pytest.approx(found.size * found.whole * found.free)
+    assert found.quality == pytest.approx(found.sharpness * found.at_most)
+    assert found.quality < found.at_most
 
 
 def test_blur_of_motion_counts_though_edges_across_it_stay_sharp() -> None:
@@ -76,31 +59,42 @@ def test_a_flat_picture_is_not_sharp() -> None:
     assert assess_crop(noisy, _PERSON, []).sharpness < 0.6
 
 
-def test_quality_falls_with_size() -> None:
-    assessments = [
-        assess_crop(_frame(), _boxed(100, 20, 100 + height * 0.4, 20 + height), []).quality
-        for height in (120, 60, 40, 25, 12)
-    ]
-    assert _falls(assessments)
-    assert assessments[-1] < 0.1
+def _blurred(sigma: float) -> float:
+    return assess_crop(cv2.GaussianBlur(_frame(), (0, 0), sigma), _PERSON, []).quality
 
 
-@pytest.mark.parametrize("side", ["below", "above", "left", "right"])
-def test_quality_falls_the_more_the_border_cuts_off(side: str) -> None:
-    qualities = []
-    for share in (0.0, 0.2, 0.4, 0.6):
-        left, top, right, bottom = 100.0, 24.0, 180.0, 216.0  # stands upright, whole
-        if side == "below":
-            top, bottom = 240 - 192 * (1 - share), 240
-        elif side == "above":
-            top, bottom = 0, 192 * (1 - share)
-        elif side == "left":
-            left, right = 0, 80 * (1 - share)
-        else:
-            left, right = 320 - 80 * (1 - share), 320
-        qualities.append(assess_crop(_frame(), _boxed(left, top, right, bottom), []).at_most)
-    assert qualities[0] == pytest.approx(0.95)  # touches, and is whole
-    assert _falls(qualities)
+def _sized(height: float) -> float:
+    return assess_crop(_frame(), _boxed(100, 20, 100 + height * 0.4, 20 + height), []).quality
+
+
+def _cut(side: str, share: float) -> float:
+    """Of one who stands upright; of whom the border cuts off a share."""
+    kept = 1 - share
+    box = {
+        "below": (100, 240 - 192 * kept, 180, 240), "above": (100, 0, 180, 192 * kept),
+        "left": (0, 24, 80 * kept, 216), "right": (320 - 80 * kept, 24, 320, 216),
+    }[side]  # fmt: skip
+    return assess_crop(_frame(), _boxed(*box), []).at_most
+
+
+@pytest.mark.parametrize(
+    ("quality", "steps", "first", "last"),
+    [
+        (_blurred, (1.5, 2.5, 4.0), 1, 1),
+        (_sized, (120, 60, 40, 25, 12), 1, 0.1),
+        *(
+            (functools.partial(_cut, side), (0.0, 0.2, 0.4, 0.6), 0.951, 1)  # touches, is whole
+            for side in ("below", "above", "left", "right")
+        ),
+    ],
+)
+def test_quality_falls(
+    quality: Callable[[float], float], steps: tuple[float, ...], first: float, last: float
+) -> None:
+    found = list(map(quality, steps))
+    assert _falls(found)
+    assert found[0] < first
+    assert found[-1] < last
 
 
 def test_quality_falls_with_those_who_stand_in_front_and_not_behind() -> None:

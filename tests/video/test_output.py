@@ -87,11 +87,9 @@ def test_a_sink_that_sends_tells_what_waits(tmp_path: Path) -> None:
     sink = FailsafeOutput(MqttOutput("mqtt://127.0.0.1:1", spool=tmp_path / "spool"))
     sink.write({"type": "person"})
     delivery = sink.status().delivery
-    assert delivery is not None
     assert (delivery.waiting, delivery.delivered) == (1, 0)
     sink.close()
     delivery = sink.status().delivery
-    assert delivery is not None
     assert delivery.waiting == 1, "what waited at the end is told after it"
     store = FailsafeOutput(StoreWriter(tmp_path / "store"))
     assert store.status().delivery is None

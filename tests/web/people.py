@@ -66,8 +66,6 @@ class Client:
 
     def __init__(self, address: str, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(address)
-        assert parts.hostname
-        assert parts.port
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=20)
         lines = [f"GET {parts.path or '/'}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]

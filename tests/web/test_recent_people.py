@@ -38,7 +38,6 @@ def test_people_come_into_view_leave_and_are_told_once() -> None:
     assert list(then.gone) == [record(1).id]
     assert board.counts()["people_in_view"] == 0
     person = board.person(record(2).id)
-    assert person is not None
     assert person["attributes"]["hat"] == {"p": 0.93, "answer": "yes"}
     assert person["picture"] is None
     assert "crop" not in person
