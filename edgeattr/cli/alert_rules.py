@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -115,7 +115,7 @@ def check_places(sections: Sequence[AlertSection], sources: Mapping[str, Places]
             raise UsageError(
                 f"alert {section.name!r}: no source is called {section.camera!r}; {hint}"
             )
-        known = _known(section, sources, ())
+        known = _known(section, sources)
         for leaf in leaves(section.query):
             if isinstance(leaf, InZone | Dwell | Crossed) and known.of_place(leaf) is None:
                 error = known.no_place(leaf)
@@ -143,18 +143,24 @@ def alert_rules(
         for place in places
     }
     return [
-        section.compiled(_known(section, sources, (*names, *colours)), colours)
+        section.compiled(
+            _known(section, sources, (*names, *colours), set(schema.names) - set(names)), colours
+        )
         for section in sections
     ]
 
 
 def _known(
-    section: AlertSection, sources: Mapping[str, Places], attributes: Sequence[str]
+    section: AlertSection,
+    sources: Mapping[str, Places],
+    attributes: Sequence[str] = (),
+    withheld: Collection[str] = (),
 ) -> KnownNames:
     """What a rule may name."""
     own = [places for name, places in sources.items() if section.camera in (None, name)]
     return KnownNames(
         attributes=attributes,
+        withheld=withheld,
         streams=list(sources),
         zones=list(dict.fromkeys(zone for places in own for zone in places.zones)),
         lines=list(dict.fromkeys(line for places in own for line in places.lines)),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeattr.cli.alert_rules import AlertSection, Places, check_places
-from edgeattr.core.config import build, read_toml, with_environment
+from edgeattr.core.config import build, read_toml, refused_entry, with_environment
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.outputs.video_file import VideoOptions, check_encoder, check_video_name
 from edgeattr.video.detectors import FORMATS, parse_size, parse_tiles
@@ -341,7 +341,8 @@ def load_site(path: Path) -> Site:
     try:
         site: Site = _beside(build(Site, values, what="site"), path.parent)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
+        place = refused_entry(Site, values)
+        raise UsageError(f"{path}: {place}{': ' if place else ''}{error}") from error
     return site
 
 

@@ -20,7 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["build", "parse_value", "read_toml", "with_environment"]
+__all__ = ["build", "parse_value", "read_toml", "refused_entry", "with_environment"]
 
 _T = TypeVar("_T")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -75,6 +75,30 @@ def build(kind: type[_T], values: Mapping[str, Any], *, what: str) -> _T:
         return msgspec.convert(values, kind, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UsageError(_explained(str(error), kind, what)) from error
+
+
+def refused_entry(kind: Any, values: Mapping[str, Any]) -> str:
+    """The key of the entry of a list that a dataclass inside ``kind`` refuses to be built of, as in
+    ``sources[1].zones[0]``; empty if it is none of them.
+
+    Args:
+        kind: what :func:`build` raised for.
+        values: likewise.
+    """
+    import msgspec
+
+    hints = typing.get_type_hints(kind)
+    for key, value in _in_python(values).items():
+        for inner in filter(dataclasses.is_dataclass, _kinds(hints[key])):
+            for number, entry in enumerate(value if isinstance(value, list) else ()):
+                try:
+                    msgspec.convert(entry, inner, dec_hook=_path)
+                except msgspec.ValidationError:  # build's error names the key
+                    return ""
+                except UsageError:
+                    deeper = refused_entry(inner, entry)
+                    return f"{key}[{number}]{'.' if deeper else ''}{deeper}"
+    return ""
 
 
 def with_environment(value: Any, *, where: str) -> Any:

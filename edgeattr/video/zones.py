@@ -23,7 +23,8 @@ class Zone:
     """A polygon in a camera's picture.
 
     Raises:
-        UsageError: a point lies outside the picture, edges cross, or nothing is enclosed.
+        UsageError: a name that is none, a point outside the picture, edges that cross, a corner that
+            is there twice, or nothing enclosed.
     """
 
     name: str
@@ -32,9 +33,18 @@ class Zone:
 
     def __post_init__(self) -> None:
         where = f"zone {self.name!r}"
-        _check_points(where, self.points, at_least=3)
+        _check_name(where, self.name)
+        if len(self.points) < 3:
+            raise UsageError(f"{where} has {_count(self.points)}; expected at least 3")
+        _check_points(where, self.points)
         _check_anchor(where, self.anchor)
         corners = range(len(self.points))
+        for one, other in itertools.combinations(corners, 2):
+            if self.points[one] == self.points[other]:
+                raise UsageError(
+                    f"{where}: corners {one + 1} and {other + 1} are the same; give each once, the "
+                    "last is joined to the first"
+                )
         for one, other in itertools.combinations(corners, 2):
             if other - one in (1, len(self.points) - 1):
                 continue  # neighbours share a corner
@@ -59,7 +69,7 @@ class Line:
     """A directed line in a camera's picture; "in" is from its left to its right.
 
     Raises:
-        UsageError: a point lies outside the picture, or both are the same.
+        UsageError: a name that is none, a point outside the picture, or both points the same.
     """
 
     name: str
@@ -68,10 +78,11 @@ class Line:
 
     def __post_init__(self) -> None:
         where = f"line {self.name!r}"
-        _check_points(where, self.points, at_least=2)
-        _check_anchor(where, self.anchor)
+        _check_name(where, self.name)
         if len(self.points) != 2:
-            raise UsageError(f"{where} has {len(self.points)} points; a line has two")
+            raise UsageError(f"{where} has {_count(self.points)}; a line has two")
+        _check_points(where, self.points)
+        _check_anchor(where, self.anchor)
         if self.points[0] == self.points[1]:
             raise UsageError(f"{where}: both points are {self.points[0]}")
 
@@ -113,9 +124,16 @@ def _parse(text: str, option: str, form: str) -> tuple[str, tuple[Point, ...]]:
     return name, tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
-def _check_points(where: str, points: Sequence[Point], *, at_least: int) -> None:
-    if len(points) < at_least:
-        raise UsageError(f"{where} has {len(points)} points; expected at least {at_least}")
+def _check_name(where: str, name: str) -> None:
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"{where}: expected a name of letters, digits and signs on one line")
+
+
+def _count(points: Sequence[Point]) -> str:
+    return f"{len(points)} point{'' if len(points) == 1 else 's'}"
+
+
+def _check_points(where: str, points: Sequence[Point]) -> None:
     for number, (x, y) in enumerate(points, start=1):
         if not (0 <= x <= 1 and 0 <= y <= 1):  # also catches NaN
             raise UsageError(

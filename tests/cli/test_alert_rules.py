@@ -82,7 +82,7 @@ def test_an_attribute_that_the_model_does_not_report_is_refused_before_anything_
     tmp_path: Path, model: edgeattr.AttributeModel
 ) -> None:
     head = "events = { path = 'people.jsonl' }\n"
-    for when, says in (("hatt", "did you mean `hat`"), ("male", "no attribute `male`")):
+    for when, says in (("hatt", "did you mean `hat`"), ("male", "`male` is sensitive")):
         site = load_site(_site(tmp_path, _rule(when), head=head))
         with pytest.raises(UsageError, match=f"alert 'a rule', when: .*{says}"):
             SitePipeline(site, model, MotionDetector())

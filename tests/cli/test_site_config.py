@@ -81,7 +81,13 @@ _CAMERA = "\n[[sources]]\naddress = '0'"
         ("[events]\npath = 'a'\n[[sources]]\naddress = 'a'", "is an input of this run"),
         ("[store]\npath = 'a'\n[events]\npath = 'a'\n[[sources]]\naddress = '0'", "two results"),
         ("[[sources]]\naddress = '0'\noutput = 'x.avi'", "only .mp4 files can be written"),
-        ("[[sources]]\naddress = '0'\nmax_frames = 0", "max_frames is 0"),
+        ("[[sources]]\naddress = '0'\nmax_frames = 0", r"toml: sources\[0\]: max_frames is 0"),
+        (
+            "[[sources]]\naddress = '0'"
+            + _CAMERA.replace("0", "1")
+            + "\nzones = [{ name = 'a', points = [[0, 0], [1, 0], [2, 1]] }]",
+            r"toml: sources\[1\]\.zones\[0\]: zone 'a': point 3 \(2, 1\) lies outside",
+        ),
         ("[store]\npath = 'a'\nretention_days = -1\n[[sources]]\naddress = '0'", "above 0"),
     ],
 )

@@ -149,6 +149,8 @@ def test_options_of_the_command_line() -> None:
         ("door=0,0,1,zero,1,1", "number 4 is 'zero'"),
         ("door=0,0,1", "3 numbers are not pairs"),
         ("door=0,0,1,1", "has 2 points; expected at least 3"),
+        ("door=0,0,1,0,1,1,0,0", "corners 1 and 4 are the same"),
+        ("a\nb=0,0,1,0,1,1", "expected a name"),
         ("door=0,0,1.2,0,1,1", r"point 2 \(1.2, 0\) lies outside the picture"),
         ("door=0,0,nan,0,1,1", r"point 2 \(nan, 0\) lies outside"),
         ("door=0,0,1,1,1,0,0,1", "edge after corner 1 crosses the one after corner 3"),
@@ -162,7 +164,12 @@ def test_a_zone_that_is_none_is_refused_at_its_place(text: str, says: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("a=0,0,0,0", "both points"), ("a=0,0,1,1,1,0", "has 3 points"), ("a=0,0,0,2", "point 2")],
+    [
+        ("a=0,0,0,0", "both points"),
+        ("a=0,0", "has 1 point; a line has two"),
+        ("a=0,0,1,1,1,0", "has 3 points"),
+        ("a=0,0,0,2", "point 2"),
+    ],
 )
 def test_a_line_that_is_none_is_refused(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):

@@ -129,6 +129,14 @@ class ConditionBuilder(Transformer[Token, Any]):
             Probability(name.text, "<=", bounds[1], span=name.span),
         ))  # fmt: skip
 
+    def has_between(self, *words: Any) -> Query:
+        """``not hat between 22:00 and 6:00``, as times follow what they limit."""
+        *negation, name, word, first, last = words
+        found = self.has(name)
+        if negation:
+            found = self.negated(negation[0], found)
+        return And((found, self.between(word, self.moment(first), self.moment(last))))
+
     def in_stream(self, *words: Any) -> Query:
         """``stream = door``; a word before the name is ``not`` or ``!=``."""
         name: _Text = words[-1]

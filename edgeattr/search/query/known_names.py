@@ -27,6 +27,7 @@ class KnownNames:
     streams: Collection[str]
     zones: Collection[str] = ()
     lines: Collection[str] = ()
+    withheld: Collection[str] = ()  # sensitive attributes that are not reported
     place: str = "store"  # where they come from, for messages
     text: str | None = None  # the query, for messages that point into it
     _loose: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
@@ -78,6 +79,9 @@ class KnownNames:
 
     def no_attribute(self, name: str, span: Span | None) -> QueryError:
         """What to say where no record has such an attribute."""
+        if loose(name) in map(loose, self.withheld):
+            problem = f"`{_short(name)}` is sensitive and not reported; [privacy] has to say "
+            return self.error(f"{problem}include_sensitive = true", span)
         words = self._split(loose(name).split("_"))
         if len(words) > 1:
             hint = f"did you mean `{' and '.join(words)}`?"

@@ -35,7 +35,9 @@ _ZONE = r"(?:\s*(?:Z|[+-]\d\d:?\d\d)(?![\w:]))?"
 GRAMMAR = rf"""
 ?query: disjunction
 disjunction: conjunction (_OR conjunction)*
-conjunction: negation (_AND negation | where)*
+conjunction: part (_AND part | where)*
+?part: negation
+    | NOT? name BETWEEN CLOCK _AND CLOCK -> has_between
 ?negation: NOT negation -> negated
     | "(" disjunction ")"
     | name -> has
@@ -52,7 +54,6 @@ conjunction: negation (_AND negation | where)*
     | SEEN BETWEEN duration _AND duration -> lasted_between
     | DWELL ZONE place COMPARE duration -> dwelt
     | CROSSED place WAY? -> crossed
-    | BETWEEN moment _AND moment -> between
     | LAST (duration | UNIT) -> last
     | _ON DATE -> on
     | DAY -> on
@@ -60,6 +61,7 @@ conjunction: negation (_AND negation | where)*
 ?where: ZONE place -> in_zone
     | SINCE moment -> since
     | BEFORE moment -> before
+    | BETWEEN moment _AND moment -> between
 place: QUOTED | PLACE
 name: WORD (WORD | DIGITS)* | QUOTED
 text: QUOTED | PLAIN

@@ -115,6 +115,12 @@ def test_times_of_day_are_of_any_day_and_files_have_none() -> None:
     assert _told(
         ("after 22:00", "before 22:00", "between 22:00 and 6:00", "hat after 22:00"), late
     ) == [True, False, True, False]
+    for text, said in (
+        ("hat between 22:00 and 6:00", "hat and between 22:00 and 06:00"),
+        ("not hat between 22:00 and 6:00", "not hat and between 22:00 and 06:00"),
+        ("in zone hall between 1:00 and 2:00", "in zone hall and between 01:00 and 02:00"),
+    ):
+        assert str(parse_rule(text)) == said
     nowhen = PersonNow(
         stream="door", seen_s=1, time=None, answers={}, inside=frozenset(), dwell_s={}, crossed={}
     )
