@@ -23,8 +23,8 @@ class Zone:
     """A polygon in a camera's picture.
 
     Raises:
-        UsageError: a name that is none, a point outside the picture, edges that cross, a corner that
-            is there twice, or nothing enclosed.
+        UsageError: a name that is none, a point outside the picture, edges that cross, a corner
+            that is there twice, or nothing enclosed.
     """
 
     name: str
