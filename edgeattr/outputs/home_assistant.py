@@ -180,7 +180,7 @@ def _entities(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, str, dict
     if camera.alerts:
         template = (
             "{% if value_json.type == 'alert' and value_json.stream == "
-            f"{json.dumps(camera.stream)} %}}"
+            f"{_quoted(camera.stream)} %}}"
             "{{ dict(value_json, event_type=value_json.alert) | tojson }}{% endif %}"
         )
         topic = mqtt.topic_of({"type": "alert", "stream": camera.stream})
@@ -189,8 +189,13 @@ def _entities(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, str, dict
 
 
 def _value(*path: str) -> dict[str, Any]:
-    places = "".join(f"[{json.dumps(name)}]" for name in path)
+    places = "".join(f"[{_quoted(name)}]" for name in path)
     return {"value_template": f"{{{{ value_json{places} }}}}", "icon": "mdi:account"}
+
+
+def _quoted(text: str) -> str:
+    """As a string of a template, which knows no pairs of \\u escapes."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _state_topic(mqtt: MqttOutput, stream: str) -> str:

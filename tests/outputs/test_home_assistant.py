@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import time
@@ -129,13 +130,14 @@ def test_templates_give_what_the_state_holds() -> None:
         client, status_topic = "cam", "edgeattr/cam/status"
         topic_of = staticmethod(lambda event: "topic")
 
+    camera = dataclasses.replace(_DOOR, zones=(*_DOOR.zones, "🚪"))
     state = {
-        "people": 2, "total": 1, "zones": {"hall": 4, 'a "b"': 5},
+        "people": 2, "total": 1, "zones": {"hall": 4, 'a "b"': 5, "🚪": 9},
         "lines": {"gate": {"in": 6, "out": 7}}, "attributes": {"long_hair": 8},
     }  # fmt: skip
     alert = {"type": "alert", "stream": "front door", "alert": "loading", "track": 3}
     shown = {}
-    for _, payload in discovery_messages(Mqtt(), _DOOR):  # type: ignore[arg-type]
+    for _, payload in discovery_messages(Mqtt(), camera):  # type: ignore[arg-type]
         config = json.loads(payload)
         value = alert if "event_types" in config else state
         template = jinja2.Environment().from_string(config["value_template"])
@@ -145,5 +147,6 @@ def test_templates_give_what_the_state_holds() -> None:
     assert json.loads(shown.pop("Alerts")) == {**alert, "event_type": "loading"}
     assert shown == {
         "People in view": "2", "People seen": "1", "People in hall": "4", 'People in a "b"': "5",
-        "Crossed gate in": "6", "Crossed gate out": "7", "In view with long hair": "8",
+        "People in 🚪": "9", "Crossed gate in": "6", "Crossed gate out": "7",
+        "In view with long hair": "8",
     }  # fmt: skip
