@@ -1,8 +1,9 @@
 """People's records as ONVIF scene description: human bodies with clothing and belongings.
 
 ``tt:MetadataStream`` of the Analytics Service Specification, with ``humanbody.xsd`` and
-``humanface.xsd`` (for hats, glasses and gender); as JSON by the rules of that specification (an
-attribute ``@name``, a text beside attributes ``#text``), and as XML. What is unknown is left out.
+``humanface.xsd`` (for hair, hats, glasses and gender); as JSON by the rules of that specification
+(an attribute ``@name``, a text beside attributes ``#text``), and as XML. What is unknown is left
+out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _TOPS = {
     "Category": {
         "sleeveless": "Sleeveless", "short_sleeves": "ShortSleeve", "long_sleeves": "LongSleeve",
     },
-    "Grain": {"stripes": "Stria", "plaid": "Plaid", "logo": "Decal"},
+    "Grain": {"stripes": "Stria", "thick_stripes": "Stria", "plaid": "Plaid", "logo": "Decal"},
     "Style": {
         "suit_jacket": "Tailor", "jacket": "Jacket", "shirt": "Shirt", "sweater": "Sweater",
         "long_coat": "Overcoat", "padded_coat": "Overcoat", "dress": "Dress", "vest": "Vest",
@@ -32,10 +33,11 @@ _TOPS = {
 }  # fmt: skip
 _BOTTOMS = {
     "Category": {
-        "shorts": "Shorts", "short_skirt": "Skirt", "long_skirt": "Skirt", "skirt": "Skirt",
-        "trousers": "Trousers", "jeans": "Trousers",
+        "shorts": "Shorts", "hot_pants": "Shorts", "short_skirt": "Skirt", "long_skirt": "Skirt",
+        "skirt": "Skirt", "trousers": "Trousers", "jeans": "Trousers",
+        "capri_trousers": "Trousers", "suit_trousers": "Trousers",
     },
-    "Style": {"jeans": "Jeans"},
+    "Style": {"jeans": "Jeans", "suit_trousers": "FormalPants"},
 }  # fmt: skip
 _SHOES = {
     "Category": {
@@ -49,7 +51,13 @@ _BAG = {
         "shoulder_bag": "SingleShoulderBag", "handbag": "Other", "plastic_bag": "Other",
     }
 }  # fmt: skip
-_COLOURS = {"grey": "Gray"}  # of tt:ColorString, where it is not our name with a capital
+_RGB_SPACE = "http://www.onvif.org/ver10/colorspace/RGB"
+_RGB = {
+    "black": (0, 0, 0), "white": (255, 255, 255), "grey": (128, 128, 128), "red": (255, 0, 0),
+    "green": (0, 128, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0), "orange": (255, 165, 0),
+    "brown": (165, 42, 42), "pink": (255, 192, 203), "purple": (128, 0, 128),
+}  # fmt: skip
+"""ONVIF has numbers for colours and no names: those that CSS has for the name."""
 
 
 class OnvifOutput:
@@ -66,12 +74,12 @@ class OnvifOutput:
         self._mqtt = mqtt
 
     def write(self, event: Mapping[str, Any]) -> None:
-        """Publish a person's record; other events pass.
+        """Publish a person's record that has a time, as every frame must; other events pass.
 
         Raises:
             OutputError: the spool cannot take it.
         """
-        if event.get("type") == "person":
+        if event.get("type") == "person" and event.get("time"):
             frame = onvif_frame(event)
             self._mqtt.write({"type": "onvif", "stream": event["stream"], "Frame": [frame]})
 
@@ -80,7 +88,7 @@ def onvif_frame(event: Mapping[str, Any]) -> dict[str, Any]:
     """A person's event as ``tt:Frame`` in JSON, elements in the schema's order.
 
     Args:
-        event: ``{"type": "person", ...}`` of the events file.
+        event: ``{"type": "person", ...}`` of the events file, with its time.
     """
     yes = {name for name, it in event["attributes"].items() if it["answer"] == "yes"}
     no = {name for name, it in event["attributes"].items() if it["answer"] == "no"}
@@ -95,22 +103,25 @@ def onvif_frame(event: Mapping[str, Any]) -> dict[str, Any]:
         "Box": {"Lug": True} if yes & {"suitcase", "luggage_case"} else None,
         "Cart": {"Category": "BabyCarriage"} if "baby_buggy" in yes else None,
     })  # fmt: skip
-    accessory = {
-        part: {"Wear": name in yes}
-        for part, name in (("Opticals", "sunglasses"), ("Hat", "hat"))
-        if name in yes | no
-    }
+    accessory = _filled({
+        "Opticals": {"Wear": True} if "sunglasses" in yes else None,  # other glasses may be worn
+        "Hat": {"Wear": "hat" in yes} if "hat" in yes | no else None,
+        "Kerchief": {"Wear": True} if "kerchief" in yes else None,
+    })  # fmt: skip
+    hair = _filled({
+        "Style": "Bald" if "bald" in yes else None,
+        "Color": _colour(event, "hair"),
+    })  # fmt: skip
     gender = "Male" if "male" in yes else "Female" if "male" in no else None
     appearance = {
         "Class": {"Type": [{"#text": "Human"}]},
         **_filled({
-            "HumanFace": _filled({"Gender": gender, "Accessory": accessory}),
+            "HumanFace": _filled({"Gender": gender, "Hair": hair, "Accessory": accessory}),
             "HumanBody": _filled({"Clothing": clothing, "Belonging": belonging}),
         }),
     }  # fmt: skip
-    time = {"@UtcTime": event["time"]} if event.get("time") else {}
     person = {"@ObjectId": event["track"], "Appearance": appearance}
-    return {**time, "@Source": event["stream"], "Object": [person]}
+    return {"@UtcTime": event["time"], "@Source": event["stream"], "Object": [person]}
 
 
 def onvif_xml(frame: Mapping[str, Any]) -> bytes:
@@ -150,12 +161,19 @@ def _garment(
     """The fields of a garment that are known; colours come after the category."""
     fields = {kind: next((word for name, word in names.items() if name in yes), None)
               for kind, names in kinds.items()}  # fmt: skip
-    colour = ((event or {}).get("colours") or {}).get(part, {})
-    cluster = None
-    if colour.get("name", "unknown") != "unknown":
-        name = _COLOURS.get(colour["name"], colour["name"].capitalize())
-        cluster = {"ColorCluster": [{"ColorString": {"@Likelihood": colour["p"], "#text": name}}]}
-    return _filled({"Category": fields.pop("Category"), "Color": cluster, **fields})
+    colour = _colour(event, part) if event else None
+    return _filled({"Category": fields.pop("Category"), "Color": colour, **fields})
+
+
+def _colour(event: Mapping[str, Any], part: str) -> dict[str, Any] | None:
+    """A part's colour as ``tt:ColorDescriptor``; None where it is unknown."""
+    colour = (event.get("colours") or {}).get(part, {})
+    rgb = _RGB.get(colour.get("name"))
+    if rgb is None:
+        return None
+    numbers = dict(zip(("@X", "@Y", "@Z"), rgb, strict=True))
+    of_cluster = {**numbers, "@Colorspace": _RGB_SPACE, "@Likelihood": colour["p"]}
+    return {"ColorCluster": [{"Color": of_cluster}]}
 
 
 def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
