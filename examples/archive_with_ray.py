@@ -4,12 +4,18 @@
     python examples/archive_with_ray.py VIDEOS --out OUT --workers 4
     python examples/archive_with_ray.py VIDEOS --out OUT --workers 32 --address ray://head:10001
 
-VIDEOS/a/b.mp4 becomes OUT/a/b.mp4.jsonl: a line for each person, and a summary at the end. A result
-gets its name only once it is whole, so after a crash, a kill or a power cut the same command goes
-on: videos that have a result are passed over, unless they have changed. A worker that dies is
-replaced and its video tried again; a video that fails stands in OUT/failed.jsonl with the reason,
-and the rest goes on. OUT/manifest.jsonl lists all results. Exit code 0: every video has its result.
-Hidden files and folders, whose names begin with a dot, are no part of the archive.
+VIDEOS/a/b.mp4 becomes OUT/a/b.mp4.jsonl: a line for each person, for each time that somebody
+entered or left a zone, crossed a line or raised an alert, and a summary at the end:
+
+    --zone "door=0.6,0.2,1,0.2,1,1,0.6,1" --line "gate=0.5,1,0.5,0" \\
+    --alert "red at the door=red upper_body and in zone door"
+
+A result gets its name only once it is whole, so after a crash, a kill or a power cut the same
+command goes on: videos that have a result are passed over, unless they or what is asked of them
+(zones, lines, alerts) have changed. A worker that dies is replaced and its video tried again; a
+video that fails stands in OUT/failed.jsonl with the reason, and the rest goes on.
+OUT/manifest.jsonl lists all results. Exit code 0: every video has its result. Hidden files and
+folders, whose names begin with a dot, are no part of the archive.
 
 On a cluster, VIDEOS and OUT are paths that every node sees (NFS or the like), and every node has
 the same Python, Ray and edgeattr. Files given as --model and --detector are sent to the workers;
@@ -39,8 +45,9 @@ from typing import Any
 import cv2
 
 import edgeattr
+from edgeattr.cli.alert_rules import AlertSection, Places, alert_rules, check_places
 from edgeattr.core import hub
-from edgeattr.core.errors import RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.limits import available_cores
 from edgeattr.outputs import EventsFile
@@ -49,6 +56,7 @@ from edgeattr.video.detectors import open_detector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceSpec
+from edgeattr.video.zones import Line, Zone, parse_line, parse_zone
 
 try:
     import ray
@@ -72,7 +80,30 @@ class Video:
     name: str  # its path within the archive, as it is shown
     path: Path  # where every node finds it
     result: Path  # where its people go
-    version: tuple[int, int]  # bytes, time of change in ns: another one has to be read again
+    version: tuple[int | str, ...]  # bytes, time of change in ns, what is asked of it: another
+    # one has to be read again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What every video is asked.
+
+    Raises:
+        UsageError: a rule names a zone or line that there is not, or is none.
+    """
+
+    zones: tuple[Zone, ...] = ()
+    lines: tuple[Line, ...] = ()
+    alerts: tuple[AlertSection, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_places(self.alerts, self.places)
+
+    @property
+    def places(self) -> dict[str, Places]:
+        """Names that rules may have, the same for all videos."""
+        zones, lines = (tuple(place.name for place in it) for it in (self.zones, self.lines))
+        return {"the archive": Places(zones, lines)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +147,7 @@ class Collected(list[Mapping[str, Any]]):
 class Worker:
     """A process with a model and a detector, which stay loaded from video to video."""
 
-    def __init__(self, model: Shipped, detector: Shipped, threads: int) -> None:
+    def __init__(self, model: Shipped, detector: Shipped, threads: int, asked: Asked) -> None:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a video we say
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         cv2.setNumThreads(threads)
@@ -124,6 +155,8 @@ class Worker:
             self._detector = open_detector(detector.unpack(Path(folder, "detector")), threads=1)
             self._model = edgeattr.load(model.unpack(Path(folder, "model")), threads=threads)
         self._options = PipelineOptions(workers=threads)
+        self._asked = asked
+        self._rules = alert_rules(asked.alerts, asked.places, self._model.decision)
 
     def ready(self) -> str:
         """Who this is, once it can begin."""
@@ -142,11 +175,16 @@ class Worker:
     def _read(self, video: Video) -> Summary:
         events = Collected()
         with Pipeline(self._model, self._detector, outputs=[events], options=self._options) as run:
-            run.add(SourceSpec(address=str(video.path), name=video.name))
+            run.add(
+                SourceSpec(address=str(video.path), name=video.name),
+                zones=self._asked.zones,
+                lines=self._asked.lines,
+                alerts=self._rules,
+            )
             run.wait()
-        people, summary = events[:-1], {**events[-1], "source": list(video.version)}
+        told, summary = events[:-1], {**events[-1], "source": list(video.version)}
         partial = video.result.with_suffix(".partial")  # of a damaged video: what was in it
-        text = b"".join(encode_event(event) + b"\n" for event in [*people, summary])
+        text = b"".join(encode_event(event) + b"\n" for event in [*told, summary])
         write_atomically(partial if "error" in summary else video.result, text)
         if "error" not in summary:
             partial.unlink(missing_ok=True)
@@ -234,7 +272,7 @@ def readable(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def find_videos(archive: Path, out: Path) -> list[Video]:
+def find_videos(archive: Path, out: Path, asked: tuple[str, ...] = ()) -> list[Video]:
     """All videos under a folder, but for hidden ones: macOS puts ._a.mp4 beside a.mp4."""
     videos = []
     for path in sorted(archive.rglob("*")):
@@ -242,7 +280,7 @@ def find_videos(archive: Path, out: Path) -> list[Video]:
         hidden = any(part.startswith(".") for part in name.split("/"))
         if path.suffix.lower() in _SUFFIXES and not hidden and path.is_file():
             about, result = path.stat(), out / f"{name}.jsonl"
-            version = about.st_size, about.st_mtime_ns
+            version = about.st_size, about.st_mtime_ns, *asked
             videos.append(Video(name=readable(name), path=path, result=result, version=version))
     return videos
 
@@ -279,8 +317,10 @@ def worker_maker(arguments: argparse.Namespace) -> Callable[[], Any]:
     model, detector, threads = arguments.model, arguments.detector, arguments.threads
     if detector in hub.KNOWN:
         detector = str(hub.fetch(detector))
-    if Path(model).exists() and not model.endswith(".pt"):
-        edgeattr.Bundle.read(Path(model))  # said here and now if it is none
+    bundle = hub.default_bundle() if model == "default" else Path(model)
+    if bundle.exists() and bundle.suffix != ".pt":  # what is wrong is said here and now
+        decision = edgeattr.Bundle.read(bundle).decision()
+        alert_rules(arguments.asked.alerts, arguments.asked.places, decision)
     shipped = [
         Shipped.pack(Path(name)) if Path(name).exists() else Shipped(name=name, files=None)
         for name in (model, detector)
@@ -296,7 +336,7 @@ def worker_maker(arguments: argparse.Namespace) -> Callable[[], Any]:
         raise RuntimeFailure(f"no Ray {place}: {last_line(error)}") from error
     kept = [ray.put(part) for part in shipped]
     remote = ray.remote(num_cpus=threads, num_gpus=arguments.num_gpus)(Worker)
-    return lambda: remote.remote(*kept, threads)
+    return lambda: remote.remote(*kept, threads, arguments.asked)
 
 
 def parse() -> argparse.Namespace:
@@ -311,13 +351,28 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--retries", type=int, default=2, help="of a video whose worker died")
     parser.add_argument("--model", default="default", help="`default`, or a bundle")
     parser.add_argument("--detector", default="auto", help="a name, or a file")
+    for name, form in (("zone", "NAME=x,y,..."), ("line", "NAME=x,y,x,y"), ("alert", "NAME=RULE")):
+        parser.add_argument(f"--{name}", metavar=form, action="append", default=[])
     arguments = parser.parse_args()
     if not arguments.archive.is_dir():
         parser.error(f"{arguments.archive} is not a folder")
     if arguments.workers < 1 or arguments.threads < 1:
         parser.error("--workers and --threads are at least 1")
     arguments.archive, arguments.out = arguments.archive.resolve(), arguments.out.resolve()
+    arguments.asked = Asked(
+        zones=tuple(map(parse_zone, arguments.zone)),
+        lines=tuple(map(parse_line, arguments.line)),
+        alerts=tuple(map(parse_alert, arguments.alert)),
+    )
     return arguments
+
+
+def parse_alert(text: str) -> AlertSection:
+    """``NAME=RULE``, the rule as `edgeattr find` and a site's file have it."""
+    name, equals, rule = text.partition("=")
+    if not equals:
+        raise UsageError(f"--alert {text!r}: expected NAME=RULE")
+    return AlertSection(name=name.strip(), when=rule)
 
 
 def note(text: str) -> None:
@@ -327,7 +382,8 @@ def note(text: str) -> None:
 
 def process(arguments: argparse.Namespace) -> dict[str, Any]:
     """See to it that every video has its result, and sum up."""
-    videos = find_videos(arguments.archive, arguments.out)
+    asked = (*arguments.zone, *arguments.line, *arguments.alert)
+    videos = find_videos(arguments.archive, arguments.out, asked)
     if not videos:
         sys.exit(f"no video under {arguments.archive}; looked for {', '.join(sorted(_SUFFIXES))}")
     with (
@@ -375,8 +431,8 @@ def read_missing(
 def main() -> None:
     """Process an archive."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    arguments = parse()
     try:
+        arguments = parse()
         with only_one(arguments.out):
             total = process(arguments)
     except edgeattr.EdgeAttrError as error:

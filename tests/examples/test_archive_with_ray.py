@@ -187,6 +187,32 @@ def test_a_ray_of_its_own_a_bundle_that_is_sent_and_damaged_videos(
     assert _lines(out / "cut.mp4.partial")[-1]["frames"] > 5  # what was in it is kept
 
 
+def test_zones_lines_and_alerts_are_asked_of_every_video(
+    tmp_path: Path, walking_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = importlib.import_module("archive_with_ray")
+    shutil.copy(walking_video, tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    words = ("room=0,0,1,0,1,1,0,1", "middle=0.5,1,0.5,0", "here=in zone room")
+    asked = example.Asked(
+        zones=(example.parse_zone(words[0]),),
+        lines=(example.parse_line(words[1]),),
+        alerts=(example.parse_alert(words[2]),),
+    )
+    model, detector = (example.Shipped(name=name, files=None) for name in ("default", "motion"))
+    (video,) = example.find_videos(tmp_path, out, words)
+    example.Worker(model, detector, 1, asked).read(video)
+    *events, summary = _lines(out / "a.mp4.jsonl")
+    kinds = collections.Counter(event["type"] for event in events)
+    assert (kinds["person"], kinds["line"], kinds["alert"]) == (1, 1, 1)
+    assert kinds["zone"] >= 1
+    assert (summary["lines"], summary["alerts"]) == ({"middle": {"in": 1, "out": 0}}, {"here": 1})
+    assert example.earlier_summary(video) == summary
+    (fewer,) = example.find_videos(tmp_path, out, words[:2])
+    assert example.earlier_summary(fewer) is None  # it is asked something else
+
+
 def test_hidden_files_are_no_videos_and_only_torn_results_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +255,10 @@ def test_what_is_wrong_is_said_before_anything_starts(
     (tmp_path / "bad.edgeattr").mkdir()
     assert "no video under" in fail(tmp_path / "bad.edgeattr")
     assert "--workers and --threads" in fail(archive, "--workers", 0)
+    assert "expected NAME=RULE" in fail(archive, "--alert", "hat")
+    assert "did you mean `purple_upper" in fail(archive, "--alert", "x=purpel upper_body")
+    assert "no zone" in fail(archive, "--alert", "x=in zone nowhere")
+    assert "--line 'gate=1'" in fail(archive, "--line", "gate=1")
     assert "bundle.json" in fail(archive, "--model", tmp_path / "bad.edgeattr")
     with open(tmp_path / "out" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
