@@ -17,7 +17,8 @@ __all__ = ["Association", "Sighting", "Track"]
 
 # Chosen by benchmarks/made_streets.py.
 _LOST_SECONDS = 2.0  # how long a person may be hidden and stay the same track
-_CONFIRM_SECONDS = 0.16  # how long a person is found, and twice at least, before they count
+_CONFIRM_SECONDS = 0.16  # how long a person is found before they count
+_CONFIRM_FRAMES = 0.5  # share of the frames since the first in which they are
 _DOUBTFUL_SECONDS = 0.2  # how long who does not count yet may be missed
 _BEGIN_SCORE = 0.5  # of a detection that begins a track
 _OVERLAP = 0.15  # IoU of a box with where somebody is expected
@@ -28,11 +29,14 @@ _OVERLAP_WELL = 0.3
 _REMEMBERED = 0.3  # share of a track's colours that stays, after a second
 _MISSED = 0.1  # as much IoU is somebody further who was not found in the frame before
 _INSIDE = 0.75  # share of a person's box inside one that is around two
-_PART = 0.7  # of such a box, the most that one of them covers
+_PART = 0.8  # of such a box, the most that one of them covers
 _AROUND = 0.7  # IoU of it with the box around them
+_RECENT = 0.25  # seconds since both were seen
 _OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
 _WIDENED = 1.4  # of a box's size, each second more: people walk 2.8 widths a second
 _WIDEST = 1.0  # of a box's size
+_EDGE = 2.0  # pixels from the picture's side: a box there is cut off by it
+_LEFT = 0.05  # of a person's height: who is expected to show less than that there has left
 
 _Matrix = npt.NDArray[np.float64]
 _Rows = npt.NDArray[np.intp]
@@ -53,6 +57,7 @@ class Track:
     first: list[Sighting]  # until they count
     last: Sighting
     colours: Colours | None
+    frames: int = 1  # since they were first found, until they count
     number: int = 0  # from 1, in order of counting; 0: not yet
     began: float = field(init=False)
 
@@ -74,6 +79,8 @@ class Association:
             raise MissingDependency("scipy", extra=None, purpose="track people") from error
         self._assign = linear_sum_assignment
         self._count = 0  # tracks that counted, so far
+        self.width: float | None = None
+        """Of the picture, pixels, whose sides people leave by; None: it has none."""
         self.forget()
 
     def forget(self) -> None:
@@ -97,8 +104,19 @@ class Association:
         step = 0.0 if math.isnan(self._seconds) else seconds - self._seconds
         self._motion.predict(step)
         self._end_tracks(seconds, step)
-        matches = self._match(boxes, colours, step)
+        known = self._motion.boxes[
+            [it.number > 0 and seconds - it.last.seconds <= _RECENT for it in self._tracks]
+        ]
+        one = [i for i in range(len(boxes)) if not _around_two(boxes[i], known)]
+        matches = [
+            (row, one[index])
+            for row, index in self._match(
+                boxes[one], None if colours is None else colours[one], step
+            )
+        ]
         self._seconds = seconds
+        for track in self._tracks:
+            track.frames += 1
         if matches:
             rows = np.array([row for row, _ in matches], np.intp)
             self._motion.correct(rows, boxes[[index for _, index in matches]])
@@ -130,9 +148,20 @@ class Association:
             seconds - track.last.seconds <= (_LOST_SECONDS if track.number else doubtful)
             for track in self._tracks
         ]
+        stay = [it and not left for it, left in zip(stay, self._left().tolist(), strict=True)]
         if not all(stay):
             self._motion.keep(np.array(stay))
             self._tracks = [track for track, it in zip(self._tracks, stay, strict=True) if it]
+
+    def _left(self) -> npt.NDArray[np.bool_]:
+        """Who was at the picture's side, and is expected to be beyond it."""
+        if self.width is None or not self._tracks:
+            return np.zeros(len(self._tracks), bool)
+        last = np.array([track.last.box for track in self._tracks])
+        expected, least = self._motion.boxes, _LEFT * (last[:, 3] - last[:, 1])
+        by_left = (last[:, 0] <= _EDGE) & (expected[:, 2] < least)
+        by_right = (last[:, 2] >= self.width - _EDGE) & (expected[:, 0] > self.width - least)
+        return np.asarray(by_left | by_right)
 
     def _match(self, boxes: Boxes, colours: Colours | None, step: float) -> list[tuple[int, int]]:
         """Rows of tracks and their boxes: first where expected, then where last seen."""
@@ -166,7 +195,8 @@ class Association:
 
     def _number(self, track: Track) -> None:
         lasted = track.last.seconds - track.began
-        if not track.number and lasted >= _CONFIRM_SECONDS - 1e-6:
+        enough = len(track.first) >= _CONFIRM_FRAMES * track.frames
+        if not track.number and enough and lasted >= _CONFIRM_SECONDS - 1e-6:
             self._count += 1
             track.number = self._count
 

@@ -105,15 +105,18 @@ class PersonTracker:
         kept = _people(detections)
         boxes, scores = detections.boxes[kept], detections.scores[kept]
         colours = clothing_colours(image, boxes) if self._appearance and image is not None else None
+        self._association.width = self._joiner.width = self.size[0] if self.size else None
         found = self._association.update(
             boxes.astype(np.float64), scores.astype(np.float64), colours, seconds
         )
-        self._joiner.width = self.size[0] if self.size else None
         numbers = self._joiner.join(
             {track.number: Fragment(track.last.box, track.colours) for track, _ in found},
             seconds,
             self._velocity,
         )
+        first = {numbers[number]: number for number in sorted(numbers, reverse=True)}
+        found = [(track, index) for track, index in found  # a person is in one place at a time
+                 if first[numbers[track.number]] == track.number]  # fmt: skip
         self._times.append(seconds)
         while seconds - self._times[0] > _FILLED_SECONDS + 1:
             self._times.popleft()

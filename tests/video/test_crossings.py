@@ -26,11 +26,17 @@ class _Events:
         self.all.append(event)
 
 
-@pytest.mark.parametrize("rate", [5, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("rate", "seed"),
+    [
+        (5, 1),
+        *(pytest.param(rate, seed, marks=pytest.mark.slow) for rate in (25, 60) for seed in (1, 2)),
+    ],
+)
 def test_everybody_is_counted_once_each_way(
-    shared: Path, tmp_path: Path, model: edgeattr.AttributeModel, rate: int
+    shared: Path, tmp_path: Path, model: edgeattr.AttributeModel, rate: int, seed: int
 ) -> None:
-    made = crossings(shared / "ccp")
+    made = crossings(shared / "ccp", seed)
     scene = empty_scene(shared / "videos" / "people-detection.264", *SIZE)
     video, events = tmp_path / "made.mp4", _Events()
     write_made_video(video, crossing_frames(scene, made, rate), rate)
