@@ -34,6 +34,7 @@ def edgeattr(*arguments: object, code: int | None = 0) -> Said:
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         patch.setenv("MPLCONFIGDIR", str(home() / "matplotlib"))  # main() would leave it set
         patch.setattr(sys, "argv", ["edgeattr", *map(str, arguments)])
+        patch.setattr(logging, "raiseExceptions", False)  # of handlers that outlive a test
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         ended = stack.enter_context(pytest.raises(SystemExit))
