@@ -29,7 +29,7 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr.core.schema import AttributeSchema
 from edgeattr.video.detectors import open_detector
-from edgeattr_train.data.clothing_parsing import UPPER_GARMENTS, Photo, painted, photos
+from edgeattr_train.data.clothing_parsing import FORMAL, UPPER_GARMENTS, Photo, painted, photos
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
 Array = npt.NDArray[np.float32]
@@ -162,7 +162,7 @@ def _with_colours(
 def _suits(folder: Path, rng: np.random.Generator) -> Iterator[Made]:
     """People in a suit or a tie, in other light."""
     for photo in photos(folder):
-        if not photo.tags & {"suit", "tie"}:
+        if not photo.tags & FORMAL:
             continue
         jacket = ["suit_jacket"] if photo.tags & {"suit", "blazer"} else []
         for _ in range(SUITS_EACH):

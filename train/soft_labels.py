@@ -46,7 +46,6 @@ PEER = (("male", 1), ("", 0), ("backpack", 1), ("hat", 1), ("not short_sleeves",
         ("not shorts", 1), ("long_hair", 0.5), ("", 0))  # fmt: skip
 PEER_OUTPUT = "453"  # probabilities, [1, 8, 1, 1]
 TAGS = ("hat", "sunglasses", "jeans", "boots", "sandals", "sneakers", "shorts")
-FORMAL = {"suit", "tie"}  # tags of formal clothes
 TAG_SHARE = 0.9  # of a tag in the soft label; the rest is the networks'
 SURE = 0.96  # probability of what was changed in a picture
 
@@ -224,7 +223,7 @@ def _add_tags(probabilities: Array, pictures: list[Picture], names: tuple[str, .
         for tag in TAGS if picture.tags is not None else ():
             place = names.index(tag)
             row[place] = TAG_SHARE * (tag in (picture.tags or ())) + (1 - TAG_SHARE) * row[place]
-        if FORMAL & (picture.tags or frozenset()):
+        if clothing_parsing.FORMAL & (picture.tags or frozenset()):
             for name, share in (("formal_upper", TAG_SHARE), ("casual_upper", 0)):
                 place = names.index(name)
                 row[place] = share + (1 - TAG_SHARE) * row[place]

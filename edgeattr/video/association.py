@@ -89,7 +89,7 @@ class Association:
 
     def update(
         self, boxes: Boxes, scores: _Matrix, colours: Colours | None, seconds: float
-    ) -> list[tuple[Track, int]]:
+    ) -> list[Track]:
         """Take in a later frame.
 
         Args:
@@ -99,7 +99,7 @@ class Association:
             seconds: of the frame.
 
         Returns:
-            The tracks that count, and which box each has.
+            The tracks that count and were found.
         """
         step = 0.0 if math.isnan(self._seconds) else seconds - self._seconds
         self._motion.predict(step)
@@ -124,9 +124,7 @@ class Association:
             seen = _sighting(boxes, scores, index, seconds)
             _see(self._tracks[row], seen, None if colours is None else colours[index])
             self._number(self._tracks[row])
-        told = [
-            (self._tracks[row], index) for row, index in matches if self._tracks[row].number > 0
-        ]
+        told = [self._tracks[row] for row, _ in matches if self._tracks[row].number > 0]
         taken = {index for _, index in matches}
         known = self._motion.boxes[[track.number > 0 for track in self._tracks]]
         new = [

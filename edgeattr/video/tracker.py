@@ -110,21 +110,20 @@ class PersonTracker:
             boxes.astype(np.float64), scores.astype(np.float64), colours, seconds
         )
         numbers = self._joiner.join(
-            {track.number: Fragment(track.last.box, track.colours) for track, _ in found},
+            {track.number: Fragment(track.last.box, track.colours) for track in found},
             seconds,
             self._velocity,
         )
         first = {numbers[number]: number for number in sorted(numbers, reverse=True)}
-        found = [(track, index) for track, index in found  # a person is in one place at a time
-                 if first[numbers[track.number]] == track.number]  # fmt: skip
+        # a person is in one place at a time
+        found = [track for track in found if first[numbers[track.number]] == track.number]
         self._times.append(seconds)
         while seconds - self._times[0] > _FILLED_SECONDS + 1:
             self._times.popleft()
         self._seen = [
-            TrackedBox(numbers[track.number], track.last.box, track.last.score)
-            for track, _ in found
+            TrackedBox(numbers[track.number], track.last.box, track.last.score) for track in found
         ]
-        for track, _ in found:
+        for track in found:
             self._remember(track, numbers[track.number])
         oldest = seconds - self.lost_seconds
         self._paths = {

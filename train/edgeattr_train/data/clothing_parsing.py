@@ -19,13 +19,16 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError
 
-__all__ = ["UPPER_GARMENTS", "Photo", "cut_out", "painted", "photos"]
+__all__ = ["FORMAL", "UPPER_GARMENTS", "Photo", "cut_out", "painted", "photos"]
 
 UPPER_GARMENTS = frozenset({
     "blazer", "blouse", "cape", "cardigan", "coat", "hoodie", "jacket", "jumper", "shirt",
     "sweater", "sweatshirt", "t-shirt", "top", "vest",
 })  # fmt: skip
 """Classes that are worn on the upper body."""
+
+FORMAL = frozenset({"suit", "tie"})
+"""Tags of formal clothes."""
 
 _MARGIN = 0.04  # around a person's box, as a share of its height
 _FOLDS = 0.6  # how much of the differences of lightness stays when clothes are painted
