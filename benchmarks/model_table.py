@@ -1,17 +1,22 @@
 """The default model beside Open Model Zoo's 0230: size, accuracy and speed on this machine.
 
     python benchmarks/model_table.py --data peta:../shared/peta \
-        --peer ../shared/models/peers/person-attributes-recognition-crossroad-0230
+        --peer ../shared/models/peers/person-attributes-recognition-crossroad-0230 \
+        --against v0.1.0/edgeattr/data/default.edgeattr
 
 Accuracy is on PETA's validation split at threshold 0.5. Speed is of the engine alone on crops
 already at the model's size, 64 a call, candidates taking turns; the peer through OpenVINO, which it
-is published for, in as many streams as ours. Needs the extras train and openvino.
+is published for, in as many streams as ours. --against puts another bundle's INT8 in ONNX Runtime
+beside it; the last column then says how many times as fast each was in the same turns. Needs the
+extras train and openvino.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import statistics
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +28,7 @@ from common import PEER, interleaved, load_crops, rate
 
 import edgeattr
 from edgeattr.core.bundle import Bundle
+from edgeattr.core.errors import BundleError
 from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.metrics import evaluate, mean_accuracy_per_attribute
 from edgeattr_runtimes import open_runtime
@@ -47,16 +53,17 @@ def main() -> None:
     parser.add_argument("--data", required=True, metavar="peta:DIR")
     parser.add_argument("--model", default="default")
     parser.add_argument("--peer", type=Path, help="directory of 0230 with FP32/ and FP16-INT8/")
+    parser.add_argument("--against", type=Path, help="a bundle whose onnx-int8 takes turns")
     options = parser.parse_args()
     bundle = Bundle.read(resolve_bundle(options.model))
     data = aligned(open_dataset(options.data, "val"), bundle.schema)
     crops = load_crops(data, bundle.input.height, bundle.input.width)
     print(f"{device_name()}; PETA val, {len(data)} images; {_CALL} crops a call\n")
-    runtimes = {
-        (engine, precision): open_runtime(bundle, engine, precision)
-        for engine in ("onnxruntime", "openvino")
-        for precision in ("fp32", "int8")
-    }
+    runtimes = {}
+    for engine in ("onnxruntime", "openvino"):
+        for precision in ("fp32", "int8"):
+            with contextlib.suppress(BundleError):  # it has no such variant
+                runtimes[engine, precision] = open_runtime(bundle, engine, precision)
     runs: dict[tuple[str, str], Callable[[], object]] = {
         key: partial(runtime.infer, crops[:_CALL]) for key, runtime in runtimes.items()
     }
@@ -66,25 +73,38 @@ def main() -> None:
         for precision, folder in (("fp32", "FP32"), ("int8", "FP16-INT8")):
             peers[precision] = _peer(options.peer / folder)
             runs["0230", precision] = partial(peers[precision], small[:_CALL])
+    if options.against:
+        other = Bundle.read(options.against)
+        golden = other.golden.crops
+        others = np.resize(golden, (_CALL, *golden.shape[1:]))
+        runs["against", "int8"] = partial(open_runtime(other, "onnxruntime", "int8").infer, others)
     seconds = interleaved(runs)
     parameters, flops = size_of(bundle)
-    print("| model | engine | precision | parameters | GFLOPs | val mA | val F1 | crops/s |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| model | engine | precision | parameters | GFLOPs | val mA | val F1 | crops/s | times |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+
+    def speed(way: tuple[str, str]) -> str:
+        first = seconds.get(("against", "int8"), seconds[way])
+        times = statistics.median(a / b for a, b in zip(first, seconds[way], strict=True))
+        return f"{rate(_CALL, seconds[way]):.0f} | {times:.2f} |"
+
     logits = {key: runtime.infer(crops).logits for key, runtime in runtimes.items()}
     for (engine, precision), values in logits.items():
         scores = evaluate(_sigmoid(values), data.labels)
-        speed = rate(_CALL, seconds[engine, precision])
         print(
             f"| edgeattr default | {engine} | {precision} | {parameters / 1e6:.2f} M | "
-            f"{flops / 1e9:.2f} | {scores.mA:.2f} | {scores.f1:.2f} | {speed:.0f} |"
+            f"{flops / 1e9:.2f} | {scores.mA:.2f} | {scores.f1:.2f} | {speed((engine, precision))}"
         )
     for precision in peers:
-        speed = rate(_CALL, seconds["0230", precision])
-        print(
-            f"| Open Model Zoo 0230 | openvino | {precision} | {_PUBLISHED} | - | - | {speed:.0f} |"
-        )
+        about = f"Open Model Zoo 0230 | openvino | {precision} | {_PUBLISHED}"
+        print(f"| {about} | - | - | {speed(('0230', precision))}")
+    if options.against:
+        told = f"{options.against.stem} | onnxruntime | int8 | - | - | - | -"
+        print(f"| {told} | {speed(('against', 'int8'))}")
     if peers:
-        _compare(data, logits["onnxruntime", "int8"], peers["int8"](small))
+        _compare(data, logits["openvino", "int8"], peers["int8"](small))
 
 
 def _compare(

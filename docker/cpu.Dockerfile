@@ -1,6 +1,6 @@
 # edgeattr on a CPU, for x86-64 and aarch64. From the project's folder:
 #   docker build --file docker/cpu.Dockerfile --tag edgeattr .
-#   docker build --file docker/cpu.Dockerfile --build-arg EXTRAS=openvino,mqtt,metrics --tag edgeattr .
+#   docker build --file docker/cpu.Dockerfile --build-arg EXTRAS=mqtt,metrics,web --tag edgeattr .
 ARG PYTHON_VERSION=3.12
 
 FROM docker.io/library/python:${PYTHON_VERSION}-slim-bookworm AS build

@@ -21,7 +21,7 @@ from edgeattr.core.files import check_writable, sha256_of
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr.model import AttributeModel
 from edgeattr_convert.accuracy import Evaluation, evaluate_model, metrics_json
-from edgeattr_convert.calibration import Calibration, sample, sampled_crops
+from edgeattr_convert.calibration import Calibration, sampled_crops
 from edgeattr_convert.contract import (
     Contract,
     accuracy_holds,
@@ -168,14 +168,7 @@ class _Conversion:
             engine = _engine(step.family)
             if engine == "tensorrt":
                 self.built.add(variant.sha256)
-            for half in _halves(step, engine):
-                with open_variant(trial, variant, engine, EngineOptions(half=half)) as runtime:
-                    result = self._validated(step, draft, job, trial, runtime)
-                if accuracy_holds(result, self._contract):
-                    break
-                if half is not False and len(_halves(step, engine)) > 1:
-                    self._tell(f"{step.makes} in half precision: {result.verdict}; now in float32")
-            assert result is not None
+            result = self._proven(step, draft, job, trial, engine)
             if result.met:
                 self._take(variant, draft.file, result)
             if accuracy_holds(result, self._contract):
@@ -184,6 +177,31 @@ class _Conversion:
         assert result is not None
         self._tell(f"{step.makes}: {'met' if result.met else 'NOT MET'}: {result.verdict}")
         self.results.append(result)
+
+    def _proven(
+        self, step: Step, draft: Draft, job: Job, trial: Bundle, engine: str
+    ) -> ValidationResult:
+        """The draft's result; where the device has half precision, INT8 must hold without it too.
+
+        FP16 that does not hold in half precision may hold in float32.
+        """
+        variant = trial.variant(step.makes)
+        with open_variant(trial, variant, engine, EngineOptions()) as runtime:
+            result = self._validated(step, draft, job, trial, runtime)
+        holds = accuracy_holds(result, self._contract)
+        if step.precision != ("int8" if holds else "fp16") or not has_half_precision(engine):
+            return result
+        with open_variant(trial, variant, engine, EngineOptions(half=False)) as runtime:
+            if step.precision == "fp16":
+                self._tell(f"{step.makes} in half precision: {result.verdict}; now in float32")
+                return self._validated(step, draft, job, trial, runtime)
+            whole = judged(self._accuracy(step, draft, job, runtime), self._contract)
+        if not whole.met:
+            return whole
+        note = f"without half precision: {whole.verdict}"
+        return dataclasses.replace(
+            result, tolerance=max(result.tolerance, whole.tolerance), notes=(*result.notes, note)
+        )
 
     def record(self) -> ConversionRecord:
         """What the report says of the steps that have run; it is written if all of them hold."""
@@ -217,26 +235,20 @@ class _Conversion:
         source = self._folder / "source.onnx"
         source.write_bytes(self.bundle.read_file(self.bundle.variant(step.requires)))
         calibration = self._data.calibration
-        crops, labels = self._judged if step.precision == "int8" else (None, None)
         return Job(
             source=source,
             folder=self._folder,
             crops=calibration.crops if calibration else None,
-            judged=crops,
-            labels=labels,
-            max_drop=self._contract.max_drop,
+            judged=self._judged if step.precision == "int8" else None,
             tell=self._tell,
             tick=self._tick,
         )
 
     @functools.cached_property
-    def _judged(self) -> tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.int8] | None]:
+    def _judged(self) -> npt.NDArray[np.uint8] | None:
         """A sample of the held data, on which ways to quantize are compared."""
         held = self._data.held
-        if held is None:
-            return None, None
-        crops = sampled_crops(held, *self._size, count=_JUDGED)
-        return crops, held.labels[sample(held.labels, _JUDGED)]
+        return None if held is None else sampled_crops(held, *self._size, count=_JUDGED)
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -343,13 +355,6 @@ class _Conversion:
         )
         self.bundle = self.bundle.with_variant(proven)
         self.files[variant.file] = kept
-
-
-def _halves(step: Step, engine: str) -> tuple[bool | None, ...]:
-    """Values of :attr:`EngineOptions.half` to prove: the device's half precision, then float32."""
-    if step.precision == "fp16" and has_half_precision(engine):
-        return None, False
-    return (None,)
 
 
 def _engine(family: str) -> str:

@@ -12,8 +12,8 @@ What makes the difference to the plain way:
 * every layer's own harm is measured, so that the worst can be kept in float where the contract
   would not hold otherwise.
 
-The error is that of the logits, measured in the optimised session that will serve, never in a
-simulation of it.
+The error is that of the logits, measured in ONNX Runtime's optimised session; what is made for
+another engine is then proven on that engine.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Quantizer:
         self._crops, self._judged, self._scheme = crops, judged, scheme
         self._tell, self._tick = tell, tick
         self._plain = self._model = onnx.load(str(source))
-        self._head = head(self._model)
-        self._body = [node.name for node in convolutions(self._model)]
+        self._head = head(self._model, scheme)
+        self._body = [node.name for node in convolutions(self._model, scheme)]
         if not self._body:
             raise InputError(f"{source}: there is no convolution to quantize")
         self._truth = _logits(self._model, judged)
@@ -169,7 +169,7 @@ class Quantizer:
         )  # fmt: skip
 
     def _correct_biases(self) -> None:
-        inputs = {node.input[0] for node in convolutions(self._plain)}
+        inputs = {node.input[0] for node in convolutions(self._plain, self._scheme)}
         spread = self._crops[evenly(len(self._crops), _CORRECTED)]
         means = channel_means(self._plain, sorted(inputs), spread)
         rounded = [name for name in self._body if name not in self._floats]

@@ -1,4 +1,4 @@
-"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF, which may return layers to float.
+"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF.
 
 A variant's file is a zip of ``model.xml`` and ``model.bin``. Preprocessing stays in the graph, and
 so do the attention masks as further outputs.
@@ -13,7 +13,7 @@ import re
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,8 @@ from edgeattr.core.files import add_to_zip, atomic_path
 from edgeattr_runtimes.openvino_engine import IR_MEMBERS, read_network
 
 __all__ = [
-    "harmful_layers",
     "import_nncf",
     "int8_from_onnx",
-    "layers_in_float",
     "nncf_options",
     "openvino_from_onnx",
     "quiet_nncf",
@@ -36,12 +34,7 @@ __all__ = [
     "write_network",
 ]
 
-Score = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int8]], float]
-"""How good logits are, [n, C], for labels, [n, C]; the higher the better."""
-
-_SUFFIX = "/WithoutBiases"  # OpenVINO adds it to the names of convolutions with a bias
 _TALKATIVE = ("nncf", "torch.utils.cpp_extension")  # NNCF imports PyTorch where it is installed
-_WEIGHED = ("Convolution", "GroupConvolution", "MatMul")  # what NNCF quantizes
 
 
 def openvino_from_onnx(source: Path, target: Path) -> None:
@@ -81,59 +74,6 @@ def int8_from_onnx(
     nncf = import_nncf()
     with quiet_nncf(), _named_failure():
         return nncf.quantize(model, _calibration(pictures), **nncf_options(len(pictures), in_float))
-
-
-def harmful_layers(
-    source: Path,
-    crops: npt.NDArray[np.uint8],
-    in_float: Sequence[str],
-    judged: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int8],
-    *,
-    score: Score,
-    max_drop: float,
-) -> list[str]:
-    """Layers that NNCF's accuracy control puts back into float until the score holds.
-
-    Args:
-        source: float32 ONNX, batch norms folded.
-        crops: calibration images, uint8 [n, H, W, 3].
-        in_float: as :func:`int8_from_onnx` takes it.
-        judged: other images, uint8 [m, H, W, 3].
-        labels: of them, [m, C].
-        score: see :data:`Score`.
-        max_drop: by how much the score may fall.
-
-    Returns:
-        All layers with weights that are in float in the end, those of ``in_float`` included.
-
-    Raises:
-        MissingDependency, RuntimeFailure: as :func:`int8_from_onnx`.
-    """
-    model = read_network(source.read_bytes(), name=source.name)  # scores are of the logits alone
-    nncf = import_nncf()
-    pairs = [(crop[None], row) for crop, row in zip(judged, labels, strict=True)]
-    with quiet_nncf(), _named_failure():
-        held = nncf.Dataset(pairs, lambda pair: pair[0])
-        found = nncf.quantize_with_accuracy_control(
-            model,
-            _calibration(crops),
-            held,
-            lambda compiled, items: _validate(compiled, items, score),
-            max_drop=max_drop,
-            **nncf_options(len(crops), in_float),
-        )
-    return layers_in_float(found)
-
-
-def layers_in_float(model: Any) -> list[str]:
-    """Layers with weights whose input is not quantized, by their ONNX names, in graph order."""
-    return [
-        op.get_friendly_name().removesuffix(_SUFFIX)
-        for op in model.get_ordered_ops()
-        if op.get_type_name() in _WEIGHED
-        and op.input_value(0).get_node().get_type_name() != "FakeQuantize"
-    ]
 
 
 def write_network(model: Any, target: Path) -> None:
@@ -180,16 +120,6 @@ def nncf_options(pictures: int, in_float: Sequence[str]) -> dict[str, Any]:
 def these_nodes(names: Sequence[str]) -> list[str]:
     """Regular expressions of ONNX nodes, and of what OpenVINO makes of them."""
     return [f"^{re.escape(name)}(/.*)?$" for name in names]
-
-
-def _validate(compiled: Any, items: Any, score: Score) -> tuple[float, None]:
-    """The score of a compiled model on pairs of crop and labels, as NNCF asks for it."""
-    rows, labels = [], []
-    for crop, row in items:
-        rows.append(compiled(crop)["logits"].copy())
-        labels.append(row)
-    found = score(np.concatenate(rows), np.stack(labels))
-    return (found if np.isfinite(found) else 0.0), None
 
 
 @contextlib.contextmanager

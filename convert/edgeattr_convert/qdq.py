@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CPU",
+    "OPENVINO",
     "TENSORRT",
     "QdqScheme",
     "activations",
     "convolutions",
-    "float_layers",
     "head",
     "quantized",
 ]
@@ -41,18 +41,24 @@ class QdqScheme:
     name: str
     operators: tuple[str, ...]  # what is quantized
     symmetric: bool  # activations: int8 around zero, else uint8 with a zero point
+    depthwise: bool = True  # whether depthwise convolutions are quantized
 
 
 CPU = QdqScheme(name="cpu", operators=("Conv", "Add"), symmetric=False)
-"""ONNX Runtime and OpenVINO. After a ReLU6 unsigned codes keep all 8 bits."""
+"""ONNX Runtime. After a ReLU6 unsigned codes keep all 8 bits."""
+
+OPENVINO = QdqScheme(name="openvino", operators=("Conv",), symmetric=False, depthwise=False)
+"""OpenVINO on CPUs. Its depthwise convolutions take twice as long in INT8 as in bfloat16."""
 
 TENSORRT = QdqScheme(name="tensorrt", operators=("Conv",), symmetric=True)
 """TensorRT takes zero points of 0 only, and fuses what lies between a convolution and the next Q
 (Developer Guide, "Explicit Quantization"; the same in 8.6, 10 and 11)."""
 
 
-def head(model: onnx.ModelProto) -> list[str]:
+def head(model: onnx.ModelProto, scheme: QdqScheme) -> list[str]:
     """Names of the nodes that stay in float: gates, and all that follows the backbone.
+
+    So do depthwise convolutions, if the scheme leaves them.
 
     Raises:
         InputError: edgeattr did not write the model.
@@ -65,26 +71,18 @@ def head(model: onnx.ModelProto) -> list[str]:
     ]
     if not weighed:
         raise InputError("this ONNX model was not written by edgeattr: it has no backbone")
-    gates = [nodes[index].name for index in weighed if _GATE in nodes[index].input[1]]
-    return [*gates, *(node.name for node in nodes[weighed[-1] + 1 :])]
+    apart = [
+        nodes[index].name
+        for index in weighed
+        if _GATE in nodes[index].input[1] or not (scheme.depthwise or _groups(nodes[index]) == 1)
+    ]
+    return [*apart, *(node.name for node in nodes[weighed[-1] + 1 :])]
 
 
-def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The convolutions before the head, in the order of the graph."""
-    apart = set(head(model))
+def convolutions(model: onnx.ModelProto, scheme: QdqScheme) -> list[onnx.NodeProto]:
+    """The convolutions that a scheme quantizes, in the order of the graph."""
+    apart = set(head(model, scheme))
     return [n for n in model.graph.node if n.op_type == "Conv" and n.name not in apart]
-
-
-def float_layers(source: Path, first: int) -> list[str]:
-    """Names of the head's nodes and of the first few convolutions of an ONNX file.
-
-    Raises:
-        InputError: edgeattr did not write the file.
-    """
-    import onnx
-
-    model = onnx.load(str(source))
-    return [*(node.name for node in convolutions(model)[:first]), *head(model)]
 
 
 def activations(model: onnx.ModelProto, scheme: QdqScheme) -> list[str]:
@@ -95,7 +93,7 @@ def activations(model: onnx.ModelProto, scheme: QdqScheme) -> list[str]:
     convolutions around it stays in float.
     """
     weights = {entry.name for entry in model.graph.initializer}
-    apart = set(head(model))
+    apart = set(head(model, scheme))
     names: dict[str, None] = {}
     for node in model.graph.node:
         if node.op_type in scheme.operators and node.name not in apart:
@@ -150,6 +148,10 @@ def quantized(
             extra_options=extra,
         )
         return target.read_bytes()
+
+
+def _groups(convolution: onnx.NodeProto) -> int:
+    return next((entry.i for entry in convolution.attribute if entry.name == "group"), 1)
 
 
 class _Reader:

@@ -18,26 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.core.metrics import evaluate
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.int8 import Quantizer
-from edgeattr_convert.openvino_from_onnx import (
-    harmful_layers,
-    int8_from_onnx,
-    layers_in_float,
-    openvino_from_onnx,
-    these_nodes,
-    write_network,
-)
-from edgeattr_convert.qdq import CPU, TENSORRT, QdqScheme, float_layers
+from edgeattr_convert.openvino_from_onnx import openvino_from_onnx
+from edgeattr_convert.qdq import CPU, OPENVINO, TENSORRT, QdqScheme
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
 from edgeattr_convert.validation_result import LayerError
 
 __all__ = ["STEPS", "Draft", "Job", "Step", "check_packages", "steps_for"]
 
 _REPAIRS = (1, 2, 4, 8)  # layers that go back to float before each further trial
-_FIRST_IN_FLOAT = 3  # convolutions: their few channels differ wildly in range
 _HALF = 0.1  # of a logit: half precision keeps 11 bits, over some 60 layers
 
 
@@ -49,8 +40,6 @@ class Job:
     folder: Path  # where drafts are put
     crops: npt.NDArray[np.uint8] | None = None  # calibration, [n, H, W, 3]; INT8 needs it
     judged: npt.NDArray[np.uint8] | None = None  # other crops, on which ways are compared
-    labels: npt.NDArray[np.int8] | None = None  # of the judged crops, [m, C]
-    max_drop: float = 0.5  # points that a draft may lose
     tell: Tell = silent
     tick: Tick = no_tick
 
@@ -137,33 +126,7 @@ def _openvino_fp16(job: Job) -> Iterator[Draft]:
 
 
 def _openvino_int8(job: Job) -> Iterator[Draft]:
-    """By NNCF's ranges, then with its accuracy control."""
-    assert job.crops is not None
-    file = job.folder / "openvino-int8.zip"
-    in_float = these_nodes(float_layers(job.source, _FIRST_IN_FLOAT))
-    job.tell(f"NNCF on {len(job.crops)} crops")
-    job.tick("NNCF", 0, 1)
-    model = int8_from_onnx(job.source, job.crops, in_float)
-    job.tick("NNCF", 1, 1)
-    write_network(model, file)
-    yield Draft(file=file, notes=_openvino_notes(model, "NNCF, mixed preset"))
-    if job.judged is None or job.labels is None:
-        return
-    job.tell("NNCF's accuracy control puts layers back into float; this takes minutes")
-    job.tick("NNCF's accuracy control", 0, 1)
-    harmful = harmful_layers(
-        job.source,
-        job.crops,
-        in_float,
-        job.judged,
-        job.labels,
-        score=mean_score,
-        max_drop=job.max_drop / 2,  # the judged crops are but a sample
-    )
-    job.tick("NNCF's accuracy control", 1, 1)
-    model = int8_from_onnx(job.source, job.crops, [*in_float, *these_nodes(harmful)])
-    write_network(model, file)
-    yield Draft(file=file, notes=_openvino_notes(model, "NNCF with accuracy control"))
+    yield from _quantized(job, OPENVINO, job.folder / "openvino-int8.onnx")
 
 
 def _tensorrt_fp16(job: Job) -> Iterator[Draft]:
@@ -198,7 +161,7 @@ STEPS: Mapping[str, Step] = MappingProxyType(
             ),
             Step(
                 makes="openvino-int8", requires="onnx-fp32", drafts=_openvino_int8,
-                baseline="onnx-fp32", packages=("onnx", "openvino", "nncf"),
+                baseline="onnx-fp32", packages=("onnx", "openvino"),
             ),
             Step(
                 makes="tensorrt-int8", requires="onnx-fp32", drafts=_tensorrt_int8,
@@ -237,14 +200,3 @@ def _draft(quantizer: Quantizer, file: Path) -> Draft:
 def _for_tensorrt(draft: Draft, file: Path) -> Draft:
     tensorrt_from_onnx(draft.file, file)
     return Draft(file=file, layers=draft.layers, tried=draft.tried, notes=draft.notes)
-
-
-def _openvino_notes(model: object, way: str) -> tuple[str, ...]:
-    kept = layers_in_float(model)
-    return (f"taken: {way}", f"{len(kept)} layers with weights in float: {', '.join(kept)}")
-
-
-def mean_score(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> float:
-    """The mean of mA and F1 in points, decisions at logit 0; F1 alone where mA is undefined."""
-    found = evaluate((logits > 0).astype(np.float32), labels)
-    return found.f1 if np.isnan(found.mA) else (found.mA + found.f1) / 2

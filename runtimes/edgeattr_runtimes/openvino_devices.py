@@ -32,7 +32,7 @@ def devices() -> tuple[str, ...]:
 
 
 def has_half_precision(device: str = "cpu") -> bool:
-    """Whether FP16 variants compute in half precision on a device of :func:`devices`."""
+    """Whether FP16 and INT8 variants compute in half precision on a device of :func:`devices`."""
     names = devices()[1:] if device == "auto" else (device,)
     return any(_half_of(name) in capabilities(name) for name in names)
 
@@ -54,7 +54,7 @@ def float_type(device: str, precision: str, half: bool | None = None) -> str:
     ======  =============================  ==========================================
     fp32    float32                        everywhere
     fp16    the device's half precision    float16 on GPUs and NPUs, bfloat16 on CPUs
-    int8    float32 on CPUs, half beyond   bfloat16 on CPUs where ``half`` is asked for
+    int8    the device's half precision    in the layers that are not INT8
     ======  =============================  ==========================================
 
     On CPUs half precision means one that has instructions for it, AMX or AVX-512 BF16; elsewhere
@@ -74,7 +74,7 @@ def float_type(device: str, precision: str, half: bool | None = None) -> str:
     """
     name, here, wanted = device.upper(), capabilities(device), _half_of(device)
     if half is None:
-        half = wanted in here and (precision == "fp16" or (precision == "int8" and device != "cpu"))
+        half = wanted in here and precision != "fp32"
     if half and (precision == "fp32" or wanted not in here):
         lacks = "a float32 variant" if precision == "fp32" else f"{name} here"
         raise UsageError(f"half precision was asked for, and {lacks} has none")

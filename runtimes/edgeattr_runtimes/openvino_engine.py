@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import copy
 import io
-import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ __all__ = [
     "read_network",
 ]
 
-_CPU_BATCH = 2  # crops a run: streams beside each other gain more than larger batches do
+_CPU_BATCH = 4  # crops a run: half as many again a second as one by one
 _DEVICE_BATCH = 16
 _DTYPES = {  # OpenVINO's names -> NumPy's
     "f32": "float32",
@@ -62,6 +62,7 @@ _DTYPES = {  # OpenVINO's names -> NumPy's
     "i64": "int64",
 }
 _PASSED = ("Convert", "Reshape")  # operations that leave the values of an output alone
+_FEWEST = 2 / 3  # of the rows: so many take as long one by one as all do together
 IR_MEMBERS = ("model.xml", "model.bin")  # inside the file of an openvino-* variant
 
 
@@ -140,22 +141,21 @@ class OpenvinoSession(Session):
         self.outputs = tuple(_port(entry, _maker(entry)) for entry in self._model.outputs)
         self._shapes: Shapes = {}
         self._compiled: dict[int, Any] = {}  # by rows
-        self._lock = threading.Lock()  # for the one before
 
     def fixed(self, shapes: Shapes, outputs: Sequence[str] | None = None) -> OpenvinoSession:
         """See :meth:`Session.fixed`.
 
         A fixed number of rows runs faster than a free one, so that the network is compiled for all
-        of them and for one; what is between runs row by row.
+        of them and for one, both at once; see :meth:`_Slot.run` for what is between.
         """
         made = copy.copy(self)
         Session.__init__(made)
         made.outputs, made._shapes = self.picked(outputs), shapes
-        made._compiled, made._lock = {}, threading.Lock()
         made._keep([self.outputs.index(port) for port in made.outputs])
         rows = len(next(iter(new_inputs(self.inputs, shapes).values())))
-        for count in {1, rows}:  # now, and not when a second person comes into the picture
-            made.network(count)
+        counts = sorted({1, rows})
+        with concurrent.futures.ThreadPoolExecutor() as compilers:
+            made._compiled = dict(zip(counts, compilers.map(made._compile, counts), strict=True))
         made.arithmetic = next(iter(float_types(made.network(rows)).values()), "unknown")
         return made
 
@@ -168,16 +168,8 @@ class OpenvinoSession(Session):
         self._order = [sorted(wanted).index(index) for index in wanted]
 
     def network(self, rows: int) -> Any:
-        """The compiled network for so many rows of every input.
-
-        Raises:
-            UsageError: see :func:`float_type`.
-            RuntimeFailure: OpenVINO cannot run it, or the device cannot in this precision.
-        """
-        with self._lock:
-            if rows not in self._compiled:
-                self._compiled[rows] = self._compile(rows)
-            return self._compiled[rows]
+        """The compiled network for so many rows of every input: one, or all of :meth:`fixed`."""
+        return self._compiled[rows]
 
     def slot(self) -> Slot:
         """See :meth:`Session.slot`."""
@@ -222,8 +214,9 @@ class _Slot:
         self._places: dict[bool, _Place] = {}  # for single rows, and for all
 
     def run(self, count: int | None = None) -> list[Array]:
-        if count in (None, self._rows):
-            return self._place(single=False).run()
+        """Row by row where that is faster than all rows, of which the last are then old."""
+        if count is None or count > _FEWEST * self._rows:
+            return [found[:count] for found in self._place(single=False).run()]
         place, parts = self._place(single=True), []
         for row in range(count or 0):
             for own, array in zip(place.inputs, self.inputs.values(), strict=True):
@@ -283,8 +276,8 @@ class _Place:
 class OpenvinoEngine(Engine):
     """A variant loaded into OpenVINO.
 
-    On a CPU, batches run in streams beside each other, one thread each; a single crop has all
-    threads. On other devices the driver overlaps them.
+    On a CPU, batches run in streams beside each other, one thread each. On other devices the
+    driver overlaps them.
 
     Args:
         bundle: the model.
@@ -304,28 +297,23 @@ class OpenvinoEngine(Engine):
         streams = options.streams or (threads if on_cpu else 2)
         batch = options.batch or (_CPU_BATCH if on_cpu else _DEVICE_BATCH)
         content = bundle.read_file(variant)
-
-        def opened(streams: int, batch: int) -> Session:
-            session = OpenvinoSession(
-                content,
-                threads=threads,
-                streams=streams,
-                device=device,
-                precision=variant.precision,
-                half=options.half,
-            )
-            found = [name for port in session.outputs for name in port.names]
-            return session.fixed(
-                {session.inputs[0].name: crops_shape(bundle, batch)},
-                output_names(found, bundle, options.attention),
-            )
-
+        session = OpenvinoSession(
+            content,
+            threads=threads,
+            streams=streams,
+            device=device,
+            precision=variant.precision,
+            half=options.half,
+        )
+        found = [name for port in session.outputs for name in port.names]
         super().__init__(
             bundle,
             variant,
-            opened(streams, batch),
+            session.fixed(
+                {session.inputs[0].name: crops_shape(bundle, batch)},
+                output_names(found, bundle, options.attention),
+            ),
             streams,
-            opened(1, 1) if on_cpu and streams > 1 else None,
             version=str(openvino_package().__version__).split("-")[0],
             device=device.upper(),
             threads=threads,

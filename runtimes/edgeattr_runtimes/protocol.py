@@ -54,7 +54,7 @@ class EngineOptions:
     half: bool | None = None
     """Half precision in layers that are not INT8; True is an error where the device has none.
 
-    None: where the device has it, in FP16 variants, and in INT8 ones on what is no CPU.
+    None: where the device has it, in FP16 and INT8 variants.
     """
 
     def __post_init__(self) -> None:

@@ -223,7 +223,7 @@ def _rank_among(
 def _in_float32(choice: Choice) -> Iterator[Choice]:
     """The same variant in float32, if the choice is about to run it in half precision."""
     options = choice.options
-    free = options.half is None and choice.variant.precision == "fp16"
+    free = options.half is None and choice.variant.precision != "fp32"
     if free and engines.has_half_precision(choice.engine, options.device):
         options = dataclasses.replace(options, half=False)
         yield dataclasses.replace(choice, options=options, why="its half precision does not hold")

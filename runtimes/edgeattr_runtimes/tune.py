@@ -10,7 +10,7 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import EdgeAttrError, RuntimeFailure
 from edgeattr_runtimes.bench import Setting, Timing, measure
 from edgeattr_runtimes.device import available_cores
-from edgeattr_runtimes.engines import FAMILIES, automatic, has_half_precision
+from edgeattr_runtimes.engines import FAMILIES, automatic
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tuning_cache import TunedSetting, check_tuning_path, write_tuning
 
@@ -62,19 +62,13 @@ def tune(
 
 
 def settings_to_try(bundle: Bundle) -> list[Setting]:
-    """Each engine with its own variants, or with the float32 model.
-
-    INT8 is tried with its other layers in half precision as well, where that is a choice.
-    """
+    """Each engine with its own variants, or with the float32 model."""
     return [
-        Setting(engine=engine, variant=name, batch=_CALL, options=EngineOptions(half=half))
+        Setting(engine=engine, variant=name, batch=_CALL, options=EngineOptions())
         for engine in automatic()
         for name, variant in bundle.variants.items()
         if variant.engine == FAMILIES[engine][0]
         or (variant.engine in FAMILIES[engine] and variant.precision == "fp32")
-        for half in (
-            (None, True) if variant.precision == "int8" and has_half_precision(engine) else (None,)
-        )
     ]
 
 

@@ -54,7 +54,8 @@ def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
     text = edgeattr("info").stdout
     assert "research use only" in text
     assert "male*" in text
-    assert "onnx-int8" in text
+    assert "onnx-fp32" in text
+    assert "-int8" in text
     assert json.loads(edgeattr("info", "--json").stdout)["format"] == 1
 
 

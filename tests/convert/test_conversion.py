@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import zipfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -142,10 +141,10 @@ def test_int8(bundle: Bundle, data: ConversionData, tmp_path: Path) -> None:
     floats = {i.name for i in graph.initializer if i.data_type == onnx.TensorProto.FLOAT}
     assert len([node for node in graph.node if node.op_type == "Softmax"]) == 2
     assert any("scores.6.weight" in name for name in floats), "the heads stay in float"
-    with zipfile.ZipFile(BytesIO(made.read_file(made.variants["openvino-int8"]))) as archive:
-        text = archive.read("model.xml").decode()
-    assert 'type="FakeQuantize"' in text
-    assert str(Path(tmp_path).parent) not in text
+    quantized = {name: _quantized_convolutions(made, name) for name in made.variants}
+    assert set(quantized["onnx-int8"]) > set(quantized["openvino-int8"]) > set()
+    assert {groups > 1 for groups in quantized["onnx-int8"].values()} == {False, True}
+    assert set(quantized["openvino-int8"].values()) == {1}, "depthwise ones are faster in float"
     for name in ("onnx-int8", "openvino-int8"):
         entry = made.variants[name]
         assert entry.calibration["images"] == 110
@@ -165,6 +164,50 @@ def test_int8(bundle: Bundle, data: ConversionData, tmp_path: Path) -> None:
     assert len(result["layers"]) > 40
     assert len(result["attributes"]) == 35
     assert result["tried"].keys() >= {"mse", "entropy", "percentile", "min_max", "bias correction"}
+
+
+def _quantized_convolutions(bundle: Bundle, name: str) -> dict[str, int]:
+    """Groups of each convolution whose input is dequantized, by name."""
+    nodes = onnx.load_from_string(bundle.read_file(bundle.variants[name])).graph.node
+    codes = {out for node in nodes if node.op_type == "DequantizeLinear" for out in node.output}
+    return {
+        node.name: next((entry.i for entry in node.attribute if entry.name == "group"), 1)
+        for node in nodes
+        if node.op_type == "Conv" and node.input[0] in codes
+    }
+
+
+@pytest.mark.parametrize("holds", [True])
+def test_int8_must_hold_without_half_precision_too(
+    bundle: Bundle,
+    data: ConversionData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    holds: bool,
+) -> None:
+    """On a processor with bfloat16; others compute the same file in float32."""
+    asked: list[bool | None] = []
+    real = conversion.open_variant
+
+    def opened(trial: Bundle, variant: Variant, engine: str, *options: EngineOptions) -> Runtime:
+        runtime = real(trial, variant, engine)
+        if variant.precision == "int8":
+            asked.append(options[0].half)
+            if options[0].half is False and not holds:
+                infer = runtime.infer
+                monkeypatch.setattr(
+                    runtime, "infer", lambda crops: Outputs(infer(crops).logits * np.nan)
+                )
+        return runtime
+
+    monkeypatch.setattr(conversion, "has_half_precision", lambda engine: True)
+    monkeypatch.setattr(conversion, "open_variant", opened)
+    step = _step(_shifted(bundle, tmp_path / "a.onnx", 0.0))
+    contract = Contract(max_drop=0.5, min_speedup=0)
+    with contextlib.nullcontext() if holds else pytest.raises(ContractNotMet):
+        made = convert(bundle, tmp_path / "x.edgeattr", [step], data, contract)
+        assert "onnx-int8" in made.variants
+    assert asked == [None, False]
 
 
 def test_int8_without_data_is_refused(

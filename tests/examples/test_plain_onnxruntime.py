@@ -45,7 +45,8 @@ def test_a_zip_without_int8_whose_attributes_exclude_each_other(
     index = json.loads((folder / "bundle.json").read_text())
     del index["sha256"]
     index["schema"]["exclusive"] = [rivals]
-    del index["track"], index["variants"]["onnx-int8"]
+    del index["track"]
+    index["variants"] = {"onnx-fp32": index["variants"]["onnx-fp32"]}
     (folder / "bundle.json").write_text(json.dumps(with_digest(index)))
     zipped = tmp_path / "zipped.edgeattr"
     edgeattr.Bundle.read(folder).zip(zipped)
@@ -62,8 +63,8 @@ def test_int8_alone_is_enough_and_what_is_no_bundle_is_said(
     shutil.copytree(default_bundle(), folder)
     index = json.loads((folder / "bundle.json").read_text())
     del index["sha256"]
-    int8 = index["variants"]["onnx-int8"]
-    index["variants"] = {"onnx-int8": int8}
+    int8 = next(entry for name, entry in index["variants"].items() if "int8" in name)
+    index["variants"] = {"onnx-int8": {**int8, "engine": "onnx"}}
     (folder / "bundle.json").write_text(json.dumps(with_digest(index)))
     lines = run_example("plain_onnxruntime.py", folder, person).stdout.splitlines()
     assert [line.split()[0] for line in lines] == _present(default_bundle(), person)

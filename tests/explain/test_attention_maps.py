@@ -21,7 +21,7 @@ from edgeattr_runtimes import EngineOptions, Runtime, open_runtime
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[edgeattr.AttributeModel]:
-    with edgeattr.load(runtime="onnxruntime", precision="int8") as loaded:
+    with edgeattr.load(runtime="onnxruntime", precision="fp32") as loaded:
         yield loaded
 
 

@@ -24,7 +24,6 @@ from edgeattr_runtimes import openvino_devices as module
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.load import open_best
 from edgeattr_runtimes.select import candidates
-from edgeattr_runtimes.tune import settings_to_try
 
 pytestmark = pytest.mark.skipif("openvino" not in available(), reason="OpenVINO is not installed")
 
@@ -56,7 +55,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         (_AMX, "cpu", "fp32", None, "f32"),
         (_AMX, "cpu", "fp16", None, "bf16"),
         (_AMX, "cpu", "fp16", False, "f32"),
-        (_AMX, "cpu", "int8", None, "f32"),
+        (_AMX, "cpu", "int8", None, "bf16"),
+        (_AMX, "cpu", "int8", False, "f32"),
         (_AMX, "cpu", "int8", True, "bf16"),
         (_GPU, "gpu", "fp32", None, "f32"),
         (_GPU, "gpu", "fp16", None, "f16"),
@@ -216,16 +216,6 @@ def test_what_does_not_hold_in_half_precision_runs_in_float32(
         assert choice.options == EngineOptions(half=False)
         assert runtime.describe().arithmetic == "f32"
     assert "openvino-fp16 on openvino cannot be used" in choice.instead_of[0]
-
-
-def test_tuning_tries_int8_both_ways(
-    small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, machine: Machine
-) -> None:
-    monkeypatch.setattr(engines, "available", lambda: ("openvino",))
-    for devices, expected in ((_AVX2, [None]), (_AMX, [None, True])):
-        machine(devices)
-        found = settings_to_try(_half(small_bundle))
-        assert [each.options.half for each in found if each.variant == "openvino-int8"] == expected
 
 
 def test_onnx_runtime_keeps_to_float32(
