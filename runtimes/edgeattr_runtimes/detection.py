@@ -44,8 +44,9 @@ class DetectionRuntime:
     ) -> None:
         self.variant, self.engine, self.batch = variant, engine, batch
         whole = open_session(
-            engine, content, threads=threads, precision=variant.precision, half=half
-        )
+            engine, content, threads=threads, precision=variant.precision, half=half,
+            kept=variant.sha256 if variant.verdict else "",
+        )  # fmt: skip
         _check_ports(variant, whole)
         self._sessions = ShapedSessions(whole, ("boxes", "scores"))
 

@@ -223,6 +223,7 @@ def open_session(
     threads: int | None = None,
     precision: str = "fp32",
     half: bool | None = None,
+    kept: str = "",
 ) -> Session:
     """Open a network by itself, for one run at a time on each of ``threads``.
 
@@ -232,6 +233,7 @@ def open_session(
         threads: that one run may use; all cores where absent.
         precision: of the file: ``fp32``, ``fp16`` or ``int8``.
         half: see :attr:`EngineOptions.half`; OpenVINO's choice.
+        kept: the file's SHA-256, where OpenVINO is to keep what it compiles for the next start.
 
     Raises:
         MissingDependency: the engine is not installed.
@@ -245,7 +247,7 @@ def open_session(
         # threads that are not pinned may leave a core where frames are being decoded
         return OpenvinoSession(
             model, threads=each * streams, streams=streams, pinning=False, precision=precision,
-            half=half,
+            half=half, kept=kept,
         )  # fmt: skip
     if engine == "tensorrt":
         from edgeattr_runtimes.tensorrt_engine import OnnxFileSession

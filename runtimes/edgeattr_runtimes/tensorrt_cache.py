@@ -1,12 +1,9 @@
 """TensorRT engines, built on this GPU when they are not kept under ``EDGEATTR_HOME/engines``.
 
-    tensorrt-int8-3f0c....engine         what was built
-    tensorrt-int8-3f0c....engine.json    what it was built from and for, and its SHA-256
-    tensorrt-int8-3f0c....engine.log     what TensorRT said while it built
-    tensorrt-int8-3f0c....engine.lock    held while a process looks for it or builds it
-
-An entry is used only where all facts are the very ones asked for and the content has the SHA-256
-that its description names; anything else counts as absent.
+tensorrt-int8-3f0c....engine         what was built
+tensorrt-int8-3f0c....engine.json    what it was built from and for, and its SHA-256
+tensorrt-int8-3f0c....engine.log     what TensorRT said while it built
+tensorrt-int8-3f0c....engine.lock    held while a process looks for it or builds it
 """
 
 from __future__ import annotations
@@ -14,35 +11,35 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from edgeattr.core.errors import OutputError, RuntimeFailure
-from edgeattr.core.files import write_atomically
 from edgeattr.core.hub import home
+from edgeattr_runtimes.compiled_cache import (
+    beside,
+    entry_path,
+    read_entry,
+    unwritable,
+    write_entry,
+)
 from edgeattr_runtimes.cuda import Gpu
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 from edgeattr_runtimes.tensorrt_plan import BuildOptions, plan_from_onnx
 
 __all__ = [
-    "beside",
     "engine_facts",
     "engine_from_onnx",
-    "entry_path",
     "forget",
     "locked",
-    "read_entry",
-    "write_entry",
 ]
 
 _log = logging.getLogger(__name__)
-_DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
 
 
 def engine_from_onnx(
@@ -129,47 +126,6 @@ def _build(
     return plan.engine
 
 
-def entry_path(name: str, facts: Mapping[str, Any]) -> Path:
-    """Where the entry with these facts belongs.
-
-    Args:
-        name: the start and the suffix of the file's name, as in ``tensorrt-int8.engine``.
-        facts: all that it depends on; plain JSON values.
-    """
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:_DIGITS]
-    start = Path(name)
-    return home() / "engines" / f"{start.stem}-{key}{start.suffix}"
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """The file of this suffix that belongs to an entry."""
-    return path.with_name(path.name + suffix)
-
-
-def read_entry(path: Path, facts: Mapping[str, Any]) -> bytes | None:
-    """An entry's content, or nothing where it is absent, damaged or made for something else."""
-    try:
-        described = json.loads(beside(path, ".json").read_text())
-        content = path.read_bytes()
-    except (OSError, ValueError):
-        return None
-    return content if described == _description(content, facts) else None
-
-
-def write_entry(path: Path, content: bytes, facts: Mapping[str, Any]) -> None:
-    """Keep an entry. A run that is killed midway leaves one that :func:`read_entry` refuses.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    described = json.dumps(_description(content, facts), indent=1) + "\n"
-    try:
-        write_atomically(path, content)
-        write_atomically(beside(path, ".json"), described)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
 def forget(variant: str) -> None:
     """Remove the entries that were made of a variant.
 
@@ -217,23 +173,12 @@ def locked(path: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
-
-
-def _description(content: bytes, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {"facts": dict(facts), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"a TensorRT engine cannot be kept at {path}: {error}; make room or allow writing there, "
-        "or set EDGEATTR_HOME to another folder"
-    )
 
 
 def _deserialize(trt: Any, content: bytes) -> Any:

@@ -16,12 +16,9 @@ import pytest
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import OutputError, RuntimeFailure
 from edgeattr.core.hub import home
+from edgeattr_runtimes.compiled_cache import beside
 from edgeattr_runtimes.cuda import Gpu
-from edgeattr_runtimes.tensorrt_cache import (
-    beside,
-    engine_from_onnx,
-    forget,
-)
+from edgeattr_runtimes.tensorrt_cache import engine_from_onnx, forget
 from edgeattr_runtimes.tensorrt_plan import BuildOptions
 
 pytestmark = pytest.mark.usefixtures("installed")
