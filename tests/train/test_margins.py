@@ -96,6 +96,22 @@ def test_attributes_that_can_prove_nothing_alone_are_proven_together() -> None:
     assert alone[0] == NEVER
 
 
+@pytest.mark.parametrize(("wrong", "margin"), [(1, 0.0), (3, 8.0)])
+def test_one_wrong_label_at_the_top_does_not_silence_an_attribute(
+    wrong: int, margin: float
+) -> None:
+    """Of 38 yeses the 21st is wrong: by themselves 20 pass; rare attributes are sure of all."""
+    log_odds = np.full((500, 9), -4.0)
+    log_odds[:38, 0] = np.linspace(10.0, 6.2, 38)
+    for c in range(1, 9):
+        log_odds[40 * c : 40 * c + 10, c] = 6.0
+    labels = (log_odds > 0).astype(np.int8)
+    labels[[20, 30, 33][:wrong], 0] = 0
+    yes, _ = fit_margins(log_odds, np.zeros(9), labels, 0.05)
+    assert yes[1:] == pytest.approx(0)
+    assert yes[0] == pytest.approx(margin, abs=0.1)
+
+
 def test_unknown_labels_count_nowhere() -> None:
     log_odds, limits, labels = _fitting(600)
     hidden = labels.copy()

@@ -34,7 +34,8 @@ def fit_margins(
     """Margins beyond the thresholds at which yes and no may be said.
 
     An attribute with too few answers on one side to prove anything, (1 - bound) / bound, shares
-    its margin's probability with all others of that kind.
+    its margin's probability with all others of that kind; so does one that would need to be surer
+    than that by its own answers, though no more than a share ``bound`` of these are wrong there.
 
     Args:
         log_odds: [P, C], one row a person: rows must not share a person.
@@ -62,7 +63,10 @@ def _side(log_odds: _Floats, limits: _Floats, right: _Mask, known: _Mask, bound:
     )
     alone = levels < np.inf
     together = given & ~alone
-    levels[~alone] = _lowest(log_odds[together], ~right[together], bound)
+    shared = _lowest(log_odds[together], ~right[together], bound)
+    said = given & (log_odds > shared)
+    errors = (said & ~right).sum(0) / np.maximum(said.sum(0), 1)
+    levels[~alone | ((levels > shared) & (errors <= bound))] = shared
     return np.clip(levels - limits, 0.0, NEVER)
 
 
