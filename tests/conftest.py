@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -174,7 +175,7 @@ def installed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.M
 
 @pytest.fixture(scope="session")
 def walking_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 frames, 320x240: a dark upright figure walks through a bright room."""
+    """40 frames, 320x240: a drawn person walks through a bright room."""
     path = tmp_path_factory.mktemp("video") / "walk.mp4"
     write_video(path, [_room(step) for step in range(40)])
     return path
@@ -198,12 +199,32 @@ def _room(step: int) -> Image:
     image = np.full((240, 320, 3), 190, np.uint8)
     image[170:] = (90, 120, 150)
     if step >= 5:
-        x = 10 + 7 * (step - 5)
-        cv2.rectangle(image, (x, 90), (x + 34, 150), (40, 30, 120), -1)
-        cv2.rectangle(image, (x + 4, 150), (x + 30, 210), (60, 40, 20), -1)
-        cv2.circle(image, (x + 17, 76), 13, (120, 150, 190), -1)
+        draw_person(image, 27 + 7 * (step - 5))
     noise = rng.integers(0, 6, image.shape, dtype=np.uint8)
     return image + noise
+
+
+def draw_person(image: Image, x: int) -> None:
+    """Draw a person in red and dark blue at `x`, 155 pixels tall, who stands on row 215."""
+    skin, hair, shirt, sleeves = (110, 140, 195), (25, 30, 45), (45, 35, 140), (35, 27, 110)
+    trousers, shoes, whole = (75, 50, 30), (20, 20, 20), cv2.FILLED
+    for side in (-1, 1):
+        cv2.line(image, (x + 5 * side, 150), (x + 8 * side, 205), trousers, 11)
+        cv2.ellipse(image, (x + 9 * side, 211), (8, 4), 0, 0, 360, shoes, whole)
+        cv2.line(image, (x + 13 * side, 100), (x + 17 * side, 135), sleeves, 8)
+        cv2.circle(image, (x + 17 * side, 141), 4, skin, whole)
+    cv2.rectangle(image, (x - 13, 96), (x + 13, 152), shirt, whole)
+    cv2.ellipse(image, (x, 96), (14, 6), 0, 0, 360, shirt, whole)
+    cv2.rectangle(image, (x - 4, 84), (x + 4, 94), skin, whole)
+    cv2.ellipse(image, (x, 76), (9, 12), 0, 0, 360, skin, whole)
+    cv2.ellipse(image, (x, 70), (10, 8), 0, 180, 360, hair, whole)
+
+
+def with_onnx_int8(bundle: Bundle) -> Bundle:
+    """The bundle with two variants of ONNX, of which one is called INT8 and answers as float32."""
+    whole = bundle.variants["onnx-fp32"]
+    called = dataclasses.replace(whole, precision="int8", parent=whole.name, speed={})
+    return dataclasses.replace(bundle, variants={entry.name: entry for entry in (whole, called)})
 
 
 def small_checkpoint(schema: AttributeSchema | None = None) -> Checkpoint:

@@ -79,7 +79,7 @@ def test_threads_share_a_model(
 
 
 def test_closing_twice_and_use_after_close(crops: npt.NDArray[np.uint8]) -> None:
-    model = edgeattr.load()
+    model = edgeattr.load(runtime="onnxruntime")
     about = model.describe()
     assert (about.engine, about.device, about.precision) == ("onnxruntime", "CPU", "fp32")
     model.close()

@@ -170,45 +170,58 @@ def _proven(
         parity=0.0,
         tolerance=1.0,
     )
-    content = bundle.read_file(bundle.variant(_PARENT))
+    own = _ENGINES[family]
     # where there is no GPU, ONNX Runtime stands in for TensorRT
-    engine = _ENGINES[family] if _ENGINES[family] in available() else _ENGINES["onnx"]
-    parent = DetectionRuntime(bundle.variant(_PARENT), engine, content)
-    runtime = DetectionRuntime(variant, engine, path.read_bytes())
-    parity = detection_difference(bundle, runtime)
-    result = ValidationResult(
-        variant=name,
-        parent=_PARENT,
-        bytes=path.stat().st_size,
-        parent_bytes=len(content),
-        outputs="scores and boxes",
-        parity=parity,
-        tolerance=round(2 * parity + 1e-3, 6),
-        before=_figures(bundle, parent, held),
-        after=_figures(bundle, runtime, held),
-    )
-    if engine == _ENGINES[family]:
-        height, width = input_size((9, 16), bundle.input.side, bundle.input.stride)
-        frame = np.full((1, height, width, 3), 114, np.uint8)
-        speed = compare_speed(parent.run, runtime.run, frame, limit=contract.speedup_of(name))
-        result = dataclasses.replace(result, speed=speed)
-    result = judged(result, contract)
-    if result.met and precision == "int8" and has_half_precision(engine):
-        result = _without_half(bundle, variant, path.read_bytes(), result, held, contract)
+    engine = own if own in available() else _ENGINES["onnx"]
+    result = _result(bundle, variant, path.read_bytes(), engine, held, contract)
     if not result.met:
         told = "; ".join((result.verdict, *result.advice))
         raise ContractNotMet(f"{name} of {bundle.name}: {told}; nothing was written")
-    verdict = result.verdict
-    if engine != _ENGINES[family]:
-        verdict += f"; on {engine}, since {_ENGINES[family]} cannot run here"
+    elsewhere = "" if engine == own else f"; on {engine}, since {own} cannot run here"
     return dataclasses.replace(
         variant,
         parity=result.parity,
         tolerance=result.tolerance,
         metrics=result.after,
         speed=_speed_json(result.speed) if result.speed else {},
-        verdict=verdict,
+        verdict=result.verdict + elsewhere,
     )
+
+
+def _result(
+    bundle: DetectionBundle,
+    variant: Variant,
+    content: bytes,
+    engine: str,
+    held: BoxDataset | None,
+    contract: Contract,
+) -> ValidationResult:
+    """What a variant of this content loses and gains beside its parent on an engine."""
+    before = bundle.read_file(bundle.variant(_PARENT))
+    parent = DetectionRuntime(bundle.variant(_PARENT), engine, before)
+    runtime = DetectionRuntime(variant, engine, content)
+    parity = detection_difference(bundle, runtime)
+    result = ValidationResult(
+        variant=variant.name,
+        parent=_PARENT,
+        bytes=len(content),
+        parent_bytes=len(before),
+        outputs="scores and boxes",
+        parity=parity,
+        tolerance=round(2 * parity + 1e-3, 6),
+        before=_figures(bundle, parent, held),
+        after=_figures(bundle, runtime, held),
+    )
+    if engine == _ENGINES[variant.engine]:
+        height, width = input_size((9, 16), bundle.input.side, bundle.input.stride)
+        frame = np.full((1, height, width, 3), 114, np.uint8)
+        limit = contract.speedup_of(variant.name)
+        speed = compare_speed(parent.run, runtime.run, frame, limit=limit)
+        result = dataclasses.replace(result, speed=speed)
+    result = judged(result, contract)
+    if result.met and variant.precision == "int8" and has_half_precision(engine):
+        return _without_half(bundle, variant, content, result, held, contract)
+    return result
 
 
 def _without_half(

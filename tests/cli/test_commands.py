@@ -61,7 +61,7 @@ def test_info_states_the_licence_and_marks_sensitive_attributes() -> None:
 
 def test_doctor_loads_the_model() -> None:
     said = _process("doctor").stdout
-    assert "  chosen   onnx-fp32 on onnxruntime: by what is installed" in said
+    assert "  chosen   openvino-int8 on openvino: by what is installed" in said
     assert "  ok       onnx-fp32 on onnxruntime" in said
     assert "  ok       openvino on auto, cpu" in said
     assert "  chosen   fp32 on onnxruntime: " in said.split("person detector")[1]

@@ -38,7 +38,7 @@ def test_figures_of_the_contract(tiny_peta: Path) -> None:
     assert (found["dataset"], found["split"], found["images"]) == ("peta", "val", 70)
     assert isinstance(found["ece"], float)
     assert 0 < found["ece"] < 100
-    assert found["precision"] == "fp32"
+    assert found["precision"] == "int8"
     assert set(found["per_attribute"][0]) == {"name", "mA", "ap", "auc", "positives"}  # type: ignore[index]
     options = ["--data", f"peta:{tiny_peta}", "--against", "default", "--precision", "fp32"]
     assert CliRunner().invoke(app, ["eval", *options]).stdout.count("fp32") == 2

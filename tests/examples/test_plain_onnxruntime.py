@@ -6,20 +6,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import edgeattr
 from edgeattr.core.bundle_reading import with_digest
 from edgeattr.core.hub import default_bundle
 
+from ..conftest import draw_person
 from .conftest import Run
 
 
 @pytest.fixture
-def person(tmp_path: Path, crops: npt.NDArray[np.uint8]) -> Path:
-    path = tmp_path / "person.png"
-    cv2.imwrite(str(path), crops[0])
+def person(tmp_path: Path) -> Path:
+    path, room = tmp_path / "person.png", np.full((240, 90, 3), 190, np.uint8)
+    draw_person(room, 45)
+    cv2.imwrite(str(path), room[50:225])
     return path
 
 

@@ -73,10 +73,10 @@ def test_many_threads_open_what_explains_once_and_predictions_do_not(
     bundle, opened = Bundle.read(default_bundle()), list[Runtime]()
 
     def open_masked(options: EngineOptions) -> Runtime:
-        opened.append(open_runtime(bundle, "onnxruntime", "int8", options))
+        opened.append(open_runtime(bundle, "onnxruntime", "fp32", options))
         return opened[-1]
 
-    plain = open_runtime(bundle, "onnxruntime", "int8")
+    plain = open_runtime(bundle, "onnxruntime", "fp32")
     with edgeattr.AttributeModel(bundle, plain, open_explaining=open_masked) as model:
         model.predict([crops[0]])
         assert opened == []

@@ -30,14 +30,15 @@ from edgeattr_runtimes import (
 )
 from edgeattr_runtimes.tuning_cache import TunedSetting, write_tuning
 
+from ..conftest import with_onnx_int8
+
 _CPU_ONLY = ("openvino", "onnxruntime")
 
 
 @pytest.fixture
 def whole() -> Bundle:
-    """The default bundle as if its INT8 had not been timed: it is chosen first."""
-    bundle = Bundle.read(default_bundle())
-    return bundle.with_variant(dataclasses.replace(bundle.variants["onnx-int8"], speed={}))
+    """The default bundle with INT8 of ONNX, which is chosen first."""
+    return with_onnx_int8(Bundle.read(default_bundle()))
 
 
 @pytest.fixture

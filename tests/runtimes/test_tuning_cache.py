@@ -20,10 +20,12 @@ from edgeattr_runtimes.timing import median_interval
 from edgeattr_runtimes.tune import tune
 from edgeattr_runtimes.tuning_cache import TunedSetting, read_tuning, tuning_path, write_tuning
 
+from ..conftest import with_onnx_int8
+
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return Bundle.read(default_bundle())
+    return with_onnx_int8(Bundle.read(default_bundle()))
 
 
 def _tuned(engine: str, variant: str, speed: float, **options: int) -> TunedSetting:
