@@ -29,6 +29,7 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr.core.schema import AttributeSchema
 from edgeattr.video.detectors import open_detector
+from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_train.data.clothing_parsing import FORMAL, UPPER_GARMENTS, Photo, painted, photos
 from edgeattr_train.data.datasets import AttributeDataset, open_dataset
 
@@ -180,19 +181,13 @@ def _nobody(folder: Path, videos: list[Path], rng: np.random.Generator) -> Itera
             found = detector.detect(image).boxes
             yield from _empty_part(image, np.vstack([found, (x, y, x + width, y + height)]), rng)
         for video in videos:
-            frames = cv2.VideoCapture(str(video))
-            for number in itertools.count():
-                read, frame = frames.read()
-                if not read:
-                    break
-                if number % FRAMES_EACH:
-                    continue
-                image = frame.astype(np.uint8, copy=False)
-                people = detector.detect(image)
-                mistaken = people.boxes[people.scores >= MISTAKEN].astype(int)
-                for left, top, right, bottom in mistaken:
-                    yield Made(image[top:bottom, left:right], None, [], [], [])
-                yield from _empty_part(image, people.boxes, rng)
+            with VideoFileSource(str(video)) as source:
+                for frame in itertools.islice(source.frames(), 0, None, FRAMES_EACH):
+                    people = detector.detect(frame.image)
+                    mistaken = people.boxes[people.scores >= MISTAKEN].astype(int)
+                    for left, top, right, bottom in mistaken:
+                        yield Made(frame.image[top:bottom, left:right], None, [], [], [])
+                    yield from _empty_part(frame.image, people.boxes, rng)
 
 
 def _empty_part(image: Image, boxes: Array, rng: np.random.Generator) -> Iterator[Made]:

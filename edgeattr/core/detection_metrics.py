@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ import numpy.typing as npt
 __all__ = ["DetectionScores", "FrameBoxes", "evaluate_detections", "overlaps"]
 
 _FloatArray = npt.NDArray[np.float32]
+_Real = TypeVar("_Real", bound=np.floating[Any])
 _OVERLAP = 0.5  # intersection over union of a box that is right
 
 
@@ -41,14 +43,16 @@ class DetectionScores:
     found: int  # boxes of at least the threshold
 
 
-def overlaps(one: _FloatArray, other: _FloatArray, *, of_first: bool = False) -> _FloatArray:
+def overlaps(
+    one: npt.NDArray[_Real], other: npt.NDArray[_Real], *, of_first: bool = False
+) -> npt.NDArray[_Real]:
     """Intersection over union of [A, 4] and [B, 4] as [A, B]; ``of_first``: over the first's."""
     low = np.maximum(one[:, None, :2], other[None, :, :2])
     high = np.minimum(one[:, None, 2:], other[None, :, 2:])
     inner = np.clip(high - low, 0, None).prod(-1)
     areas, others = ((boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (one, other))
     whole = areas[:, None] if of_first else areas[:, None] + others[None] - inner
-    return np.asarray(inner / np.maximum(whole, 1e-9), np.float32)
+    return np.asarray(inner / np.maximum(whole, 1e-9))
 
 
 def evaluate_detections(frames: Sequence[FrameBoxes], threshold: float) -> DetectionScores:

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.detection_metrics import overlaps
 from edgeattr.core.errors import MissingDependency
-from edgeattr.video.box_motion import Boxes, BoxMotion
+from edgeattr.video.box_motion import BoxMotion
+from edgeattr.video.boxes import AT_SIDE, Box, Boxes
 from edgeattr.video.clothing_colours import Colours
 
 __all__ = ["Association", "Sighting", "Track"]
@@ -35,7 +37,6 @@ _RECENT = 0.25  # seconds since both were seen
 _OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
 _WIDENED = 1.4  # of a box's size, each second more: people walk 2.8 widths a second
 _WIDEST = 1.0  # of a box's size
-_EDGE = 2.0  # pixels from the picture's side: a box there is cut off by it
 _LEFT = 0.05  # of a person's height: who is expected to show less than that there has left
 
 _Matrix = npt.NDArray[np.float64]
@@ -46,8 +47,24 @@ class Sighting(NamedTuple):
     """Somebody in one frame."""
 
     seconds: float
-    box: tuple[float, float, float, float]  # left, top, right, bottom, pixels
+    box: Box
     score: float
+
+
+class _Frame(NamedTuple):
+    """Who was found in one frame."""
+
+    boxes: Boxes
+    scores: _Matrix  # [N]
+    colours: Colours | None
+    seconds: float
+
+    def sighting(self, index: int) -> Sighting:
+        left, top, right, bottom = self.boxes[index].tolist()
+        return Sighting(self.seconds, (left, top, right, bottom), float(self.scores[index]))
+
+    def colours_of(self, index: int) -> npt.NDArray[np.float32] | None:
+        return None if self.colours is None else self.colours[index]
 
 
 @dataclass(eq=False)
@@ -79,8 +96,6 @@ class Association:
             raise MissingDependency("scipy", extra=None, purpose="track people") from error
         self._assign = linear_sum_assignment
         self._count = 0  # tracks that counted, so far
-        self.width: float | None = None
-        """Of the picture, pixels, whose sides people leave by; None: it has none."""
         self.forget()
 
     def forget(self) -> None:
@@ -88,7 +103,12 @@ class Association:
         self._motion, self._tracks, self._seconds = BoxMotion(), list[Track](), math.nan
 
     def update(
-        self, boxes: Boxes, scores: _Matrix, colours: Colours | None, seconds: float
+        self,
+        boxes: Boxes,
+        scores: _Matrix,
+        colours: Colours | None,
+        seconds: float,
+        width: float | None = None,
     ) -> list[Track]:
         """Take in a later frame.
 
@@ -97,68 +117,74 @@ class Association:
             scores: [N].
             colours: what they wear; None: where they are decides alone.
             seconds: of the frame.
+            width: of the picture, pixels, whose sides people leave by; None: it has none.
 
         Returns:
             The tracks that count and were found.
         """
+        frame = _Frame(boxes, scores, colours, seconds)
         step = 0.0 if math.isnan(self._seconds) else seconds - self._seconds
         self._motion.predict(step)
-        self._end_tracks(seconds, step)
-        known = self._motion.boxes[
-            [it.number > 0 and seconds - it.last.seconds <= _RECENT for it in self._tracks]
-        ]
-        one = [i for i in range(len(boxes)) if not _around_two(boxes[i], known)]
-        matches = [
-            (row, one[index])
-            for row, index in self._match(
-                boxes[one], None if colours is None else colours[one], step
-            )
-        ]
+        self._end_tracks(seconds, step, width)
+        matches = self._without_pairs(frame, step)
         self._seconds = seconds
+        self._follow(frame, matches)
+        found = [self._tracks[row] for row, _ in matches]
+        self._begin(frame, {index for _, index in matches})
+        return [track for track in found if track.number > 0]
+
+    def _without_pairs(self, frame: _Frame, step: float) -> list[tuple[int, int]]:
+        """Rows of tracks and their boxes, of which none is around two people who were just seen."""
+        known = self._motion.boxes[
+            [it.number > 0 and frame.seconds - it.last.seconds <= _RECENT for it in self._tracks]
+        ]
+        one = [i for i, box in enumerate(frame.boxes) if not _around_two(box, known)]
+        colours = None if frame.colours is None else frame.colours[one]
+        return [(row, one[index]) for row, index in self._match(frame.boxes[one], colours, step)]
+
+    def _follow(self, frame: _Frame, matches: list[tuple[int, int]]) -> None:
+        """Take in where tracks were found."""
         for track in self._tracks:
             track.frames += 1
         if matches:
             rows = np.array([row for row, _ in matches], np.intp)
-            self._motion.correct(rows, boxes[[index for _, index in matches]])
+            self._motion.correct(rows, frame.boxes[[index for _, index in matches]])
         for row, index in matches:
-            seen = _sighting(boxes, scores, index, seconds)
-            _see(self._tracks[row], seen, None if colours is None else colours[index])
+            _see(self._tracks[row], frame.sighting(index), frame.colours_of(index))
             self._number(self._tracks[row])
-        told = [self._tracks[row] for row, _ in matches if self._tracks[row].number > 0]
-        taken = {index for _, index in matches}
+
+    def _begin(self, frame: _Frame, taken: set[int]) -> None:
+        """Begin tracks of the boxes that are nobody's."""
         known = self._motion.boxes[[track.number > 0 for track in self._tracks]]
         new = [
             i
-            for i in range(len(boxes))
-            if i not in taken and scores[i] >= _BEGIN_SCORE and not _around_two(boxes[i], known)
+            for i, (box, score) in enumerate(zip(frame.boxes, frame.scores, strict=True))
+            if i not in taken and score >= _BEGIN_SCORE and not _around_two(box, known)
         ]
-        self._motion.add(boxes[new])
+        self._motion.add(frame.boxes[new])
         for index in new:
-            seen = _sighting(boxes, scores, index, seconds)
-            self._tracks.append(
-                Track([seen], seen, None if colours is None else colours[index].copy())
-            )
-        return told
+            seen = frame.sighting(index)
+            self._tracks.append(Track([seen], seen, frame.colours_of(index)))
 
-    def _end_tracks(self, seconds: float, step: float) -> None:
+    def _end_tracks(self, seconds: float, step: float, width: float | None) -> None:
         doubtful = max(_DOUBTFUL_SECONDS, 1.5 * step)
         stay = [
             seconds - track.last.seconds <= (_LOST_SECONDS if track.number else doubtful)
             for track in self._tracks
         ]
-        stay = [it and not left for it, left in zip(stay, self._left().tolist(), strict=True)]
+        stay = [it and not left for it, left in zip(stay, self._left(width).tolist(), strict=True)]
         if not all(stay):
             self._motion.keep(np.array(stay))
             self._tracks = [track for track, it in zip(self._tracks, stay, strict=True) if it]
 
-    def _left(self) -> npt.NDArray[np.bool_]:
+    def _left(self, width: float | None) -> npt.NDArray[np.bool_]:
         """Who was at the picture's side, and is expected to be beyond it."""
-        if self.width is None or not self._tracks:
+        if width is None or not self._tracks:
             return np.zeros(len(self._tracks), bool)
         last = np.array([track.last.box for track in self._tracks])
         expected, least = self._motion.boxes, _LEFT * (last[:, 3] - last[:, 1])
-        by_left = (last[:, 0] <= _EDGE) & (expected[:, 2] < least)
-        by_right = (last[:, 2] >= self.width - _EDGE) & (expected[:, 0] > self.width - least)
+        by_left = (last[:, 0] <= AT_SIDE) & (expected[:, 2] < least)
+        by_right = (last[:, 2] >= width - AT_SIDE) & (expected[:, 0] > width - least)
         return np.asarray(by_left | by_right)
 
     def _match(self, boxes: Boxes, colours: Colours | None, step: float) -> list[tuple[int, int]]:
@@ -168,14 +194,14 @@ class Association:
         alike = self._alike(colours, len(boxes))
         missed = np.array([track.last.seconds < self._seconds for track in self._tracks])
         wide = min(_WIDEST, _WIDENED * max(0.0, step - _OVERLAPS))
-        overlap = _overlaps(_wider(self._motion.boxes, wide), _wider(boxes, wide))
+        overlap = overlaps(_wider(self._motion.boxes, wide), _wider(boxes, wide))
         worth = overlap + alike - _MISSED * missed[:, None]
         found = self._assigned(worth, _may(overlap, _OVERLAP, alike))
         rows = _rest(len(self._tracks), [row for row, _ in found])
         left = _rest(len(boxes), [index for _, index in found])
         if len(rows) and len(left):
             last = np.array([self._tracks[row].last.box for row in rows])
-            overlap, alike = _overlaps(last, boxes[left]), alike[np.ix_(rows, left)]
+            overlap, alike = overlaps(last, boxes[left]), alike[np.ix_(rows, left)]
             again = self._assigned(overlap + alike, _may(overlap, _OVERLAP_LAST, alike))
             found += [(int(rows[row]), int(left[index])) for row, index in again]
         return found
@@ -208,35 +234,20 @@ def _see(track: Track, seen: Sighting, colours: Colours | None) -> None:
     track.last = seen
 
 
-def _sighting(boxes: Boxes, scores: _Matrix, index: int, seconds: float) -> Sighting:
-    left, top, right, bottom = boxes[index].tolist()
-    return Sighting(seconds, (left, top, right, bottom), float(scores[index]))
-
-
 def _wider(boxes: Boxes, share: float) -> Boxes:
     more = (boxes[:, 2:] - boxes[:, :2]) * share
     return np.concatenate((boxes[:, :2] - more, boxes[:, 2:] + more), axis=1)
 
 
-def _overlaps(boxes: Boxes, others: Boxes) -> _Matrix:
-    """IoU, [N, M]."""
-    corner = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    inside = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - corner
-    shared = np.clip(inside, 0, None).prod(2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)[:, None], (others[:, 2:] - others[:, :2]).prod(1)
-    return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-9))
-
-
 def _around_two(box: npt.NDArray[np.float64], people: Boxes) -> bool:
     """Whether a box is around two people as if they were one, who meet or stand one behind the
     other."""
-    corner = np.maximum(people[:, :2], box[:2])
-    inside = np.clip(np.minimum(people[:, 2:], box[2:]) - corner, 0, None).prod(1)
+    inside = overlaps(people, box[None], of_first=True)[:, 0]
     areas, area = (people[:, 2:] - people[:, :2]).prod(1), (box[2:] - box[:2]).prod()
-    parts = people[(inside >= _INSIDE * areas) & (areas <= _PART * area)]
+    parts = people[(inside >= _INSIDE) & (areas <= _PART * area)]
     one, other = parts[np.array(np.triu_indices(len(parts), 1))]
     corners = np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])
-    return bool((_overlaps(np.concatenate(corners, axis=1), box[None]) >= _AROUND).any())
+    return bool((overlaps(np.concatenate(corners, axis=1), box[None]) >= _AROUND).any())
 
 
 def _may(overlap: _Matrix, enough: float, alike: _Matrix) -> npt.NDArray[np.bool_]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BoxMotion", "Boxes"]
+from edgeattr.video.boxes import Boxes
 
-Boxes = npt.NDArray[np.float64]
-"""[N, 4], left, top, right, bottom, pixels."""
+__all__ = ["BoxMotion", "Boxes"]
 
 # Of x, y, width and height, as shares of the box's height; chosen by benchmarks/made_streets.py
 _MEASURED = np.array([0.05, 0.05, 0.08, 0.08])  # deviation of a detector's box

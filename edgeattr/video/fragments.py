@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from edgeattr.video.boxes import AT_SIDE, Box
 from edgeattr.video.clothing_colours import Colours
 
 __all__ = ["Fragment", "FragmentJoiner"]
@@ -19,18 +20,15 @@ _NEAR = 0.4  # of a person's height: how far from where they are expected they m
 _GROWS = 0.4  # of the height, more for each second out of sight
 _MOVES_ON = 1.0  # seconds that somebody out of sight is expected to go on as before
 _SIZES = 0.7  # the smaller height over the larger
-_EDGE = 2.0  # pixels from the picture's edge: who went there and is seen no more has left
 _COLOURS = 0.5  # similarity of one person's colours before and after
 _ALIKE = 2.0  # as much of the allowed distance is wholly like colours nearer
-
-_Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
     """A track in one frame."""
 
-    box: _Box  # left, top, right, bottom, pixels
+    box: Box
     colours: Colours | None  # of the track so far
 
 
@@ -46,8 +44,6 @@ class FragmentJoiner:
     keep_seconds = _KEEP_SECONDS
 
     def __init__(self) -> None:
-        self.width: float | None = None
-        """Of the picture, pixels, whose sides people leave by; None: it has none."""
         self._numbers: dict[int, int] = {}  # the track's number -> the person's
         self._people: dict[int, _Person] = {}  # who was seen lately, by number
         self._count = 0
@@ -57,6 +53,7 @@ class FragmentJoiner:
         tracks: Mapping[int, Fragment],
         seconds: float,
         velocity: Callable[[int], tuple[float, float]],
+        width: float | None = None,
     ) -> dict[int, int]:
         """Number the people of a frame.
 
@@ -64,6 +61,7 @@ class FragmentJoiner:
             tracks: by number.
             seconds: of the frame.
             velocity: of a person by their number, right and down, pixels a second, as last seen.
+            width: of the picture, pixels, whose sides people leave by; None: it has none.
 
         Returns:
             The person's number by the track's.
@@ -78,13 +76,15 @@ class FragmentJoiner:
         }
         new = [track for track in tracks if track not in self._numbers]
         seen = {self._numbers[track] for track in tracks if track in self._numbers}
-        away = [number for number in self._people if number not in seen]
         fits = sorted(
             (fit, track, number)
-            for number in away if new
+            for number, person in self._people.items()
+            if new and number not in seen
+            for speed in (velocity(number),)
+            if width is None or not _left(person, speed[0], width)
             for track in new
-            if (fit := self._fit(tracks[track], number, seconds, velocity)) < math.inf
-        )  # fmt: skip
+            if (fit := _fit(tracks[track], person, seconds, speed)) < math.inf
+        )
         for _, track, number in fits:
             if track not in self._numbers and number not in seen:
                 self._numbers[track] = number
@@ -102,29 +102,26 @@ class FragmentJoiner:
         self._numbers.clear()
         self._people.clear()
 
-    def _fit(
-        self,
-        fragment: Fragment,
-        number: int,
-        seconds: float,
-        velocity: Callable[[int], tuple[float, float]],
-    ) -> float:
-        """How far a fragment is from being a person, less being likelier; infinite: it is not."""
-        person = self._people[number]
-        gap = seconds - person.seconds
-        moves, box = min(gap, _MOVES_ON), person.seen.box
-        right, down = (speed * moves for speed in velocity(number))
-        if self.width is not None and (
-            (right < 0 and box[0] <= _EDGE) or (right > 0 and box[2] >= self.width - _EDGE)
-        ):
-            return math.inf
-        height, before = fragment.box[3] - fragment.box[1], box[3] - box[1]
-        if not gap > 0 or min(height, before) < _SIZES * max(height, before):
-            return math.inf
-        across = (fragment.box[0] + fragment.box[2] - box[0] - box[2]) / 2 - right
-        distance = math.hypot(across, fragment.box[3] - box[3] - down)
-        distance /= before * (_NEAR + _GROWS * gap)
-        if fragment.colours is None or person.seen.colours is None:
-            return distance if distance < 1 else math.inf
-        alike = float(fragment.colours @ person.seen.colours)
-        return distance - _ALIKE * alike if distance < 1 and alike >= _COLOURS else math.inf
+
+def _left(person: _Person, right: float, width: float) -> bool:
+    """Whether somebody who is out of sight was at a side of the picture and moved towards it."""
+    box = person.seen.box
+    return (right < 0 and box[0] <= AT_SIDE) or (right > 0 and box[2] >= width - AT_SIDE)
+
+
+def _fit(
+    fragment: Fragment, person: _Person, seconds: float, velocity: tuple[float, float]
+) -> float:
+    """How far a fragment is from being a person, less being likelier; infinite: it is not."""
+    gap, box = seconds - person.seconds, person.seen.box
+    right, down = (speed * min(gap, _MOVES_ON) for speed in velocity)
+    height, before = fragment.box[3] - fragment.box[1], box[3] - box[1]
+    if not gap > 0 or min(height, before) < _SIZES * max(height, before):
+        return math.inf
+    across = (fragment.box[0] + fragment.box[2] - box[0] - box[2]) / 2 - right
+    distance = math.hypot(across, fragment.box[3] - box[3] - down)
+    distance /= before * (_NEAR + _GROWS * gap)
+    if fragment.colours is None or person.seen.colours is None:
+        return distance if distance < 1 else math.inf
+    alike = float(fragment.colours @ person.seen.colours)
+    return distance - _ALIKE * alike if distance < 1 and alike >= _COLOURS else math.inf

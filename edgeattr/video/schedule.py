@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
+from edgeattr.video.boxes import AT_SIDE, Box
 from edgeattr.video.tracker import TrackedBox
 
 __all__ = [
-    "Box",
     "CropAssessment",
     "CropBudget",
     "Schedule",
@@ -30,9 +30,6 @@ __all__ = [
     "assess_whole_crop",
     "crop_of",
 ]
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, pixels."""
 
 _Floats = npt.NDArray[np.float32]
 
@@ -43,7 +40,6 @@ _CUT = 4  # a picture that the border cuts is worth showing less than it is wort
 _ROWS = 96  # at most, at which sharpness is measured
 _BLUR = (0.28, 0.62)  # second to first differences: none is left below, nothing is missing above
 _LEAST_SHARPNESS = 0.05
-_EDGE = 2.0  # pixels from the border at which a box counts as cut off
 _ASPECT = 2.4  # height over width of a person who stands or walks
 _MISSING = 1.4  # trust lost = this * (share of the person that is missing) ** 2
 _TOUCHED = 0.95  # for each border touched, however whole the person seems
@@ -179,8 +175,8 @@ def _view(grey: npt.NDArray[np.uint8]) -> _Floats:
 def _whole(box: Box, width: int, height: int) -> float:
     """Trust left for a person whom the picture's border may cut off."""
     left, top, right, bottom = box
-    sides = (left <= _EDGE) + (right >= width - _EDGE)
-    ends = (top <= _EDGE) + (bottom >= height - _EDGE)
+    sides = (left <= AT_SIDE) + (right >= width - AT_SIDE)
+    ends = (top <= AT_SIDE) + (bottom >= height - AT_SIDE)
     wide, high = max(right - left, 1.0), max(bottom - top, 1.0)
     trust = _TOUCHED ** (sides + ends)
     if ends:

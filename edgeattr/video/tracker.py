@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
+from edgeattr.core.detection_metrics import overlaps
 from edgeattr.video.association import Association, Sighting, Track
+from edgeattr.video.boxes import Box
 from edgeattr.video.clothing_colours import clothing_colours
 from edgeattr.video.detectors import Detections
 from edgeattr.video.fragments import Fragment, FragmentJoiner
 
-__all__ = ["Box", "EarlierBox", "PersonTracker", "TrackedBox"]
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, pixels."""
+__all__ = ["EarlierBox", "PersonTracker", "TrackedBox"]
 
 _LEAST_SCORE = 0.45  # of a detection that takes part
 _NESTED = (0.9, 0.6)  # share of a box inside a better one, and of its width: one person twice
@@ -105,14 +104,15 @@ class PersonTracker:
         kept = _people(detections)
         boxes, scores = detections.boxes[kept], detections.scores[kept]
         colours = clothing_colours(image, boxes) if self._appearance and image is not None else None
-        self._association.width = self._joiner.width = self.size[0] if self.size else None
+        width = self.size[0] if self.size else None
         found = self._association.update(
-            boxes.astype(np.float64), scores.astype(np.float64), colours, seconds
+            boxes.astype(np.float64), scores.astype(np.float64), colours, seconds, width
         )
         numbers = self._joiner.join(
             {track.number: Fragment(track.last.box, track.colours) for track in found},
             seconds,
             self._velocity,
+            width,
         )
         first = {numbers[number]: number for number in sorted(numbers, reverse=True)}
         # a person is in one place at a time
@@ -220,11 +220,9 @@ def _people(detections: Detections) -> npt.NDArray[np.intp]:
     order = np.argsort(-detections.scores, kind="stable")
     order = order[detections.scores[order] >= _LEAST_SCORE]
     boxes = detections.boxes[order]
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    shared = np.clip(np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - corner, 0, None).prod(2)
-    inside = shared >= _NESTED[0] * sizes.prod(1)[:, None]
-    nested = np.tril(inside & (sizes[:, :1] >= _NESTED[1] * sizes[:, 0]), -1)
+    widths = boxes[:, 2] - boxes[:, 0]
+    inside = overlaps(boxes, boxes, of_first=True) >= _NESTED[0]
+    nested = np.tril(inside & (widths[:, None] >= _NESTED[1] * widths), -1)
     kept = np.ones(len(boxes), bool)
     for index in np.flatnonzero(nested.any(1)).tolist():
         kept[index] = not kept[nested[index]].any()

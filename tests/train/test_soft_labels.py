@@ -13,8 +13,10 @@ from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.distillation import soft_labels
 from edgeattr_train.engine import Trainer
-from edgeattr_train.loader import HIDDEN
+from edgeattr_train.learner import Learner
+from edgeattr_train.loader import HIDDEN, Batch
 from edgeattr_train.model import NetOutput
+from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import load_recipe
 from edgeattr_train.soft_labels import SoftLabels
 
@@ -125,3 +127,26 @@ def _trained(tmp_path: Path, said: float) -> NetOutput:
 def test_an_attribute_without_labels_is_learnt_from_soft_labels(tmp_path: Path) -> None:
     bags = [_trained(tmp_path, said).logits[:, 1].mean() for said in (0.98, 0.02)]
     assert bags[0] > bags[1] + 0.1
+
+
+def _visibility_loss(data: AttributeDataset, said: float, visible: float) -> float:
+    """Of one step on four pictures; of the last only ``said`` is known."""
+    settings = ["model.visibility=true", "loss.visibility=1000", "model.dropout=0"]
+    recipe = load_recipe("smoke", settings)
+    taught = np.full((4, 2), 0.5, np.float32)
+    taught[3] = said
+    learner = Learner(recipe, data, 1, open_fabric(recipe, "cpu"), threads=1, taught=taught)
+    learner.begin(0, 0)
+    crops = torch.from_numpy(np.stack([data.read(place) for place in range(4)]))
+    parts = torch.ones(4, 4)
+    parts[3] = visible
+    batch = Batch(crops, torch.from_numpy(data.labels.astype(np.float32)), data.ids, parts)
+    return learner.learn(batch, 0, np.random.default_rng(0))[0]
+
+
+def test_a_picture_of_which_nothing_is_said_shows_nobody(tmp_path: Path) -> None:
+    labels = np.array([[0, -1], [1, -1], [0, -1], [-1, -1]], np.int8)
+    data = dataclasses.replace(_data(_pictures(tmp_path, 4)), labels=labels)
+    nobody = _visibility_loss(data, np.nan, 1.0)
+    assert nobody == _visibility_loss(data, np.nan, 0.0), "no part of a body is in it"
+    assert abs(nobody - _visibility_loss(data, 0.5, 1.0)) > 100, "who is taught of is there"

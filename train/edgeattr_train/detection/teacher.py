@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr.core.detection_metrics import overlaps
 from edgeattr_train.detection.network import PersonDetector, decode
 
 if TYPE_CHECKING:
@@ -129,17 +130,9 @@ def fused(views: list[_FloatArray], overlap: float = 0.55) -> _FloatArray:
     boxes = boxes[np.argsort(-boxes[:, 4])]
     results = []
     while len(boxes):
-        same = _overlaps(boxes[0], boxes) > overlap
+        same = overlaps(boxes[:1, :4], boxes[:, :4])[0] > overlap
         group = boxes[same]
         box = (group[:, :4] * group[:, 4:]).sum(0) / group[:, 4].sum()
         results.append([*box, min(group[:, 4].sum() / len(views), 1.0)])
         boxes = boxes[~same]
     return np.array(results, np.float32).reshape(-1, 5)
-
-
-def _overlaps(box: _FloatArray, boxes: _FloatArray) -> _FloatArray:
-    """Intersection over union of one box with many."""
-    corner = np.maximum(box[:2], boxes[:, :2])
-    inner = np.clip(np.minimum(box[2:4], boxes[:, 2:4]) - corner, 0, None).prod(1)
-    areas = (boxes[:, 2:4] - boxes[:, :2]).prod(1)
-    return inner / (areas + (box[2:4] - box[:2]).prod() - inner + 1e-9)  # type: ignore[no-any-return]
