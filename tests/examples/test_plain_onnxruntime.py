@@ -68,7 +68,7 @@ def test_int8_alone_is_enough_and_what_is_no_bundle_is_said(
     index["variants"] = {"onnx-int8": {**int8, "engine": "onnx"}}
     (folder / "bundle.json").write_text(json.dumps(with_digest(index)))
     lines = run_example("plain_onnxruntime.py", folder, person).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == _present(default_bundle(), person)
+    assert [line.split()[0] for line in lines] == _present(folder, person)
 
     def refused(path: Path) -> str:
         return run_example("plain_onnxruntime.py", path, person, code=1).stderr
