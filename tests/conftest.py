@@ -8,9 +8,10 @@ import os
 import shutil
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -220,10 +221,10 @@ def draw_person(image: Image, x: int) -> None:
     cv2.ellipse(image, (x, 70), (10, 8), 0, 180, 360, hair, whole)
 
 
-def with_onnx_int8(bundle: Bundle) -> Bundle:
+def with_onnx_int8(bundle: Bundle, speed: Mapping[str, Any] = MappingProxyType({})) -> Bundle:
     """The bundle with two variants of ONNX, of which one is called INT8 and answers as float32."""
     whole = bundle.variants["onnx-fp32"]
-    called = dataclasses.replace(whole, precision="int8", parent=whole.name, speed={})
+    called = dataclasses.replace(whole, precision="int8", parent=whole.name, speed=speed)
     return dataclasses.replace(bundle, variants={entry.name: entry for entry in (whole, called)})
 
 

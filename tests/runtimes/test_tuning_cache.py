@@ -25,7 +25,8 @@ from ..conftest import with_onnx_int8
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return with_onnx_int8(Bundle.read(default_bundle()))
+    slower_elsewhere = {"device": "another", "speedup": 0.7}
+    return with_onnx_int8(Bundle.read(default_bundle()), slower_elsewhere)
 
 
 def _tuned(engine: str, variant: str, speed: float, **options: int) -> TunedSetting:
