@@ -31,7 +31,8 @@ from edgeattr.core.hub import resolve_bundle
 from edgeattr.explain.attention_maps import MaskGrid, mask_grids
 from edgeattr_runtimes import EngineOptions, open_runtime
 from edgeattr_runtimes.device import device_name
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 
 _Floats = npt.NDArray[np.float64]
 

@@ -18,9 +18,7 @@ from edgeattr.core.crops import Image, evenly
 from edgeattr.core.decision import Decision
 from edgeattr.explain.attention_maps import MaskGrid, mask_grids
 from edgeattr_runtimes import Outputs, Runtime
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["Deletions", "blurred", "delete"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 _WINDOW = 1 / 3, 1 / 2  # of the crop's height and width
 _BLUR = 1 / 12  # standard deviation, of the crop's width

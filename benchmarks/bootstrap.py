@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "difference", "estimate", "image_weights", "mean_of"]
-
 _Floats = npt.NDArray[np.float64]
 
 _DRAWS = 1000

@@ -12,9 +12,7 @@ from bootstrap import Estimate, estimate, image_weights
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.decision import Decision
 from edgeattr.core.metrics import Scores, evaluate, reliability
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["Figures", "Group", "Judged"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]

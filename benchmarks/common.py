@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import stack_crops
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["PEER", "interleaved", "load_crops", "rate"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 # what 0230 says in our names, or the opposite of it, in the order of its output
 PEER = ("male", "", "backpack", "hat", "not short_sleeves", "not shorts", "long_hair", "")

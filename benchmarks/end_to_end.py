@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 import edgeattr
+from edgeattr.core.limits import available_cores
 from edgeattr.outputs import SegmentedVideo
 from edgeattr.video.detectors import Detections, Detector, open_detector
 from edgeattr.video.draw import PersonDrawing
@@ -33,7 +34,7 @@ from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Frame, SourceSpec, open_source
 from edgeattr.video.track_manager import CropRequest, TrackManager
 from edgeattr.video.tracker import PersonTracker, TrackedBox
-from edgeattr_runtimes.device import available_cores, device_name
+from edgeattr_runtimes.device import device_name
 
 _FRAMES = 300  # of each video
 _CROWD_SECONDS = 5.0

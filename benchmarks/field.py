@@ -22,7 +22,8 @@ from edgeattr.core.metrics import Scores, evaluate
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_convert.accuracy import evaluate_model
 from edgeattr_train.data.align import aligned
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 
 _PEER_OUTPUT = "453"  # probabilities, [1, 8, 1, 1]
 

@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from edgeattr_runtimes.device import available_cores, device_name
+from edgeattr.core.limits import available_cores
+from edgeattr_runtimes.device import device_name
 
 _HERE = Path(__file__).parents[1]
 

@@ -31,7 +31,8 @@ from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.onnx_engine import OnnxSession
 from edgeattr_runtimes.openvino_engine import OpenvinoSession, read_network
 from edgeattr_runtimes.session import Session
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 
 _BATCH = 8
 _CALIBRATED = 512  # crops

@@ -17,8 +17,6 @@ from made_people import Place, Walker, cutout, draw
 from edgeattr.core.crops import Image
 from edgeattr.video.zones import Line, Zone
 
-__all__ = ["GATE", "HALL", "SECONDS", "SIZE", "Crossing", "crossing_frames", "crossings"]
-
 SIZE = 960, 540  # pixels
 SECONDS = 41.0
 GATE = Line(name="gate", points=((0.5, 0.0), (0.5, 1.0)))

@@ -18,8 +18,6 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image
 from edgeattr_train.data.clothing_parsing import cut_out
 
-__all__ = ["Cutout", "Place", "Walker", "cutout", "draw", "empty_scene", "write_made_video"]
-
 Cutout = npt.NDArray[np.uint8]
 """[H, W, 4], blue, green, red, opacity."""
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from edgeattr.core.errors import InputError
 from edgeattr.core.files import write_atomically
 
-__all__ = ["replace_marked", "table"]
-
 
 def replace_marked(page: Path, parts: dict[str, str]) -> None:
     """Replace what lies between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in a page.

@@ -31,7 +31,8 @@ from edgeattr.core.hub import default_bundle, resolve_bundle
 from edgeattr.core.metrics import reliability
 from edgeattr_runtimes import open_runtime
 from edgeattr_runtimes.device import device_name
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.data.peta import source_sets
 
 _Mask = npt.NDArray[np.bool_]

@@ -30,11 +30,13 @@ import edgeattr
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import BundleError
 from edgeattr.core.hub import resolve_bundle
+from edgeattr.core.limits import available_cores
 from edgeattr.core.metrics import evaluate, mean_accuracy_per_attribute
 from edgeattr_runtimes import open_runtime
-from edgeattr_runtimes.device import available_cores, device_name
+from edgeattr_runtimes.device import device_name
 from edgeattr_train.data.align import aligned
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 
 _CALL = 64  # crops
 _BATCH = 8  # of the peer

@@ -25,7 +25,8 @@ import edgeattr
 from edgeattr.video.schedule import Schedule, assess_whole_crop
 from edgeattr_runtimes.device import device_name
 from edgeattr_train.calibrate import fit_decision
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.selective import judge
 from edgeattr_train.track_fusion import BOUND, fit
 from edgeattr_train.tracks import Tracks, tracks_of

@@ -12,8 +12,6 @@ from edgeattr.core.decision import Decision
 from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.video.schedule import CropAssessment, Schedule, TrackHistory
 
-__all__ = ["Crop", "Played", "follow", "play"]
-
 _Floats = npt.NDArray[np.float64]
 
 

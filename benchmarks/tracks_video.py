@@ -14,8 +14,6 @@ from edgeattr.core.posterior import TrackFusion
 from edgeattr.video.schedule import Schedule, assess_crop, crop_of
 from edgeattr.video.tracker import PersonTracker
 
-__all__ = ["print_videos"]
-
 _RATE = 25.0  # frames/s where the file does not say
 _SHORTEST = 0.2  # seconds: what is shorter is taken for a false alarm
 

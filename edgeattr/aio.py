@@ -13,8 +13,6 @@ from edgeattr.core.prediction import Prediction
 from edgeattr.explain.attention_maps import Explanation
 from edgeattr.model import AttributeModel, Boxes, Crops, ImageLike
 
-__all__ = ["AsyncModel"]
-
 _Result = TypeVar("_Result")
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from edgeattr_runtimes import EngineOptions, Outputs, Runtime, RuntimeInfo
     from edgeattr_runtimes.protocol import Fill
 
-__all__ = ["AttributeModel", "load"]
-
 
 class _Array(Protocol):
     """What becomes an array of NumPy's: a tensor, a picture of Pillow's."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 import zlib
 
-__all__ = ["bomb"]
-
 
 def bomb(side: int) -> bytes:
     """A PNG of some hundred bytes that says it is so many pixels wide and high."""

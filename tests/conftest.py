@@ -124,7 +124,7 @@ def write_peta_mat(
 @pytest.fixture(scope="session")
 def tiny_peta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set in PETA's layout: 260 drawn images whose brightness tells the attributes."""
-    from edgeattr_train.data.peta import PETA_SCHEMA
+    from edgeattr_train.data.peta_schema import PETA_SCHEMA
 
     folder = tmp_path_factory.mktemp("peta")
     (folder / "images").mkdir()
@@ -233,7 +233,7 @@ def small_checkpoint(schema: AttributeSchema | None = None) -> Checkpoint:
     import torch
 
     from edgeattr_train.checkpoint import Checkpoint
-    from edgeattr_train.data.peta import PETA_SCHEMA
+    from edgeattr_train.data.peta_schema import PETA_SCHEMA
     from edgeattr_train.golden import golden_crops
     from edgeattr_train.model import build_model
     from edgeattr_train.recipe import load_recipe

@@ -8,13 +8,6 @@ from pathlib import Path
 
 import pytest
 
-__all__ = [
-    "pytest_collectreport",
-    "pytest_runtest_logreport",
-    "pytest_sessionfinish",
-    "pytest_terminal_summary",
-]
-
 _LIST = Path(__file__).with_name("expected_skips.txt")
 _unexpected: list[str] = []
 

@@ -9,8 +9,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["small_disk"]
-
 _BYTES = 1 << 20
 _Fill = Callable[..., None]
 

@@ -30,8 +30,9 @@ from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr.core.schema import AttributeSchema
 from edgeattr.video.detectors import open_detector
 from edgeattr.video.sources.file import VideoFileSource
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.data.clothing_parsing import FORMAL, UPPER_GARMENTS, Photo, painted, photos
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.datasets import open_dataset
 
 Array = npt.NDArray[np.float32]
 

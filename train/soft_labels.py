@@ -30,8 +30,8 @@ from torch import Tensor, nn
 import edgeattr
 from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr_train.data import clothing_parsing
-from edgeattr_train.data.annotations import cut
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset, cut
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.losses import balanced_bce
 
 Array = npt.NDArray[np.float32]

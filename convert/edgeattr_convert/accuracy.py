@@ -14,9 +14,7 @@ import numpy.typing as npt
 from edgeattr.core.metrics import Scores, evaluate, reliability
 from edgeattr.model import AttributeModel
 from edgeattr_train.data.align import aligned
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["Evaluation", "evaluate_model", "metrics_json", "number"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 _BATCH = 64  # crops
 

@@ -14,8 +14,6 @@ from edgeattr_convert.qdq import QdqScheme
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["bias_corrected", "quantized_alone", "rounded_weight"]
-
 _STEPS = 127  # of a signed 8-bit weight on either side of zero
 
 

@@ -15,18 +15,7 @@ from edgeattr.core.crops import Image, read_image, resize_crop
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.progress import Tick, no_tick
 from edgeattr.video.detectors import Detector
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = [
-    "Calibration",
-    "calibration_crops",
-    "calibration_from_dataset",
-    "calibration_from_folder",
-    "calibration_from_video",
-    "digest",
-    "sample",
-    "sampled_crops",
-]
+from edgeattr_train.data.annotations import AttributeDataset
 
 MINIMUM = 100  # images below which ranges are guesswork
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")

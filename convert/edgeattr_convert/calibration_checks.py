@@ -15,8 +15,6 @@ from edgeattr_convert.calibration import Calibration
 from edgeattr_runtimes import open_variant
 from edgeattr_train.data.pixels import pixel_statistics
 
-__all__ = ["checked", "warnings_for"]
-
 _FAR = 1.0  # deviations of the training images from their mean: beyond it, crops are "far off"
 _SURER = 1.05  # times as sure with channels exchanged: a model that learnt is far beyond it
 _ASKED = 128  # crops that the model is asked about

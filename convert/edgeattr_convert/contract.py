@@ -13,8 +13,6 @@ from edgeattr_convert.accuracy import Evaluation, number
 from edgeattr_convert.validation_result import AttributeChange, ValidationResult
 from edgeattr_runtimes.device import has_int8_instructions
 
-__all__ = ["Contract", "accuracy_holds", "attribute_changes", "flips", "judged"]
-
 _PERCENT = 100
 _NAMED = 3  # layers and attributes in an advice
 _WORTH_NAMING = 0.5  # points that an attribute loses

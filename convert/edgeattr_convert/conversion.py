@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr import __version__
-from edgeattr.core.bundle import Bundle, Variant, variant_file
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant, variant_file
 from edgeattr.core.errors import ContractNotMet, UsageError
 from edgeattr.core.files import check_writable, sha256_of
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
@@ -39,9 +40,7 @@ from edgeattr_runtimes.engines import has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.data.align import aligned
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["ConversionData", "convert"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 _TOLERANCE_FACTOR = 2.0  # INT8 kernels differ between devices: twice what was measured here
 _TOLERANCE_FLOOR = 0.5  # of an INT8 logit

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeattr.core.bundle import Variant, variant_file
+from edgeattr.core.bundle_format import Variant, variant_file
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.detection_bundle import DetectionBundle, fit_frame, input_size
 from edgeattr.core.errors import ContractNotMet, InputError, UsageError
@@ -34,8 +34,6 @@ from edgeattr_convert.validation_result import Speed, ValidationResult
 from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
 from edgeattr_runtimes.engines import available, has_half_precision
 from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
-
-__all__ = ["calibration_frames", "convert_detector", "detector_steps"]
 
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on

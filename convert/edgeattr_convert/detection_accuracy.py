@@ -12,8 +12,6 @@ from edgeattr.core.detection_metrics import DetectionScores, FrameBoxes, evaluat
 from edgeattr.video.detectors import Detections, Detector
 from edgeattr_train.data.boxes import BoxDataset
 
-__all__ = ["DetectionFigures", "measure_detector"]
-
 LEAST_SCORE = 0.02  # of boxes that count for AP50
 
 

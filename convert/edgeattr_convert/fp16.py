@@ -8,8 +8,6 @@ from pathlib import Path
 from edgeattr.core.errors import MissingDependency
 from edgeattr.core.files import write_atomically
 
-__all__ = ["fp16_from_onnx"]
-
 _IN_FLOAT = ("Softmax", "Sigmoid", "ReduceSum", "Cast", "Sub", "Div")  # sums and 0..255 pixels
 
 

@@ -37,8 +37,6 @@ from edgeattr_convert.validation_result import LayerError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Quantizer"]
-
 _BATCH = 32  # crops a run
 FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
 _WORTH_IT = 2 / 3  # what is left of the error must be no more than this to keep more in float

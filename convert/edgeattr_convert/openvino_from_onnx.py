@@ -24,16 +24,6 @@ from edgeattr.core.errors import MissingDependency, RuntimeFailure
 from edgeattr.core.files import add_to_zip, atomic_path
 from edgeattr_runtimes.openvino_engine import IR_MEMBERS, read_network
 
-__all__ = [
-    "import_nncf",
-    "int8_from_onnx",
-    "nncf_options",
-    "openvino_from_onnx",
-    "quiet_nncf",
-    "these_nodes",
-    "write_network",
-]
-
 _TALKATIVE = ("nncf", "torch.utils.cpp_extension")  # NNCF imports PyTorch where it is installed
 
 

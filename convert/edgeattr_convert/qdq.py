@@ -19,17 +19,6 @@ from edgeattr.core.errors import InputError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = [
-    "CPU",
-    "OPENVINO",
-    "TENSORRT",
-    "QdqScheme",
-    "activations",
-    "convolutions",
-    "head",
-    "quantized",
-]
-
 _BACKBONE = "model.backbone."  # what the names of its weights begin with
 _GATE = ".gate."  # on pooled channels: next to no arithmetic, and it scales whole maps
 

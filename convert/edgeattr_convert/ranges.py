@@ -23,8 +23,6 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["METHODS", "Histograms", "channel_means", "collect_histograms", "tensors"]
-
 Range = tuple[float, float]
 Tick = Callable[[int, int], None]
 

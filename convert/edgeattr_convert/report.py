@@ -22,8 +22,6 @@ from edgeattr.core.files import write_atomically
 from edgeattr.report import jpeg_uri, render
 from edgeattr_convert.validation_result import ConversionRecord
 
-__all__ = ["refusal", "report_paths", "write_report"]
-
 _SUFFIX = ".edgeattr"  # of a bundle
 _SHOWN = 48  # calibration crops at most
 _COLUMNS = 12  # of them, at most

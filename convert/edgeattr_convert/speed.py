@@ -18,8 +18,6 @@ from edgeattr_convert.validation_result import Speed
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.timing import median_interval
 
-__all__ = ["compare_speed"]
-
 _FEWEST = 15  # turns, and turns between two looks at what they say
 MOST_SECONDS = 40.0  # of turns, where a limit is to be decided
 LOOK_SECONDS = 8.0  # of turns, if no limit is to be decided

@@ -26,8 +26,6 @@ from edgeattr_convert.qdq import CPU, OPENVINO, TENSORRT, QdqScheme
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
 from edgeattr_convert.validation_result import LayerError
 
-__all__ = ["STEPS", "Draft", "Job", "Step", "check_packages", "steps_for"]
-
 _REPAIRS = (1, 2, 4, 8)  # layers that go back to float before each further trial
 _HALF = 0.1  # of a logit: half precision keeps 11 bits, over some 60 layers
 

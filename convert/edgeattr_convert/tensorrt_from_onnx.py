@@ -16,8 +16,6 @@ from edgeattr.core.files import write_atomically
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OPSET", "tensorrt_from_onnx"]
-
 OPSET = 17  # the newest that TensorRT 8.6 knows (onnx-tensorrt's release notes); 10 and 11 read it
 
 _IR_VERSION = 8  # of the file format that came with that operator set

@@ -17,8 +17,6 @@ from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import PersonTracker
 from edgeattr_train.data.boxes import MotSequence
 
-__all__ = ["TrackingAccuracy"]
-
 _NOBODY = "1,-1,0,0,1,1,0,-1,-1,-1\n"  # for the library, which takes no empty file
 
 

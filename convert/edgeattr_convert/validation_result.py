@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-__all__ = ["AttributeChange", "ConversionRecord", "LayerError", "Speed", "ValidationResult"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeChange:

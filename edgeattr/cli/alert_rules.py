@@ -14,8 +14,6 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.live import live_test, met_conditions
 from edgeattr.video.alerts import AlertRule
 
-__all__ = ["AlertSection", "Places", "alert_rules", "check_places"]
-
 
 class Places(NamedTuple):
     """Names in one source's picture."""

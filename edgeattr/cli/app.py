@@ -16,8 +16,6 @@ from edgeattr.cli import bench, convert, doctor, evaluate, find, info, models, p
 from edgeattr.core.errors import EdgeAttrError
 from edgeattr.core.hub import home
 
-__all__ = ["app", "main"]
-
 _NO_LIBRARY = (
     "A library of the system is missing. Where there is no screen, OpenCV needs none: "
     "pip uninstall --yes opencv-python && pip install opencv-python-headless"

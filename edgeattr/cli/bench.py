@@ -17,9 +17,7 @@ from edgeattr.core.errors import BundleError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
-    from edgeattr_runtimes.bench import Setting, Timing
-
-__all__ = ["bench", "to_json"]
+    from edgeattr_runtimes.bench_process import Setting, Timing
 
 Runtimes = Annotated[
     list[str] | None,
@@ -135,7 +133,7 @@ def _settings(
         UsageError, RuntimeFailure, BundleError: something that was asked for is not there.
     """
     from edgeattr_runtimes import EngineOptions, choose
-    from edgeattr_runtimes.bench import Setting
+    from edgeattr_runtimes.bench_process import Setting
     from edgeattr_runtimes.engines import automatic, with_device
 
     problem, variants = None, []

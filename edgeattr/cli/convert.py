@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from edgeattr_convert.contract import Contract
     from edgeattr_convert.conversion import ConversionData
     from edgeattr_convert.steps import Step
-    from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["convert"]
+    from edgeattr_train.data.annotations import AttributeDataset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,6 @@ from edgeattr.core.errors import EdgeAttrError
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
 
-__all__ = ["doctor"]
-
 _PACKAGES = {  # module -> (what for, how to get it)
     "numpy": ("arrays", "pip install edgeattr"),
     "cv2": ("images and video", "pip install edgeattr"),

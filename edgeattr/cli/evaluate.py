@@ -25,9 +25,7 @@ from edgeattr.core.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
-    from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["evaluate"]
+    from edgeattr_train.data.annotations import AttributeDataset
 
 
 def evaluate(

@@ -14,8 +14,6 @@ from edgeattr.core.errors import UsageError
 if TYPE_CHECKING:
     from edgeattr.search.store import PeopleReader, SearchRequest, SearchResult
 
-__all__ = ["find"]
-
 
 class Sort(str, enum.Enum):
     """What comes first."""

@@ -21,8 +21,6 @@ from edgeattr.search.store.records import answer_of, labels_of, milliseconds
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["print_names", "print_records", "report_totals"]
-
 
 def print_names(known: KnownNames, attributes: bool, streams: bool) -> None:
     """Print the names that queries can have, one a line."""

@@ -13,10 +13,9 @@ from edgeattr.cli.options import ModelArgument
 from edgeattr.cli.person_detector import is_detector, show_detector
 
 if TYPE_CHECKING:
-    from edgeattr.core.bundle import Bundle, Variant
+    from edgeattr.core.bundle import Bundle
+    from edgeattr.core.bundle_format import Variant
     from edgeattr.core.schema import AttributeSchema
-
-__all__ = ["info"]
 
 
 def info(

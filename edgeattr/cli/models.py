@@ -10,8 +10,6 @@ from edgeattr.cli.options import known_names
 from edgeattr.cli.progress import ProgressLine, note
 from edgeattr.core.errors import BundleError
 
-__all__ = ["app"]
-
 app = typer.Typer(help="Bundles and detectors: list, download, verify.", no_args_is_help=False)
 
 

@@ -8,25 +8,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "AllowMissing",
-    "Data",
-    "DetectorFormat",
-    "Device",
-    "Model",
-    "ModelArgument",
-    "Precision",
-    "Quiet",
-    "Runtime",
-    "Sensitive",
-    "detector_names",
-    "known_names",
-    "model_names",
-    "precision_names",
-    "recipe_names",
-    "runtime_names",
-]
-
 
 def model_names(incomplete: str) -> list[str]:
     """`default`, and the bundles and checkpoints of the folder that has been typed so far."""

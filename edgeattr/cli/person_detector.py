@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from edgeattr.video.detectors import Detector
     from edgeattr_convert.contract import Contract
 
-__all__ = ["bench_detector", "convert_detector", "is_detector", "open_detector", "show_detector"]
-
 _WARM_UP = 3  # calls that are not counted
 
 
@@ -103,7 +101,8 @@ def bench_detector(
     """Time every variant on every engine in turns: frames of 16:9 at the detector's input size."""
     from edgeattr.core.detection_bundle import DetectionBundle
     from edgeattr.core.files import write_atomically
-    from edgeattr_runtimes.device import available_cores, device_name
+    from edgeattr.core.limits import available_cores
+    from edgeattr_runtimes.device import device_name
 
     bundle = DetectionBundle.read(path)
     rows = []

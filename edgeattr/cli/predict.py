@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from edgeattr.core.prediction import Prediction
     from edgeattr.model import AttributeModel
 
-__all__ = ["predict"]
-
 _EXPLAINED_AT_ONCE = 8  # images whose masks are held in memory
 
 

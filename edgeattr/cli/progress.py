@@ -11,14 +11,6 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import UsageError
 from edgeattr.core.timestamps import utc_text
 
-__all__ = [
-    "ProgressLine",
-    "ProgressParts",
-    "for_machines",
-    "note",
-    "set_up_logs",
-]
-
 _SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -22,8 +22,6 @@ from edgeattr.search.store.records import milliseconds
 if TYPE_CHECKING:
     from edgeattr.search.store import PeopleReader, SearchRequest
 
-__all__ = ["replay_alerts"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Rules:

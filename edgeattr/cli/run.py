@@ -27,8 +27,6 @@ from edgeattr.core.errors import UsageError
 if TYPE_CHECKING:
     from edgeattr.cli.site_config import Site
 
-__all__ = ["RunCommand", "run"]
-
 _NAMELESS = Path()  # what --output without a name stands for
 _BESIDE_CONFIG = ("context", "config", "show", "log_format", "quiet")
 

@@ -32,14 +32,6 @@ if TYPE_CHECKING:
     from edgeattr.video.status import StreamStatus
     from edgeattr.web import WebServer
 
-__all__ = [
-    "PersonLines",
-    "SystemdNotifier",
-    "alert_line",
-    "person_line",
-    "run_site",
-]
-
 _MOST_LABELS = 5  # of a person, in words
 _STEP = 0.2  # seconds between two looks at how it goes
 _log = logging.getLogger("edgeattr.run")

@@ -20,25 +20,6 @@ from edgeattr.video.sources.address import kind_of, local_path
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
 
-__all__ = [
-    "CropsSection",
-    "DetectorSection",
-    "EventsSection",
-    "EvidenceSection",
-    "MetricsSection",
-    "ModelSection",
-    "MqttSection",
-    "PrivacySection",
-    "Site",
-    "SourceSection",
-    "StoreSection",
-    "TrackingSection",
-    "WebSection",
-    "WebhookSection",
-    "load_site",
-    "named_source",
-]
-
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
 
 

@@ -40,8 +40,6 @@ from edgeattr.video.status import Summary
 if TYPE_CHECKING:
     from edgeattr.web import WebServer
 
-__all__ = ["SitePipeline", "open_outputs"]
-
 _SWEEP = 600.0  # seconds between two looks for pictures that are too old
 
 _log = logging.getLogger("edgeattr.run")

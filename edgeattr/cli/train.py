@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from edgeattr_train.checkpoint import Checkpoint
     from edgeattr_train.engine import Progress, Trainer
 
-__all__ = ["train"]
-
 _CURVES = ("mA", "f1", "mAP", "accuracy")  # of validation, for TensorBoard
 _STEPS_BETWEEN_POINTS = 20  # of its curves in training
 

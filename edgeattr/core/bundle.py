@@ -33,14 +33,12 @@ from edgeattr.core.bundle_files import (
     read_bundle,
     read_golden,
 )
-from edgeattr.core.bundle_format import BundleFormat, Variant, variant_file
+from edgeattr.core.bundle_format import BundleFormat
 from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.decision import Decision
 from edgeattr.core.errors import BundleError
 from edgeattr.core.posterior import TrackFusion
 from edgeattr.core.schema import AttributeSchema
-
-__all__ = ["RESIZE_RULE", "Bundle", "Golden", "InputSpec", "Variant", "variant_file"]
 
 RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 

@@ -33,16 +33,6 @@ from edgeattr.core.bundle_reading import (
 from edgeattr.core.errors import BundleError
 from edgeattr.core.files import add_to_zip, atomic_path, sha256_of, write_atomically
 
-__all__ = [
-    "BundleFiles",
-    "GoldenArrays",
-    "check_input",
-    "common_fields",
-    "read_bundle",
-    "read_golden",
-    "task_of",
-]
-
 _USE = {  # task -> how a bundle of it is given
     "attributes": "; give it as --model",
     "person-detection": "; give it as --detector",

@@ -17,14 +17,6 @@ from typing import Any
 
 from edgeattr.core.errors import BundleError
 
-__all__ = [
-    "CURRENT",
-    "BundleFormat",
-    "Variant",
-    "check_format",
-    "variant_file",
-]
-
 _TEXT = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
 _LARGEST = 999_999
 

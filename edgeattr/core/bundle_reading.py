@@ -18,8 +18,6 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import BundleError
 
-__all__ = ["DAMAGE", "INDEX", "read_arrays", "read_index", "read_member", "with_digest"]
-
 INDEX = "bundle.json"
 DAMAGE = (  # what reading a damaged file may raise
     ValueError,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TypeVar
 
-__all__ = ["Closeable"]
-
 _Self = TypeVar("_Self", bound="Closeable")  # typing.Self is of Python 3.11
 
 

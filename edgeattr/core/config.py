@@ -20,8 +20,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["build", "parse_value", "read_toml", "refused_entry", "with_environment"]
-
 _T = TypeVar("_T")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _INVALID = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<key>.*)`)?")  # of msgspec

@@ -19,17 +19,6 @@ import numpy.typing as npt
 from edgeattr.core.errors import InputError
 from edgeattr.core.limits import limit_opencv
 
-__all__ = [
-    "Image",
-    "as_bgr",
-    "cut_boxes",
-    "fill_crops",
-    "is_bgr",
-    "read_image",
-    "resize_crop",
-    "stack_crops",
-]
-
 _UINT8 = np.dtype(np.uint8)
 _BLOCK = 1 << 18  # values looked at between two chances to stop
 

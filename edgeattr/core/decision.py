@@ -14,8 +14,6 @@ import numpy.typing as npt
 from edgeattr.core.prediction import Answer, AttributeAnswer, ColourAnswer
 from edgeattr.core.schema import AttributeSchema
 
-__all__ = ["Decision"]
-
 _CERTAIN = 30.0  # log-odds: a probability of 1 - 1e-13
 _UNSEEN = -1e9  # margin of what cannot be seen: below any that a logit may have
 _LIKELY = 0.5  # probability from which a colour within the margins is named

@@ -33,18 +33,6 @@ from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import BundleError
 
-__all__ = [
-    "GREY",
-    "PERSON_SCORE",
-    "TASK",
-    "DetectionBundle",
-    "DetectionDecision",
-    "DetectionGolden",
-    "DetectionInput",
-    "fit_frame",
-    "input_size",
-]
-
 PERSON_SCORE = 0.45  # every detector's score from which the tracker believes in a person
 TASK = "person-detection"  # in bundle.json under ``task``
 FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEAR; grey border"

@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DetectionScores", "FrameBoxes", "evaluate_detections", "overlaps"]
-
 _FloatArray = npt.NDArray[np.float32]
 _Real = TypeVar("_Real", bound=np.floating[Any])
 _OVERLAP = 0.5  # intersection over union of a box that is right

@@ -17,19 +17,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-__all__ = [
-    "BundleError",
-    "ContractNotMet",
-    "DownloadError",
-    "EdgeAttrError",
-    "InputError",
-    "MissingDependency",
-    "OutputError",
-    "QueryError",
-    "RuntimeFailure",
-    "UsageError",
-]
-
 
 class EdgeAttrError(Exception):
     """Base class of every error that edgeattr raises; its text says how to go on."""

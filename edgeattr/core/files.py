@@ -16,17 +16,6 @@ from typing import BinaryIO
 
 from edgeattr.core.errors import OutputError
 
-__all__ = [
-    "add_to_zip",
-    "atomic_path",
-    "check_writable",
-    "make_folder",
-    "open_exclusive",
-    "sha256_of",
-    "size_of",
-    "write_atomically",
-]
-
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same zip
 _BLOCK = 1 << 20  # bytes read at a time while hashing
 _PRIVATE = 0o600  # mode of a new file: results are personal data

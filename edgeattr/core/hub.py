@@ -22,19 +22,6 @@ from types import MappingProxyType
 from edgeattr.core.config import read_toml
 from edgeattr.core.errors import DownloadError, UsageError
 
-__all__ = [
-    "KNOWN",
-    "RemoteFile",
-    "RemoteModel",
-    "cached",
-    "default_bundle",
-    "fetch",
-    "home",
-    "paths_of",
-    "person_bundle",
-    "resolve_bundle",
-]
-
 _TIMEOUT = 15.0  # seconds without an answer
 _BLOCK = 1 << 16  # bytes
 _DIGESTS = {64: "sha256", 96: "sha384"}  # hexadecimal digits -> algorithm

@@ -20,8 +20,6 @@ from edgeattr.core.errors import UsageError
 from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.core.schema import AttributeSchema
 
-__all__ = ["Label", "LabelOptions", "LabelRanking", "label_name"]
-
 _COLOURS = "_colour"  # end of the group of a part's colours
 _PARTS = {"upper_body": "top", "lower_body": "bottom"}  # as said where no garment is known
 _STYLE = frozenset({"casual_lower", "casual_upper", "formal_lower", "formal_upper"})

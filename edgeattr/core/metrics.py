@@ -19,18 +19,6 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
 
-__all__ = [
-    "Reliability",
-    "Scores",
-    "average_precision",
-    "calibration_error",
-    "evaluate",
-    "mean_accuracy_and_f1",
-    "mean_accuracy_per_attribute",
-    "reliability",
-    "roc_auc",
-]
-
 _FloatArray = npt.NDArray[np.float64]
 _BoolArray = npt.NDArray[np.bool_]
 

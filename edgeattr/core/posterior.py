@@ -33,8 +33,6 @@ from edgeattr.core.decision import Decision
 from edgeattr.core.errors import BundleError
 from edgeattr.core.prediction import AttributeAnswer, ColourAnswer
 
-__all__ = ["NEVER", "TrackFusion", "TrackPosterior", "normalise_exclusive"]
-
 _Floats = npt.NDArray[np.float64]
 
 NEVER = 99.0  # log-odds: a margin that no answer reaches

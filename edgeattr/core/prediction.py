@@ -9,15 +9,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "VISIBLE",
-    "Answer",
-    "AttributeAnswer",
-    "ColourAnswer",
-    "Prediction",
-    "TrackRecord",
-]
-
 Answer = Literal["yes", "no", "unknown"]
 VISIBLE = 0.5  # probability from which a part of the body counts as in the picture
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Tell", "Tick", "no_tick", "silent"]
-
 Tell = Callable[[str], None]
 """Called with what was found, in a line."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 
-__all__ = ["RateLimit"]
-
 
 class RateLimit:
     """Allows the first of many calls, and then one in each interval.

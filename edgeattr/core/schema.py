@@ -11,8 +11,6 @@ import numpy as np
 
 from edgeattr.core.errors import BundleError, InputError
 
-__all__ = ["COLOUR", "PARTS", "Attribute", "AttributeSchema"]
-
 PARTS = ("head", "upper_body", "lower_body", "feet")
 """Parts of the body whose visibility a model may tell, in the order of its output."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["disable_telemetry"]
-
 _SWITCHES = (  # names of one library's switch, and the value that turns its reports off
     (("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"), "1"),  # ONNX Runtime from 1.29 on
     (("RAY_USAGE_STATS_ENABLED",), "0"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-__all__ = ["utc_text"]
-
 
 def utc_text(seconds: float) -> str:
     """ISO 8601 in UTC to the millisecond, of seconds since 1970: ``2026-11-25T19:30:00.000Z``."""

@@ -24,8 +24,6 @@ from edgeattr.core.crops import Image
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import Prediction
 
-__all__ = ["Explanation", "MaskGrid", "explanations", "mask_grids"]
-
 Mask = npt.NDArray[np.float32]
 
 _HALVED_BY_2X2 = ("densenet", "osnet")  # backbones whose later halvings average 2x2 cells

@@ -11,8 +11,6 @@ from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.explain.attention_maps import Explanation
 from edgeattr.explain.explanation_page import explanation_page
 
-__all__ = ["ExplanationFiles"]
-
 _FORMAT = 1  # of the JSON
 _LONGEST = 160  # bytes of a name: 255 are allowed, and more is added to it
 

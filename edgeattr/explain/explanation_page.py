@@ -21,8 +21,6 @@ from edgeattr.core.prediction import AttributeAnswer
 from edgeattr.explain.attention_maps import Explanation
 from edgeattr.report import jpeg_uri, render
 
-__all__ = ["TICKS", "colour_bar", "explanation_page", "overlay"]
-
 _BAR = (14, 260)  # height and width of the colour bar, pixels
 _FULL = 16.0  # times an even share that has the last colour
 _GREY = 0.75  # brightness of the crop under the colours

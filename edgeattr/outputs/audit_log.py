@@ -12,8 +12,6 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.jsonl import EventsFile
 
-__all__ = ["AuditLog"]
-
 
 class AuditLog(Closeable):
     """Says what was done with people's data, and when: in a file, or else in the log.

@@ -25,8 +25,6 @@ from edgeattr.explain import explanation_page
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.thumbnails import delete_old
 
-__all__ = ["ExplanationWriter"]
-
 _WAITING = 32  # people; a crop of each is held in memory
 _LONGEST_WAIT = 20.0  # seconds for a place: a stream that waits for longer would seem to hang
 _ENDING = "explain.html"

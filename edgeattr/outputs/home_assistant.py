@@ -19,8 +19,6 @@ import edgeattr
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.outputs.mqtt import MqttOutput
 
-__all__ = ["Camera", "HomeAssistantOutput", "discovery_messages"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:

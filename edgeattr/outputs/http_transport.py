@@ -16,8 +16,6 @@ from email.message import Message
 from edgeattr.outputs.spool import Entry
 from edgeattr.outputs.transport import Address, SendError, SendResult
 
-__all__ = ["HttpTransport"]
-
 _TRY_AGAIN = (408, 425, 429)  # of 4xx: too slow, too early, too many
 _LONGEST_ASKED_S = 3600.0  # however long Retry-After asks for
 _ANSWER_BYTES = 1 << 16  # what is read of an answer's body, which nobody looks at

@@ -15,8 +15,6 @@ from typing import Any
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.files import open_exclusive, size_of
 
-__all__ = ["EventsFile", "encode_event"]
-
 _TAIL = 1 << 16  # bytes looked at together while searching for the last line's beginning
 
 

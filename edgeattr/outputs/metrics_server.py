@@ -17,8 +17,6 @@ from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 
-__all__ = ["MetricsServer", "health"]
-
 _LOG = logging.getLogger("edgeattr.outputs")
 _SLOW_S = 5.0  # a client that says nothing for so long is sent away
 

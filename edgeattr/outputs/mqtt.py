@@ -18,8 +18,6 @@ from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.transport import Address, client_tls
 
-__all__ = ["MqttOutput"]
-
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PROMISE = (
     "an event is on disk once write returns, is sent to the broker at least once and in order, "

@@ -14,8 +14,6 @@ from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.spool import Entry
 from edgeattr.outputs.transport import SendError, SendResult
 
-__all__ = ["MqttOptions", "MqttTransport"]
-
 _CONNECT_S = 5.0  # for the connection, and again for the broker's word of welcome
 _ANSWER_S = 10.0  # without any acknowledgement
 _LEAVE_S = 0.5

@@ -14,8 +14,6 @@ from xml.etree import ElementTree
 
 from edgeattr.outputs.mqtt import MqttOutput
 
-__all__ = ["OnvifOutput", "onvif_frame", "onvif_xml"]
-
 _NAMESPACES = {
     "tt": "http://www.onvif.org/ver10/schema",
     "bd": "http://www.onvif.org/ver20/analytics/humanbody",

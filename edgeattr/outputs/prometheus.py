@@ -11,8 +11,6 @@ from prometheus_client.metrics_core import Metric
 from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamState, StreamStatus
 
-__all__ = ["Collector"]
-
 _Status = TypeVar("_Status", StreamStatus, OutputStatus)
 
 _STREAM_COUNTERS: dict[str, tuple[str, Callable[[StreamStatus], float]]] = {

@@ -18,8 +18,6 @@ from edgeattr.core.errors import OutputError
 from edgeattr.outputs.video_file import VideoFile, VideoOptions, check_video_name
 from edgeattr.video.sources import Source
 
-__all__ = ["SegmentedVideo"]
-
 _DEFAULTS = VideoOptions()
 _HOUR = 3600.0  # seconds of one file of a live stream
 _FRESH = 5.0  # seconds in which a part's writer may not have locked it yet

@@ -21,8 +21,6 @@ from edgeattr.core.hub import home
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.search.store.database import DatabaseSchema, GroupCommit, open_database, output_errors
 
-__all__ = ["Entry", "Spool", "Totals", "spool_path"]
-
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger("edgeattr.outputs")
 _TAKEN = "another process sends from this spool; give this one a spool of its own"

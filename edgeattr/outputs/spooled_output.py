@@ -18,8 +18,6 @@ from edgeattr.outputs.spool import Spool, Totals
 from edgeattr.outputs.transport import SendError, SendResult, Transport
 from edgeattr.video.output import DeliveryStatus
 
-__all__ = ["SpooledOutput"]
-
 _LOG = logging.getLogger("edgeattr.outputs")
 _DRAIN_S = 1.5  # on closing, for events that still wait
 _JOIN_S = 2.0

@@ -9,8 +9,6 @@ from typing import Any
 from edgeattr.core.closeable import Closeable
 from edgeattr.search.store import PeopleStore
 
-__all__ = ["StoreWriter"]
-
 
 class StoreWriter(Closeable):
     """Keeps people's records and alerts in a SQLite file, which `edgeattr find` reads.

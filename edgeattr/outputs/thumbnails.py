@@ -17,8 +17,6 @@ from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
 from edgeattr.core.prediction import TrackRecord
 
-__all__ = ["ThumbnailWriter", "delete_old"]
-
 _QUALITY = 90  # of JPEG
 _DAY = 86400.0  # seconds
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # of a record

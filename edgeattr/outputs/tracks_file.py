@@ -10,8 +10,6 @@ from edgeattr.core.files import open_exclusive, size_of
 from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import EarlierBox, TrackedBox
 
-__all__ = ["TracksFile"]
-
 _FRAMES = 300  # that are remembered
 
 

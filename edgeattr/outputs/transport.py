@@ -14,8 +14,6 @@ from urllib.parse import unquote, urlsplit
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.outputs.spool import Entry
 
-__all__ = ["Address", "SendError", "SendResult", "Transport", "client_tls"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Address:

@@ -19,14 +19,6 @@ from edgeattr.core.errors import MissingDependency, OutputError, UsageError
 from edgeattr.core.files import atomic_path
 from edgeattr.core.limits import available_cores
 
-__all__ = [
-    "ENCODERS",
-    "VideoFile",
-    "VideoOptions",
-    "check_encoder",
-    "check_video_name",
-]
-
 # Half the time of "veryfast" at the same SSIM, files a third larger
 _X264 = {"preset": "superfast", "crf": "24", "x264-params": "rc-lookahead=0:bframes=0"}
 ENCODERS: Mapping[str, Mapping[str, str]] = {  # with their options

@@ -11,8 +11,6 @@ from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.transport import Address, client_tls
 
-__all__ = ["WebhookOutput"]
-
 _PORTS = {"http": 80, "https": 443}
 _PROMISE = (
     "an event is on disk once write returns, is posted at least once and in order, and is removed "

@@ -11,8 +11,6 @@ import cv2
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
 
-__all__ = ["Windows"]
-
 _NO_DESKTOP = "--show needs a desktop, and there is none here; write --output out.mp4 instead"
 _NO_WINDOWS = (
     "--show needs an OpenCV with windows, and opencv-python-headless has none: "

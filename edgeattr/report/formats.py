@@ -9,8 +9,6 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-__all__ = ["breakable", "change", "fact", "figure", "finite", "moment", "share", "size"]
-
 _ABSENT = "n/a"  # what is undefined or was not measured
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))  # decimal, as sellers of storage count
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|\+00:00)?")

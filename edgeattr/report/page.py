@@ -15,8 +15,6 @@ from edgeattr.report import formats
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["jpeg_uri", "render"]
-
 _BASE = Path(__file__).parent  # of base.html, macros.html and style.css
 _QUALITY = 85  # of JPEG
 
@@ -54,5 +52,17 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(formats, name) for name in formats.__all__}
+    environment.filters |= {
+        function.__name__: function
+        for function in (
+            formats.breakable,
+            formats.change,
+            formats.fact,
+            formats.figure,
+            formats.finite,
+            formats.moment,
+            formats.share,
+            formats.size,
+        )
+    }
     return environment

@@ -15,8 +15,6 @@ from typing import Any
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.core.timestamps import utc_text
 
-__all__ = ["Alert", "AlertMonitor", "AlertRule", "PersonNow"]
-
 _GAP_S = 1.0  # out of sight for longer, a rule begins anew
 _FORGET_S = 60.0  # out of sight for longer, a person will not come back
 _REARM_S = 5.0  # a rule that has not held for so long may raise an alert for the same person again

@@ -15,8 +15,6 @@ from edgeattr.video.box_motion import BoxMotion
 from edgeattr.video.boxes import AT_SIDE, Box, Boxes
 from edgeattr.video.clothing_colours import Colours
 
-__all__ = ["Association", "Sighting", "Track"]
-
 # Chosen by benchmarks/made_streets.py.
 _LOST_SECONDS = 2.0  # how long a person may be hidden and stay the same track
 _CONFIRM_SECONDS = 0.16  # how long a person is found before they count

@@ -18,8 +18,6 @@ from edgeattr.core.errors import RuntimeFailure
 from edgeattr.model import AttributeModel
 from edgeattr.video.track_manager import CropRequest, TrackManager
 
-__all__ = ["Batcher", "PendingCrops", "Readings"]
-
 _LONGEST_CALL = 5.0  # seconds that closing waits for the model
 
 Readings = list[npt.NDArray[np.float32] | None]

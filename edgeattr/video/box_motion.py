@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 from edgeattr.video.boxes import Boxes
 
-__all__ = ["BoxMotion", "Boxes"]
-
 # Of x, y, width and height, as shares of the box's height; chosen by benchmarks/made_streets.py
 _MEASURED = np.array([0.05, 0.05, 0.08, 0.08])  # deviation of a detector's box
 _DISTURBED = np.array([0.2, 0.2, 0.1, 0.1])  # of the speed, after a second

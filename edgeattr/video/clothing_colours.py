@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import Image
 
-__all__ = ["Colours", "clothing_colours"]
-
 Colours = npt.NDArray[np.float32]
 """Float32 [N, D], rows of unit length: a histogram's square roots, so that the product of two rows
 is their Bhattacharyya coefficient, 0..1."""

@@ -16,8 +16,6 @@ from edgeattr.core.crops import Image
 from edgeattr.video.detectors import Detections
 from edgeattr.video.sources import Frame
 
-__all__ = ["DetectionInterval", "Found", "SceneCutDetector", "StillScene"]
-
 _HASTE = 1.0  # seconds between two steps to fewer detections
 _PATIENCE = 5.0  # seconds without a lost frame before a step to more
 _WIDTH = 128  # of the small grey picture that is compared, pixels; a detector sees 416 or more

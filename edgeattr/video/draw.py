@@ -16,8 +16,6 @@ from edgeattr.video.options import ColourBy
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["Colour", "PersonDrawing", "draw_zones"]
-
 Colour = tuple[int, int, int]
 """Blue, green, red, 0..255."""
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from edgeattr.video.boxes import AT_SIDE, Box
 from edgeattr.video.clothing_colours import Colours
 
-__all__ = ["Fragment", "FragmentJoiner"]
-
 _KEEP_SECONDS = 4.0  # how long a person may be out of sight
 _NEAR = 0.4  # of a person's height: how far from where they are expected they may reappear
 _GROWS = 0.4  # of the height, more for each second out of sight

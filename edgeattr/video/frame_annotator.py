@@ -17,8 +17,6 @@ from edgeattr.video.track_manager import TrackManager
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["FrameAnnotator"]
-
 _REMEMBER = 2.0  # seconds that somebody who is not found any more may still be there
 
 _log = logging.getLogger("edgeattr.video")

@@ -8,8 +8,6 @@ import time
 
 from edgeattr.video.sources import Frame, Source
 
-__all__ = ["FrameReader"]
-
 
 class FrameReader:
     """The newest frames of a source.

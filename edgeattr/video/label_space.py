@@ -11,16 +11,6 @@ import numpy as np
 
 from edgeattr.core.crops import Image
 
-__all__ = [
-    "CELL",
-    "FONT",
-    "PAD",
-    "Box",
-    "LabelSpace",
-    "TextStyle",
-    "text_width",
-]
-
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 PAD = 0.35

@@ -9,8 +9,6 @@ from edgeattr.core.errors import UsageError
 from edgeattr.core.label_ranking import LabelOptions
 from edgeattr.video.schedule import Schedule
 
-__all__ = ["ColourBy", "PipelineOptions"]
-
 ColourBy = Literal["track", "alert", "zone"]
 """What gives a box its colour: the person's number; whether they raised an alert; the zone that
 they are in, which is drawn in it too. Who raised an alert is red by all three."""

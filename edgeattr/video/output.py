@@ -20,8 +20,6 @@ from edgeattr.video.sources import Frame, Source
 from edgeattr.video.track_manager import BestCrop
 from edgeattr.video.tracker import EarlierBox, TrackedBox
 
-__all__ = ["DeliveryStatus", "FailsafeOutput", "Output", "OutputStatus", "RecordWriter"]
-
 _LOG = logging.getLogger("edgeattr.outputs")
 _LONGEST_WAIT = 60.0  # seconds for the pictures that records name, at the end of a file
 _LONGEST_LIVE = 5.0  # the same where the stream was live or stopped: a service has to end soon

@@ -10,8 +10,6 @@ from edgeattr.video.track_manager import TrackManager
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zone_monitor import ZoneMonitor
 
-__all__ = ["people_now"]
-
 
 def people_now(
     stream: str,

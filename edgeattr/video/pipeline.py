@@ -25,8 +25,6 @@ from edgeattr.video.stream import Stream, StreamContext
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
 
-__all__ = ["Pipeline"]
-
 _STOP_SECONDS = 8.0  # that stopping waits at most; streams end in tenths of a second
 _DEFAULTS = PipelineOptions()
 

@@ -21,16 +21,6 @@ from edgeattr.core.crops import Image
 from edgeattr.video.boxes import AT_SIDE, Box
 from edgeattr.video.tracker import TrackedBox
 
-__all__ = [
-    "CropAssessment",
-    "CropBudget",
-    "Schedule",
-    "TrackHistory",
-    "assess_crop",
-    "assess_whole_crop",
-    "crop_of",
-]
-
 _Floats = npt.NDArray[np.float32]
 
 _MARGIN = 0.04  # of the box's sides, added around it: data sets crop people a little wide

@@ -29,8 +29,6 @@ from edgeattr.video.track_manager import TrackManager
 from edgeattr.video.tracker import EarlierBox, PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
-__all__ = ["Stream", "StreamContext"]
-
 _STALLED = 5.0  # seconds without a frame
 _HANGS = "frames come, and none is finished: the model, the detector or a disk hangs"
 _DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/detectors.py)

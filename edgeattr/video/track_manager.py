@@ -26,8 +26,6 @@ from edgeattr.video.schedule import (
 from edgeattr.video.sources import Frame
 from edgeattr.video.tracker import EarlierBox, TrackedBox
 
-__all__ = ["BestCrop", "CropRequest", "TrackManager"]
-
 _MOST_LABELS = 6  # in a record
 _MIN_SECONDS = 0.3  # a track seen for less is taken for a false alarm
 

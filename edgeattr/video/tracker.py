@@ -19,8 +19,6 @@ from edgeattr.video.clothing_colours import clothing_colours
 from edgeattr.video.detectors import Detections
 from edgeattr.video.fragments import Fragment, FragmentJoiner
 
-__all__ = ["EarlierBox", "PersonTracker", "TrackedBox"]
-
 _LEAST_SCORE = 0.45  # of a detection that takes part
 _NESTED = (0.9, 0.6)  # share of a box inside a better one, and of its width: one person twice
 _VELOCITY_SECONDS = 0.5  # over which a person's speed is measured

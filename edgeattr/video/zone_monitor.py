@@ -23,8 +23,6 @@ from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zones import ANCHORS, Line, Point, Zone
 
-__all__ = ["ZoneEvent", "ZoneMonitor"]
-
 _MARGIN = 0.04  # of a person's height: as far must a point be from an edge to have a side
 _OVER_THE_END = 0.02  # of a line's length: a crossing as far beyond its end still counts
 

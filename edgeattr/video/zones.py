@@ -9,8 +9,6 @@ from typing import Literal
 
 from edgeattr.core.errors import UsageError
 
-__all__ = ["ANCHORS", "Anchor", "Line", "Point", "Zone", "parse_line", "parse_zone"]
-
 Anchor = Literal["feet", "centre", "head"]
 Point = tuple[float, float]
 """x, y."""

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 from edgeattr.core.errors import UsageError
 
-__all__ = ["TOKEN_VARIABLE", "Access", "is_loopback"]
-
 TOKEN_VARIABLE = "EDGEATTR_WEB_TOKEN"
 _SHORTEST = 8  # characters of a token that somebody chose
 _LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))

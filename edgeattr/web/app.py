@@ -27,16 +27,6 @@ from edgeattr.web.live_pictures import LivePictures
 from edgeattr.web.recent_people import shown_person
 from edgeattr.web.store_search import StoreSearch
 
-__all__ = [
-    "PAGES",
-    "STATIC",
-    "PageContent",
-    "PeopleFilter",
-    "limit_of",
-    "page_app",
-    "read_picture",
-]
-
 _LOG = logging.getLogger("edgeattr.web")
 STATIC = Path(__file__).with_name("static")  # the files that the page is made of
 _PAGES = Path(__file__).with_name("pages")  # their templates

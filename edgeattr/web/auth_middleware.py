@@ -14,8 +14,6 @@ from edgeattr.core.rate_limit import RateLimit
 from edgeattr.web.access import Access
 from edgeattr.web.app import STATIC
 
-__all__ = ["AuthMiddleware"]
-
 _LOG = logging.getLogger("edgeattr.web")
 _OPEN_TO_ALL = frozenset(("/static/style.css", "/static/icon.svg"))  # for the page that asks
 _MONTH = 30 * 86400  # seconds that a browser stays known

@@ -22,8 +22,6 @@ from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 from edgeattr.web.recent_people import RecentPeople
 
-__all__ = ["EventStream", "Events", "State"]
-
 _LOG = logging.getLogger("edgeattr.web")
 _FRESH = 0.9  # seconds for which all visitors get the same
 _STEP = 0.25  # seconds between two looks for changes

@@ -6,8 +6,6 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-__all__ = ["TimeoutProtocol"]
-
 
 class TimeoutProtocol(H11Protocol):
     """uvicorn's own, which by itself waits for ever for those who say nothing or do not read."""

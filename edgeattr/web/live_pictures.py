@@ -10,8 +10,6 @@ import cv2
 
 from edgeattr.core.crops import Image
 
-__all__ = ["LivePictures"]
-
 _BETWEEN = 1.0  # seconds between two pictures of a stream
 _ASKED = 5.0  # seconds for which one request has pictures made
 _FRESH = 5.0  # seconds after which a picture is shown no more

@@ -13,14 +13,6 @@ from edgeattr.core.prediction import TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.jsonl import encode_event
 
-__all__ = [
-    "PeopleChanges",
-    "PeopleCounts",
-    "RecentPeople",
-    "SiteEvents",
-    "shown_person",
-]
-
 _DAY = 86400.0  # seconds
 _OURS = ("type", "crop", "evidence")  # of events: folders of this machine are nobody's business
 _ALERTS = 50  # that are remembered

@@ -20,8 +20,6 @@ from edgeattr.web.live_pictures import LivePictures
 from edgeattr.web.recent_people import RecentPeople
 from edgeattr.web.store_search import StoreSearch
 
-__all__ = ["WebServer"]
-
 _LOG = logging.getLogger("edgeattr.web")
 _GRACE = 2  # seconds in which answers under way may end when the server closes
 _WAITING = 1 << 17  # bytes that the system keeps for a slow visitor

@@ -11,8 +11,6 @@ from typing import Any
 from edgeattr.core.errors import InputError
 from edgeattr.search.store import PeopleReader, SearchRequest
 
-__all__ = ["StoreSearch"]
-
 _WAITING = 30  # questions; the server has 40 threads, and must answer others meanwhile
 
 

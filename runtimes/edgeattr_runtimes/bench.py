@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from edgeattr.core.errors import EdgeAttrError
+from edgeattr.core.limits import available_memory
 from edgeattr_runtimes.bench_process import BenchProcess, Setting, Timing, started
-from edgeattr_runtimes.device import available_memory
-
-__all__ = ["Setting", "Timing", "measure"]
 
 _FEWEST = 5  # turns
 _TURN = 0.25  # seconds

@@ -25,8 +25,6 @@ from edgeattr_runtimes.load import check_golden, open_variant
 from edgeattr_runtimes.protocol import EngineOptions, RuntimeInfo, batch_size
 from edgeattr_runtimes.timing import median_interval
 
-__all__ = ["BenchProcess", "Setting", "Timing", "started"]
-
 _WARM_UP = 3  # calls
 _PERCENTILES = (50, 95, 99)
 

@@ -17,8 +17,6 @@ from edgeattr.core.errors import OutputError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.hub import home
 
-__all__ = ["beside", "entry_path", "read_entry", "unwritable", "write_entry"]
-
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
 
 

@@ -13,8 +13,6 @@ from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.session import Array
 from edgeattr_runtimes.tensorrt_installed import import_installed
 
-__all__ = ["Gpu", "Memory", "first_gpu"]
-
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream of other libraries
 
 

@@ -13,8 +13,6 @@ from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.select import candidates
 from edgeattr_runtimes.session import Session, ShapedSessions
 
-__all__ = ["DetectionRuntime", "check_detection", "open_detection"]
-
 Frames = npt.NDArray[np.uint8]
 Found = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 _GPU_BATCH = 8  # frames

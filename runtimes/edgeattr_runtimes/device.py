@@ -7,17 +7,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-from edgeattr.core.limits import available_cores, available_memory
+from edgeattr.core.limits import available_cores
 from edgeattr_runtimes.tensorrt_installed import gpu_present, jetson_release
-
-__all__ = [
-    "available_cores",
-    "available_memory",
-    "device_name",
-    "gpu_name",
-    "has_int8_instructions",
-    "memory_of_process",
-]
 
 _ASK_NVIDIA = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 _ANSWERS_IN = 20.0  # seconds: it wakes GPUs that sleep

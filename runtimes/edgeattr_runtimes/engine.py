@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.protocol import (
@@ -27,8 +28,6 @@ from edgeattr_runtimes.protocol import (
     known_name,
 )
 from edgeattr_runtimes.session import Session, Slot
-
-__all__ = ["Engine"]
 
 _LONGEST_RUN = 10.0  # seconds that closing waits for a call that may have been interrupted
 

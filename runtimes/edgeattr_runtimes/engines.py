@@ -9,22 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from edgeattr.core.errors import EdgeAttrError, UsageError
+from edgeattr_runtimes import openvino_devices
 from edgeattr_runtimes.tensorrt_installed import gpu_present, tensorrt_remedy
-
-__all__ = [
-    "ENGINES",
-    "FAMILIES",
-    "NO_ATTENTION",
-    "REFERENCE",
-    "automatic",
-    "available",
-    "devices_of",
-    "engine_module",
-    "has_half_precision",
-    "missing_packages",
-    "remedy",
-    "with_device",
-]
 
 ENGINES: Mapping[str, str] = MappingProxyType(
     {  # name -> "module:class", best first
@@ -111,7 +97,7 @@ def has_half_precision(engine: str, device: str | None = None) -> bool:
     if engine != "openvino":
         return False
     try:
-        return bool(engine_module(engine).has_half_precision(device or "cpu"))
+        return openvino_devices.has_half_precision(device or "cpu")
     except (EdgeAttrError, RuntimeError):  # it cannot be used, or has no such device
         return False
 

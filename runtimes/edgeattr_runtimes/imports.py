@@ -7,8 +7,6 @@ from typing import Any
 
 from edgeattr.core.errors import MissingDependency, RuntimeFailure
 
-__all__ = ["import_package"]
-
 
 def import_package(name: str, *, extra: str | None, purpose: str, mend: str) -> Any:
     """A module of a package that may be absent or broken.

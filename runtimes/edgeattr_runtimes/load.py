@@ -10,8 +10,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
 from edgeattr.core.bundle_files import BundleFiles
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import (
     BundleError,
     EdgeAttrError,
@@ -26,18 +27,6 @@ from edgeattr_runtimes.engines import ENGINES, REFERENCE, engine_module, missing
 from edgeattr_runtimes.protocol import EngineOptions, Runtime
 from edgeattr_runtimes.select import Choice, candidates
 from edgeattr_runtimes.session import Session
-
-__all__ = [
-    "check_golden",
-    "first_that_serves",
-    "open_best",
-    "open_checkpoint",
-    "open_runtime",
-    "open_session",
-    "open_variant",
-    "session_from_file",
-    "warn_of_others",
-]
 
 
 class _Closable(Protocol):

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
-from edgeattr_runtimes.device import available_cores, has_int8_instructions
+from edgeattr.core.limits import available_cores
+from edgeattr_runtimes.device import has_int8_instructions
 from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.imports import import_package
 from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape, output_names
@@ -22,8 +24,6 @@ from edgeattr_runtimes.tensorrt_installed import gpu_present
 
 if TYPE_CHECKING:
     import onnxruntime
-
-__all__ = ["OnnxEngine", "OnnxSession", "devices", "open_session"]
 
 _PROVIDERS = {  # device -> ONNX Runtime's execution provider, best first
     "cuda": "CUDAExecutionProvider",

@@ -8,16 +8,6 @@ from typing import Any
 from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError
 from edgeattr_runtimes.imports import import_package
 
-__all__ = [
-    "HINT",
-    "compile_options",
-    "devices",
-    "float_type",
-    "float_types",
-    "has_half_precision",
-    "openvino_package",
-]
-
 HINT = "INFERENCE_PRECISION_HINT"
 
 

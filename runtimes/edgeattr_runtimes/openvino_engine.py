@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import OutputError, RuntimeFailure
+from edgeattr.core.limits import available_cores
 from edgeattr_runtimes.compiled_cache import entry_path, read_entry, write_entry
-from edgeattr_runtimes.device import available_cores
 from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.openvino_devices import (
     HINT,
     compile_options,
     devices,
     float_types,
-    has_half_precision,
     openvino_package,
 )
 from edgeattr_runtimes.protocol import (
@@ -43,15 +43,6 @@ from edgeattr_runtimes.session import (
     Slot,
     new_inputs,
 )
-
-__all__ = [
-    "IR_MEMBERS",
-    "OpenvinoEngine",
-    "OpenvinoSession",
-    "devices",
-    "has_half_precision",
-    "read_network",
-]
 
 _CPU_BATCH = 4  # crops a run: half as many again a second as one by one
 _DEVICE_BATCH = 16

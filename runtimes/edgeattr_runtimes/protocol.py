@@ -14,23 +14,6 @@ import numpy.typing as npt
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError, UsageError
 
-__all__ = [
-    "ATTENTION",
-    "Arrays",
-    "EngineOptions",
-    "Fill",
-    "Outputs",
-    "Runtime",
-    "RuntimeInfo",
-    "batch_size",
-    "check_crops",
-    "checked_device",
-    "crops_shape",
-    "joined_outputs",
-    "known_name",
-    "output_names",
-]
-
 ATTENTION = "attention_"  # what the names of outputs with masks start with
 _FURTHER = ("visibility", "embedding")
 

@@ -17,8 +17,6 @@ from edgeattr_runtimes.engines import ENGINES, FAMILIES, NO_ATTENTION, REFERENCE
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tuning_cache import read_tuning
 
-__all__ = ["Choice", "candidates", "choose", "decide"]
-
 _PRECISIONS = ("int8", "fp32", "fp16")  # the order of speed on CPUs without half precision
 _DEFAULTS = EngineOptions()
 _NEXT = "the next that is proven"

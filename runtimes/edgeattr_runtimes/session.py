@@ -19,18 +19,6 @@ import numpy.typing as npt
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import RuntimeFailure
 
-__all__ = [
-    "Array",
-    "Operation",
-    "Port",
-    "Session",
-    "Shape",
-    "ShapedSessions",
-    "Shapes",
-    "Slot",
-    "new_inputs",
-]
-
 Shape = tuple[int | None, ...]
 """Sides of an array; None where a side is free."""
 

@@ -32,13 +32,6 @@ from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 from edgeattr_runtimes.tensorrt_plan import BuildOptions, plan_from_onnx
 
-__all__ = [
-    "engine_facts",
-    "engine_from_onnx",
-    "forget",
-    "locked",
-]
-
 _log = logging.getLogger(__name__)
 
 

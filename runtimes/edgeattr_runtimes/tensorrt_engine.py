@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes.cuda import Gpu, Memory, first_gpu
 from edgeattr_runtimes.engine import Engine
@@ -19,8 +20,6 @@ from edgeattr_runtimes.tensorrt_cache import engine_from_onnx
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 from edgeattr_runtimes.tensorrt_plan import BuildOptions
-
-__all__ = ["OnnxFileSession", "TensorrtEngine", "TensorrtSession", "devices"]
 
 _STREAMS = 2  # one batch is copied while another computes
 _DEVICES = ("cuda", "gpu")

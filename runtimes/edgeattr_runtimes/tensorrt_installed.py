@@ -10,8 +10,6 @@ from typing import Any
 
 from edgeattr_runtimes.imports import import_package
 
-__all__ = ["gpu_present", "import_installed", "jetson_release", "tensorrt_remedy"]
-
 _NODES = ("nvidia[0-9]*", "nvhost-gpu", "nvgpu/igpu*", "dxg")  # PC, Jetsons, WSL
 
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["BuilderMessages", "listening", "logger_of"]
-
 _KEPT = 4  # of the last errors, for an error's text
 _ERRORS = ("INTERNAL_ERROR", "ERROR")  # TensorRT's names of severities
 

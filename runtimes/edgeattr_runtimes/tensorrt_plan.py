@@ -23,8 +23,6 @@ from edgeattr.core.errors import RuntimeFailure
 from edgeattr_runtimes.tensorrt_installed import import_installed
 from edgeattr_runtimes.tensorrt_log import listening, logger_of
 
-__all__ = ["BuildOptions", "Plan", "plan_from_onnx"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:

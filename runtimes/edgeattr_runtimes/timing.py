@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["median_interval"]
-
 _RESAMPLES = 2000  # of the bootstrap
 _EVEN = (0.025, 0.975)  # quantiles: a 95 % interval
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import EdgeAttrError, RuntimeFailure
-from edgeattr_runtimes.bench import Setting, Timing, measure
-from edgeattr_runtimes.device import available_cores
+from edgeattr.core.limits import available_cores
+from edgeattr_runtimes.bench import measure
+from edgeattr_runtimes.bench_process import Setting, Timing
 from edgeattr_runtimes.engines import FAMILIES, automatic
 from edgeattr_runtimes.protocol import EngineOptions
 from edgeattr_runtimes.tuning_cache import TunedSetting, check_tuning_path, write_tuning
-
-__all__ = ["tune"]
 
 _CALL = 8  # crops: people in a frame
 _FINALISTS = 2  # pairs of engine and variant whose options are varied

@@ -23,8 +23,6 @@ from edgeattr.core.hub import home
 from edgeattr_runtimes.device import device_name, gpu_name
 from edgeattr_runtimes.protocol import EngineOptions
 
-__all__ = ["TunedSetting", "check_tuning_path", "read_tuning", "tuning_path", "write_tuning"]
-
 _HINT = "make room or allow writing there, or set EDGEATTR_HOME to another folder"
 _DIGITS = 16  # of the key's SHA-256 in a file name: 64 bits
 _DISTRIBUTIONS = (

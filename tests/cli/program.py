@@ -14,8 +14,6 @@ import pytest
 from edgeattr.cli import main
 from edgeattr.core.hub import home
 
-__all__ = ["Said", "edgeattr"]
-
 
 class Said(NamedTuple):
     """How the program ended."""

@@ -9,7 +9,8 @@ import pytest
 from edgeattr.core.bundle import Bundle
 from edgeattr_convert.calibration import calibration_from_dataset
 from edgeattr_convert.conversion import ConversionData
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 
 
 @pytest.fixture(scope="session")

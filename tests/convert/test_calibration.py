@@ -18,7 +18,7 @@ from edgeattr_convert.calibration import (
     sample,
 )
 from edgeattr_convert.calibration_checks import checked, warnings_for
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.data.pixels import pixel_statistics
 from edgeattr_train.golden import golden_crops
 

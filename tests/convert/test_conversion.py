@@ -13,7 +13,8 @@ import onnx
 import pytest
 
 import edgeattr
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import ContractNotMet, UsageError
 from edgeattr_convert import conversion
 from edgeattr_convert.contract import Contract
@@ -22,7 +23,7 @@ from edgeattr_convert.report import report_paths
 from edgeattr_convert.steps import STEPS, Draft, Job, Step, steps_for
 from edgeattr_convert.validation_result import LayerError
 from edgeattr_runtimes import EngineOptions, Outputs, Runtime
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 
 pytestmark = pytest.mark.usefixtures("short_looks")
 

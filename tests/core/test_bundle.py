@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.core.bundle import Bundle, variant_file
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import variant_file
 from edgeattr.core.bundle_reading import with_digest
 from edgeattr.core.crops import read_image
 from edgeattr.core.errors import BundleError, InputError

@@ -2,7 +2,7 @@ import pytest
 
 from edgeattr.core.errors import BundleError, InputError
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr_train.data.peta import PETA_SCHEMA
+from edgeattr_train.data.peta_schema import PETA_SCHEMA
 
 
 def test_peta_has_the_35_attributes_with_age_exclusive_and_age_and_gender_sensitive() -> None:

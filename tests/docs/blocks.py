@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ROOT", "Block", "blocks_of", "end_groups", "pages", "run_block"]
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _FENCE = re.compile(

@@ -13,8 +13,6 @@ import numpy as np
 from ..conftest import write_video
 from .blocks import ROOT
 
-__all__ = ["make_material", "make_programs"]
-
 _FIRST, _FRAMES = 90, 50  # of the video; somebody walks through it
 _COUNTS = {"train": 200, "val": 110, "test": 20}
 _OWN = {"backpack": "carryingBackpack", "long_hair": "hairLong"}

@@ -119,7 +119,7 @@ def _bundle_of(bundle: Bundle, content: bytes, folder: Path) -> Path:
     import dataclasses
     import hashlib
 
-    from edgeattr.core.bundle import variant_file
+    from edgeattr.core.bundle_format import variant_file
 
     digest = hashlib.sha256(content).hexdigest()
     name = variant_file("onnx-fp32", digest)

@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Broker", "Line", "Subscriber", "free_port", "mosquitto"]
-
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-__all__ = ["Request", "WebServer"]
-
 
 class Request(NamedTuple):
     path: str

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.core.bundle import Bundle, Variant, variant_file
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant, variant_file
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.files import sha256_of
 from edgeattr.core.hub import default_bundle

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import edgeattr
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import BundleError, EdgeAttrError, RuntimeFailure, UsageError
 from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import (

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr_runtimes import (
     EngineOptions,

@@ -15,7 +15,8 @@ from edgeattr.core.errors import BundleError, OutputError, RuntimeFailure
 from edgeattr.core.hub import default_bundle
 from edgeattr_runtimes import EngineOptions, bench, decide, open_runtime, tuning_cache
 from edgeattr_runtimes import tune as tune_module
-from edgeattr_runtimes.bench import Setting, measure
+from edgeattr_runtimes.bench import measure
+from edgeattr_runtimes.bench_process import Setting
 from edgeattr_runtimes.timing import median_interval
 from edgeattr_runtimes.tune import tune
 from edgeattr_runtimes.tuning_cache import TunedSetting, read_tuning, tuning_path, write_tuning

@@ -16,7 +16,8 @@ import pytest
 import edgeattr
 from edgeattr.core.crops import evenly
 from edgeattr.explain.attention_maps import Explanation
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 
 _EACH = 12  # images of each attribute
 _MARGIN = 0.05  # of the crop's height; 0.10 to 0.24 were measured on all 1,900 images

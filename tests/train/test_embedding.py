@@ -11,7 +11,8 @@ import torch
 from openvino import opset13 as ops
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.engine import Trainer
 from edgeattr_train.model import ModelOptions, build_model

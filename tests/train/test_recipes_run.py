@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgeattr_train.checkpoint import Checkpoint
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.learner import Learner
 from edgeattr_train.loader import batches

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Camera", "skip_without_gstreamer"]
-
 _SCRIPT = Path(__file__).with_name("rtsp_camera.py")
 _PYTHON = "/usr/bin/python3"  # Debian's, for which PyGObject is packaged
 _NEEDED = """

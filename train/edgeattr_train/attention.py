@@ -16,17 +16,6 @@ from torch import Tensor, nn
 
 from edgeattr_train.layers import at_least_float32, convolution
 
-__all__ = [
-    "AttentionBranch",
-    "EdgeBranch",
-    "JointBranch",
-    "PaperBranch",
-    "SpatialAttention",
-    "SpatialRegularization",
-    "bring_to_one_size",
-    "spatial_softmax",
-]
-
 MapSize = tuple[int, int]  # height and width of a feature map
 
 _NARROW, _WIDE = 256, 512  # the paper's classifier, as its authors give it

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from edgeattr.core.errors import InputError, UsageError
 
-__all__ = ["Backbone", "build_backbone", "take_bgr"]
-
 _BUILDERS = {
     **dict.fromkeys(
         ("resnet50", "resnet101", "resnet152", "densenet121", "densenet201", "mobilenet_v2",

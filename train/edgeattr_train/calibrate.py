@@ -21,8 +21,6 @@ from edgeattr.core.metrics import calibration_error, mean_accuracy_and_f1
 from edgeattr_train.platt import platt_scaling, sigmoid
 from edgeattr_train.thresholds import F1_WEIGHT, fit_thresholds
 
-__all__ = ["DecisionFit", "fit_decision"]
-
 _Floats = npt.NDArray[np.float64]
 _Labels = npt.NDArray[np.int8]
 

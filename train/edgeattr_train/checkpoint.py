@@ -15,8 +15,6 @@ from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.model import AttributeNet, build_model
 from edgeattr_train.recipe import Recipe, recipe_from_dict
 
-__all__ = ["Checkpoint", "load_checkpoint", "read_state", "take_matching", "write_state"]
-
 _FORMAT = 2  # raised when older files can no longer be read
 
 

@@ -13,8 +13,6 @@ from edgeattr.core.errors import InputError
 from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.loader import HIDDEN
 
-__all__ = ["Teachers", "soft_labels"]
-
 _FACTS = ("dataset", "split", "mA", "f1")  # that are kept of a teacher's training
 
 

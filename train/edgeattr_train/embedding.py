@@ -14,10 +14,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from edgeattr.core.errors import InputError, MissingDependency
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.loader import batches
-
-__all__ = ["embed_persons", "embedding_loss"]
 
 _BATCH = 32  # crops at a time through the network that teaches
 

@@ -23,7 +23,7 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.metrics import Scores, evaluate
 from edgeattr_train.checkpoint import Checkpoint, load_checkpoint, read_state, write_state
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.data.pixels import statistics_of
 from edgeattr_train.history import PredictionHistory
 from edgeattr_train.learner import Learner
@@ -32,8 +32,6 @@ from edgeattr_train.predict import predict_logits
 from edgeattr_train.processes import open_fabric
 from edgeattr_train.recipe import Recipe
 from edgeattr_train.soft_labels import SoftLabels
-
-__all__ = ["Progress", "RunningMeanAccuracy", "Trainer"]
 
 _LOG = logging.getLogger("edgeattr.train")
 

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.bundle import Bundle, Golden, InputSpec, Variant, variant_file
+from edgeattr.core.bundle import Bundle, Golden, InputSpec
+from edgeattr.core.bundle_format import Variant, variant_file
 from edgeattr.core.files import sha256_of
 from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.calibrate import DecisionFit
 from edgeattr_train.checkpoint import Checkpoint
 from edgeattr_train.golden import golden_crops
 from edgeattr_train.recipe import Recipe
-
-__all__ = ["bundle_from_checkpoint", "describe"]
 
 
 def bundle_from_checkpoint(checkpoint: Checkpoint, directory: Path, name: str) -> Bundle:

@@ -18,15 +18,13 @@ from edgeattr.core.posterior import TrackFusion
 from edgeattr.core.progress import Tell, silent
 from edgeattr_train.calibrate import DecisionFit, fit_decision
 from edgeattr_train.checkpoint import Checkpoint, write_state
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.predict import predict_logits
 from edgeattr_train.report import ReportData, write_report
 from edgeattr_train.selective import Selective, judge
 from edgeattr_train.track_fusion import BOUND, fit
 from edgeattr_train.tracks import crop_qualities, tracks_of
-
-__all__ = ["finish_training"]
 
 _FEWEST_PERSONS = 10  # two for each fold of the cross-validation
 _MINIMUM = 50  # validation images below which thresholds would be fitted to chance

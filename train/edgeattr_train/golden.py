@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["golden_crops"]
-
 _COUNT = 6
 _SKIN = (140, 170, 210)  # blue-green-red
 

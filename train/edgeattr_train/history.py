@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PredictionHistory"]
-
 
 class PredictionHistory:
     """Keeps p(true label) of each sample and attribute for the last epochs, keyed by sample id.

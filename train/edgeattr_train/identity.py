@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["IdentityClassifier", "identity_loss", "person_classes"]
-
 _SCALE = 16.0  # of the cosine: large enough for a confident softmax over thousands of persons
 _SMOOTHING = 0.1  # of the target, as re-identification trains
 

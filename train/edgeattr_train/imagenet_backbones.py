@@ -20,8 +20,6 @@ from torch import Tensor, nn
 from edgeattr.core.errors import InputError
 from edgeattr_train.backbones import Backbone, take_bgr
 
-__all__ = ["ImageNetBackbone"]
-
 _MAPS = {  # channels of k1 and k2, and how many layers there are up to k1
     "resnet50": ((1024, 2048), 7),
     "resnet101": ((1024, 2048), 7),

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["StripPooling", "at_least_float32", "convolution"]
-
 _STRIPS = 4  # horizontal, of a person about head, chest, legs and feet
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from edgeattr.core.errors import EdgeAttrError, UsageError
 from edgeattr_train.checkpoint import take_matching
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.distillation import Teachers, soft_labels
 from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.history import PredictionHistory
@@ -34,8 +34,6 @@ from edgeattr_train.start import (
 )
 from edgeattr_train.sync_norms import synchronize_batch_norms
 from edgeattr_train.transforms import MixUp, draw_mix_up
-
-__all__ = ["Learner"]
 
 _LOG = logging.getLogger("edgeattr.train")
 _NORM_IMAGES = 256  # crops from which folded batch norms get their statistics

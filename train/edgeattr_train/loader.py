@@ -21,16 +21,8 @@ from torch import Tensor
 
 from edgeattr.core.crops import Image, resize_crop
 from edgeattr.core.schema import PARTS
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.transforms import Augmentation, augment
-
-__all__ = [
-    "HIDDEN",
-    "Batch",
-    "CropCache",
-    "batches",
-    "training_order",
-]
 
 _AHEAD = 2  # batches that are made while one is used
 

@@ -17,18 +17,6 @@ from edgeattr.core.errors import UsageError
 from edgeattr_train.model import NetOutput
 from edgeattr_train.recipe_types import Count, NotNegative, Share
 
-__all__ = [
-    "LossOptions",
-    "attention_loss",
-    "balanced_bce",
-    "binary_cross_entropy",
-    "class_rectification",
-    "class_weighted",
-    "total_loss",
-    "visibility_loss",
-    "weighted_focal",
-]
-
 LossName: TypeAlias = Literal["none", "bce", "class_weighted", "focal", "balanced"]
 _MARGIN = 0.5  # of class rectification: half the range of a probability
 _HARDEST = 25  # profiles mined per class and batch (there: kappa)

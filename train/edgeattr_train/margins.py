@@ -21,8 +21,6 @@ import numpy.typing as npt
 
 from edgeattr.core.posterior import NEVER
 
-__all__ = ["fit_margins"]
-
 _Floats = npt.NDArray[np.float64]
 _Labels = npt.NDArray[np.int8]
 _Mask = npt.NDArray[np.bool_]

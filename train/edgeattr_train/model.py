@@ -22,8 +22,6 @@ from edgeattr_train.backbones import Backbone, build_backbone
 from edgeattr_train.layers import StripPooling, at_least_float32
 from edgeattr_train.recipe_types import BelowOne, Count, Positive
 
-__all__ = ["AttributeNet", "ModelOptions", "MultiTaskClassifier", "NetOutput", "build_model"]
-
 _MAPS = ("k1", "k2")
 _STRIP_DROPOUT = 0.2  # of the pooled features
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from edgeattr_train.model import AttributeNet
 
-__all__ = ["OPSET", "fold_batch_norms", "onnx_from_torch"]
-
 OPSET = 18
 TOLERANCE = 1e-4  # largest difference of a logit between PyTorch and ONNX Runtime, both float32
 

@@ -14,8 +14,6 @@ from edgeattr.core.errors import UsageError
 from edgeattr_train.model import AttributeNet
 from edgeattr_train.recipe_types import BelowOne, Count, NotNegative, Positive, PositiveShare
 
-__all__ = ["Optimization", "ScheduleOptions", "freeze", "moving_average"]
-
 _MOMENTUM = 0.9  # of SGD, as the paper's authors trained WIDER-Attribute
 
 

@@ -21,8 +21,6 @@ from torch import Tensor, nn
 from edgeattr.core.errors import InputError, MissingDependency
 from edgeattr_train.backbones import Backbone
 
-__all__ = ["OSNet"]
-
 _WIDTHS = {  # channels of the first convolution and of the three stages; GMAC at 256x128
     "osnet_0277": (64, 256, 384, 512),  # 2.0 M parameters, 1.0 GMAC
     "osnet_0286": (48, 192, 288, 384),  # 1.2 M parameters, 0.6 GMAC

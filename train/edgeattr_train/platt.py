@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["platt_scaling", "sigmoid"]
-
 _Floats = npt.NDArray[np.float64]
 
 _NEWTON_STEPS = 50

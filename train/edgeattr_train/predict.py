@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeattr_train.data.datasets import AttributeDataset
+from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.loader import batches
 from edgeattr_train.model import AttributeNet
-
-__all__ = ["predict_logits"]
 
 _BATCH = 64  # images at a time
 

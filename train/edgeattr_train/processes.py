@@ -12,8 +12,6 @@ from edgeattr.core.errors import UsageError
 from edgeattr.core.limits import available_cores
 from edgeattr_train.recipe import Recipe
 
-__all__ = ["open_fabric"]
-
 _PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 

@@ -19,8 +19,6 @@ from edgeattr_train.recipe_files import named_recipes
 from edgeattr_train.recipe_types import Count, NotNegative, Share
 from edgeattr_train.transforms import Augmentation
 
-__all__ = ["DistillationOptions", "Recipe", "load_recipe", "recipe_from_dict"]
-
 _WHAT = "recipe"
 _OTHER_NAMES = {"backbone.weights": "model.weights", "backbone.name": "model.backbone"}
 

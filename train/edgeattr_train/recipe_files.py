@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["detection_recipes", "is_detection", "named_recipes"]
-
 _FOLDERS = (
     Path(__file__).parent / "recipes",  # in a wheel
     Path(__file__).parent.parent / "recipes",  # in a checkout

@@ -7,8 +7,6 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-__all__ = ["BelowOne", "Count", "NotNegative", "Positive", "PositiveShare", "Share"]
-
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 PositiveShare: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 BelowOne: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]

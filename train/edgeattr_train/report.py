@@ -28,8 +28,6 @@ from edgeattr.report.formats import figure
 from edgeattr_train.report_charts import reliability_chart, risk_chart, training_curves
 from edgeattr_train.selective import Selective
 
-__all__ = ["Masks", "ReportData", "write_report"]
-
 _SHOWN = ("hat", "backpack", "long_hair", "trousers", "shoes", "plastic_bag")  # whose attention
 _SAMPLES = 3  # crops for each of these
 _MISTAKES = 24

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["reliability_chart", "risk_chart", "training_curves"]
-
 _Floats = npt.NDArray[np.float64]
 
 # Colours that become the variables of the page's style, so that charts follow dark mode

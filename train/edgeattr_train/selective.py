@@ -22,18 +22,6 @@ from edgeattr_train.platt import sigmoid
 from edgeattr_train.track_fusion import at_bound, fit
 from edgeattr_train.tracks import Tracks
 
-__all__ = [
-    "ALL",
-    "BOUNDS",
-    "CROPS",
-    "TRACKS",
-    "OperatingPoint",
-    "RiskCurve",
-    "Selective",
-    "answered",
-    "judge",
-]
-
 _Floats = npt.NDArray[np.float64]
 _Mask = npt.NDArray[np.bool_]
 

@@ -21,8 +21,6 @@ from edgeattr.core.errors import InputError
 from edgeattr.core.schema import AttributeSchema
 from edgeattr_train.data.annotations import AttributeDataset, stable_ids
 
-__all__ = ["SoftLabels"]
-
 _Crop: TypeAlias = tuple[Path, tuple[int, ...]]  # a picture file and a box
 _KEYS = ("names", "paths", "boxes", "probabilities")
 

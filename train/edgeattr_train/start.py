@@ -14,8 +14,6 @@ from edgeattr.core.errors import InputError
 from edgeattr_train.checkpoint import read_state
 from edgeattr_train.model import AttributeNet
 
-__all__ = ["has_folded_norms", "set_batch_norms_from_data", "start_facts", "take_bundle"]
-
 _PREFIX = "model."  # of the exported graph's names
 
 

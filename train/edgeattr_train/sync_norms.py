@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from edgeattr_train.layers import at_least_float32
 
-__all__ = ["synchronize_batch_norms"]
-
 
 def synchronize_batch_norms(model: nn.Module) -> None:
     """Make every batch norm of a model take its statistics over all processes, in place."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["F1_WEIGHT", "Objective", "fit_thresholds"]
-
 _Floats = npt.NDArray[np.float64]
 
 _STEP = 0.1  # log-odds between candidates

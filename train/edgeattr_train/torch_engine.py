@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeattr.core.bundle import Bundle, Golden, Variant
+from edgeattr.core.bundle import Bundle, Golden
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.config import build
 from edgeattr.core.errors import BundleError, RuntimeFailure, UsageError
-from edgeattr_runtimes.device import available_cores
+from edgeattr.core.limits import available_cores
 from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.protocol import ATTENTION, EngineOptions, checked_device, crops_shape
 from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
@@ -22,8 +23,6 @@ from edgeattr_train.checkpoint import load_checkpoint
 from edgeattr_train.export import describe
 from edgeattr_train.model import AttributeNet, ModelOptions, build_model
 from edgeattr_train.start import set_batch_norms_from_data, take_bundle
-
-__all__ = ["TorchEngine", "devices", "open_checkpoint"]
 
 _CPU_BATCH, _GPU_BATCH = 8, 32  # crops a run
 _first_process: dict[str, int] = {}  # "pid": where PyTorch was first used

@@ -13,8 +13,6 @@ from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.margins import fit_margins
 from edgeattr_train.tracks import Tracks
 
-__all__ = ["BOUND", "at_bound", "fit"]
-
 _Floats = npt.NDArray[np.float64]
 
 BOUND = 0.05  # error rate among answers, where none is asked for

@@ -11,9 +11,7 @@ import numpy.typing as npt
 from edgeattr.core.decision import Decision
 from edgeattr.core.errors import InputError
 from edgeattr.core.posterior import TrackFusion, normalise_exclusive
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["Tracks", "crop_qualities", "tracks_of"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 _Floats = npt.NDArray[np.float64]
 _Labels = npt.NDArray[np.int8]

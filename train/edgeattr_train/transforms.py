@@ -17,8 +17,6 @@ from msgspec import Meta
 from edgeattr.core.crops import Image
 from edgeattr_train.recipe_types import PositiveShare, Share
 
-__all__ = ["Augmentation", "AugmentedImage", "MixUp", "augment", "draw_mix_up"]
-
 _LEAST_ERASED = 0.02  # share of the crop
 _FILL = (128, 128, 128)  # grey: zero after the model's normalisation
 _CUT_BELOW, _CUT_BOTH = 0.6, 0.1  # shares of the cuts that take the lower part away, and both ends

@@ -19,14 +19,6 @@ from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
 from edgeattr.search.store.records import labels_of, milliseconds
 from edgeattr.search.store.search_request import SearchRequest, SearchResult
 
-__all__ = [
-    "LIMIT_MIB",
-    "Thumbnail",
-    "Written",
-    "thumbnail_of",
-    "write_contact_sheet",
-]
-
 LIMIT_MIB = 25  # of a page: what a browser on a phone opens well
 _CONDITIONS = 20  # of a query that are shown on a card
 _LONGEST = 4000  # characters of a query that are shown

@@ -34,8 +34,6 @@ from edgeattr.search.query.conditions import (
 from edgeattr.search.query.quoting import joined, unquoted
 from edgeattr.search.query.wall_clock import WallClock, duration_ms, seconds_of_day
 
-__all__ = ["ConditionBuilder", "InvalidPhrase", "Moment", "words_by_clock"]
-
 _CLOCKS_DIFFER_MS = 60_000  # how far ahead of this machine's clock another one may be
 _CLOCK: ContextVar[WallClock] = ContextVar("edgeattr.search.query.clock")
 _IN_A_RULE: ContextVar[bool] = ContextVar("edgeattr.search.query.rule")

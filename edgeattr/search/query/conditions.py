@@ -17,35 +17,6 @@ from edgeattr.core.errors import UsageError
 from edgeattr.core.timestamps import utc_text
 from edgeattr.search.query.quoting import bare_or_quoted, plain_or_quoted, quoted
 
-__all__ = [
-    "COMPARISONS",
-    "DAY_S",
-    "DEEPEST",
-    "EARLIEST",
-    "LATEST",
-    "And",
-    "Answered",
-    "Compare",
-    "Crossed",
-    "Duration",
-    "Dwell",
-    "Has",
-    "InStream",
-    "InZone",
-    "Not",
-    "Or",
-    "Period",
-    "Place",
-    "Probability",
-    "Query",
-    "Span",
-    "StreamLike",
-    "TimeOfDay",
-    "depth",
-    "leaves",
-    "terms",
-]  # fmt: skip
-
 Span = tuple[int, int]  # first character in the query's text, and the one after the last
 Compare = Literal[">", ">=", "<", "<="]
 COMPARISONS: tuple[Compare, ...] = (">", ">=", "<", "<=")

@@ -14,8 +14,6 @@ from edgeattr.search.query.conditions import Crossed, Place, Span
 from edgeattr.search.query.query_errors import printable, query_error
 from edgeattr.search.query.quoting import bare_or_quoted, loose, plain_or_quoted, quoted
 
-__all__ = ["KnownNames"]
-
 _LISTED = 40  # names in a message
 
 

@@ -30,8 +30,6 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.wall_clock import WallClock
 from edgeattr.video.alerts import PersonNow
 
-__all__ = ["Test", "live_test", "met_conditions"]
-
 Test: TypeAlias = Callable[[PersonNow], bool | None]
 """Whether a condition holds or fails; None where it does neither."""
 

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 
     from edgeattr.search.query.condition_builder import Moment
 
-__all__ = [
-    "GRAMMAR",
-    "LONGEST",
-    "PHRASES",
-    "parse_duration",
-    "parse_query",
-    "parse_rule",
-    "parse_time",
-]
-
 _END = r"(?![\w-])"  # of a keyword: not the beginning of a longer word
 _DATE = r"\d{4}-\d{1,2}-\d{1,2}"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d)?"

@@ -6,8 +6,6 @@ import unicodedata
 
 from edgeattr.core.errors import QueryError
 
-__all__ = ["printable", "query_error"]
-
 _SHOWN = 72  # characters of a long query
 
 

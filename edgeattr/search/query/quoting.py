@@ -5,11 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = [
-    "RESERVED", "WORD", "bare_or_quoted", "joined", "loose", "plain_or_quoted", "quoted",
-    "unquoted",
-]  # fmt: skip
-
 RESERVED = (
     "and", "or", "not", "is", "between", "stream", "seen", "since", "after", "before", "until",
     "last", "today", "yesterday", "zone", "dwell", "crossed",

@@ -8,8 +8,6 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
 from edgeattr.search.query.conditions import DAY_S, EARLIEST, LATEST
 
-__all__ = ["UNITS", "WallClock", "duration_ms", "seconds_of_day"]
-
 UNITS = {
     "ms": 1, "milliseconds?": 1, "s": 1000, "secs?": 1000, "seconds?": 1000,
     "m": 60_000, "mins?": 60_000, "minutes?": 60_000,

@@ -27,8 +27,6 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.records import LONGEST_MS
 from edgeattr.search.store.table import P_SCALE, Attribute, Catalog, stored_text
 
-__all__ = ["ConditionsSql"]
-
 _DAY_MS = 24 * 3600 * 1000
 _TINY = 1e-6  # of a ten-thousandth: 0.8 is 8000 of them, and not one more
 _RISES = {"yes": True, "no": False, "unknown": None}

@@ -14,16 +14,6 @@ from typing import Any, Generic, TypeVar, cast
 
 from edgeattr.core.errors import OutputError
 
-__all__ = [
-    "DatabaseSchema",
-    "GroupCommit",
-    "Work",
-    "check_schema",
-    "network_file_system",
-    "open_database",
-    "output_errors",
-]
-
 _NETWORK = {
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "fuse.glusterfs",
     "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.davfs",

@@ -18,8 +18,6 @@ from edgeattr.search.store.records import PersonRow, insert_person
 from edgeattr.search.store.search_request import SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
-__all__ = ["STANDARD_INPUT", "EventsReader", "event_lines", "temporary_table"]
-
 _CACHE_KIB = 256 << 10  # of people in memory; more go to a temporary file that no one else can open
 _SQLITE = b"SQLite format 3\0"  # how a store begins
 _LONGEST = 1 << 20  # bytes of a line; a record has about two thousand

@@ -16,8 +16,6 @@ from edgeattr.search.store.records import PersonRow, answer_of
 from edgeattr.search.store.search_request import SearchRequest
 from edgeattr.search.store.table import Catalog
 
-__all__ = ["MatchReason", "percent", "reasons"]
-
 _TOGETHER = 500  # conditions; a SELECT has 2000 columns at most
 
 

@@ -21,8 +21,6 @@ from edgeattr.search.store.records import event_from_alert, event_from_row, iso_
 from edgeattr.search.store.search_request import Order, SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
-__all__ = ["PeopleReader", "clock_offset"]
-
 _BUSY_S = 10.0
 _MAPPED = 1 << 40  # bytes of a file that are read without copying them
 

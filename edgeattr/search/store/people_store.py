@@ -26,8 +26,6 @@ from edgeattr.search.store.records import (
 )
 from edgeattr.search.store.table import PEOPLE, Catalog
 
-__all__ = ["DAY_MS", "PeopleStore", "RetentionThread", "forget_before"]
-
 _AHEAD_MS = 3600 * 1000  # a time so far in the future is a clock's mistake
 _STEP = 100  # people per transaction
 _PAUSE_S = 0.02  # between two steps, for those who write

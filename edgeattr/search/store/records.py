@@ -25,22 +25,6 @@ from edgeattr.search.store.table import (
     text_from_stored,
 )
 
-__all__ = [
-    "LONGEST_MS",
-    "AlertRow",
-    "PersonRow",
-    "answer_of",
-    "event_from_alert",
-    "event_from_row",
-    "insert_alert",
-    "insert_person",
-    "iso_time",
-    "labels_of",
-    "milliseconds",
-    "packed_id",
-    "text_from_id",
-]
-
 LONGEST_MS = 2**32 - 1  # in view; a longer time counts as that
 _DAY_MS = 86_400_000  # what a clock's zone can shift
 _ANSWERS = {"yes": 1, "no": 0, "unknown": None}

@@ -19,8 +19,6 @@ from edgeattr.search.query import (
     parse_time,
 )
 
-__all__ = ["Order", "SearchRequest", "SearchResult"]
-
 Order = Literal["newest", "p"]
 
 

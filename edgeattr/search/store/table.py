@@ -19,8 +19,6 @@ from edgeattr.core.errors import OutputError
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.database import DatabaseSchema
 
-__all__ = ["PEOPLE", "P_SCALE", "Attribute", "Catalog", "identifier"]
-
 P_SCALE = 10_000  # probabilities are stored as whole numbers of ten-thousandths
 _BITS = 62  # of an integer, each an answer
 _WORDS = ("yes_0", "no_0", "yes_1", "no_1")

@@ -17,8 +17,6 @@ from edgeattr.core.errors import RuntimeFailure, UsageError
 from edgeattr.video.detectors.protocol import Detections, suppress
 from edgeattr_runtimes.detection import DetectionRuntime
 
-__all__ = ["BundleDetector", "FrameBatcher"]
-
 
 class BundleDetector(Closeable):
     """A person detector from a bundle; threads may share it.

@@ -11,8 +11,6 @@ import numpy.typing as npt
 from edgeattr.core.errors import InputError
 from edgeattr_runtimes.session import Operation, Port
 
-__all__ = ["Answer", "Found", "cells"]
-
 _Floats = npt.NDArray[np.float32]
 Found = tuple[_Floats, _Floats]
 """Boxes [n, 4] (left, top, right, bottom in pixels of the picture) and scores [n] of people."""

@@ -17,19 +17,6 @@ from edgeattr.video.detectors import decoders
 from edgeattr.video.detectors.decoders import Answer, Found, cells
 from edgeattr_runtimes.session import Port, Session
 
-__all__ = [
-    "FORMATS",
-    "FREE_SIDE",
-    "Fit",
-    "Format",
-    "PictureInput",
-    "Pixels",
-    "Placement",
-    "format_of",
-    "picture_input",
-    "refusal",
-]
-
 FREE_SIDE = 640  # pixels of a side that a network leaves free: what most were trained at
 _KINDS = ("float32", "float16", "uint8")
 

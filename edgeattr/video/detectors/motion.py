@@ -9,8 +9,6 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.video.detectors.protocol import Detections
 
-__all__ = ["MotionDetector"]
-
 
 class MotionDetector(Closeable):
     """Upright moving shapes in front of a still camera: a stand-in that needs no download.

@@ -25,8 +25,6 @@ from edgeattr.video.detectors.formats import (
 from edgeattr.video.detectors.protocol import Detections, inside, suppress
 from edgeattr_runtimes.session import Session, ShapedSessions
 
-__all__ = ["NetworkDetector"]
-
 _SIZES = "orig_target_sizes"  # RT-DETR's second input: width and height of the picture
 _STRIDE = 32  # sides that are free are multiples of this
 

@@ -18,8 +18,6 @@ from edgeattr.video.detectors.protocol import Detector
 from edgeattr.video.detectors.tiles import TiledDetector
 from edgeattr_runtimes.detection import open_detection
 
-__all__ = ["open_detector", "parse_size", "parse_tiles"]
-
 _SHIPPED = ("auto", "person")
 _SUFFIXES = (".onnx", ".xml")  # that are looked for in a folder
 _STRIDE = 32  # pixels; sizes are multiples of it

@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from edgeattr.core.crops import Image
 
-__all__ = ["Detections", "Detector", "inside", "suppress"]
-
 _Self = TypeVar("_Self", bound="Detector")  # typing.Self is of Python 3.11
 
 

@@ -8,8 +8,6 @@ from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.video.detectors.protocol import Detections, Detector, suppress
 
-__all__ = ["TiledDetector"]
-
 _OVERLAP = 0.12  # of the frame's side: who is taller is found in the whole frame
 _SAME = 0.5  # intersection over union beyond which boxes of two parts are one person
 _EDGE = 0.02  # of a tile's side; a box that ends so near to a cut shows part of a person

@@ -11,18 +11,6 @@ from typing import Literal
 
 from edgeattr.core.errors import InputError, UsageError
 
-__all__ = [
-    "AS_USUAL",
-    "Kind",
-    "SourceOptions",
-    "SourceSpec",
-    "check_source",
-    "kind_of",
-    "local_path",
-    "printable",
-    "without_password",
-]
-
 Kind = Literal["file", "folder", "device", "pipeline", "network"]
 
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")

@@ -15,8 +15,6 @@ from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.sources.address import without_password
 from edgeattr.video.sources.frame import StreamLost
 
-__all__ = ["Decoder", "believed_rate"]
-
 _DEFAULT_RATE = 25.0  # frames/s where the stream does not say
 _RATES = (0.01, 240.0)  # what a stream may say and be believed
 _HD = (1280, 577)  # width or height from which an unspecified matrix is BT.709, as in mpv

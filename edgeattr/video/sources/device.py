@@ -18,8 +18,6 @@ from edgeattr.video.sources.address import SourceOptions
 from edgeattr.video.sources.decoder import Decoder, believed_rate
 from edgeattr.video.sources.frame import StreamLost
 
-__all__ = ["DeviceConnection", "NetworkConnection", "check_camera", "csi_pipeline"]
-
 _DEVICE = re.compile(r"\d+|/dev/video\d+")
 _OPEN_SECONDS = 5.0  # to connect, and to see what is sent
 _RTSP_TRIES = 2  # times that FFmpeg's RTSP reader waits before it gives up

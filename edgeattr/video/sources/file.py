@@ -23,8 +23,6 @@ from edgeattr.video.sources.decoder import Decoder
 from edgeattr.video.sources.frame import Frame, StreamLost
 from edgeattr.video.status import StreamState
 
-__all__ = ["VideoFileSource", "steady_times"]
-
 _MISSING_SHARE = 0.02  # of the announced frames may be missing: containers only estimate
 _JUMP = 2.0  # seconds between two stamps that are looked into
 _GAP = 3600.0  # seconds that a recorder may pause; longer is a stamp that is wrong

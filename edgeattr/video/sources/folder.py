@@ -14,8 +14,6 @@ from edgeattr.video.sources.address import AS_USUAL, SourceOptions
 from edgeattr.video.sources.frame import Frame
 from edgeattr.video.status import StreamState
 
-__all__ = ["ImageFolderSource"]
-
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"))
 
 

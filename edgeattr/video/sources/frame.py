@@ -10,8 +10,6 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError
 from edgeattr.video.status import StreamState
 
-__all__ = ["Connection", "Frame", "Source", "StreamLost"]
-
 
 @dataclass(frozen=True, eq=False)
 class Frame:

@@ -16,8 +16,6 @@ from edgeattr.core.rate_limit import RateLimit
 from edgeattr.video.sources.frame import Connection, Frame, StreamLost
 from edgeattr.video.status import StreamState
 
-__all__ = ["LiveSource", "StreamClock"]
-
 _STEADY = 5.0  # seconds of pictures after which the next loss is a new one
 _JUMP = 2.0  # seconds between two frames' own times that are not believed
 _SLEW = 0.01  # of the time that passed: by how much a clock that is behind ours is pulled

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeattr.core.bundle import Bundle, Variant
+from edgeattr.core.bundle import Bundle
+from edgeattr.core.bundle_format import Variant
 from edgeattr.core.hub import default_bundle
 
 from ...make_believe_gpu.fake_tensorrt import fake_tensorrt

@@ -23,8 +23,6 @@ from edgeattr.search.query import (
     TimeOfDay,
 )
 
-__all__ = ["random_query"]
-
 _COMPARE = (">", ">=", "<", "<=")
 _START = 1_774_738_800_000  # 2026-03-29 at 0:00 in Berlin, where the clock jumps at 2:00
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-__all__ = ["person"]
-
 
 def person(number: int = 1, **changes: Any) -> dict[str, Any]:
     """One record, as a line of the events file has it."""

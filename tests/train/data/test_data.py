@@ -10,8 +10,8 @@ import pytest
 
 from edgeattr.core.crops import read_image, resize_crop
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr_train.data.annotations import stable_ids
-from edgeattr_train.data.datasets import AttributeDataset, open_dataset
+from edgeattr_train.data.annotations import AttributeDataset, stable_ids
+from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.loader import CropCache, batches, training_order
 from edgeattr_train.transforms import Augmentation
 

@@ -13,8 +13,9 @@ import pytest
 
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.data.datasets import open_dataset
-from edgeattr_train.data.peta import PETA_SCHEMA, open_peta, source_sets
+from edgeattr_train.data.peta import open_peta, source_sets
 from edgeattr_train.data.peta_folders import SUBSETS, find_folders
+from edgeattr_train.data.peta_schema import PETA_SCHEMA
 from edgeattr_train.data.splits import split_by_person
 
 from ...conftest import write_peta_mat

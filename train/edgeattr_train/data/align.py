@@ -10,9 +10,7 @@ import numpy as np
 from edgeattr.core.config import read_toml
 from edgeattr.core.errors import InputError
 from edgeattr.core.schema import AttributeSchema
-from edgeattr_train.data.datasets import AttributeDataset
-
-__all__ = ["aligned"]
+from edgeattr_train.data.annotations import AttributeDataset
 
 _NAMES = Path(__file__).with_name("attribute_names.toml")
 _NOT = "not "

@@ -19,16 +19,6 @@ from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import AttributeSchema
 
-__all__ = [
-    "Annotations",
-    "AttributeDataset",
-    "check_names",
-    "cut",
-    "dataset_from_annotations",
-    "refuse_variant",
-    "stable_ids",
-]
-
 _NAMED = 5  # how many faults an error spells out
 _THREADS = 8  # that look at files: a network disk answers slowly, but many at once
 

@@ -26,8 +26,6 @@ from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.sources.file import VideoFileSource
 
-__all__ = ["BoxDataset", "LabelledFrame", "MotSequence", "is_box_spec", "open_boxes"]
-
 _Boxes = npt.NDArray[np.float32]
 _LOOKS_LIKE_PEOPLE = (2, 7, 8, 12)  # MOT16's classes that are neither right nor wrong
 _DEFAULT_RATE = 25.0  # frames/s of a sequence that does not say

@@ -19,8 +19,6 @@ import numpy.typing as npt
 from edgeattr.core.crops import Image, read_image
 from edgeattr.core.errors import InputError
 
-__all__ = ["FORMAL", "UPPER_GARMENTS", "Photo", "cut_out", "painted", "photos"]
-
 UPPER_GARMENTS = frozenset({
     "blazer", "blouse", "cape", "cardigan", "coat", "hoodie", "jacket", "jumper", "shirt",
     "sweater", "sweatshirt", "t-shirt", "top", "vest",

@@ -36,8 +36,6 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.data.annotations import Annotations, refuse_variant, stable_ids
 
-__all__ = ["RESERVED", "open_csv", "read_schema"]
-
 RESERVED = ("path", "split", "person", "x", "y", "w", "h")  # columns that are no attributes
 _BOX = ("x", "y", "w", "h")
 _INDEX = ("", "unnamed:_0", "index")  # what pandas calls the column of its row numbers

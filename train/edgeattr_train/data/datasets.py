@@ -9,8 +9,6 @@ from pathlib import Path
 from edgeattr.core.errors import UsageError
 from edgeattr_train.data.annotations import Annotations, AttributeDataset, dataset_from_annotations
 
-__all__ = ["AttributeDataset", "is_spec", "open_dataset"]
-
 _READERS = {
     "csv": "edgeattr_train.data.csv_folder:open_csv",
     "market": "edgeattr_train.data.market:open_market",

@@ -24,8 +24,6 @@ from edgeattr_train.data.mat import integers, read_mat, texts
 from edgeattr_train.data.schemas import schema_from_names
 from edgeattr_train.data.splits import split_by_person
 
-__all__ = ["MARKET_LICENCE", "MARKET_SCHEMA", "open_market"]
-
 MARKET_LICENCE = "Market-1501: no licence stated, published for research (Zheng et al., ICCV 2015)"
 
 _YES, _NO = 2, 1

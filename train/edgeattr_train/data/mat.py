@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import InputError, MissingDependency
 
-__all__ = ["integers", "read_mat", "records", "texts"]
-
 
 def read_mat(path: Path, *, owner: str) -> dict[str, Any]:
     """The variables of a ``.mat`` file.

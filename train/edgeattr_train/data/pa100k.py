@@ -23,8 +23,6 @@ from edgeattr_train.data.annotations import Annotations, check_names, refuse_var
 from edgeattr_train.data.mat import read_mat, texts
 from edgeattr_train.data.schemas import schema_from_names
 
-__all__ = ["PA100K_LICENCE", "PA100K_SCHEMA", "open_pa100k"]
-
 PA100K_LICENCE = "PA-100K: no licence stated, published for research (Liu et al., ICCV 2017)"
 
 PA100K_SCHEMA = schema_from_names(

@@ -35,8 +35,6 @@ from edgeattr_train.data.peta_folders import (
 from edgeattr_train.data.peta_schema import PETA_SCHEMA, PETA_WIDE_SCHEMA
 from edgeattr_train.data.splits import check_rows, split_by_person
 
-__all__ = ["PETA_LICENCE", "PETA_SCHEMA", "open_peta", "source_sets"]
-
 PETA_LICENCE = "PETA: research use only, no commercial use (Deng et al., ACM MM 2014)"
 
 _LABEL_COLUMN = 4  # data columns before the labels: row, person, subset, number in the subset

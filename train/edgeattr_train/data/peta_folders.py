@@ -20,8 +20,6 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
 
-__all__ = ["IMAGES", "FolderImage", "Folders", "find_folders", "has_label", "paths_of_rows"]
-
 SUBSETS = (
     "3DPeS", "CAVIAR4REID", "CUHK", "GRID", "i-LID", "MIT", "PRID", "SARC3D", "TownCentre", "VIPeR",
 )  # fmt: skip

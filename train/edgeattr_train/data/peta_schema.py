@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from edgeattr.core.schema import COLOUR, Attribute, AttributeSchema
 
-__all__ = ["PETA_SCHEMA", "PETA_WIDE_SCHEMA"]
-
 _BENCHMARK = (  # (name in PETA, readable name, group) in the order of PETA.mat
     ("personalLess30", "age_16_30", "age"),
     ("personalLess45", "age_31_45", "age"),

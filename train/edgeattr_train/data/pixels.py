@@ -10,8 +10,6 @@ import numpy as np
 from edgeattr.core.crops import Image, evenly, resize_crop
 from edgeattr_train.data.annotations import AttributeDataset
 
-__all__ = ["pixel_statistics", "statistics_of"]
-
 _IMAGES = 1000  # of a data set: their means are known to a few hundredths of a deviation
 _FULL = 255.0  # a byte's largest value
 

@@ -27,8 +27,6 @@ from edgeattr_train.data.mat import integers, read_mat, records, texts
 from edgeattr_train.data.schemas import schema_from_names
 from edgeattr_train.data.splits import check_rows, split_by_person
 
-__all__ = ["RAP1_SCHEMA", "RAP2_SCHEMA", "RAP_LICENCE", "open_rap"]
-
 _HEAD = (
     ("hs-BaldHead", "bald", "hair"),
     ("hs-LongHair", "long_hair", "hair"),

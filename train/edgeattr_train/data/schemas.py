@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from edgeattr.core.schema import Attribute, AttributeSchema
 
-__all__ = ["schema_from_names"]
-
 _SENSITIVE = ("age", "gender")  # groups that are reported only when asked for
 
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
 
-__all__ = ["check_rows", "split_by_person"]
-
 
 def check_rows(
     parts: Mapping[str, npt.NDArray[np.int64]], count: int, source: Path

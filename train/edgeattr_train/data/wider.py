@@ -19,8 +19,6 @@ from edgeattr.core.errors import InputError, UsageError
 from edgeattr_train.data.annotations import Annotations, check_names, refuse_variant, stable_ids
 from edgeattr_train.data.schemas import schema_from_names
 
-__all__ = ["WIDER_LICENCE", "WIDER_SCHEMA", "open_wider"]
-
 WIDER_LICENCE = "WIDER-Attribute: non-commercial research only (Li et al., ECCV 2016)"
 
 WIDER_SCHEMA = schema_from_names(

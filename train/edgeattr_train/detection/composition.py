@@ -15,8 +15,6 @@ import numpy.typing as npt
 from edgeattr.core.crops import read_image
 from edgeattr_train.detection.scenes import Scene, read_scenes
 
-__all__ = ["Composer", "degraded"]
-
 Picture = npt.NDArray[Any]  # uint8 [height, width, 3], blue-green-red; cut-outs have an opacity too
 Boxes = npt.NDArray[np.float32]  # [n, 4], left, top, right, bottom
 Rng = np.random.Generator

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle import Variant, variant_file
+from edgeattr.core.bundle_format import Variant, variant_file
 from edgeattr.core.detection_bundle import (
     PERSON_SCORE,
     DetectionBundle,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from edgeattr_train.detection.network import PersonDetector
-
-__all__ = ["detection_bundle", "golden_frames", "odds_of", "onnx_from_detector"]
 
 _OPSET = 18
 _LARGE = 64  # numbers of a weight that is worth storing in half precision

@@ -22,8 +22,6 @@ from edgeattr_train.detection.network import PersonDetector, decode
 from edgeattr_train.detection.trainer import PersonRecipe, train_person
 from edgeattr_train.recipe import apply_override
 
-__all__ = ["finish_person", "fit_decision", "load_person_recipe", "train_detector"]
-
 SIDE = 416  # pixels of the input's longer side
 OVERLAP = 0.6  # intersection over union beyond which two boxes are one person
 _PICTURES = 240  # of the decision

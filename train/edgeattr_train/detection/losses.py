@@ -11,8 +11,6 @@ from torchvision.ops import box_convert, box_iou
 
 from edgeattr_train.detection.network import cells_of, decode
 
-__all__ = ["Assignment", "Targets", "assign", "detection_loss"]
-
 _RADIUS = 1.5  # cells around a box's centre that may answer for it, in strides
 _CANDIDATES = 10  # overlaps that are summed to the number of cells a box gets
 _OUTSIDE = 1e5  # cost of a cell outside of the box or its centre

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["RELU_PARTS", "STRIDES", "Block", "PersonDetector", "cells_of", "decode"]
-
 STRIDES = (8, 16, 32)  # input pixels per cell of each level of the head
 RELU_PARTS = (
     "stem",

@@ -25,8 +25,6 @@ from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_train.data.clothing_parsing import cut_out
 from edgeattr_train.detection.teacher import Teacher
 
-__all__ = ["Scene", "prepare", "read_scenes"]
-
 Boxes = list[list[float]]  # left, top, right, bottom in pixels
 _CERTAIN, _POSSIBLE = 0.40, 0.12  # mean teacher score of a person; below it, of a box to ignore
 _MAX_SIDE = 768  # pixels of a stored scene

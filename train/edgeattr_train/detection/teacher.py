@@ -15,8 +15,6 @@ from edgeattr_train.detection.network import PersonDetector, decode
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Teacher", "fused", "weights_from_yolox"]
-
 _FloatArray = npt.NDArray[np.float32]
 
 

@@ -31,8 +31,6 @@ from edgeattr_train.detection.network import RELU_PARTS, Block, PersonDetector
 from edgeattr_train.detection.teacher import weights_from_yolox
 from edgeattr_train.optimization import moving_average
 
-__all__ = ["PersonRecipe", "student_from_teacher", "train_person"]
-
 _LOG = logging.getLogger(__name__)
 _LINE = 25  # steps that a line of the history is about
 
