@@ -25,6 +25,7 @@ from edgeattr_runtimes import (
     open_variant,
     remedy,
 )
+from edgeattr_runtimes.engines import ENGINES
 from edgeattr_runtimes.onnx_engine import int8_overflows
 
 _CASES = {  # what runs -> engine and variant
@@ -37,6 +38,10 @@ _CASES = {  # what runs -> engine and variant
     }.items()
     for variant in variants
 }
+
+
+def test_every_engine_has_cases() -> None:
+    assert {engine for engine, _ in _CASES.values()} == set(ENGINES)
 
 
 @pytest.fixture(scope="module")
