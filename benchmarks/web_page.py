@@ -21,7 +21,7 @@ import edgeattr
 from edgeattr.core.posterior import TrackPosterior
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.status import StreamStatus
-from edgeattr.web import RecentPeople, WebServer
+from edgeattr.web import PageContent, RecentPeople, WebServer
 
 _CAMERAS, _EACH = 8, 3  # of them, with so many people in view
 _REQUEST = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -35,7 +35,7 @@ def main() -> None:
     print("browsers | person event | person in view | core, busy site | core, page idle")
     for browsers in (0, 1, 10, 50):
         board = RecentPeople(list(people[0].attributes))
-        with WebServer(board, _status, port=0) as server:
+        with WebServer(PageContent(board=board, status=_status), port=0) as server:
             stop, readers = _open(server.port, browsers)
             events = _each(lambda record, b=board: b.write(record.to_json()), people)
             views = _each(lambda record, b=board: b.watch("door", [record]), people)

@@ -157,7 +157,7 @@ def _open(store: Path | None, events: list[Path] | None) -> PeopleReader:
 
 
 def _sheet(target: Path, question: SearchRequest, found: SearchResult, beside: Path) -> None:
-    from edgeattr.search.contact_sheet import write_contact_sheet
+    from edgeattr.search.contact_sheet import LIMIT_MIB, write_contact_sheet
 
     written = write_contact_sheet(target, question, found, beside=beside)
     note(
@@ -167,6 +167,6 @@ def _sheet(target: Path, question: SearchRequest, found: SearchResult, beside: P
     )
     if written.cards < len(found.records):
         note(
-            f"{target}: full at {written.limit_mib} MiB, so {len(found.records) - written.cards:,} "
+            f"{target}: full at {LIMIT_MIB} MiB, so {len(found.records) - written.cards:,} "
             "people are left out; ask for fewer with --limit, or for a shorter time"
         )

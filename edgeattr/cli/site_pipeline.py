@@ -195,7 +195,14 @@ class SitePipeline(Pipeline):
         site, web = self._site, self._site.web
         if not web:
             return ()
-        from edgeattr.web import LivePictures, RecentPeople, SiteEvents, WebServer
+        from edgeattr.web import (
+            LivePictures,
+            PageContent,
+            RecentPeople,
+            SiteEvents,
+            StoreSearch,
+            WebServer,
+        )
 
         days = [it.retention_days for it in (site.crops, site.store) if it and it.retention_days]
         names = [model.decision.schema.names[index] for index in model.decision.reported]
@@ -208,22 +215,19 @@ class SitePipeline(Pipeline):
             evidence=bool(site.evidence),
         )
         live, happenings = LivePictures() if web.pictures else None, SiteEvents()
+        content = PageContent(
+            board=people,
+            status=status,
+            outputs=outputs,
+            unopened=lambda: dict(self.failures),
+            happenings=happenings.to_json,
+            crops=site.crops.path if site.crops else None,
+            evidence=site.evidence.path if site.evidence else None,
+            live=live,
+            store=StoreSearch(site.store.path) if site.store else None,
+        )
         self.page = opening.enter_context(
-            WebServer(
-                people,
-                status,
-                outputs,
-                unopened=lambda: dict(self.failures),
-                crops=site.crops.path if site.crops else None,
-                evidence=site.evidence.path if site.evidence else None,
-                live=live,
-                store=site.store.path if site.store else None,
-                happenings=happenings.to_json,
-                host=web.host,
-                port=web.port,
-                token=web.token,
-                hosts=web.hosts,
-            )
+            WebServer(content, host=web.host, port=web.port, token=web.token, hosts=web.hosts)
         )
         return [people, happenings, *([live] if live else ())]
 

@@ -25,7 +25,6 @@ from edgeattr.explain import explanation_page
 from edgeattr.model import AttributeModel
 from edgeattr.outputs.thumbnails import delete_old
 
-_WAITING = 32  # people; a crop of each is held in memory
 _LONGEST_WAIT = 20.0  # seconds for a place: a stream that waits for longer would seem to hang
 _ENDING = "explain.html"
 _NICE = 10  # of the thread, where the system can tell threads apart: others come first
@@ -49,8 +48,6 @@ class ExplanationWriter(Closeable):
         model: explains; not closed with this object.
         retention_days: after which a page is deleted; None keeps all.
         all_attributes: show every reported attribute, not only those that are answered yes.
-        waiting: people whose pages may wait.
-        closing_s: on closing, for the page that is being made: the engine may hang.
 
     Raises:
         OutputError: the folder cannot be made.
@@ -59,6 +56,8 @@ class ExplanationWriter(Closeable):
 
     promise = "a page is whole in its folder before the record that names it is written"
     field = "evidence"  # of the record
+    most_waiting = 32  # people; a crop of each is held in memory
+    closing_s = 2.0  # on closing, for the page that is being made: the engine may hang
 
     def __init__(
         self,
@@ -67,15 +66,12 @@ class ExplanationWriter(Closeable):
         *,
         retention_days: float | None = None,
         all_attributes: bool = False,
-        waiting: int = _WAITING,
-        closing_s: float = 2.0,
     ) -> None:
         self.name = f"explanations {path}"
         self.dropped = 0  # pages for which there was no time
         self._folder, self._days, self._all = path, retention_days, all_attributes
         self._model, self._explained_by = model, model.explained_by
         make_folder(path)
-        self._most, self._closing_s = waiting, closing_s
         self._waiting: collections.deque[_Person] = collections.deque()
         self._changed = threading.Condition()
         self._closed = self._hurries = False
@@ -97,9 +93,9 @@ class ExplanationWriter(Closeable):
         with self._changed:
             if not live:
                 self._changed.wait_for(
-                    lambda: len(self._waiting) < self._most or self._hurries, _LONGEST_WAIT
+                    lambda: len(self._waiting) < self.most_waiting or self._hurries, _LONGEST_WAIT
                 )
-            if self._closed or len(self._waiting) >= self._most:
+            if self._closed or len(self._waiting) >= self.most_waiting:
                 self.dropped += 1
                 return None
             self._waiting.append(person)
@@ -123,7 +119,7 @@ class ExplanationWriter(Closeable):
             for person in self._waiting:
                 person.path.cancel()
             self._changed.notify_all()
-        self._thread.join(self._closing_s)
+        self._thread.join(self.closing_s)
         if self.dropped:
             _log.warning("%d pages were left out for want of time", self.dropped)
 

@@ -19,6 +19,8 @@ import edgeattr
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.outputs.mqtt import MqttOutput
 
+_PREFIX = "homeassistant"  # of topics that Home Assistant listens to
+
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
@@ -49,14 +51,11 @@ class HomeAssistantOutput:
     Args:
         mqtt: has the connection; closed by its owner.
         cameras: what there is.
-        prefix: that Home Assistant listens to.
     """
 
     name = "Home Assistant"
 
-    def __init__(
-        self, mqtt: MqttOutput, cameras: Sequence[Camera], *, prefix: str = "homeassistant"
-    ) -> None:
+    def __init__(self, mqtt: MqttOutput, cameras: Sequence[Camera]) -> None:
         self._mqtt = mqtt
         self._lock = threading.Lock()
         self._states = {
@@ -68,9 +67,9 @@ class HomeAssistantOutput:
             for camera in cameras
         }
         self._current = {_state_topic(mqtt, camera.stream) for camera in cameras}
-        mqtt.watch([f"{prefix}/{it}/+/config" for it in ("sensor", "event")], self._clear_old)
+        mqtt.watch([f"{_PREFIX}/{it}/+/config" for it in ("sensor", "event")], self._clear_old)
         for camera in cameras:
-            for topic, payload in discovery_messages(mqtt, camera, prefix):
+            for topic, payload in discovery_messages(mqtt, camera):
                 self._current.add(topic)
                 mqtt.retain(topic, payload)
             self._tell(camera.stream)
@@ -127,22 +126,19 @@ class HomeAssistantOutput:
         self._mqtt.retain(_state_topic(self._mqtt, stream), payload)
 
 
-def discovery_messages(
-    mqtt: MqttOutput, camera: Camera, prefix: str = "homeassistant"
-) -> Iterator[tuple[str, bytes]]:
+def discovery_messages(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, bytes]]:
     """The configuration topics of a camera and what they are to hold.
 
     Args:
         mqtt: publishes events.
         camera: what there is.
-        prefix: that Home Assistant listens to.
     """
     state = _state_topic(mqtt, camera.stream)
     for kind, name, fields in _entities(mqtt, camera):
         unique = _identifier(mqtt.client, camera.stream, name)
         component = "event" if kind == "event" else "sensor"
         yield (
-            f"{prefix}/{component}/{unique}/config",
+            f"{_PREFIX}/{component}/{unique}/config",
             _json({
                 "name": name,
                 "unique_id": unique,

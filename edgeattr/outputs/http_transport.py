@@ -29,9 +29,10 @@ class HttpTransport:
         batch: events per request: an object if 1, else an array.
         token: bearer token.
         secret: key of the signatures.
-        timeout_s: for the connection, and for each piece of the answer.
         tls: for https.
     """
+
+    timeout_s = 10.0  # for the connection, and for each piece of the answer
 
     def __init__(
         self,
@@ -40,11 +41,10 @@ class HttpTransport:
         batch: int,
         token: str | None,
         secret: str | None,
-        timeout_s: float,
         tls: ssl.SSLContext | None,
     ) -> None:
         self.batch = batch
-        self._address, self._timeout_s = address, timeout_s
+        self._address = address
         self._secret = None if secret is None else secret.encode()
         self._tls = tls
         self._connection: http.client.HTTPConnection | None = None
@@ -133,10 +133,10 @@ class HttpTransport:
             host, port = self._address.host, self._address.port
             if self._tls is not None:
                 self._connection = http.client.HTTPSConnection(
-                    host, port, timeout=self._timeout_s, context=self._tls
+                    host, port, timeout=self.timeout_s, context=self._tls
                 )
             else:
-                self._connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+                self._connection = http.client.HTTPConnection(host, port, timeout=self.timeout_s)
         return self._connection
 
 

@@ -9,12 +9,12 @@ import socket
 import string
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.mqtt_transport import MqttOptions, MqttTransport
-from edgeattr.outputs.spool import Spool, spool_path
+from edgeattr.outputs.spool import MOST_EVENTS, Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.transport import Address, client_tls
 
@@ -39,17 +39,15 @@ class MqttOutput(SpooledOutput):
         topic: of an event; ``{stream}``, ``{type}`` (person, summary, stream) and ``{client}``
             are put in, with ``/ + #`` and the like replaced by ``_``.
         client_id: unique at the broker; ``edgeattr-HOSTNAME`` if not given.
-        protocol: version of MQTT.
         ca: certificates of the authorities to trust, PEM; those of the system if not given.
         cert: our own certificate, PEM, where the broker asks for one.
         key: its key, PEM, if it is not in the same file.
         spool: where events wait; by default a file of this broker and client under
             ``EDGEATTR_HOME``.
-        max_events: how many may wait.
         spool_mb: how many MiB they may have together.
 
     Raises:
-        UsageError: a bad URL, topic, client id or protocol.
+        UsageError: a bad URL, topic or client id.
         InputError: a certificate or key cannot be read.
         OutputError: the spool cannot be opened, or another process has it.
         MissingDependency: paho-mqtt is not installed.
@@ -61,12 +59,10 @@ class MqttOutput(SpooledOutput):
         *,
         topic: str = "edgeattr/{stream}/{type}",
         client_id: str | None = None,
-        protocol: Literal["3.1.1", "5"] = "3.1.1",
         ca: Path | None = None,
         cert: Path | None = None,
         key: Path | None = None,
         spool: Path | None = None,
-        max_events: int = 100_000,
         spool_mb: float = 256.0,
     ) -> None:
         try:
@@ -76,8 +72,6 @@ class MqttOutput(SpooledOutput):
         address = Address.parse(url, _PORTS)
         if address.path not in ("", "/"):
             raise UsageError("an MQTT address has no path; topics are set by the topic option")
-        if protocol not in ("3.1.1", "5"):
-            raise UsageError(f"MQTT {protocol!r} is not known; expected 3.1.1 or 5")
         if address.scheme == "mqtt" and (ca or cert or key):
             raise UsageError("certificates are for mqtts:// addresses")
         client = client_id or f"edgeattr-{socket.gethostname()}"
@@ -88,7 +82,6 @@ class MqttOutput(SpooledOutput):
             username=address.username or os.environ.get("MQTT_USERNAME"),
             password=address.password or os.environ.get("MQTT_PASSWORD"),
             client_id=client,
-            version5=protocol == "5",
             tls=client_tls(ca, cert, key) if address.scheme == "mqtts" else None,
             status_topic=status,
             topic_of=_topics(topic, client),
@@ -97,13 +90,13 @@ class MqttOutput(SpooledOutput):
         self._mqtt = MqttTransport(options)
         super().__init__(
             name=address.shown,
-            promise=_PROMISE.format(events=max_events, mib=round(spool_mb)),
+            promise=_PROMISE.format(events=MOST_EVENTS, mib=round(spool_mb)),
             transport=self._mqtt,
             spool=Spool(
                 spool or spool_path(f"{address.shown} {client}"),
-                max_events=max_events, max_bytes=round(spool_mb * 2**20),
+                max_bytes=round(spool_mb * 2**20),
             ),
-        )  # fmt: skip
+        )
 
     def topic_of(self, event: Mapping[str, Any]) -> str:
         """Where an event is published."""

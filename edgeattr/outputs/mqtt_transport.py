@@ -18,7 +18,6 @@ _CONNECT_S = 5.0  # for the connection, and again for the broker's word of welco
 _ANSWER_S = 10.0  # without any acknowledgement
 _LEAVE_S = 0.5
 _KEEPALIVE_S = 30
-_NEVER = (0x90, 0x99)  # MQTT 5: topic name invalid, payload format invalid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,6 @@ class MqttOptions:
     username: str | None = field(repr=False)
     password: str | None = field(repr=False)
     client_id: str
-    version5: bool  # MQTT 5 and not 3.1.1
     tls: ssl.SSLContext | None
     status_topic: str  # holds whether this client is online
     topic_of: Callable[[bytes], str]  # of an event's JSON
@@ -60,7 +58,7 @@ class MqttTransport:
         self._held: dict[str, bytes] = {}  # what they hold, as far as this connection knows
         self._watched: tuple[Sequence[str], Callable[[str, bytes], None]] | None = None
         self._welcome: Any = None  # reason code of the broker's answer to our greeting
-        self._answers: dict[int, Any] = {}  # reason codes by message number
+        self._answered: set[int] = set()  # numbers of messages
         self._lost: str | None = None  # why there is no connection any more
         self._wake: threading.Event | None = None  # set when the connection is lost
 
@@ -101,7 +99,7 @@ class MqttTransport:
             self._client.publish(topic, payload, qos=1, retain=True).mid
             for topic, payload in fresh.items()
         ]
-        self._until(lambda: all(number in self._answers for number in sent), _ANSWER_S)
+        self._until(lambda: all(number in self._answered for number in sent), _ANSWER_S)
         self._held.update(fresh)
 
     def _open_connection(self) -> None:
@@ -126,25 +124,21 @@ class MqttTransport:
     def send(self, entries: Sequence[Entry]) -> SendResult:
         """Publish some events and wait for all acknowledgements."""
         numbers: dict[int, int] = {}  # of the spool, by number of the message
-        self._answers = {}
+        self._answered = set()
         try:
             for entry in entries:
                 topic = self._options.topic_of(entry.payload)
                 sent = self._client.publish(topic, entry.payload, qos=1)
                 numbers[sent.mid] = entry.number
             count = 0
-            while len(self._answers) < len(numbers):  # each answer gives the others more time
-                count = len(self._answers)
-                self._until(lambda: len(self._answers) > count, _ANSWER_S)  # noqa: B023
+            while len(self._answered) < len(numbers):  # each answer gives the others more time
+                count = len(self._answered)
+                self._until(lambda: len(self._answered) > count, _ANSWER_S)  # noqa: B023
         except SendError as error:
             error.so_far = self._so_far(numbers)
             self._give_up(self._client)
             raise
-        result = self._so_far(numbers)
-        if len(result.delivered) + len(result.refused) < len(entries):
-            reason = next(str(code) for code in self._answers.values() if code.is_failure)
-            raise SendError(f"the broker says: {reason}", so_far=result)
-        return result
+        return self._so_far(numbers)
 
     def idle(self, wake: threading.Event) -> None:
         """Wait until there is something to do; paho answers the broker's signs of life."""
@@ -169,14 +163,14 @@ class MqttTransport:
         self._give_up(client)
 
     def _new_client(self) -> Any:
-        from paho.mqtt.client import Client, MQTTv5, MQTTv311
+        from paho.mqtt.client import Client, MQTTv311
         from paho.mqtt.enums import CallbackAPIVersion
 
         options = self._options
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id,
-            protocol=MQTTv5 if options.version5 else MQTTv311,
+            protocol=MQTTv311,
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_S
@@ -202,7 +196,7 @@ class MqttTransport:
         self, client: Any, userdata: Any, number: int, reason: Any, properties: Any
     ) -> None:
         with self._changed:
-            self._answers[number] = reason
+            self._answered.add(number)
             self._changed.notify_all()
 
     def _on_disconnect(
@@ -217,7 +211,7 @@ class MqttTransport:
     def _say(self, status: str, seconds: float) -> None:
         topic, payload = self._options.status_topic, self._options.status(status)
         sent = self._client.publish(topic, payload, qos=1, retain=True)
-        self._until(lambda: sent.mid in self._answers, seconds)
+        self._until(lambda: sent.mid in self._answered, seconds)
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:
         with self._changed:
@@ -226,17 +220,8 @@ class MqttTransport:
                 raise SendError(self._lost or f"the broker did not answer within {seconds:.0f} s")
 
     def _so_far(self, numbers: dict[int, int]) -> SendResult:
-        delivered, refused, why = [], [], ""
-        for message, number in numbers.items():
-            code = self._answers.get(message)
-            if code is None:
-                continue
-            if not code.is_failure:
-                delivered.append(number)
-            elif code.value in _NEVER:
-                refused.append(number)
-                why = str(code)
-        return SendResult(tuple(delivered), tuple(refused), why)
+        delivered = (number for message, number in numbers.items() if message in self._answered)
+        return SendResult(tuple(delivered))
 
     def _give_up(self, client: Any) -> None:
         """End the connection, whatever state it is in, and paho's thread with it."""

@@ -8,56 +8,42 @@ from typing import TypeVar, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from edgeattr.video.output import OutputStatus
+from edgeattr.video.output import DeliveryStatus, OutputStatus
 from edgeattr.video.status import StreamState, StreamStatus
 
-_Status = TypeVar("_Status", StreamStatus, OutputStatus)
+_Status = TypeVar("_Status", StreamStatus, OutputStatus, DeliveryStatus)
 
-_STREAM_COUNTERS: dict[str, tuple[str, Callable[[StreamStatus], float]]] = {
-    "edgeattr_frames_in": ("Frames decoded.", lambda s: s.frames_in),
-    "edgeattr_frames": ("Frames processed.", lambda s: s.frames),
-    "edgeattr_frames_dropped": ("Frames left out for newer ones.", lambda s: s.dropped_frames),
-    "edgeattr_frames_damaged": ("Packets that could not be decoded.", lambda s: s.frames_damaged),
-    "edgeattr_reconnects": ("Times that a lost stream came back.", lambda s: s.reconnects),
-    "edgeattr_detections": ("Boxes of people in all frames.", lambda s: s.detections),
-    "edgeattr_people": ("Records of people written.", lambda s: s.people),
-    "edgeattr_crops_seen": ("Crops of tracked people.", lambda s: s.crops_seen),
-    "edgeattr_crops_classified": ("Crops that the model saw.", lambda s: s.crops_classified),
-    "edgeattr_video_seconds": ("Seconds of video processed.", lambda s: s.seconds),
+_STREAM_COUNTERS = {  # name -> what is counted, and the field of StreamStatus that has it
+    "edgeattr_frames_in": ("Frames decoded.", "frames_in"),
+    "edgeattr_frames": ("Frames processed.", "frames"),
+    "edgeattr_frames_dropped": ("Frames left out for newer ones.", "dropped_frames"),
+    "edgeattr_frames_damaged": ("Packets that could not be decoded.", "frames_damaged"),
+    "edgeattr_reconnects": ("Times that a lost stream came back.", "reconnects"),
+    "edgeattr_detections": ("Boxes of people in all frames.", "detections"),
+    "edgeattr_people": ("Records of people written.", "people"),
+    "edgeattr_crops_seen": ("Crops of tracked people.", "crops_seen"),
+    "edgeattr_crops_classified": ("Crops that the model saw.", "crops_classified"),
+    "edgeattr_video_seconds": ("Seconds of video processed.", "seconds"),
 }
-_STREAM_GAUGES: dict[str, tuple[str, Callable[[StreamStatus], float | None]]] = {
-    "edgeattr_frames_waiting": ("Frames in a queue or in work.", lambda s: s.frames_waiting),
-    "edgeattr_frames_per_second": (
-        "Frames processed per second, of late.",
-        lambda s: s.frames_per_second,
-    ),
+_STREAM_GAUGES = {
+    "edgeattr_frames_waiting": ("Frames in a queue or in work.", "frames_waiting"),
+    "edgeattr_frames_per_second": ("Frames processed per second, of late.", "frames_per_second"),
     "edgeattr_last_frame_age_seconds": (
         "Seconds since a frame came; absent before the first.",
-        lambda s: s.last_frame_s,
+        "last_frame_s",
     ),
 }
-_SINK_COUNTERS: dict[str, tuple[str, Callable[[OutputStatus], float | None]]] = {
-    "edgeattr_sink_written": ("Events taken.", lambda s: s.written),
-    "edgeattr_sink_failed": ("Events that could not be taken.", lambda s: s.failed),
-    "edgeattr_sink_delivered": (
-        "Events that the other side acknowledged.",
-        lambda s: s.delivery.delivered if s.delivery else None,
-    ),
-    "edgeattr_sink_refused": (
-        "Events that the other side refused.",
-        lambda s: s.delivery.refused if s.delivery else None,
-    ),
-    "edgeattr_sink_dropped": (
-        "Events dropped because the spool was full.",
-        lambda s: s.delivery.dropped if s.delivery else None,
-    ),
+_OUTPUT_COUNTERS = {  # fields of OutputStatus
+    "edgeattr_sink_written": ("Events taken.", "written"),
+    "edgeattr_sink_failed": ("Events that could not be taken.", "failed"),
 }
-_SINK_GAUGES: dict[str, tuple[str, Callable[[OutputStatus], float | None]]] = {
-    "edgeattr_sink_spooled": (
-        "Events on disk that were not acknowledged yet.",
-        lambda s: s.delivery.waiting if s.delivery else None,
-    ),
-    "edgeattr_sink_well": ("1 unless something is wrong.", lambda s: float(s.trouble is None)),
+_DELIVERY_COUNTERS = {  # fields of DeliveryStatus
+    "edgeattr_sink_delivered": ("Events that the other side acknowledged.", "delivered"),
+    "edgeattr_sink_refused": ("Events that the other side refused.", "refused"),
+    "edgeattr_sink_dropped": ("Events dropped because the spool was full.", "dropped"),
+}
+_DELIVERY_GAUGES = {
+    "edgeattr_sink_spooled": ("Events on disk that were not acknowledged yet.", "waiting"),
 }
 
 
@@ -84,16 +70,19 @@ class Collector:
         """All metrics, at this moment."""
         streams = _distinct([(status.stream, status) for status in self._status()])
         outputs = _distinct([(output.name, output) for output in self._outputs()])
-        for name, (text, value) in _STREAM_COUNTERS.items():
-            yield _family(CounterMetricFamily(name, text, labels=["stream"]), streams, value)
-        for name, (text, gauge) in _STREAM_GAUGES.items():
-            yield _family(GaugeMetricFamily(name, text, labels=["stream"]), streams, gauge)
+        sent = {name: output.delivery for name, output in outputs.items() if output.delivery}
+        yield from _families(CounterMetricFamily, _STREAM_COUNTERS, "stream", streams)
+        yield from _families(GaugeMetricFamily, _STREAM_GAUGES, "stream", streams)
         yield _states(streams)
         yield from _places(streams)
-        for name, (text, count) in _SINK_COUNTERS.items():
-            yield _family(CounterMetricFamily(name, text, labels=["sink"]), outputs, count)
-        for name, (text, level) in _SINK_GAUGES.items():
-            yield _family(GaugeMetricFamily(name, text, labels=["sink"]), outputs, level)
+        yield from _families(CounterMetricFamily, _OUTPUT_COUNTERS, "sink", outputs)
+        yield from _families(CounterMetricFamily, _DELIVERY_COUNTERS, "sink", sent)
+        yield from _families(GaugeMetricFamily, _DELIVERY_GAUGES, "sink", sent)
+        text = "1 unless something is wrong."
+        well = GaugeMetricFamily("edgeattr_sink_well", text, labels=["sink"])
+        for name, output in outputs.items():
+            well.add_metric([name], float(output.trouble is None))
+        yield well
 
 
 def _states(streams: dict[str, StreamStatus]) -> Metric:
@@ -134,16 +123,20 @@ def _places(streams: dict[str, StreamStatus]) -> Iterator[Metric]:
     yield from (inside, entered, left, answered, crossed, raised)
 
 
-def _family(
-    family: CounterMetricFamily | GaugeMetricFamily,
-    named: Mapping[str, _Status],
-    value: Callable[[_Status], float | None],
-) -> Metric:
-    for name, status in named.items():
-        found = value(status)
-        if found is not None:
-            family.add_metric([name], found)
-    return family
+def _families(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    table: Mapping[str, tuple[str, str]],
+    label: str,
+    statuses: Mapping[str, _Status],
+) -> Iterator[Metric]:
+    """A family for each row of a table, with a series for each status that has a value."""
+    for name, (text, field) in table.items():
+        family = kind(name, text, labels=[label])
+        for owner, status in statuses.items():
+            value = getattr(status, field)
+            if value is not None:
+                family.add_metric([owner], value)
+        yield family
 
 
 def _distinct(named: Sequence[tuple[str, _Status]]) -> dict[str, _Status]:

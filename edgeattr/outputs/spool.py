@@ -36,6 +36,9 @@ INSERT INTO totals VALUES (0, 0, 0)
 )
 
 
+MOST_EVENTS = 100_000  # that wait in a spool, where nobody says otherwise
+
+
 class Entry(NamedTuple):
     """One thing in the queue."""
 
@@ -61,7 +64,7 @@ class Spool(Closeable):
     """
 
     def __init__(
-        self, path: Path, *, max_events: int = 100_000, max_bytes: int = 256 << 20
+        self, path: Path, *, max_events: int = MOST_EVENTS, max_bytes: int = 256 << 20
     ) -> None:
         if max_events < 1 or max_bytes < 1:
             raise UsageError("a spool's limits are at least 1 event and 1 byte")
@@ -122,10 +125,6 @@ class Spool(Closeable):
                 _remove(connection, number)
 
         self._use(lambda group: group.run(work))
-
-    def count(self) -> int:
-        """How many wait. Raises as :meth:`peek`."""
-        return self.totals().events
 
     def totals(self) -> Totals:
         """What waits, and what was dropped since the file was made. Raises as :meth:`peek`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeattr.core.errors import UsageError
 from edgeattr.outputs.http_transport import HttpTransport
-from edgeattr.outputs.spool import Spool, spool_path
+from edgeattr.outputs.spool import MOST_EVENTS, Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.transport import Address, client_tls
 
@@ -33,14 +33,12 @@ class WebhookOutput(SpooledOutput):
         batch: events per request: a JSON object if 1, else arrays of up to so many.
         token: bearer token, instead of ``WEBHOOK_TOKEN``.
         secret: for signatures, instead of ``WEBHOOK_SECRET``.
-        timeout_s: how long a connection and an answer may take, seconds.
         ca: certificates of the authorities to trust, PEM; those of the system if not given.
         spool: where events wait; by default a file of this URL under ``EDGEATTR_HOME``.
-        max_events: how many may wait.
         spool_mb: how many MiB they may have together.
 
     Raises:
-        UsageError: a bad URL, batch or timeout, or two kinds of authentication at once.
+        UsageError: a bad URL or batch, or two kinds of authentication at once.
         InputError: a certificate cannot be read.
         OutputError: the spool cannot be opened, or another process has it.
     """
@@ -52,15 +50,13 @@ class WebhookOutput(SpooledOutput):
         batch: int = 1,
         token: str | None = None,
         secret: str | None = None,
-        timeout_s: float = 10.0,
         ca: Path | None = None,
         spool: Path | None = None,
-        max_events: int = 100_000,
         spool_mb: float = 256.0,
     ) -> None:
         address = Address.parse(url, _PORTS)
-        if batch < 1 or not timeout_s > 0:
-            raise UsageError("a web hook's batch is at least 1 event, and its timeout above 0 s")
+        if batch < 1:
+            raise UsageError("a web hook's batch is at least 1 event")
         token = token or os.environ.get("WEBHOOK_TOKEN")
         if token and address.username is not None:
             raise UsageError(
@@ -72,15 +68,14 @@ class WebhookOutput(SpooledOutput):
             batch=batch,
             token=token,
             secret=secret or os.environ.get("WEBHOOK_SECRET"),
-            timeout_s=timeout_s,
             tls=client_tls(ca) if address.scheme == "https" else None,
         )
         super().__init__(
             name=address.shown,
-            promise=_PROMISE.format(events=max_events, mib=round(spool_mb)),
+            promise=_PROMISE.format(events=MOST_EVENTS, mib=round(spool_mb)),
             transport=transport,
             spool=Spool(
                 spool or spool_path(address.shown, secret=address.path),
-                max_events=max_events, max_bytes=round(spool_mb * 2**20),
+                max_bytes=round(spool_mb * 2**20),
             ),
-        )  # fmt: skip
+        )

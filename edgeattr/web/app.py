@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
-import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,9 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from edgeattr.core.errors import InputError, QueryError, UsageError
 from edgeattr.report import render
 from edgeattr.web.events import Events, EventStream
-from edgeattr.web.live_pictures import LivePictures
+from edgeattr.web.page_content import PageContent
 from edgeattr.web.recent_people import shown_person
-from edgeattr.web.store_search import StoreSearch
 
 _LOG = logging.getLogger("edgeattr.web")
 STATIC = Path(__file__).with_name("static")  # the files that the page is made of
@@ -35,28 +32,15 @@ _SHEET = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _LONGEST_WAIT = 2.0  # seconds for the first live picture of a camera
 _STEP = 0.05  # seconds between two looks for it
 _WAITING = 100  # requests at once that wait for one
-_LARGEST = 8 << 20  # bytes
-_STARTS = {"jpg": b"\xff\xd8", "explain.html": b"<!DOCTYPE html>"}  # by the end of the name
 _ANSWERS = ("yes", "no", "unknown")
 _MOST = 10_000  # people in one answer
 _DIGITS = 5  # of such a number; int() refuses thousands of them
 _FLAGS = {"true": True, "false": False}
 
 
-@dataclass(frozen=True, kw_only=True)
-class PageContent:
-    """What the page is made of; each part but the events may be missing."""
-
-    events: Events  # tell what changes
-    crops: Path | None = None  # the folder of people's pictures
-    evidence: Path | None = None  # the folder of sheets that explain answers
-    live: LivePictures | None = None  # of cameras, where they may be seen
-    store: StoreSearch | None = None
-
-
-def page_app(content: PageContent) -> ASGIApp:
+def page_app(content: PageContent, events: Events) -> ASGIApp:
     """The page, its files, people's pictures, and the interface for other programs."""
-    answers = _Answers(content)
+    answers = _Answers(content, events)
     pages = [Route(path, _page(name)) for path, name in PAGES.items()]
     return Starlette(
         routes=[
@@ -71,7 +55,7 @@ def page_app(content: PageContent) -> ASGIApp:
             Route("/api/people/{name}", answers.person),
             Route("/api/search", answers.search),
             Route("/api/names", answers.names),
-            Route("/api/events", _Stream(content.events), methods=["GET"]),
+            Route("/api/events", _Stream(events), methods=["GET"]),
         ]
     )
 
@@ -79,27 +63,26 @@ def page_app(content: PageContent) -> ASGIApp:
 class _Answers:
     """The routes that answer once. Those that are not async run in threads of their own."""
 
-    def __init__(self, content: PageContent) -> None:
-        self._content = content
-        self._board, self._state = content.events.board, content.events.state
+    def __init__(self, content: PageContent, events: Events) -> None:
+        self._content, self._board, self._state = content, content.board, events.state
         self._waiting = 0
 
     def crop(self, request: Request) -> Response:
-        return self._picture(request, self._content.crops, "jpg", "image/jpeg")
+        return self._picture(request, self._content.crops, "jpg")
 
     def evidence(self, request: Request) -> Response:
-        answer = self._picture(request, self._content.evidence, "explain.html", "text/html")
+        answer = self._picture(request, self._content.evidence, "explain.html")
         answer.headers["Content-Security-Policy"] = _SHEET
         return answer
 
-    def _picture(
-        self, request: Request, folder: Path | None, ending: str, media_type: str
-    ) -> Response:
+    def _picture(self, request: Request, folder: Path | None, ending: str) -> Response:
         """Of people who are known alone: nobody is shown for longer than their record."""
         name = request.path_params["name"]
-        known = folder is not None and self._record(name) is not None
-        content = read_picture(folder, name, ending) if folder and known else None
-        return Response(content, media_type=media_type) if content else _missing("picture", name)
+        if folder and _ID.fullmatch(name) and self._record(name) is not None:
+            path = folder / f"{name}.{ending}"
+            if path.is_file() and not path.is_symlink():
+                return FileResponse(path)
+        return _missing("picture", name)
 
     async def live_picture(self, request: Request) -> Response:
         """The latest annotated picture of a camera; waits a moment for the first."""
@@ -217,32 +200,6 @@ def _missing(what: str, name: str) -> JSONResponse:
 
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def read_picture(folder: Path, name: str, ending: str = "jpg") -> bytes | None:
-    """A JPEG, or a page; None where the name is no id, or it was never kept or is deleted.
-
-    Args:
-        folder: of crops, or of sheets that explain answers.
-        name: id of a record.
-        ending: of the file's name: ``jpg`` or ``explain.html``.
-    """
-    if not _ID.fullmatch(name):
-        return None
-    try:
-        number = os.open(folder / f"{name}.{ending}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            return None
-        with os.fdopen(number, "rb", closefd=False) as file:
-            content = file.read(_LARGEST + 1)
-    except OSError:  # of a disk
-        return None
-    finally:
-        os.close(number)
-    return content if content.startswith(_STARTS[ending]) and len(content) <= _LARGEST else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -18,9 +17,7 @@ from starlette.types import Receive, Scope, Send
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.core.timestamps import utc_text
 from edgeattr.outputs.metrics_server import health
-from edgeattr.video.output import OutputStatus
-from edgeattr.video.status import StreamStatus
-from edgeattr.web.recent_people import RecentPeople
+from edgeattr.web.page_content import PageContent
 
 _LOG = logging.getLogger("edgeattr.web")
 _FRESH = 0.9  # seconds for which all visitors get the same
@@ -37,25 +34,11 @@ class State:
     """Tells how streams, outputs and people are doing; once a second for all who ask.
 
     Args:
-        board: knows the people.
-        status: tells how each stream is doing.
-        outputs: likewise each output.
-        unopened: tells the streams that could not be opened, and why.
-        happenings: tell alerts, and counts of zones and lines.
-        offers: what else the page offers: ``live_pictures``, ``store``.
+        content: tells how each of them is doing.
     """
 
-    def __init__(
-        self,
-        board: RecentPeople,
-        status: Callable[[], Sequence[StreamStatus]],
-        outputs: Callable[[], Sequence[OutputStatus]] = list,
-        unopened: Callable[[], Mapping[str, str]] = dict,
-        happenings: Callable[[], Mapping[str, Any]] = dict,
-        offers: Mapping[str, bool] = MappingProxyType({}),
-    ) -> None:
-        self._happenings, self._offers = happenings, offers
-        self._board, self._status, self._outputs, self._unopened = board, status, outputs, unopened
+    def __init__(self, content: PageContent) -> None:
+        self._content = content
         self._started, self._version = utc_text(time.time()), _version()
         self._text, self._made = b"", float("-inf")
         self._log_limit = RateLimit()
@@ -69,12 +52,12 @@ class State:
 
     def streams(self) -> set[str]:
         """Names of the streams that are open."""
-        return {stream.stream for stream in self._status()}
+        return {stream.stream for stream in self._content.status()}
 
     def health(self) -> dict[str, Any]:
         """What ``/health`` of the metrics says, too; not well where it cannot be told."""
         try:
-            return health(self._status(), self._outputs())
+            return health(self._content.status(), self._content.outputs())
         except Exception as error:
             if self._log_limit.allows():
                 _LOG.exception("the state could not be told")
@@ -82,21 +65,23 @@ class State:
             return {"healthy": False, "reasons": reasons, "streams": [], "sinks": []}
 
     def _current(self) -> dict[str, Any]:
-        found, counts = self.health(), self._board.counts()
+        content = self._content
+        found, counts = self.health(), content.board.counts()
         names = {stream["stream"] for stream in found["streams"]}
-        missing = {name: why for name, why in self._unopened().items() if name not in names}
+        missing = {name: why for name, why in content.unopened().items() if name not in names}
         for key in ("crops_seen", "crops_classified"):
             counts[key] = sum(stream[key] for stream in found["streams"])
         return {
             "version": self._version,
             "time": utc_text(time.time()),
             "started": self._started,
-            "pictures": self._board.pictures,
+            "pictures": content.board.pictures,
             **found,
             "unopened": [{"stream": name, "error": why} for name, why in missing.items()],
             "counts": counts,
-            **self._offers,
-            **self._happenings(),
+            "live_pictures": content.live is not None,
+            "store": content.store is not None,
+            **content.happenings(),
         }
 
 
@@ -112,12 +97,11 @@ class Events:
     """What all visitors have in common.
 
     Args:
-        board: knows the people.
-        state: tells how the site is doing.
+        content: what the page shows.
     """
 
-    def __init__(self, board: RecentPeople, state: State) -> None:
-        self.board, self.state = board, state
+    def __init__(self, content: PageContent) -> None:
+        self.board, self.state = content.board, State(content)
         self.closing = False  # ends all streams within moments
         self.visitors = 0
         self._run = secrets.token_hex(4)  # ids of an earlier run mean nothing

@@ -7,18 +7,13 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import MissingDependency, OutputError, UsageError
-from edgeattr.video.output import OutputStatus
-from edgeattr.video.status import StreamStatus
 from edgeattr.web.access import Access
-from edgeattr.web.live_pictures import LivePictures
-from edgeattr.web.recent_people import RecentPeople
-from edgeattr.web.store_search import StoreSearch
+from edgeattr.web.page_content import PageContent
 
 _LOG = logging.getLogger("edgeattr.web")
 _GRACE = 2  # seconds in which answers under way may end when the server closes
@@ -27,18 +22,10 @@ _CLOSE = 4.0  # seconds after which its thread is left alone
 
 
 class WebServer(Closeable):
-    """Shows a board on a page.
+    """Serves the page.
 
     Args:
-        board: knows the people.
-        status: tells how each stream is doing; called from another thread, once a second.
-        outputs: likewise each output.
-        unopened: tells the streams that could not be opened, and why.
-        crops: the folder of people's pictures; absent where none are kept.
-        evidence: the folder of sheets that explain answers; likewise.
-        live: pictures of cameras; absent where they may not be seen.
-        store: that is searched; absent where none is kept.
-        happenings: tells alerts, and counts of zones and lines.
+        content: what it shows.
         host: address to listen on; only this machine itself unless another is given.
         port: 0 takes a free one.
         token: what visitors must know; see :class:`edgeattr.web.access.Access`.
@@ -52,16 +39,8 @@ class WebServer(Closeable):
 
     def __init__(
         self,
-        board: RecentPeople,
-        status: Callable[[], Sequence[StreamStatus]],
-        outputs: Callable[[], Sequence[OutputStatus]] = list,
+        content: PageContent,
         *,
-        unopened: Callable[[], Mapping[str, str]] = dict,
-        crops: Path | None = None,
-        evidence: Path | None = None,
-        live: LivePictures | None = None,
-        store: Path | None = None,
-        happenings: Callable[[], Mapping[str, Any]] = dict,
         host: str = "127.0.0.1",
         port: int = 8080,
         token: str | None = None,
@@ -73,27 +52,17 @@ class WebServer(Closeable):
         try:
             import uvicorn
 
-            from edgeattr.web.app import PageContent, page_app
+            from edgeattr.web.app import page_app
             from edgeattr.web.auth_middleware import AuthMiddleware
-            from edgeattr.web.events import Events, State
+            from edgeattr.web.events import Events
         except ImportError as error:
             raise MissingDependency("uvicorn", extra="web", purpose="show the live page") from error
         self._socket = _listen(host, port)
         self.port = int(self._socket.getsockname()[1])
         self.address = f"http://{_reachable(host)}:{self.port}/"
         self.made_up_token = access.token if access.made_up else None
-        offers = {"live_pictures": live is not None, "store": store is not None}
-        self._events = Events(
-            board, State(board, status, outputs, unopened, happenings=happenings, offers=offers)
-        )
-        content = PageContent(
-            events=self._events,
-            crops=crops,
-            evidence=evidence,
-            live=live,
-            store=StoreSearch(store) if store else None,
-        )
-        guarded = AuthMiddleware(page_app(content), access, self.port)
+        self._events = Events(content)
+        guarded = AuthMiddleware(page_app(content, self._events), access, self.port)
         self._server = uvicorn.Server(_config(guarded))
         self._thread = threading.Thread(target=self._run, name="edgeattr page", daemon=True)
         self._thread.start()

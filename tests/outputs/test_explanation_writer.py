@@ -62,10 +62,12 @@ def test_a_page_is_made_under_the_record_s_id(
 
 
 def test_live_streams_go_on_without_a_page_and_files_wait(
-    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
-) -> None:
+    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ExplanationWriter, "most_waiting", 2)
     records = [_record(model) for _ in range(5)]
-    with ExplanationWriter(tmp_path, model, waiting=2) as folder, ThreadPoolExecutor() as pool:
+    with ExplanationWriter(tmp_path, model) as folder, ThreadPoolExecutor() as pool:
         places = [folder.keep(record, _CROP, live=True) for record in records[:4]]
         assert [place is not None for place in places] == [True, True, False, False]
         waiting = pool.submit(folder.keep, records[4], _CROP, live=False)
@@ -77,9 +79,11 @@ def test_live_streams_go_on_without_a_page_and_files_wait(
 
 
 def test_closing_while_the_engine_hangs_leaves_out_what_waits(
-    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
-) -> None:
-    folder = ExplanationWriter(tmp_path, model, closing_s=0.2)
+    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ExplanationWriter, "closing_s", 0.2)
+    folder = ExplanationWriter(tmp_path, model)
     first, *others = [folder.keep(_record(model), _CROP, live=True) for _ in range(3)]
     until(first.running)
     folder.close()
@@ -114,9 +118,11 @@ def test_one_person_s_failure_costs_the_others_nothing(
 
 
 def test_streams_that_are_to_end_wait_for_no_place(
-    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event
-) -> None:
-    with ExplanationWriter(tmp_path, model, waiting=1) as folder, ThreadPoolExecutor() as pool:
+    tmp_path: Path, model: edgeattr.AttributeModel, held: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ExplanationWriter, "most_waiting", 1)
+    with ExplanationWriter(tmp_path, model) as folder, ThreadPoolExecutor() as pool:
         first = folder.keep(_record(model), _CROP, live=False)
         waiting = pool.submit(folder.keep, _record(model), _CROP, live=False)
         assert not wait([waiting], 0.2).done

@@ -54,7 +54,7 @@ def test_beyond_its_limits_the_oldest_go_and_are_counted(
         assert spool.totals() == (2, 100, 4)
         with pytest.raises(OutputError, match="101 bytes are more than the limit of 100"):
             spool.put(b"x" * 101)
-        assert spool.count() == 2
+        assert spool.totals().events == 2
     assert caplog.text.count("is full") == 1, "said once, not each time"
     with Spool(path) as spool:
         assert spool.totals().dropped == 4
@@ -142,12 +142,12 @@ def test_a_full_disk_is_told_and_putting_goes_on_when_there_is_room(tmp_path: Pa
         fill(True)
         with pytest.raises(OutputError, match="cannot be written"):
             _put_until_refused(spool)
-        kept = spool.count()
+        kept = spool.totals().events
         assert _payloads(spool) == [b"before", *[b"x" * 5000] * (kept - 1)]
         fill(False)
         spool.put(b"after")
         assert _payloads(spool)[-1] == b"after"
-        assert spool.count() == kept + 1
+        assert spool.totals().events == kept + 1
         assert not list(path.parent.glob("*.damaged-*"))
 
 

@@ -8,12 +8,13 @@ import http.client
 import json
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from edgeattr.core.prediction import Answer, AttributeAnswer, TrackRecord
 from edgeattr.video.status import StreamStatus
+from edgeattr.web import PageContent, RecentPeople, WebServer
 
 NAMES = ("hat", "backpack", "long_hair")
 _P: dict[Answer, float] = {"yes": 0.93, "no": 0.04, "unknown": 0.55}
@@ -49,6 +50,21 @@ def record(number: int, stream: str = "door", *answers: Answer, **changes: Any) 
         "time": "2026-11-25T19:30:00.000Z",
     }
     return TrackRecord(**{**values, **changes})
+
+
+def open_page(
+    board: RecentPeople | None = None,
+    status: Callable[[], Any] = list,
+    *,
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    hosts: Sequence[str] = (),
+    **content: Any,
+) -> WebServer:
+    """The page of some people and cameras, on a free port."""
+    shown = PageContent(board=board or RecentPeople(), status=status, **content)
+    return WebServer(shown, token=token, host=host, port=port, hosts=hosts)
 
 
 def get(address: str, path: str, **query: Any) -> tuple[int, Any]:

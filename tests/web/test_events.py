@@ -17,7 +17,7 @@ from edgeattr.web import RecentPeople, WebServer
 from edgeattr.web.events import EventStream
 
 from ..waiting import until
-from .people import NAMES, Client, camera, record
+from .people import NAMES, Client, camera, open_page, record
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def board() -> RecentPeople:
 
 @pytest.fixture
 def page(board: RecentPeople) -> Iterator[WebServer]:
-    with WebServer(board, lambda: [camera("door")], port=0) as opened:
+    with open_page(board, lambda: [camera("door")]) as opened:
         yield opened
 
 
@@ -183,7 +183,7 @@ def test_a_server_that_fails_is_told_and_harms_nobody(
         raise RuntimeError("a bug of the server")
 
     monkeypatch.setattr("uvicorn.Server.serve", serve)
-    with WebServer(board, lambda: [], port=0):
+    with open_page(board, lambda: []):
         until(lambda: "the page is no longer shown; all else goes on" in caplog.text)
         board.write(record(1).to_json())
     until(lambda: "edgeattr page" not in {thread.name for thread in threading.enumerate()})

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.web import LivePictures, RecentPeople, WebServer, live_pictures
+from edgeattr.web import LivePictures, RecentPeople, live_pictures
 
-from .people import camera, get
+from .people import camera, get, open_page
 
 _FRAME = np.full((1440, 2560, 3), 80, np.uint8)
 
@@ -36,15 +36,15 @@ def test_one_a_second_while_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_picture_leaves_unless_it_is_allowed() -> None:
     streams = [camera("door")]
-    with WebServer(RecentPeople(), lambda: streams, port=0) as server:
+    with open_page(RecentPeople(), lambda: streams) as server:
         assert get(server.address, "/live.jpg", stream="door")[0] == 404
-    with WebServer(RecentPeople(), lambda: streams, port=0, live=LivePictures()) as server:
+    with open_page(RecentPeople(), lambda: streams, live=LivePictures()) as server:
         assert get(server.address, "/live.jpg", stream="yard")[0] == 404
         assert get(server.address, "/live.jpg")[0] == 404
         assert get(server.address, "/live.jpg", stream="door") == (204, b""), (
             "the camera gives none"
         )
-    with WebServer(
-        RecentPeople(), lambda: streams, port=0, live=LivePictures(), token="some long token"
+    with open_page(
+        RecentPeople(), lambda: streams, live=LivePictures(), token="some long token"
     ) as server:
         assert get(server.address, "/live.jpg", stream="door")[0] == 401

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.web import RecentPeople, WebServer
+from edgeattr.web import RecentPeople
 
 from .browsers import CONTRAST, Tab
-from .people import NAMES, camera, record
+from .people import NAMES, camera, open_page, record
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -47,7 +47,7 @@ def test_every_state_at_every_size_in_both_schemes(
 ) -> None:
     streams = _eight() if cameras == 8 else [camera("door")][:cameras]
     board = _crowd(tmp_path) if cameras == 8 else RecentPeople(NAMES)
-    with WebServer(board, lambda: streams, crops=tmp_path, port=0) as server:
+    with open_page(board, lambda: streams, crops=tmp_path) as server:
         tab = Tab(browser, server.address)
         assert tab.page.locator("#cameras > li").count() == cameras
         shown = 51 if cameras == 8 else 0
@@ -63,7 +63,7 @@ def test_every_state_at_every_size_in_both_schemes(
 
 
 def test_names_are_shown_as_text_and_run_nothing(browser: Any, tmp_path: Path) -> None:
-    with WebServer(_crowd(tmp_path), _eight, crops=tmp_path, port=0) as server:
+    with open_page(_crowd(tmp_path), _eight, crops=tmp_path) as server:
         tab = Tab(browser, server.address)
         page = tab.page
         assert page.locator("#cameras .name").nth(7).text_content() == _HOSTILE
@@ -85,7 +85,7 @@ def test_filters_and_the_keyboard(browser: Any) -> None:
     board.write(record(3, "yard", "no", "no", "yes").to_json())
     board.watch("yard", [record(4, "yard", "yes")])
     streams = [camera("door"), camera("yard")]
-    with WebServer(board, lambda: streams, port=0) as server:
+    with open_page(board, lambda: streams) as server:
         tab = Tab(browser, server.address)
         page = tab.page
         titles = page.locator("article h3")
@@ -126,7 +126,7 @@ def test_filters_and_the_keyboard(browser: Any) -> None:
 
 def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
     board, streams = RecentPeople(NAMES), [camera("door")]
-    server = WebServer(board, lambda: streams, port=0)
+    server = open_page(board, lambda: streams)
     tab = Tab(browser, server.address)
     page, expect = tab.page, playwright.expect
     board.watch("door", [record(1, "door", "unknown")])
@@ -155,7 +155,7 @@ def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
     again = RecentPeople(NAMES)
     again.write(record(7).to_json())
     streams[0] = camera("door")
-    with WebServer(again, lambda: streams, port=server.port):
+    with open_page(again, lambda: streams, port=server.port):
         expect(page.locator("#live")).to_have_text("Live", timeout=15000)
         expect(page.locator("article h3")).to_have_text("door #7")
         expect(page.locator("#toast")).to_be_hidden()
@@ -164,7 +164,7 @@ def test_it_lives_and_comes_back_when_the_server_does(browser: Any) -> None:
 
 
 def test_the_token_is_asked_for(browser: Any) -> None:
-    with WebServer(RecentPeople(NAMES), lambda: [], port=0, token="ein Schlüssel") as server:
+    with open_page(RecentPeople(NAMES), lambda: [], token="ein Schlüssel") as server:
         context = browser.new_context()
         page = context.new_page()
         page.goto(server.address)
@@ -175,7 +175,7 @@ def test_the_token_is_asked_for(browser: Any) -> None:
         context.close()
         tab = Tab(browser, f"{server.address}?token=ein%20Schl%C3%BCssel")
         assert tab.page.url == server.address
-    with WebServer(RecentPeople(NAMES), lambda: [], port=server.port, token="another one"):
+    with open_page(RecentPeople(NAMES), lambda: [], port=server.port, token="another one"):
         playwright.expect(tab.page.locator("#live")).to_have_text("Token needed", timeout=15000)
         playwright.expect(tab.page.locator("#toast")).to_contain_text("no longer valid")
     tab.context.close()

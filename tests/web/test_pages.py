@@ -13,10 +13,10 @@ import pytest
 from edgeattr.cli.site_config import load_site
 from edgeattr.report import page as report_page
 from edgeattr.search.store import PeopleStore
-from edgeattr.web import LivePictures, RecentPeople, SiteEvents, WebServer
+from edgeattr.web import LivePictures, RecentPeople, SiteEvents, StoreSearch, WebServer
 
 from .browsers import Tab, axe_source, firefox, violations
-from .people import NAMES, camera, record
+from .people import NAMES, camera, open_page, record
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -58,9 +58,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     ):  # fmt: skip
         happenings.write(event)
     streams = [camera("door", width=160, height=90), camera("yard")]
-    with WebServer(
-        board, lambda: streams, crops=folder, evidence=folder, port=0, live=_Painted(),
-        store=folder / "people.sqlite", happenings=happenings.to_json,
+    with open_page(
+        board, lambda: streams, crops=folder, evidence=folder, live=_Painted(),
+        store=StoreSearch(folder / "people.sqlite"), happenings=happenings.to_json,
     ) as server:  # fmt: skip
         yield server
 

@@ -30,11 +30,11 @@ from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.video.detectors import MotionDetector
 from edgeattr.video.options import PipelineOptions
-from edgeattr.web import RecentPeople, WebServer
+from edgeattr.web import RecentPeople
 from edgeattr.web.app import STATIC
 
 from ..waiting import until
-from .people import Client
+from .people import Client, open_page
 
 
 def _get(address: str, token: str | None = None) -> Any:
@@ -185,7 +185,7 @@ def test_without_its_packages_it_says_which_extra_brings_them(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[web\]"'):
-        WebServer(RecentPeople(), lambda: [], port=0)
+        open_page()
 
 
 def test_the_files_of_the_page_load_nothing_from_elsewhere() -> None:

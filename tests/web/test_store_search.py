@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from edgeattr.search.store import PeopleStore
-from edgeattr.web import RecentPeople, WebServer
+from edgeattr.web import StoreSearch
 
-from .people import get, record
+from .people import get, open_page, record
 
 
 def test_people_of_the_store_by_query_and_by_id(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_people_of_the_store_by_query_and_by_id(tmp_path: Path) -> None:
     crops = tmp_path / "crops"
     crops.mkdir()
     (crops / f"{record(1).id}.jpg").write_bytes(b"\xff\xd8 a picture")
-    with WebServer(RecentPeople(), lambda: [], port=0, crops=crops, store=path) as server:
+    with open_page(crops=crops, store=StoreSearch(path)) as server:
         code, found = get(server.address, "/api/search", query="hat", limit=2)
         assert (code, found["matching"]) == (200, 3)
         assert [person["track"] for person in found["people"]] == [2, 1]
@@ -38,6 +38,6 @@ def test_people_of_the_store_by_query_and_by_id(tmp_path: Path) -> None:
         code, missing = get(server.address, "/api/search", query="hat")
         assert code == 503
         assert missing["error"] == "the store cannot be read now; the log says why"
-    with WebServer(RecentPeople(), lambda: [], port=0) as server:
+    with open_page() as server:
         for route in ("/api/search", "/api/names"):
             assert get(server.address, route)[0] == 404

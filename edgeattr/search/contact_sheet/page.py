@@ -33,7 +33,6 @@ class Written:
 
     cards: int  # people
     pictures: int  # of these, with a picture
-    limit_mib: int  # how large the page may become
 
 
 def write_contact_sheet(
@@ -42,7 +41,6 @@ def write_contact_sheet(
     found: SearchResult,
     *,
     beside: Path = Path(),
-    limit_mib: int = LIMIT_MIB,
 ) -> Written:
     """Write a page of the people who were found, readable by its owner alone.
 
@@ -53,12 +51,11 @@ def write_contact_sheet(
         question: what was asked.
         found: what was found.
         beside: a folder where pictures with a relative name may lie too.
-        limit_mib: how large the page may become.
 
     Raises:
         OutputError: the file cannot be written; an old one is left as it was.
     """
-    room = limit_mib << 20
+    room = LIMIT_MIB << 20
     cards: list[Markup] = []
     pictures = 0
     for record, its in zip(found.records, reasons(question, found.records), strict=True):
@@ -80,7 +77,7 @@ def write_contact_sheet(
         write_atomically(target, page, private=True)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
-    return Written(cards=len(cards), pictures=pictures, limit_mib=limit_mib)
+    return Written(cards=len(cards), pictures=pictures)
 
 
 def _card(

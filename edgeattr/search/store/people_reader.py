@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.database import check_schema, network_file_system
 from edgeattr.search.store.records import event_from_alert, event_from_row, iso_time, packed_id
-from edgeattr.search.store.search_request import Order, SearchRequest, SearchResult
+from edgeattr.search.store.search_request import SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
 _BUSY_S = 10.0
@@ -44,54 +42,24 @@ class PeopleReader(Closeable):
             self._connection = _opened(path)
         self._connection.row_factory = sqlite3.Row
 
-    def find(
-        self,
-        query: str | Query | None = None,
-        *,
-        since: str | datetime | None = None,
-        until: str | datetime | None = None,
-        streams: Sequence[str] = (),
-        min_p: float = 0.0,
-        limit: int | None = 100,
-        order: Order = "newest",
-    ) -> list[dict[str, Any]]:
-        """Records of people for whom a query holds.
+    def find(self, query: str | Query | None = None, **limits: Any) -> list[dict[str, Any]]:
+        """Records of people for whom a query holds, the newest hundred.
 
         Args:
             query: such as ``backpack and not hat``, as ``docs/find.md`` has it, or as conditions
                 of :mod:`edgeattr.search.query`; None finds everybody.
-            since: last seen at that time or later: text as in a query, or a datetime. Where no
-                zone is named, it is this machine's.
-            until: last seen before that time; of a day, before its end.
-            streams: in one of these; none are all.
-            min_p: answers without a bound of their own count from that probability on, 0..1.
-            limit: at most so many, None for all.
-            order: ``newest`` first by when they were last seen, or by ``p`` the most probable.
+            limits: further fields of :class:`SearchRequest`: ``since="2h ago"``, ``limit=None``.
 
         Raises:
             QueryError: the query cannot be read, or names what the store does not know; the
                 message points at it and names what is nearest.
             InputError: the file cannot be read.
         """
-        return self.search(
-            SearchRequest(
-                query=query, since=since, until=until, streams=streams,
-                min_p=min_p, limit=limit, order=order,
-            )
-        ).records  # fmt: skip
+        return self.search(SearchRequest(query=query, **limits)).records
 
-    def count(
-        self,
-        query: str | Query | None = None,
-        *,
-        since: str | datetime | None = None,
-        until: str | datetime | None = None,
-        streams: Sequence[str] = (),
-        min_p: float = 0.0,
-    ) -> int:
+    def count(self, query: str | Query | None = None, **limits: Any) -> int:
         """How many people :meth:`find` would find without a limit; raises as it does."""
-        asked = SearchRequest(query=query, since=since, until=until, streams=streams, min_p=min_p)
-        return self.search(dataclasses.replace(asked, limit=0)).total
+        return self.search(SearchRequest(query=query, **limits, limit=0)).total
 
     def search(self, question: SearchRequest) -> SearchResult:
         """Answer a question; raises as :meth:`find`."""
@@ -164,11 +132,6 @@ class PeopleReader(Closeable):
             {"time": iso_time(row["time"]), **{key: row[key] for key in row.keys()[2:]}}
             for row in rows
         ]
-
-    def names(self, kind: str) -> tuple[str, ...]:
-        """Every ``stream`` or ``attribute`` that the store has seen."""
-        known = self.known_names()
-        return tuple({"stream": known.streams, "attribute": known.attributes}[kind])
 
     def close(self) -> None:
         """Close the file. May be called twice."""

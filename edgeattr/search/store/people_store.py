@@ -9,12 +9,12 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgeattr.core.closeable import Closeable
-from edgeattr.core.errors import UsageError
+from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.search.store.database import GroupCommit, open_database, output_errors
 from edgeattr.search.store.records import (
     AlertRow,
@@ -31,7 +31,9 @@ _STEP = 100  # people per transaction
 _PAUSE_S = 0.02  # between two steps, for those who write
 _EVERY_S = 3600.0
 _JOIN_S = 1.0
+_DAY_MS = 24 * 3600 * 1000
 _OLD = "SELECT person FROM people WHERE time < :before OR kept_from < :before LIMIT :step"
+_log = logging.getLogger("edgeattr.store")
 
 
 class PeopleStore(Closeable):
@@ -57,11 +59,13 @@ class PeopleStore(Closeable):
         self.path = path
         self._catalog = Catalog()
         self._group = GroupCommit(open_database(path, PEOPLE), rolled_back=self._catalog.forget)
-        self._sweeper = (
-            RetentionThread(self._group, retention_days, str(path))
-            if retention_days is not None
-            else None
-        )
+        self._closing = threading.Event()
+        self._sweeper: threading.Thread | None = None
+        if retention_days is not None:
+            self._sweeper = threading.Thread(
+                target=self._sweep, args=(retention_days,), name="edgeattr-retention", daemon=True
+            )
+            self._sweeper.start()
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Write one person's record, and return once it is on disk.
@@ -108,71 +112,62 @@ class PeopleStore(Closeable):
     def forget_older(self, days: float) -> int:
         """Delete people last seen more than ``days`` ago; returns how many.
 
+        Writes one audit row, in the transaction of the first step, and its counts with each
+        further step. What was deleted is overwritten in the file, and the write-ahead log is
+        emptied, by a later call if somebody reads just now. The age of people whose time lies in
+        the future counts from the first call that sees them. Ends early once the store closes.
+
         Raises:
-            OutputError: as :meth:`add`.
+            OutputError: as :meth:`add`. What was deleted until then stays deleted.
         """
+        moment = milliseconds(None) - round(days * _DAY_MS)
+        persons = 0
+        entry: int | None = None
+
+        def step(connection: sqlite3.Connection) -> tuple[int, int | None]:
+            old = connection.execute(_OLD, {"before": moment, "step": _STEP}).fetchall()
+            if not old:
+                return 0, entry
+            connection.executemany("DELETE FROM people WHERE person = ?", old)
+            detail = json.dumps({"older_than": iso_time(moment), "persons": persons + len(old)})
+            done = connection.execute(
+                "INSERT INTO audit VALUES (?, ?, 'retention applied', ?, ?, ?) "
+                "ON CONFLICT (entry) DO UPDATE SET detail = excluded.detail",
+                (entry, milliseconds(None), _user(), os.getpid(), detail),
+            )
+            return len(old), entry or done.lastrowid
+
         with output_errors(self.path):
-            return forget_before(self._group, milliseconds(None) - round(days * DAY_MS))
+            self._group.run(_date_the_future)
+            self._group.run(lambda c: c.execute("DELETE FROM alerts WHERE time < ?", (moment,)))
+            while True:
+                more, entry = self._group.run(step)
+                persons += more
+                if more < _STEP or self._closing.wait(_PAUSE_S):
+                    break
+            self._group.read(_empty_log)
+        return persons
 
     def close(self) -> None:
         """Close the file. May be called twice."""
+        self._closing.set()
         if self._sweeper:
-            self._sweeper.close()
+            self._sweeper.join(_JOIN_S)  # it stops after the step under way
         self._group.close()
 
     def _insert(self, connection: sqlite3.Connection, rows: Iterable[PersonRow]) -> int:
         return sum(insert_person(connection, row, self._catalog) for row in rows)
 
-
-DAY_MS = 24 * 3600 * 1000
-
-
-def forget_before(
-    group: GroupCommit, moment: int, *, stopped: Callable[[float], bool] = lambda seconds: False
-) -> int:
-    """Delete people last seen before a moment.
-
-    Writes one audit row, in the transaction of the first step, and its counts with each further
-    step. What was deleted is overwritten in the file, and the write-ahead log is emptied,
-    by a later call if somebody reads just now. The age of people whose time lies in the future
-    counts from the first call that sees them.
-
-    Args:
-        group: the store's connection.
-        moment: milliseconds since 1970, UTC.
-        stopped: waits some seconds, and says whether to stop before the end.
-
-    Returns:
-        How many people were deleted.
-
-    Raises:
-        sqlite3.Error: the disk is full or failed. What was deleted until then stays deleted.
-    """
-    persons = 0
-    entry: int | None = None
-
-    def step(connection: sqlite3.Connection) -> tuple[int, int | None]:
-        old = connection.execute(_OLD, {"before": moment, "step": _STEP}).fetchall()
-        if not old:
-            return 0, entry
-        connection.executemany("DELETE FROM people WHERE person = ?", old)
-        detail = json.dumps({"older_than": iso_time(moment), "persons": persons + len(old)})
-        done = connection.execute(
-            "INSERT INTO audit VALUES (?, ?, 'retention applied', ?, ?, ?) "
-            "ON CONFLICT (entry) DO UPDATE SET detail = excluded.detail",
-            (entry, milliseconds(None), _user(), os.getpid(), detail),
-        )
-        return len(old), entry or done.lastrowid
-
-    group.run(_date_the_future)
-    group.run(lambda connection: connection.execute("DELETE FROM alerts WHERE time < ?", (moment,)))
-    while True:
-        more, entry = group.run(step)
-        persons += more
-        if more < _STEP or stopped(_PAUSE_S):
-            break
-    group.read(_empty_log)
-    return persons
+    def _sweep(self, days: float) -> None:
+        """Delete people who are too old: at once, and then once an hour at least."""
+        pause = min(max(days * _DAY_MS / 1000 / 24, 60.0), _EVERY_S)
+        while not self._closing.is_set():
+            try:
+                self.forget_older(days)
+            except OutputError as error:  # a full disk, say: the next round tries again
+                if not self._closing.is_set():
+                    _log.warning("old records could not be deleted: %s", error)
+            self._closing.wait(pause)
 
 
 def _date_the_future(connection: sqlite3.Connection) -> None:
@@ -199,36 +194,3 @@ def _empty_log(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
-
-
-class RetentionThread:
-    """Deletes people in the background: at once, and then once an hour at least.
-
-    Args:
-        group: the store's connection.
-        keep_days: how long people are kept after they were last seen.
-        name: of the store, for the log.
-    """
-
-    def __init__(self, group: GroupCommit, keep_days: float, name: str) -> None:
-        self._group, self._keep_ms, self._name = group, round(keep_days * DAY_MS), name
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="edgeattr-retention", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the step under way. May be called twice."""
-        self._stop.set()
-        self._thread.join(_JOIN_S)
-
-    def _run(self) -> None:
-        pause = min(max(self._keep_ms / 1000 / 24, 60.0), _EVERY_S)
-        while not self._stop.is_set():
-            try:
-                before = milliseconds(None) - self._keep_ms
-                forget_before(self._group, before, stopped=self._stop.wait)
-            except sqlite3.Error as error:  # a full disk, say: the next round tries again
-                if not self._stop.is_set():
-                    log = logging.getLogger("edgeattr.store")
-                    log.warning("%s: old records could not be deleted (%s)", self._name, error)
-            self._stop.wait(pause)

@@ -40,7 +40,7 @@ def test_a_record_comes_back_as_it_was(path: Path) -> None:
         written = datetime.fromisoformat(newest["time"].replace("Z", "+00:00"))
         assert abs((datetime.now(timezone.utc) - written).total_seconds()) < 60
         assert newest["id"]
-        assert set(reader.names("stream")) == {"door", plain["stream"]}
+        assert set(reader.known_names().streams) == {"door", plain["stream"]}
     assert path.stat().st_mode & 0o077 == 0, "for its owner alone"
     store.close()
     with pytest.raises(OutputError, match="closed"):
@@ -104,7 +104,7 @@ def test_an_attribute_that_is_new_is_a_new_column(path: Path) -> None:
         for number, record in enumerate(people):
             (one, other)[number % 2].add(record)
             (other, one)[number % 2].add({**record, "id": f"again {number}"})
-        assert reader.names("attribute") == names
+        assert reader.known_names().attributes == names
         for record, name in zip(people, names, strict=True):
             assert reader.get(record["id"]) == record
             assert reader.count(And((Has(name), Probability(name, ">=", 0.75)))) == 2
@@ -189,7 +189,7 @@ def test_many_threads_and_two_writers_share_a_file(path: Path) -> None:
         list(pool.map(write, [one, other, one, other, one], firsts))
     with PeopleReader(path) as reader:
         assert reader.count() == 200
-        assert set(reader.names("stream")) == {"camera 0", "camera 1", "camera 2"}
+        assert set(reader.known_names().streams) == {"camera 0", "camera 1", "camera 2"}
         assert {found["track"] for found in reader.find(streams=["camera 1"], limit=None)} == {
             number for first in firsts for number in range(first, first + 40) if number % 3 == 1
         }
