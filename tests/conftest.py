@@ -224,7 +224,7 @@ def draw_person(image: Image, x: int) -> None:
 def with_onnx_int8(bundle: Bundle, speed: Mapping[str, Any] = MappingProxyType({})) -> Bundle:
     """The bundle with two variants of ONNX, of which one is called INT8 and answers as float32."""
     whole = bundle.variants["onnx-fp32"]
-    called = dataclasses.replace(whole, precision="int8", parent=whole.name, speed=speed)
+    called = dataclasses.replace(whole, precision="int8", parent=whole.name, speed=dict(speed))
     return dataclasses.replace(bundle, variants={entry.name: entry for entry in (whole, called)})
 
 
