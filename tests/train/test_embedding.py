@@ -82,7 +82,6 @@ def _trainer(folder: Path, out: Path, network: Path, size: int) -> Trainer:
             "width": 32,
             "model": {"attention_channels": 8, "embedding": size},
             "schedule": {"epochs": 1, "batch": 20},
-            "augment": {"mix": 0.5},
             "distillation": {"embedding": str(network), "embedding_weight": 50.0},
         }
     )

@@ -155,14 +155,13 @@ def _start_child(data: _Data, out: Path, recipe: Recipe, moment: list[Any]) -> A
 
 def test_a_killed_run_resumes_to_the_bit(data: _Data, tmp_path: Path) -> None:
     """SIGKILL in the middle of the second epoch, and right after the first checkpoint."""
-    changes = {"augment_mix": 0.5}
     moments = {"middle": [1, 1, False], "checkpoint": [0, 2, True]}
     children = {
-        name: _start_child(data, tmp_path / name, _recipe(**changes), moment)
+        name: _start_child(data, tmp_path / name, _recipe(), moment)
         for name, moment in moments.items()
     }
     try:
-        data.trainer(tmp_path / "whole", **changes).run()
+        data.trainer(tmp_path / "whole").run()
         for child in children.values():
             assert child.stdout.readline() == "now\n"
             child.kill()  # SIGKILL
@@ -174,7 +173,7 @@ def test_a_killed_run_resumes_to_the_bit(data: _Data, tmp_path: Path) -> None:
             child.stdout.close()
     for name in moments:
         assert len(_log(tmp_path / name)) == 1
-        again = data.trainer(tmp_path / name, **changes)
+        again = data.trainer(tmp_path / name)
         assert again.resume()
         again.run()
         _assert_equal_runs(tmp_path / "whole", tmp_path / name)
@@ -263,7 +262,7 @@ def test_a_loss_that_is_no_number_stops_the_run(data: _Data, tmp_path: Path) -> 
 
 def test_a_gradient_that_is_no_number_stops_the_run(data: _Data, tmp_path: Path) -> None:
     trainer = data.trainer(tmp_path)
-    weight = trainer._learner._pupil.net.primary.weight
+    weight = trainer._learner._model.primary.weight
     weight.register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(
         EdgeAttrError, match=r"the gradient became (nan|inf) in epoch 1: start again"

@@ -42,7 +42,7 @@ class _Case:
 
     def output(self) -> NetOutput:
         attended = (_t(self.first), _t(self.second))
-        return NetOutput(_t(self.average), _t(self.primary), attended, (), _t(self.primary))
+        return NetOutput(_t(self.average), _t(self.primary), attended, ())
 
     def total(self, options: LossOptions) -> float:
         arguments = (_t(self.marked), _t(self.prior), _t(self.deviation))
@@ -167,7 +167,7 @@ def test_a_score_without_a_loss_adds_nothing(options: dict[str, str]) -> None:
 def test_an_unknown_label_has_no_gradient(name: str) -> None:
     case = _Case(1)
     z = _t(case.primary).requires_grad_()
-    output = NetOutput(z, z, (z, z), (), z)
+    output = NetOutput(z, z, (z, z), ())
     options = LossOptions(primary=name, attention=name, average=name, rectification=0.3)
     total_loss(output, _t(case.marked), _t(case.prior), _t(case.deviation), options).backward()
     assert not z.grad.numpy()[~case.known].any()

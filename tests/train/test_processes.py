@@ -210,7 +210,7 @@ def test_two_processes_learn_what_one_does(
         for key in ("mA", "f1", "mAP", "learning_rate"):
             assert two[key] == pytest.approx(one[key], abs=1e-3), key
     weights = [
-        torch.load(folder / "last.pt", weights_only=True)["learner"]["pupil"]
+        torch.load(folder / "last.pt", weights_only=True)["learner"]["model"]
         for folder in (tmp_path / "one", out)
     ]
     for name, value in weights[0].items():

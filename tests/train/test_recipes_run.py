@@ -35,7 +35,7 @@ def _step(name: str, data: AttributeDataset) -> tuple[float, Checkpoint]:
     learner = Learner(recipe, data, 1, open_fabric(recipe, "cpu"), threads=1)
     learner.begin(0, 0)
     batch = next(batches(data, np.arange(4), (64, 64), 4))
-    loss, _ = learner.learn(batch, 0, np.random.default_rng(0))
+    loss, _ = learner.learn(batch, 0)
     facts = {"dataset": "drawn"}
     model = learner.average.eval()
     return loss, Checkpoint(model=model, recipe=recipe, schema=data.schema, facts=facts)

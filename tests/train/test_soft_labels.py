@@ -141,7 +141,7 @@ def _visibility_loss(data: AttributeDataset, said: float, visible: float) -> flo
     parts = torch.ones(4, 4)
     parts[3] = visible
     batch = Batch(crops, torch.from_numpy(data.labels.astype(np.float32)), data.ids, parts)
-    return learner.learn(batch, 0, np.random.default_rng(0))[0]
+    return learner.learn(batch, 0)[0]
 
 
 def test_a_picture_of_which_nothing_is_said_shows_nobody(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Augmentation and mixing."""
+"""Augmentation."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr_train.transforms import Augmentation, augment, draw_mix_up
+from edgeattr_train.transforms import Augmentation, augment
 
 _STILL = {"flip": 0, "shift": 0, "scale": 0, "brightness": 0, "colour": 0, "degrade": 0, "erase": 0}
 
@@ -59,48 +59,6 @@ def test_erasing_stays_within_its_area(seed: int) -> None:
     rows, columns = np.nonzero(out.any(2))
     box = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
     assert 0 < box <= 0.2 * 64 * 32
-
-
-def _batch(seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    rng = np.random.default_rng(seed)
-    crops = rng.integers(0, 256, (6, 8, 4, 3), dtype=np.uint8)
-    return crops, rng.choice([0.0, 1.0, -1.0], (6, 5)).astype(np.float32)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_mixing_blends_crops_and_labels_by_one_share(seed: int) -> None:
-    crops, labels = _batch(seed)
-    blend = draw_mix_up(len(crops), Augmentation(mix=1.0), np.random.default_rng(seed))
-    mixed, blended = blend.crops(crops), blend.labels(labels)
-    rng = np.random.default_rng(seed)  # the same draws, written out
-    rng.random()
-    share = rng.beta(0.4, 0.4)
-    share = max(share, 1 - share)
-    other = rng.permutation(6)
-    for n in range(6):
-        pixels = share * crops[n].astype(np.float64) + (1 - share) * crops[other[n]]
-        assert np.abs(mixed[n] - pixels).max() <= 0.501
-        for c in range(5):
-            pair = labels[n, c], labels[other[n], c]
-            if min(pair) < 0:
-                assert blended[n, c] == -1  # a blend with an unknown label is unknown
-            else:
-                value = share * pair[0] + (1 - share) * pair[1]
-                assert blended[n, c] == pytest.approx(value, abs=1e-6)
-    assert mixed.dtype == np.uint8
-    assert blended.dtype == np.float32
-
-
-def test_mixing_never_and_sometimes() -> None:
-    crops, labels = _batch(0)
-    options = Augmentation(mix=0.25)
-    kept = 0
-    for seed in range(200):
-        blend = draw_mix_up(len(crops), options, np.random.default_rng(seed))
-        kept += blend.crops(crops) is crops and blend.labels(labels) is labels
-        never = draw_mix_up(len(crops), Augmentation(), np.random.default_rng(seed))
-        assert never.crops(crops) is crops
-    assert 120 < kept < 180
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -45,7 +45,7 @@ class Progress:
     step: int  # from 1, within the epoch
     steps: int
     loss: float  # mean over the epoch so far
-    mA: float  # noqa: N815 - of the first process's unmixed crops of the epoch so far, percent
+    mA: float  # noqa: N815 - of the first process's crops of the epoch so far, percent
     images_per_second: float  # over all processes
     scores: Scores | None = None  # validation, after the last step of an epoch
 
@@ -166,10 +166,8 @@ class Trainer:
             images_per_second=0.0,
         )
         for step, batch in enumerate(self._batches(), 1):
-            rng = np.random.default_rng((*seeds, step))  # all processes mix alike
-            loss, probabilities = self._learner.learn(batch, self._epoch, rng)
-            if probabilities is not None:
-                accuracy.add(probabilities, batch.labels.numpy())
+            loss, probabilities = self._learner.learn(batch, self._epoch)
+            accuracy.add(probabilities, batch.labels.numpy())
             summed += loss
             seen += len(batch.ids) * self._fabric.world_size
             progress = dataclasses.replace(

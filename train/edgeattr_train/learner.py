@@ -1,4 +1,4 @@
-"""One step of learning: mixing, teachers, losses, gradients, moving average, history."""
+"""One step of learning: teachers, losses, gradients, moving average, history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeattr.core.errors import EdgeAttrError, UsageError
 from edgeattr_train.checkpoint import take_matching
@@ -20,7 +20,6 @@ from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.distillation import Teachers, soft_labels
 from edgeattr_train.embedding import embed_persons, embedding_loss
 from edgeattr_train.history import PredictionHistory
-from edgeattr_train.identity import IdentityClassifier, identity_loss, person_classes
 from edgeattr_train.loader import Batch, batches, training_order
 from edgeattr_train.losses import total_loss, visibility_loss
 from edgeattr_train.model import AttributeNet, NetOutput, build_model
@@ -33,7 +32,6 @@ from edgeattr_train.start import (
     take_bundle,
 )
 from edgeattr_train.sync_norms import synchronize_batch_norms
-from edgeattr_train.transforms import MixUp, draw_mix_up
 
 _LOG = logging.getLogger("edgeattr.train")
 _NORM_IMAGES = 256  # crops from which folded batch norms get their statistics
@@ -68,12 +66,8 @@ class Learner:
         self._tuned = [p for p in model.backbone.parameters() if p.requires_grad]
         self._average = moving_average(model.to(fabric.device), recipe.schedule.average_decay)
         self._place = {sample: place for place, sample in enumerate(train.ids.tolist())}
-        self._classes = person_classes(train.persons)
-        persons = int(self._classes.max()) + 1 if recipe.loss.identity else 0
-        self._pupil = _Student(model, persons).to(fabric.device)
-        self._optimization = Optimization(
-            model, recipe.schedule, steps, further=self._pupil.identity
-        )
+        self._model = model
+        self._optimization = Optimization(model, recipe.schedule, steps)
         self._forward, self._optimizer = self._set_up()
         known = np.maximum((train.labels >= 0).sum(0), 1)
         self._prior = torch.from_numpy((train.labels > 0).sum(0) / known).float().to(fabric.device)
@@ -103,29 +97,22 @@ class Learner:
         for part in self._frozen:
             part.eval()
 
-    def learn(
-        self, batch: Batch, epoch: int, rng: np.random.Generator
-    ) -> tuple[float, npt.NDArray[np.float32] | None]:
+    def learn(self, batch: Batch, epoch: int) -> tuple[float, npt.NDArray[np.float32]]:
         """One step on this process's share of a batch.
 
         Args:
             batch: every process has as many images.
             epoch: from 0; decides whether Eq. 5 is past its burn-in.
-            rng: of the mixing, the same in every process.
 
         Returns:
-            The loss, mean over all processes, and this share's probabilities [n, C]; none of a
-            mixed batch, whose crops have no labels of their own.
+            The loss, mean over all processes, and this share's probabilities [n, C].
 
         Raises:
             EdgeAttrError: the loss or its gradient is no longer a number.
         """
-        blend = draw_mix_up(len(batch.ids), self._recipe.augment, rng)
-        output, loss = self._loss(batch, blend, epoch)
+        output, loss = self._loss(batch, epoch)
         value = self._checked(loss, epoch)
         self._move(loss, epoch)
-        if blend.share < 1:
-            return value, None
         probabilities = output.logits.detach().float().sigmoid().cpu()
         self._remember(batch, probabilities)
         return value, probabilities.numpy()
@@ -152,7 +139,7 @@ class Learner:
         """Everything a resumed run needs."""
         history = self.history.state_dict()
         return {
-            "pupil": self._pupil.state_dict(),
+            "model": self._model.state_dict(),
             "average": self._average.state_dict(),
             "optimization": self._optimization.state_dict(),
             "history": {key: torch.from_numpy(value) for key, value in history.items()},
@@ -161,7 +148,7 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what :meth:`state_dict` gave."""
-        self._pupil.load_state_dict(state["pupil"])
+        self._model.load_state_dict(state["model"])
         self._average.load_state_dict(state["average"])
         self._optimization.load_state_dict(state["optimization"])
         self.history.load_state_dict(
@@ -170,35 +157,30 @@ class Learner:
         if state.get("precision"):
             self._fabric.strategy.precision.load_state_dict(state["precision"])
 
-    def _loss(self, batch: Batch, blend: MixUp, epoch: int) -> tuple[NetOutput, Tensor]:
+    def _loss(self, batch: Batch, epoch: int) -> tuple[NetOutput, Tensor]:
         options, distillation = self._recipe.loss, self._recipe.distillation
         device = self._fabric.device
-        crops = torch.from_numpy(blend.crops(batch.crops.numpy())).to(device)
-        labels = torch.from_numpy(blend.labels(batch.labels.numpy())).to(device)
+        crops, labels = batch.crops.to(device), batch.labels.to(device)
         deviation = np.zeros(len(batch.ids), np.float32)
         if options.history_epochs and epoch >= options.burn_in_epochs:
             deviation = self.history.deviation(batch.ids)
         places = [self._place[sample] for sample in batch.ids.tolist()]
         taught = self._teachers.teach(crops) if self._teachers else None
         if self._taught is not None:
-            taught = torch.from_numpy(blend.values(self._taught[places])).to(device)
+            taught = torch.from_numpy(self._taught[places]).to(device)
         if taught is not None:
             labels = soft_labels(labels, taught, distillation.weight)
-        output, cosines = self._forward(crops)
+        output: NetOutput = self._forward(crops)
         spread = torch.from_numpy(deviation).to(device)
         loss = total_loss(output, labels, self._prior, spread, options)
-        if options.visibility and output.visibility is not None and blend.share == 1:
+        if options.visibility and output.visibility is not None:
             visible = batch.visible.to(device)
             if taught is not None:  # of whom nobody says anything, there is nothing to see
                 visible[(labels < 0).all(1) & taught.isnan().all(1)] = 0
             loss = loss + options.visibility * visibility_loss(output.visibility, visible)
         if self._embeddings is not None and output.embedding is not None:
-            target = torch.from_numpy(blend.values(self._embeddings[places])).to(device)
+            target = torch.from_numpy(self._embeddings[places]).to(device)
             loss = loss + distillation.embedding_weight * embedding_loss(output.embedding, target)
-        if cosines is not None:
-            persons = torch.from_numpy(self._classes[places])
-            pair = persons.to(device), persons[torch.from_numpy(blend.other)].to(device)
-            loss = loss + options.identity * identity_loss(cosines, *pair, blend.share)
         return output, loss
 
     def _checked(self, loss: Tensor, epoch: int) -> float:
@@ -222,7 +204,7 @@ class Learner:
                 raise _diverged("gradient", norm.item(), epoch)
         self._optimizer.step()
         self._optimization.after_step()
-        self._average.update_parameters(self._pupil.net)
+        self._average.update_parameters(self._model)
 
     def _remember(self, batch: Batch, probabilities: Tensor) -> None:
         """Record every process's predictions in every process: a sample may move to another."""
@@ -232,8 +214,8 @@ class Learner:
     def _set_up(self) -> tuple[Any, Any]:
         """Wrap model and optimizer for precision and processes."""
         if self._fabric.world_size > 1:
-            synchronize_batch_norms(self._pupil)
-        forward, optimizer = self._fabric.setup(self._pupil, self._optimization.optimizer)
+            synchronize_batch_norms(self._model)
+        forward, optimizer = self._fabric.setup(self._model, self._optimization.optimizer)
         return forward, optimizer
 
 
@@ -277,20 +259,6 @@ def _ancestry(recipe: Recipe, teachers: Teachers, dataset: str) -> dict[str, Any
                 ancestor.get("dataset"), dataset,
             )  # fmt: skip
     return facts
-
-
-class _Student(nn.Module):
-    """The model and, where persons are told apart too, the classifier for that."""
-
-    def __init__(self, net: AttributeNet, persons: int) -> None:
-        super().__init__()
-        self.net = net
-        channels = net.backbone.channels[1]
-        self.identity = IdentityClassifier(channels, persons) if persons else None
-
-    def forward(self, crops: Tensor) -> tuple[NetOutput, Tensor | None]:
-        output: NetOutput = self.net(crops)
-        return output, self.identity(output.pooled) if self.identity is not None else None
 
 
 def _first_model(recipe: Recipe, train: AttributeDataset, threads: int) -> AttributeNet:

@@ -36,7 +36,6 @@ class LossOptions:
     history_epochs: Count = 5  # epochs of predictions that std_s looks back on; 0 turns it off
     burn_in_epochs: Count = 5  # epochs with std_s = 0
     visibility: NotNegative = 0.0  # weight of telling which parts of the body are in the picture
-    identity: NotNegative = 0.0  # weight of telling persons apart, for data that says who is who
     rectification: Share = 0.0  # eta of class rectification on y_p; its authors' 0.01; 0: none
 
     def __post_init__(self) -> None:

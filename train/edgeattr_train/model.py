@@ -65,7 +65,6 @@ class NetOutput(NamedTuple):
     primary: Tensor  # [N, C], y_p: from the pooled last feature map
     attended: tuple[Tensor, ...]  # y_a1, y_a2, each [N, C]
     masks: tuple[Tensor, ...]  # attention at each scale, [N, C, h, w], each sums to 1
-    pooled: Tensor  # [N, channels], the last feature map's mean
     visibility: Tensor | None = None  # [N, 4], logits of edgeattr.core.schema.PARTS
     embedding: Tensor | None = None  # [N, D], of any length
 
@@ -191,7 +190,7 @@ class AttributeNet(nn.Module):
         visibility = self.visibility(strips) if self.visibility is not None else None
         # the backbone learns attributes; the embedding reads what it has
         embedding = self.embedding(strips.detach()) if self.embedding is not None else None
-        return NetOutput(logits, primary, attended, masks, pooled, visibility, embedding)
+        return NetOutput(logits, primary, attended, masks, visibility, embedding)
 
     def output_names(self) -> list[str]:
         """Of the exported graph's outputs."""

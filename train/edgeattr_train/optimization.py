@@ -49,19 +49,11 @@ class Optimization:
         model: has ``backbone`` and ``head_parameters()``.
         options: how.
         steps: steps in an epoch.
-        further: what else learns, at the rate of the heads.
     """
 
-    def __init__(
-        self,
-        model: AttributeNet,
-        options: ScheduleOptions,
-        steps: int,
-        *,
-        further: nn.Module | None = None,
-    ) -> None:
-        heads = model.head_parameters() + (list(further.parameters()) if further else [])
-        groups = [*_by_depth(model.backbone, options), {"params": heads, "lr": options.head_rate}]
+    def __init__(self, model: AttributeNet, options: ScheduleOptions, steps: int) -> None:
+        heads = {"params": model.head_parameters(), "lr": options.head_rate}
+        groups = [*_by_depth(model.backbone, options), heads]
         self.optimizer = _optimizer(groups, options)
         self._plateau = self._by_step = None
         if options.rate == "plateau":

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edgeattr.core.crops import Image
-from edgeattr_train.recipe_types import PositiveShare, Share
+from edgeattr_train.recipe_types import Share
 
 _LEAST_ERASED = 0.02  # share of the crop
 _FILL = (128, 128, 128)  # grey: zero after the model's normalisation
@@ -49,8 +49,6 @@ class Augmentation:
     cover: Share = 0.0  # probability of an occluder across the whole width, from below
     erase: Share = 0.35  # probability of erasing a rectangle
     erase_area: Annotated[float, Meta(ge=_LEAST_ERASED, le=1)] = 0.2  # largest, of the crop
-    mix: Share = 0.0  # probability that a batch is blended with itself in another order
-    mix_shape: PositiveShare = 0.4  # of the blend's Beta distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,41 +82,6 @@ def augment(image: Image, options: Augmentation, rng: np.random.Generator) -> Au
         _erase(image, options.erase_area, rng)
     shown = top + (1 - hidden) * (bottom - top)
     return AugmentedImage(image, _visible(top, shown), coloured)
-
-
-@dataclass(frozen=True, eq=False)
-class MixUp:
-    """Each crop of a batch blended with another of the batch, all by one share."""
-
-    share: float  # of the crop itself, 0.5..1
-    other: npt.NDArray[np.int64]  # [n], which crop is blended into it
-
-    def crops(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """uint8 [n, H, W, 3] -> the same."""
-        if self.share == 1:
-            return crops
-        return np.rint(self.values(crops.astype(np.float32))).astype(np.uint8)
-
-    def values(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Anything [n, ...], blended as the crops are."""
-        if self.share == 1:
-            return values
-        return (self.share * values + (1 - self.share) * values[self.other]).astype(np.float32)
-
-    def labels(self, labels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """[n, C], 0..1 or negative where unknown: a blend with an unknown label is unknown."""
-        if self.share == 1:
-            return labels
-        least = np.minimum(labels, labels[self.other])
-        return np.where(least >= 0, self.values(labels), least).astype(np.float32)
-
-
-def draw_mix_up(count: int, options: Augmentation, rng: np.random.Generator) -> MixUp:
-    """Decide how a batch of ``count`` crops is blended (Zhang et al., ICLR 2018)."""
-    share = 1.0
-    if rng.random() < options.mix:
-        share = float(rng.beta(options.mix_shape, options.mix_shape))
-    return MixUp(max(share, 1 - share), rng.permutation(count).astype(np.int64))
 
 
 def _kept_rows(options: Augmentation, rng: np.random.Generator) -> tuple[float, float]:
