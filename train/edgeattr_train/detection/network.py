@@ -1,8 +1,7 @@
-"""YOLOX-nano (Ge et al. 2021, arXiv 2107.08430) for one class, ReLU in its large maps.
+"""YOLOX-nano (Ge et al. 2021, arXiv 2107.08430) for one class.
 
 Depthwise-separable CSPDarknet, a path-aggregation pyramid of three levels (strides 8, 16, 32) and a
-decoupled anchor-free head. Every convolution is followed by a batch norm and an activation: SiLU,
-as in YOLOX, or ReLU where maps are large and SiLU takes as long as the convolution before it.
+decoupled anchor-free head. Every convolution is followed by a batch norm and SiLU.
 """
 
 from __future__ import annotations
@@ -14,15 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)  # input pixels per cell of each level of the head
-RELU_PARTS = (
-    "stem",
-    "dark2",
-    "dark3",
-    "lateral4",
-    "top_down3",
-    "down3",
-    "head.0",
-)  # strides 2 to 8
 HEAD_WIDTH = 64  # channels of the head
 _PRIOR = 0.01  # initial probability of the two score branches of a head without weights
 
@@ -46,7 +36,7 @@ class Block(nn.Module):
             channels_in, channels_out, kernel, stride, padding, groups=groups, bias=False
         )
         self.bn = nn.BatchNorm2d(channels_out, eps=1e-3, momentum=0.03)
-        self.act: nn.Module = nn.SiLU()
+        self.act = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(self.conv(x)))  # type: ignore[no-any-return]
@@ -139,7 +129,7 @@ class PersonDetector(nn.Module):
     scores.
     """
 
-    def __init__(self, relu_parts: Sequence[str] = RELU_PARTS) -> None:
+    def __init__(self) -> None:
         super().__init__()
         # YOLOX slices the picture into four and convolves 3x3; the same as one 6x6 of stride 2
         self.stem = Block(3, 16, 6, 2, padding=2)
@@ -160,9 +150,6 @@ class PersonDetector(nn.Module):
         self.down4 = _separable(128, 128, 2)
         self.bottom_up5 = _CrossStage(256, 256, 1, False)
         self.head = nn.ModuleList(_HeadLevel(c) for c in (64, 128, 256))
-        for name, block in self.named_modules():
-            if isinstance(block, Block) and name.startswith(tuple(relu_parts)):
-                block.act = nn.ReLU()
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """The backbone's map at stride 8 (64 channels), then the three that the head reads: 64,

@@ -19,7 +19,7 @@ _FloatArray = npt.NDArray[np.float32]
 
 
 def weights_from_yolox(path: Path) -> PersonDetector:
-    """YOLOX-nano's ONNX export as a PersonDetector with SiLU alone, in evaluation mode.
+    """YOLOX-nano's ONNX export as a PersonDetector in evaluation mode.
 
     The export's batch norms are folded; ours start as the identity plus the folded bias. Of the 80
     classes the first, the person, stays.
@@ -32,7 +32,7 @@ def weights_from_yolox(path: Path) -> PersonDetector:
     graph = onnx.load(path).graph
     arrays = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
     nodes = [node for node in graph.node if node.op_type == "Conv"]
-    network = PersonDetector(relu_parts=()).eval()
+    network = PersonDetector().eval()
     order: list[tuple[nn.Module, nn.Conv2d]] = []  # modules with a convolution, as they run
     for module in network.modules():
         conv = getattr(module, "conv", module if isinstance(module, nn.Conv2d) else None)
