@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image, read_image
-from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.errors import InputError
 from edgeattr.core.schema import AttributeSchema
 
 _NAMED = 5  # how many faults an error spells out
@@ -163,12 +163,6 @@ def stable_ids(names: Iterable[str]) -> npt.NDArray[np.int64]:
     """Numbers that follow from the names alone: 63 bits of their SHA-256, [N]."""
     digests = (hashlib.sha256(name.encode()).digest()[:8] for name in names)
     return np.array([int.from_bytes(digest, "big") >> 1 for digest in digests], np.int64)
-
-
-def refuse_variant(name: str, variant: str) -> None:
-    """Raise UsageError if a variant was asked of a data set that has none."""
-    if variant:
-        raise UsageError(f"{name} has no variants: write --data {name}:DIR, without @{variant}")
 
 
 def check_names(found: Sequence[str], schema: AttributeSchema, path: Path) -> None:

@@ -34,7 +34,7 @@ import numpy as np
 from edgeattr.core.config import build, read_toml
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr_train.data.annotations import Annotations, refuse_variant, stable_ids
+from edgeattr_train.data.annotations import Annotations, stable_ids
 
 RESERVED = ("path", "split", "person", "x", "y", "w", "h")  # columns that are no attributes
 _BOX = ("x", "y", "w", "h")
@@ -112,19 +112,17 @@ class _Rows:
     faults: list[str] = field(default_factory=list)
 
 
-def open_csv(place: Path, split: str, variant: str = "") -> Annotations:
+def open_csv(place: Path, split: str) -> Annotations:
     """One split of a user's own data set.
 
     Args:
         place: the directory, or a CSV with a column ``split`` beside ``schema.toml``.
         split: the CSV's name without suffix, or a value of the column ``split``.
-        variant: none.
 
     Raises:
-        UsageError: no such split or variant.
+        UsageError: no such split.
         InputError: a file is missing or faulty; the text names file, line and column.
     """
-    refuse_variant("csv", variant)
     if not place.exists():
         raise InputError(f"{place} does not exist; --data csv:DIR wants schema.toml and CSV tables")
     directory = place if place.is_dir() else place.parent

@@ -17,6 +17,7 @@ _READERS = {
     "rap": "edgeattr_train.data.rap:open_rap",
     "wider": "edgeattr_train.data.wider:open_wider",
 }
+_WITH_VARIANTS = ("peta", "rap")
 
 
 def open_dataset(spec: str, split: str, *, allow_missing: bool = False) -> AttributeDataset:
@@ -35,10 +36,12 @@ def open_dataset(spec: str, split: str, *, allow_missing: bool = False) -> Attri
         InputError: the directory does not hold what the data set's layout asks for.
     """
     name, variant, directory = _parse(spec)
+    if variant and name not in _WITH_VARIANTS:
+        raise UsageError(f"{name} has no variants: write --data {name}:DIR, without @{variant}")
     module, _, function = _READERS[name].partition(":")
-    reader: Callable[[Path, str, str], Annotations]
-    reader = getattr(importlib.import_module(module), function)
-    return dataset_from_annotations(reader(directory, split, variant), allow_missing=allow_missing)
+    reader: Callable[..., Annotations] = getattr(importlib.import_module(module), function)
+    notes = reader(directory, split, *([variant] if variant else []))
+    return dataset_from_annotations(notes, allow_missing=allow_missing)
 
 
 def is_spec(text: str) -> bool:

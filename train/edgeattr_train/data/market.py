@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr_train.data.annotations import Annotations, refuse_variant, stable_ids
+from edgeattr_train.data.annotations import Annotations, stable_ids
 from edgeattr_train.data.mat import integers, read_mat, texts
 from edgeattr_train.data.schemas import schema_from_names
 from edgeattr_train.data.splits import split_by_person
@@ -54,19 +54,17 @@ _HELD_OUT = {"train": 0.9, "val": 0.1}  # shares of train's persons
 _HELD_OUT_SEED = 0
 
 
-def open_market(directory: Path, split: str, variant: str = "") -> Annotations:
+def open_market(directory: Path, split: str) -> Annotations:
     """One split of Market-1501.
 
     Args:
         directory: holds ``attribute/``, ``bounding_box_train/`` and ``bounding_box_test/``.
         split: ``train``, ``val`` (held out of train) or ``test``.
-        variant: none.
 
     Raises:
-        UsageError: no such split or variant.
+        UsageError: no such split.
         InputError: the annotation is missing or not what it should be.
     """
-    refuse_variant("market", variant)
     if split not in _SPLITS:
         raise UsageError(f"Market-1501 has no split {split!r}; it has {', '.join(_SPLITS)}")
     part = "test" if split == "test" else "train"

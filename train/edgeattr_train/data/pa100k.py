@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr_train.data.annotations import Annotations, check_names, refuse_variant, stable_ids
+from edgeattr_train.data.annotations import Annotations, check_names, stable_ids
 from edgeattr_train.data.mat import read_mat, texts
 from edgeattr_train.data.schemas import schema_from_names
 
@@ -69,19 +69,17 @@ _FOLDERS = (
 )
 
 
-def open_pa100k(directory: Path, split: str, variant: str = "") -> Annotations:
+def open_pa100k(directory: Path, split: str) -> Annotations:
     """One split of PA-100K.
 
     Args:
         directory: holds ``annotation.mat`` (itself or in ``annotation/``) and the images' folder.
         split: ``train``, ``val`` or ``test``.
-        variant: none.
 
     Raises:
-        UsageError: no such split or variant.
+        UsageError: no such split.
         InputError: the annotation is missing or not what it should be.
     """
-    refuse_variant("pa100k", variant)
     if split not in _SPLITS:
         raise UsageError(f"PA-100K has no split {split!r}; it has {', '.join(_SPLITS)}")
     if (directory / _TABLE).is_file():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr_train.data.annotations import Annotations, check_names, refuse_variant, stable_ids
+from edgeattr_train.data.annotations import Annotations, check_names, stable_ids
 from edgeattr_train.data.schemas import schema_from_names
 
 WIDER_LICENCE = "WIDER-Attribute: non-commercial research only (Li et al., ECCV 2016)"
@@ -51,19 +51,17 @@ _IMAGES = ("Image", "wider_attribute_image/Image", "wider_attribute_image", "")
 _SPELLINGS = {"Tshiirt": "Tshirt"}  # the published file's slip
 
 
-def open_wider(directory: Path, split: str, variant: str = "") -> Annotations:
+def open_wider(directory: Path, split: str) -> Annotations:
     """One split of WIDER-Attribute.
 
     Args:
         directory: holds the annotation files and ``Image/``.
         split: ``train``, ``val``, ``trainval`` or ``test``.
-        variant: none.
 
     Raises:
-        UsageError: no such split or variant.
+        UsageError: no such split.
         InputError: the annotation is missing or not what it should be.
     """
-    refuse_variant("wider", variant)
     if split not in _FILES:
         raise UsageError(f"WIDER-Attribute has no split {split!r}; it has {', '.join(_FILES)}")
     path = _annotation_file(directory, split)
