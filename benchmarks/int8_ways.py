@@ -25,7 +25,8 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.metrics import evaluate
 from edgeattr_convert.calibration import calibration_crops, sample, sampled_crops
-from edgeattr_convert.openvino_from_onnx import import_nncf, quiet_nncf, write_network
+from edgeattr_convert.openvino_from_onnx import import_nncf, write_network
+from edgeattr_convert.quiet import quiet
 from edgeattr_convert.steps import STEPS, Job
 from edgeattr_runtimes.device import device_name
 from edgeattr_runtimes.onnx_engine import OnnxSession
@@ -153,7 +154,7 @@ def _nncf_onnx(job: Job) -> Path:
 
     assert job.crops is not None
     nncf = import_nncf()
-    with quiet_nncf():
+    with quiet():
         data = nncf.Dataset([{"crops": crop[None]} for crop in job.crops])
         model = nncf.quantize(onnx.load(str(job.source)), data, subset_size=len(job.crops))
     target = job.folder / "nncf.onnx"
@@ -164,7 +165,7 @@ def _nncf_onnx(job: Job) -> Path:
 def _plain_openvino(job: Job) -> Path:
     assert job.crops is not None
     nncf = import_nncf()
-    with quiet_nncf():
+    with quiet():
         data = nncf.Dataset([crop[None] for crop in job.crops])
         model = nncf.quantize(
             read_network(job.source.read_bytes()), data, subset_size=len(job.crops)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,6 @@ from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.openvino_from_onnx import (
     int8_from_onnx,
     openvino_from_onnx,
-    these_nodes,
     write_network,
 )
 from edgeattr_convert.speed import compare_speed
@@ -283,14 +283,11 @@ def _depthwise(source: Path) -> list[str]:
     """Expressions of the depthwise convolutions, which OpenVINO computes in float anyway."""
     import onnx
 
-    nodes = onnx.load(str(source)).graph.node
-    return these_nodes(
-        [
-            node.name
-            for node in nodes
-            if any(entry.name == "group" and entry.i > 1 for entry in node.attribute)
-        ]
-    )
+    return [
+        f"^{re.escape(node.name)}(/.*)?$"  # a node, and what OpenVINO makes of it
+        for node in onnx.load(str(source)).graph.node
+        if any(entry.name == "group" and entry.i > 1 for entry in node.attribute)
+    ]
 
 
 _MAKERS: dict[tuple[str, str], Callable[[Path, Path, Sequence[Image]], None]] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
-from edgeattr.core.errors import MissingDependency
+from edgeattr.core.errors import importing
 from edgeattr.core.files import write_atomically
+from edgeattr_convert.quiet import quiet
 
 _IN_FLOAT = ("Softmax", "Sigmoid", "ReduceSum", "Cast", "Sub", "Div")  # sums and 0..255 pixels
 
@@ -21,19 +21,14 @@ def fp16_from_onnx(source: Path, target: Path) -> None:
     Raises:
         MissingDependency: onnx is not installed.
     """
-    try:
+    with importing(extra="convert", purpose="convert a model to FP16"):
         import onnx
         from onnxruntime.transformers.float16 import (
             DEFAULT_OP_BLOCK_LIST,
             convert_float_to_float16,
         )
         from onnxruntime.transformers.onnx_model import OnnxModel
-    except ImportError as error:
-        raise MissingDependency(
-            error.name or "onnx", extra="convert", purpose="convert a model to FP16"
-        ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # weights too small for half precision become zero
+    with quiet():  # weights too small for half precision become zero
         model = convert_float_to_float16(
             onnx.load(str(source)),
             keep_io_types=True,

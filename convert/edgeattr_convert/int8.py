@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import evenly
-from edgeattr.core.errors import InputError, MissingDependency
+from edgeattr.core.errors import InputError, importing
 from edgeattr.core.files import write_atomically
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr_convert.bias_correction import bias_corrected, quantized_alone
@@ -71,10 +71,8 @@ class Quantizer:
         tell: Tell = silent,
         tick: Tick = no_tick,
     ) -> None:
-        try:
+        with importing(extra="convert", purpose="quantize a model"):
             import onnx
-        except ImportError as error:
-            raise MissingDependency("onnx", extra="convert", purpose="quantize a model") from error
         if not len(crops) or not len(judged):
             raise InputError("INT8 needs calibration crops, and there are none")
         self._crops, self._judged, self._scheme = crops, judged, scheme

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.errors import InputError
+from edgeattr_convert.quiet import quiet
 
 if TYPE_CHECKING:
     import onnx
@@ -122,7 +121,7 @@ def quantized(
         "ActivationSymmetric": scheme.symmetric,
         "OpTypesToExcludeOutputQuantization": list(scheme.operators),
     }
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         target = Path(folder) / "int8.onnx"
         quantize_static(
             own,
@@ -152,15 +151,3 @@ class _Reader:
     def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
         crops = next(self._batches, None)
         return None if crops is None else {"crops": crops}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's advice to do what has been done."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeattr.core.errors import MissingDependency, RuntimeFailure
+from edgeattr.core.errors import RuntimeFailure, importing
 from edgeattr.core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -33,14 +33,10 @@ def tensorrt_from_onnx(source: Path, target: Path, outputs: Sequence[str] = ("lo
         MissingDependency: onnx is not installed.
         RuntimeFailure: the model uses what that operator set cannot say.
     """
-    try:
+    with importing(extra="convert", purpose="prepare a model for TensorRT"):
         import onnx
         import onnx.utils
         from onnx.version_converter import ConvertError, convert_version
-    except ImportError as error:
-        raise MissingDependency(
-            error.name or "onnx", extra="convert", purpose="prepare a model for TensorRT"
-        ) from error
     whole = onnx.load(str(source))
     model = onnx.utils.Extractor(whole).extract_model(
         [port.name for port in whole.graph.input], list(outputs)

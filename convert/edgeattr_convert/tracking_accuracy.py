@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import MissingDependency
+from edgeattr.core.errors import importing
 from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.video.detection_interval import SceneCutDetector
 from edgeattr.video.detectors import Detections
@@ -32,12 +32,8 @@ class TrackingAccuracy:
     """
 
     def __init__(self, sequences: Sequence[MotSequence]) -> None:
-        try:
+        with importing(extra="convert", purpose="measure how people are followed"):
             import trackers.eval
-        except ImportError as error:
-            raise MissingDependency(
-                "trackers", extra="convert", purpose="measure how people are followed"
-            ) from error
         self._measures = trackers.eval
         self._waiting = list(sequences)
         self._results: list[tuple[MotSequence, Any, int]] = []

@@ -14,8 +14,9 @@ EdgeAttrError
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class EdgeAttrError(Exception):
@@ -79,6 +80,23 @@ class MissingDependency(EdgeAttrError):
         """So that it can come from another process."""
         rebuild = functools.partial(MissingDependency, extra=self.extra, purpose=self.purpose)
         return rebuild, (self.package,)
+
+
+@contextlib.contextmanager
+def importing(*, extra: str | None, purpose: str) -> Iterator[None]:
+    """A block of imports of optional packages.
+
+    Args:
+        extra, purpose: see :class:`MissingDependency`.
+
+    Raises:
+        MissingDependency: one of them is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or str(error)).partition(".")[0]
+        raise MissingDependency(package, extra=extra, purpose=purpose) from error
 
 
 class DownloadError(EdgeAttrError):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.detection_metrics import overlaps
-from edgeattr.core.errors import MissingDependency
+from edgeattr.core.errors import importing
 from edgeattr.video.box_motion import BoxMotion
 from edgeattr.video.boxes import AT_SIDE, Box, Boxes
 from edgeattr.video.clothing_colours import Colours
@@ -88,10 +88,8 @@ class Association:
     """
 
     def __init__(self) -> None:
-        try:
+        with importing(extra=None, purpose="track people"):
             from scipy.optimize import linear_sum_assignment
-        except ImportError as error:
-            raise MissingDependency("scipy", extra=None, purpose="track people") from error
         self._assign = linear_sum_assignment
         self._count = 0  # tracks that counted, so far
         self.forget()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,7 +93,7 @@ class RuntimeInfo:
     arithmetic: str = "f32"  # of layers that are not INT8: "f32", "f16", "bf16"
 
 
-class Runtime(Protocol):
+class Runtime(AbstractContextManager["Runtime"], Protocol):
     """A loaded model. Safe to call from several threads; a context manager."""
 
     def infer(self, crops: npt.NDArray[np.uint8]) -> Outputs:
@@ -132,15 +132,6 @@ class Runtime(Protocol):
         A call that has more batches to run raises :class:`edgeattr.core.errors.RuntimeFailure`.
         """
         ...
-
-    def __enter__(self) -> Runtime: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def check_crops(crops: npt.NDArray[np.uint8], height: int, width: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from edgeattr.core.errors import InputError, MissingDependency
+from edgeattr.core.errors import InputError, importing
 from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.loader import batches
 
@@ -25,7 +25,7 @@ def embedding_loss(embedding: Tensor, target: Tensor) -> Tensor:
 
     Args:
         embedding: the student's, [N, D].
-        target: of :func:`embed_persons`, [N, D]; of a blend, the blend of its parts' targets.
+        target: of :func:`embed_persons`, [N, D].
     """
     return (embedding - target).square().mean()
 
@@ -62,12 +62,8 @@ def embed_persons(
 
 def _open(network: Path) -> tuple[Any, tuple[int, int]]:
     """Compile a network for any number of crops; its height and width."""
-    try:
+    with importing(extra="openvino", purpose="run the network of distillation.embedding"):
         import openvino
-    except ImportError as error:
-        raise MissingDependency(
-            "openvino", extra="openvino", purpose="run the network of distillation.embedding"
-        ) from error
     core = openvino.Core()
     try:
         model = core.read_model(network)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr import __version__
-from edgeattr.core.errors import ContractNotMet, MissingDependency
+from edgeattr.core.errors import ContractNotMet, importing
 from edgeattr.core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,14 +53,10 @@ def onnx_from_torch(
         MissingDependency: torch, onnx or onnxscript is not installed.
         ContractNotMet: the ONNX model answers otherwise than the PyTorch model.
     """
-    try:
+    with importing(extra="train", purpose="export a model to ONNX"):
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter imports it
         import torch
-    except ImportError as error:
-        raise MissingDependency(
-            error.name or "torch", extra="train", purpose="export a model to ONNX"
-        ) from error
     from edgeattr_runtimes.onnx_engine import open_session
 
     with torch.no_grad():

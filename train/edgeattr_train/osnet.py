@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgeattr.core.errors import InputError, MissingDependency
+from edgeattr.core.errors import InputError, importing
 from edgeattr_train.backbones import Backbone
 
 _WIDTHS = {  # channels of the first convolution and of the three stages; GMAC at 256x128
@@ -62,10 +62,8 @@ class OSNet(Backbone):
 
     def load_weights(self, path: Path) -> None:
         """Take the weights of the zoo's OpenVINO IR (``.xml`` beside its ``.bin``)."""
-        try:
+        with importing(extra="convert", purpose="read an IR"):
             import openvino
-        except ImportError as error:
-            raise MissingDependency("openvino", extra="convert", purpose="read an IR") from error
         try:
             _assign(self, openvino.Core().read_model(path).get_ordered_ops())
         except (RuntimeError, ValueError, StopIteration) as error:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from edgeattr.core.errors import MissingDependency
+from edgeattr.core.errors import importing
 from edgeattr.core.metrics import Reliability
 from edgeattr_train.selective import ALL, CROPS, TRACKS, Selective
 
@@ -141,12 +141,8 @@ def risk_chart(selective: Selective) -> Markup:
 
 def _figure(width: float, height: float) -> Figure:
     """An empty figure, inches."""
-    try:
+    with importing(extra="train", purpose="draw the training report"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependency(
-            "matplotlib", extra="train", purpose="draw the training report"
-        ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.errors import UsageError, importing
 from edgeattr.video.sources.address import without_password
 from edgeattr.video.sources.frame import StreamLost
 
@@ -55,11 +55,9 @@ class Decoder:
         hwaccel: str | None = None,
         threads: int = 1,
     ) -> None:
-        try:
+        with importing(extra=None, purpose="read videos"):
             import av
             from av.video.reformatter import VideoReformatter
-        except ImportError as error:
-            raise MissingDependency("av", extra=None, purpose="read videos") from error
         self._errors = (av.error.FFmpegError, OSError, ValueError)
         self._damage = (av.error.InvalidDataError, av.error.PatchWelcomeError)
         self._convert = VideoReformatter().reformat

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.errors import InputError, MissingDependency
+from edgeattr.core.errors import InputError, importing
 
 
 def read_mat(path: Path, *, owner: str) -> dict[str, Any]:
@@ -22,10 +22,8 @@ def read_mat(path: Path, *, owner: str) -> dict[str, Any]:
         InputError: missing or damaged.
         MissingDependency: SciPy is not installed.
     """
-    try:
+    with importing(extra=None, purpose=f"read {path.name}"):
         import scipy.io
-    except ImportError as error:
-        raise MissingDependency("scipy", extra=None, purpose=f"read {path.name}") from error
     if not path.is_file():
         raise InputError(f"{path} is missing; it is part of {owner}'s download")
     try:
