@@ -274,14 +274,15 @@ class Schedule:
 class CropBudget:
     """Crops that may be classified in a second of video: a token bucket.
 
+    A second's worth may be saved up for a crowded frame.
+
     Args:
         crops_per_second: on average; None for no limit.
-        burst: crops that may be saved up for a crowded frame; a second's worth if None.
     """
 
-    def __init__(self, crops_per_second: float | None = None, burst: float | None = None) -> None:
+    def __init__(self, crops_per_second: float | None = None) -> None:
         self._rate = crops_per_second
-        self._most = max(1.0, (crops_per_second or 0.0) if burst is None else burst)
+        self._most = max(1.0, crops_per_second or 0.0)
         self._tokens = self._most
         self._seconds: float | None = None
 

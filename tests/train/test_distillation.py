@@ -1,9 +1,8 @@
-"""Soft labels, and teachers that are checkpoints or bundles."""
+"""Teachers that are checkpoints or bundles."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 from edgeattr.core.errors import InputError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.checkpoint import Checkpoint, write_state
-from edgeattr_train.distillation import Teachers, soft_labels
+from edgeattr_train.distillation import Teachers
 from edgeattr_train.export import bundle_from_checkpoint
 from edgeattr_train.model import ModelOptions, build_model
 from edgeattr_train.recipe import Recipe
@@ -53,23 +52,6 @@ def _logits(checkpoint: Checkpoint) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-def test_soft_labels(seed: int, weight: float) -> None:
-    rng = np.random.default_rng(seed)
-    labels = rng.choice([0.0, 1.0, -1.0], (6, 5))
-    logits = rng.normal(0, 3, (6, 5))
-    taught = torch.from_numpy(logits).sigmoid()
-    found = soft_labels(torch.from_numpy(labels), taught, weight).numpy()
-    for n, c in np.ndindex(6, 5):
-        p = 1 / (1 + np.exp(-logits[n, c]))
-        if labels[n, c] < 0:
-            expected = p if weight else -1.0  # unknown: the teachers' word alone
-        else:
-            expected = (1 - weight) * labels[n, c] + weight * p
-        assert found[n, c] == pytest.approx(expected, rel=1e-9)
-
-
 def test_checkpoints_and_bundles_teach_their_average(tmp_path: Path) -> None:
     teachers = [_teacher(1), _teacher(2, attend=("k2",))]
     bundle = bundle_from_checkpoint(teachers[1], tmp_path / "t.edgeattr", "t")
@@ -97,7 +79,3 @@ def test_a_teacher_of_other_attributes_is_refused(tmp_path: Path) -> None:
         Teachers([reordered], _SCHEMA)
     with pytest.raises(InputError, match=r"none\.pt is missing"):
         Teachers([str(tmp_path / "none.pt")], _SCHEMA)
-
-
-def test_no_teachers() -> None:
-    assert not Teachers([], _SCHEMA)

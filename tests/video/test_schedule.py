@@ -98,14 +98,14 @@ def test_without_a_limit_all_that_is_worth_it_is_taken_the_best_first() -> None:
 
 
 def test_a_budget_takes_the_best_and_fills_with_video_time() -> None:
-    budget = CropBudget(4.0, burst=2.0)
+    budget = CropBudget(2.0)
     worths = [0.1, 0.4, 0.3, 0.2]
     assert budget.take(worths, 0.0) == [1, 2]
     assert budget.take(worths, 0.0) == []
-    assert budget.take(worths, 0.25) == [1]
-    assert budget.take(worths, 0.2) == []  # a clock that was set back gives nothing
+    assert budget.take(worths, 0.5) == [1]
+    assert budget.take(worths, 0.4) == []  # a clock that was set back gives nothing
     assert budget.take([0.0, 0.0], 100.0) == []
-    assert budget.take(worths, 100.0) == [1, 2]  # no more than the burst is saved up
+    assert budget.take(worths, 100.0) == [1, 2]  # no more than a second's worth is saved up
 
 
 def test_over_time_a_budget_is_kept_exactly() -> None:

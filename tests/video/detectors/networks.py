@@ -10,20 +10,13 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeattr.core.detection_metrics import overlaps
 from edgeattr.video.detectors import Detections
-
-
-def overlap(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    both = float(np.clip(sides, 0, None).prod())
-    areas = [float((box[2:] - box[:2]).prod()) for box in (first, second)]
-    return both / (sum(areas) - both)
 
 
 def found_by(box: npt.NDArray[np.float32], detections: Detections) -> bool:
     """Whether one of the detections is this box, more or less."""
-    return any(overlap(box, other) > 0.5 for other in detections.boxes)
+    return bool((overlaps(box[None], detections.boxes) > 0.5).any())
 
 
 def same(first: Detections, second: Detections, *, pixels: float = 0.05) -> bool:
