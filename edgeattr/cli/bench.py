@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +11,8 @@ import typer
 
 from edgeattr.cli.options import Device, ModelArgument, Quiet
 from edgeattr.cli.person_detector import bench_detector, is_detector
-from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.core.errors import BundleError, OutputError, UsageError
+from edgeattr.cli.progress import ProgressLine, note, print_figures
+from edgeattr.core.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     from edgeattr.core.bundle import Bundle
@@ -109,7 +108,7 @@ def bench(
     else:
         settings = _settings(bundle, runtime, precision, batch, threads, streams, device)
         timings = _measure(bundle, _beside(settings, against), seconds, quiet)
-    _give(model, timings, json_file, quiet)
+    print_figures(to_json(model, timings), _table(timings), json_file, quiet=quiet)
 
 
 def _beside(settings: list[Setting], against: str | None) -> list[Setting]:
@@ -193,27 +192,6 @@ def _tune(bundle: Bundle, seconds: float, quiet: bool) -> list[Timing]:
         quiet=quiet,
     )
     return found
-
-
-def _give(
-    model: str,
-    timings: Sequence[Timing],
-    json_file: Path | None,
-    quiet: bool,
-) -> None:
-    """Print the table, and write the file that was asked for."""
-    from edgeattr.core.files import write_atomically
-
-    record = json.dumps(to_json(model, timings), indent=1) + "\n"
-    if json_file and str(json_file) == "-":
-        typer.echo(record, nl=False)
-    elif not (json_file and quiet):
-        typer.echo(_table(timings))  # before anything can go wrong with a file
-    try:
-        if json_file and str(json_file) != "-":
-            write_atomically(json_file, record)
-    except OSError as error:
-        raise OutputError(f"the figures cannot be written: {error.strerror or error}") from error
 
 
 def to_json(model: str, timings: Sequence[Timing]) -> dict[str, Any]:

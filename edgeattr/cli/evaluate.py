@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,13 +17,19 @@ from edgeattr.cli.options import (
     Quiet,
     Runtime,
 )
-from edgeattr.cli.progress import ProgressLine
+from edgeattr.cli.progress import ProgressLine, print_figures
 from edgeattr.core.errors import UsageError
-from edgeattr.core.files import check_writable, write_atomically
+from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
     from edgeattr_train.data.annotations import AttributeDataset
+
+_COLUMNS = {
+    "mA": "mA", "accuracy": "acc", "precision_ex": "prec", "recall_ex": "rec", "f1": "F1",
+    "mAP": "mAP", "auc": "AUC",
+}  # fmt: skip
+_BOX_COLUMNS = {"AP50": "AP50", "recall": "recall", "box_precision": "prec"}
 
 
 def evaluate(
@@ -87,7 +91,7 @@ def evaluate(
     for name in names:
         with edgeattr.load(name, runtime=runtime, precision=precision, device=device) as loaded:
             results.append(_measure(name, loaded, dataset, quiet))
-    _give(results, json_file, quiet, _table)
+    _print(results, json_file, quiet)
 
 
 def _evaluate_detectors(
@@ -131,50 +135,7 @@ def _evaluate_detectors(
                 **(tracking.figures() if tracking else {}),
             }
         )
-    _give(results, json_file, quiet, _detection_table)
-
-
-def _detection_table(results: list[dict[str, Any]]) -> str:
-    lines = [
-        f"{results[0]['dataset']}, {results[0]['images']} images",
-        f"{'model':<24} {'precision':<9} {'AP50':>6} {'recall':>6} {'prec':>6} {'images/s':>9}",
-    ]
-    for entry in results:
-        figures = " ".join(
-            f"{entry[key]:6.2f}" if entry[key] is not None else "     -"
-            for key in ("AP50", "recall", "box_precision")
-        )
-        lines.append(
-            f"{entry['model'][-24:]:<24} {entry['precision']:<9} {figures} "
-            f"{entry['images_per_second']:9.0f}"
-        )
-        if "MOTA" in entry:
-            each = entry["sequences"] if len(entry["sequences"]) > 1 else []
-            lines += [
-                f"  {row.get('name', 'followed')}: MOTA {row['MOTA']:.2f}, IDF1 {row['IDF1']:.2f}, "
-                f"{row['switches']} switches, {row['tracks']} tracks of {row['persons']} persons"
-                for row in (*each, entry)
-            ]
-    return "\n".join(lines)
-
-
-def _give(
-    results: list[dict[str, Any]],
-    json_file: Path | None,
-    quiet: bool,
-    table: Callable[[list[dict[str, Any]]], str],
-) -> None:
-    """Print the table, or write JSON."""
-    if json_file is None:
-        typer.echo(table(results))
-        return
-    text = json.dumps(results[0] if len(results) == 1 else results, indent=1) + "\n"
-    if str(json_file) == "-":
-        typer.echo(text, nl=False)
-    else:
-        write_atomically(json_file, text)
-        if not quiet:
-            typer.echo(table(results))
+    _print(results, json_file, quiet)
 
 
 def _measure(
@@ -211,19 +172,34 @@ def _measure(
     }
 
 
+def _print(results: list[dict[str, Any]], json_file: Path | None, quiet: bool) -> None:
+    figures = results[0] if len(results) == 1 else results
+    print_figures(figures, _table(results), json_file, quiet=quiet)
+
+
 def _table(results: list[dict[str, Any]]) -> str:
-    head = f"{'model':<24} {'precision':<9} {'mA':>6} {'acc':>6} {'prec':>6} {'rec':>6} {'F1':>6}"
+    """One line for each model, and below it how a detector's people are followed."""
+    first = results[0]
+    columns = _BOX_COLUMNS if "AP50" in first else _COLUMNS
+    head = " ".join(f"{title:>6}" for title in columns.values())
     lines = [
-        f"{results[0]['dataset']} {results[0]['split']}, {results[0]['images']} images",
-        f"{head} {'mAP':>6} {'AUC':>6} {'images/s':>9}",
+        f"{' '.join(first[key] for key in ('dataset', 'split') if key in first)}, "
+        f"{first['images']} images",
+        f"{'model':<24} {'precision':<9} {head} {'images/s':>9}",
     ]
     for entry in results:
         figures = " ".join(
-            f"{entry[key]:6.2f}" if entry[key] is not None else "     -"
-            for key in ("mA", "accuracy", "precision_ex", "recall_ex", "f1", "mAP", "auc")
+            f"{entry[key]:6.2f}" if entry[key] is not None else "     -" for key in columns
         )
         lines.append(
             f"{entry['model'][-24:]:<24} {entry['precision']:<9} {figures} "
             f"{entry['images_per_second']:9.0f}"
         )
+        if "MOTA" in entry:
+            each = entry["sequences"] if len(entry["sequences"]) > 1 else []
+            lines += [
+                f"  {row.get('name', 'followed')}: MOTA {row['MOTA']:.2f}, IDF1 {row['IDF1']:.2f}, "
+                f"{row['switches']} switches, {row['tracks']} tracks of {row['persons']} persons"
+                for row in (*each, entry)
+            ]
     return "\n".join(lines)

@@ -121,6 +121,7 @@ def find(
     question = SearchRequest(
         query=query, since=since, until=until, streams=tuple(stream or ()), min_p=min_p,
         limit=0 if count else limit or None, order=sort.value,
+        reasons=bool(contact_sheet) or not as_json,
     )  # fmt: skip
     if alerts:
         from edgeattr.cli.replay_alerts import replay_alerts

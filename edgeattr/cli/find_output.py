@@ -15,7 +15,7 @@ from edgeattr.core.label_ranking import label_name
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.query_errors import printable
 from edgeattr.search.store import SearchRequest, SearchResult
-from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
+from edgeattr.search.store.match_reasons import MatchReason, percent
 from edgeattr.search.store.records import answer_of, labels_of, milliseconds
 
 if TYPE_CHECKING:
@@ -35,15 +35,14 @@ def print_records(question: SearchRequest, found: SearchResult, *, as_json: bool
         for record in found.records:
             typer.echo(_json(record))
         return
-    why = reasons(question, found.records)
     if sys.stdout.isatty():
         if found.records:
             from rich.console import Console
 
             console = Console(highlight=False, markup=False, emoji=False)
-            console.print(_table(question, found.records, why))
+            console.print(_table(question, found))
         return
-    for record, its in zip(found.records, why, strict=True):
+    for record, its in zip(found.records, found.reasons, strict=True):
         asked, others = _answers(record, its)
         when, stream, length = _where(question, record)
         text = "; ".join(part for part in (", ".join(asked), ", ".join(others)) if part)
@@ -67,11 +66,7 @@ def report_totals(question: SearchRequest, found: SearchResult) -> None:
         )
 
 
-def _table(
-    question: SearchRequest,
-    records: Sequence[Mapping[str, Any]],
-    why: Sequence[Sequence[MatchReason]],
-) -> Table:
+def _table(question: SearchRequest, found: SearchResult) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -80,10 +75,10 @@ def _table(
     table.add_column("stream", overflow="fold")
     table.add_column("at", justify="right", no_wrap=True)
     table.add_column("for", justify="right", no_wrap=True)
-    if any(reason.attribute for its in why for reason in its):
+    if any(reason.attribute for its in found.reasons for reason in its):
         table.add_column("asked", overflow="fold")
     table.add_column("also", overflow="fold", style="dim")
-    for record, its in zip(records, why, strict=True):
+    for record, its in zip(found.records, found.reasons, strict=True):
         asked, others = _answers(record, its)
         when, stream, length = _where(question, record)
         into = str(timedelta(seconds=int(min(max(record["first_s"], 0), 1e9))))

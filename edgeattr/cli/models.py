@@ -45,7 +45,7 @@ def pull(
         ),
     ],
 ) -> None:
-    """Download a detector; goes on where it was cut off.
+    """Download a detector.
 
     Example: `edgeattr models pull pedestrian-detection-adas-0002`
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeattr.cli.progress import ProgressParts, note
+from edgeattr.cli.progress import ProgressParts, note, print_figures
 from edgeattr.core.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def bench_detector(
 ) -> None:
     """Time every variant on every engine in turns: frames of 16:9 at the detector's input size."""
     from edgeattr.core.detection_bundle import DetectionBundle
-    from edgeattr.core.files import write_atomically
     from edgeattr.core.limits import available_cores
     from edgeattr_runtimes.device import device_name
 
@@ -121,18 +120,13 @@ def bench_detector(
                     "latency_ms": {"p50": low, "p95": mid, "p99": high},
                 }
             )
-    text = json.dumps({"device": device_name(), "results": rows}, indent=1) + "\n"
-    if json_file and str(json_file) == "-":
-        typer.echo(text, nl=False)
-        return
-    if json_file:
-        write_atomically(json_file, text)
-    if not quiet:
-        for row in rows:
-            typer.echo(
-                f"{row['runtime']:<12} {row['precision']:<5} {row['threads']} threads "
-                f"{row['frames_per_second']:8.1f} frames/s, {row['latency_ms']['p50']:.2f} ms"  # type: ignore[index]
-            )
+    table = "\n".join(
+        f"{row['runtime']:<12} {row['precision']:<5} {row['threads']} threads "
+        f"{row['frames_per_second']:8.1f} frames/s, {row['latency_ms']['p50']:.2f} ms"  # type: ignore[index]
+        for row in rows
+    )
+    figures = {"device": device_name(), "results": rows}
+    print_figures(figures, table, json_file, quiet=quiet)
 
 
 def _open_all(

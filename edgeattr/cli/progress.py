@@ -1,4 +1,4 @@
-"""What is said to whoever runs a command: the log of long runs, notes, and progress."""
+"""What is said to whoever runs a command: the log of long runs, notes, figures, and progress."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
+from typing import Any
+
+import typer
 
 from edgeattr.core.closeable import Closeable
-from edgeattr.core.errors import UsageError
+from edgeattr.core.errors import OutputError, UsageError
+from edgeattr.core.files import write_atomically
 from edgeattr.core.timestamps import utc_text
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -80,6 +85,31 @@ def note(text: str, *, quiet: bool = False) -> None:
         logging.getLogger("edgeattr.run").info("%s", text)
     else:
         print(text.translate(_CONTROLS), file=sys.stderr, flush=True)
+
+
+def print_figures(figures: Any, table: str, json_file: Path | None, *, quiet: bool) -> None:
+    """Print the table of a measurement, and write the file that was asked for.
+
+    Args:
+        figures: what JSON has.
+        table: the same for people.
+        json_file: where to write JSON; ``-`` prints it in place of the table.
+        quiet: no table where a file is written.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(figures, indent=1) + "\n"
+    if json_file and str(json_file) == "-":
+        typer.echo(text, nl=False)
+        return
+    if not (json_file and quiet):
+        typer.echo(table)  # before anything can go wrong with a file
+    try:
+        if json_file:
+            write_atomically(json_file, text)
+    except OSError as error:
+        raise OutputError(f"the figures cannot be written: {error.strerror or error}") from error
 
 
 class ProgressLine(Closeable):

@@ -1,8 +1,8 @@
 """Named models and detectors: where they are kept, and how they get there.
 
 Files live under ``EDGEATTR_HOME`` (``~/.cache/edgeattr`` by default). A download goes to a
-temporary name, resumes where an earlier one stopped, and takes its place only when its size and
-checksum are those that its publisher's file has; of several files, those that are whole stay.
+temporary name, and takes its place only when its size and checksum are those that its publisher's
+file has; of several files, those that are whole stay.
 ``EDGEATTR_OFFLINE=1`` forbids all downloads.
 """
 
@@ -21,6 +21,7 @@ from types import MappingProxyType
 
 from edgeattr.core.config import read_toml
 from edgeattr.core.errors import DownloadError, UsageError
+from edgeattr.core.files import atomic_path
 
 _TIMEOUT = 15.0  # seconds without an answer
 _BLOCK = 1 << 16  # bytes
@@ -135,8 +136,7 @@ def fetch(
 
     Raises:
         UsageError: no such name.
-        DownloadError: offline, unreachable, or not the file that was published. An incomplete
-            file is kept under a temporary name, and the next call goes on from there.
+        DownloadError: offline, unreachable, or not the file that was published.
     """
     model = remote or _known(name)
     missing = [file for file in model.files if not _is_whole(file)]
@@ -160,25 +160,21 @@ def _add(progress: Callable[[int, int], None], ready: int, total: int, done: int
 
 def _fetch_file(name: str, wanted: RemoteFile, progress: Callable[[int], None]) -> None:
     path = _place(wanted)
-    partial = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _download(wanted, partial, progress)
+        with atomic_path(path) as temporary:
+            _download(wanted, temporary, progress)
+            found = _digest_of(temporary, wanted)
+            if found != wanted.digest:
+                raise DownloadError(
+                    f"{wanted.url} gave another file than was published: its "
+                    f"{_DIGESTS[len(wanted.digest)].upper()} is {found[:12]}..., expected "
+                    f"{wanted.digest[:12]}...; it was removed"
+                )
     except (OSError, http.client.HTTPException) as error:
         raise DownloadError(
             f"{name} could not be downloaded from {wanted.url}: {error}. "
-            "Whatever came is kept and the next try goes on from there; "
-            f"or put the file at {path} by hand"
+            f"Try again, or put the file at {path} by hand"
         ) from error
-    found = _digest_of(partial, wanted)
-    if found != wanted.digest:
-        partial.unlink()
-        raise DownloadError(
-            f"{wanted.url} gave another file than was published: its "
-            f"{_DIGESTS[len(wanted.digest)].upper()} is {found[:12]}..., expected "
-            f"{wanted.digest[:12]}...; it was removed"
-        )
-    os.replace(partial, path)
 
 
 def _place(file: RemoteFile) -> Path:
@@ -200,28 +196,15 @@ def _digest_of(path: Path, published: RemoteFile) -> str:
     return digest.hexdigest()
 
 
-def _download(wanted: RemoteFile, partial: Path, progress: Callable[[int], None]) -> None:
-    have = partial.stat().st_size if partial.is_file() else 0
-    if have > wanted.bytes:
-        partial.unlink()
-        have = 0
-    if have == wanted.bytes:
-        return
-    request = urllib.request.Request(wanted.url)
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-        resumed = have > 0 and answer.status == 206
-        have = have if resumed else 0
-        with open(partial, "ab" if resumed else "wb") as target:
-            while block := answer.read(_BLOCK):
-                target.write(block)
-                have += len(block)
-                if have > wanted.bytes:
-                    break
-                progress(have)
-    if have < wanted.bytes:
-        raise ConnectionError(f"the connection closed after {have} of {wanted.bytes} bytes")
+def _download(wanted: RemoteFile, target: Path, progress: Callable[[int], None]) -> None:
+    done = 0
+    with urllib.request.urlopen(wanted.url, timeout=_TIMEOUT) as answer, open(target, "wb") as file:
+        while done <= wanted.bytes and (block := answer.read(_BLOCK)):
+            file.write(block)
+            done += len(block)
+            progress(min(done, wanted.bytes))
+    if done < wanted.bytes:
+        raise ConnectionError(f"the connection closed after {done} of {wanted.bytes} bytes")
 
 
 def _known(name: str) -> RemoteModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,18 +109,7 @@ class AttributeSchema:
 
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values."""
-        return {
-            "attributes": [
-                {
-                    "name": attribute.name,
-                    "group": attribute.group,
-                    "source": attribute.source,
-                    "sensitive": attribute.sensitive,
-                }
-                for attribute in self.attributes
-            ],
-            "exclusive": [list(group) for group in self.exclusive],
-        }
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> AttributeSchema:

@@ -68,17 +68,6 @@ def test_what_cannot_be_timed_is_named(
     assert "edgeattr convert run/best.pt, then run: edgeattr bench run/best.edgeattr" in said
 
 
-@pytest.mark.slow
-def test_beside_openvinos_own_tool(small_bundle: Bundle) -> None:
-    pytest.importorskip("openvino")
-    said = _bench(
-        small_bundle.path, "--runtime", "openvino", "--precision", "fp32", "--batch", "8",
-        "--seconds", "1", "--against", "benchmark_app",
-    ).stderr  # fmt: skip
-    ratio = float(said.splitlines()[-1].rpartition(":")[2])
-    assert 0.3 < ratio < 3
-
-
 def test_tuning_says_what_it_chose(
     small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

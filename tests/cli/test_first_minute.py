@@ -45,12 +45,6 @@ def test_output_without_a_name_lies_beside_the_video(
     assert beside["walk-annotated.mp4"] > 1000
 
 
-def test_a_name_that_follows_output_is_the_output(walking_video: Path, tmp_path: Path) -> None:
-    target = tmp_path / "seen.mp4"
-    _run("run", walking_video, "--detector", "motion", "--max-frames", "5", "--output", target)
-    assert target.exists()
-
-
 def test_a_wrong_colour_by_is_named_as_it_was_given() -> None:
     done = CliRunner().invoke(cli_app.app, ["run", "x.mp4", "--color-by", "hat"])
     assert done.exit_code == 2

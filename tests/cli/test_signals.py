@@ -89,15 +89,6 @@ def test_asked_to_end_it_leaves_whole_files(run: _Run, signals: list[int]) -> No
     assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
 
 
-def test_killed_it_keeps_every_record_that_it_acknowledged(run: _Run) -> None:
-    run.wait_for(lambda: len(run.events()) >= 3)
-    run.process.kill()
-    run.process.wait()
-    told = {event["id"] for event in run.events() if event["type"] == "person"}
-    assert len(told) >= 3
-    assert told <= _stored(run.folder)
-
-
 def test_it_reads_its_configuration_again(run: _Run, walking_video: Path) -> None:
     site = run.folder / "site.toml"
     more = '[[sources]]\nname = "second"\naddress = "{video}"\nloop = true\n'

@@ -110,12 +110,6 @@ def test_unknown_labels_per_image_agree_with_sets(seed: int) -> None:
     assert scores.f1 == pytest.approx(200 * precision * recall / (precision + recall))
 
 
-def test_calibration_error_by_hand() -> None:
-    """Two bins: below, 0.1 and 0.3 of which one is true; above, 0.9 which is true."""
-    found = reliability([[0.1, 0.3, 0.9, 0.5]], [[0, 1, 1, -1]], bins=2).error
-    assert found == pytest.approx(100 * (2 / 3 * abs(0.2 - 0.5) + 1 / 3 * abs(0.9 - 1.0)))
-
-
 def test_calibration_error_of_all_and_of_each_attribute() -> None:
     probabilities, labels = _drawn(2)
     each = [reliability(probabilities[:, c], labels[:, c]).error for c in range(7)]

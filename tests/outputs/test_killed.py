@@ -33,14 +33,16 @@ elif kind == "spool":
     spool = Spool(path)
     put = lambda event: spool.put(json.dumps(event).encode())
 else:
-    put = PeopleStore(path, retention_days=3650).add
+    store = PeopleStore(path, retention_days=3650)
+    put = store.add if kind == "store" else store.add_alert
 person = {"type": "person", "stream": "door", "track": 1, "first_s": 0, "last_s": 1, "frames": 9,
           "crops_classified": 2, "box": [1, 2, 3, 4],
           "attributes": {f"a{n}": {"p": 0.75, "answer": "yes"} for n in range(30)}}
+alert = {"type": "alert", "stream": "door", "alert": "loading", "track": 1, "at_s": 0.1}
 
 def write():
     while True:
-        event = {**person, "id": str(uuid.uuid4())}
+        event = {**(alert if kind == "alerts" else person), "id": str(uuid.uuid4())}
         put(event)
         sys.stdout.write(event["id"] + "\\n")
         sys.stdout.flush()
@@ -73,9 +75,18 @@ def _in_store(path: Path) -> list[str]:
     return found
 
 
+def _in_alerts(path: Path) -> list[str]:
+    with PeopleReader(path) as reader:
+        return [event["id"] for event in reader.alerts(limit=None)]
+
+
 @pytest.mark.parametrize(
-    ("kind", "kept_in"), [("events", _in_events), ("spool", _in_spool), ("store", _in_store)]
-)
+    ("kind", "kept_in"),
+    [
+        ("events", _in_events), ("spool", _in_spool), ("store", _in_store),
+        ("alerts", _in_alerts),
+    ],
+)  # fmt: skip
 def test_what_was_acknowledged_before_a_kill_is_there(
     tmp_path: Path, kind: str, kept_in: Callable[[Path], list[str]]
 ) -> None:

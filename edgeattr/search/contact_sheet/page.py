@@ -15,7 +15,7 @@ from edgeattr.core.errors import OutputError
 from edgeattr.core.files import write_atomically
 from edgeattr.report import jpeg_uri, render
 from edgeattr.search.query import WallClock
-from edgeattr.search.store.match_reasons import MatchReason, percent, reasons
+from edgeattr.search.store.match_reasons import MatchReason, percent
 from edgeattr.search.store.records import labels_of, milliseconds
 from edgeattr.search.store.search_request import SearchRequest, SearchResult
 
@@ -49,7 +49,7 @@ def write_contact_sheet(
     Args:
         target: the page's file; an old one is replaced.
         question: what was asked.
-        found: what was found.
+        found: what was found, with reasons.
         beside: a folder where pictures with a relative name may lie too.
 
     Raises:
@@ -58,7 +58,7 @@ def write_contact_sheet(
     room = LIMIT_MIB << 20
     cards: list[Markup] = []
     pictures = 0
-    for record, its in zip(found.records, reasons(question, found.records), strict=True):
+    for record, its in zip(found.records, found.reasons, strict=True):
         thumbnail = thumbnail_of(record, beside)
         card = _card(record, its, thumbnail, question.clock)
         room -= len(card.encode())

@@ -40,7 +40,6 @@ class ConditionsSql:
         known: their names, for messages.
         min_p: an answer without a bound of its own counts from that probability on, 0..1.
         offset: gives an expression of what the wall clock is ahead of UTC, in milliseconds.
-        complete: whether a name that is not known is an error; otherwise nobody has it.
     """
 
     def __init__(
@@ -50,12 +49,11 @@ class ConditionsSql:
         *,
         min_p: float = 0.0,
         offset: Callable[[], str] = lambda: "0",
-        complete: bool = True,
     ) -> None:
         self.values: dict[str, Any] = {}
         self.indexed = True  # whether the index of times has all that was asked for until now
         self._catalog, self._known = catalog, known
-        self._min_p, self._offset, self._complete = min_p, offset, complete
+        self._min_p, self._offset = min_p, offset
         self._names: dict[Any, str] = {}  # of values
 
     def condition(self, query: Query | None, holds: bool = True) -> str:
@@ -75,7 +73,7 @@ class ConditionsSql:
             return _balanced(written, "({} AND {})" if every else "({} OR {})")
         if isinstance(query, Has) and not self._min_p:
             found = self.attribute(query)
-            if found and found.bit is not None:
+            if found.bit is not None:
                 return found.bit_sql("yes" if holds else "no")
         text = self._leaf(query)
         return text if holds else f"(NOT {text})"
@@ -97,12 +95,12 @@ class ConditionsSql:
         sure = self._sureness(query, holds)
         return f"(CASE WHEN {self.condition(query, holds)} THEN {sure} ELSE 0 END)"
 
-    def attribute(self, leaf: Has | Answered | Probability) -> Attribute | None:
-        """Where the answers are; None if nobody has any. Raises QueryError as :meth:`condition`."""
+    def attribute(self, leaf: Has | Answered | Probability) -> Attribute:
+        """Where the answers are. Raises QueryError as :meth:`condition`."""
         name = self._known.attribute(leaf.name, leaf.span)
-        if name is None and self._complete:
+        if name is None:
             raise self._known.no_attribute(leaf.name, leaf.span)
-        return None if name is None else self._catalog.attributes[name]
+        return self._catalog.attributes[name]
 
     def _leaf(self, leaf: Leaf) -> str:
         if isinstance(leaf, Has | Answered | Probability):
@@ -110,9 +108,9 @@ class ConditionsSql:
         if isinstance(leaf, InZone | Dwell | Crossed):
             return self._place(leaf)
         if isinstance(leaf, InStream):
-            if leaf.name not in self._catalog.streams and self._complete:
+            if leaf.name not in self._catalog.streams:
                 raise self._known.no_stream(leaf.name, leaf.span)
-            return f"(stream = {self._catalog.streams.get(leaf.name, 0)})"
+            return f"(stream = {self._catalog.streams[leaf.name]})"
         if isinstance(leaf, Period):
             bounds = ((">=", leaf.since), ("<", leaf.until))
             parts = [f"time {word} {self._bound(at)}" for word, at in bounds if at is not None]
@@ -126,9 +124,9 @@ class ConditionsSql:
 
     def _answer(self, leaf: Has | Answered | Probability) -> str:
         found = self.attribute(leaf)
-        answer, p = (found.answer_sql, found.p_sql) if found else ("NULL", "NULL")
+        answer, p = found.answer_sql, found.p_sql
         if isinstance(leaf, Answered):
-            if found and found.bit is not None:
+            if found.bit is not None:
                 yes, no = found.bit_sql("yes"), found.bit_sql("no")
                 return {"yes": yes, "no": no, "unknown": f"({yes} + {no} = 0)"}[leaf.answer]
             self.indexed = False
@@ -148,10 +146,10 @@ class ConditionsSql:
 
     def _place(self, leaf: Place) -> str:
         name = self._known.of_place(leaf)
-        if name is None and self._complete:
+        if name is None:
             raise self._known.no_place(leaf)
         self.indexed = False
-        its = f"= {self._bound(stored_text(name or leaf.name))} AND person = people.person"
+        its = f"= {self._bound(stored_text(name))} AND person = people.person"
         if isinstance(leaf, InZone):
             return f"(EXISTS (SELECT 1 FROM visits WHERE zone {its}))"
         if isinstance(leaf, Dwell):
@@ -176,9 +174,9 @@ class ConditionsSql:
             rises = _RISES[leaf.answer]
         elif isinstance(leaf, Probability):
             rises = leaf.compare[0] == ">"
-        found = self.attribute(leaf)
-        if rises is None or found is None:
+        if rises is None:
             return str(P_SCALE)
+        found = self.attribute(leaf)
         p = f"coalesce({found.p_sql}, {P_SCALE})" if isinstance(leaf, Answered) else found.p_sql
         return p if rises == holds else f"{P_SCALE} - {p}"
 

@@ -41,7 +41,7 @@ class EventsReader(PeopleReader):
         self._damaged = 0
         self._catalog = Catalog()
         with self._input_errors():
-            self._connection = temporary_table(self._rows(paths), self._catalog)
+            self._connection = self._temporary_table(self._rows(paths))
         if self._damaged:
             self._place = f"file, of which {self._damaged:,} lines are damaged"
         if self._damaged and not self._connection.execute("SELECT 1 FROM people").fetchone():
@@ -54,6 +54,19 @@ class EventsReader(PeopleReader):
         """Answer a question; raises as :meth:`find`."""
         return dataclasses.replace(super().search(question), damaged=self._damaged)
 
+    def _temporary_table(self, rows: Iterable[PersonRow]) -> sqlite3.Connection:
+        """The tables of a store in memory, with these people."""
+        connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("BEGIN")
+        for statement in PEOPLE.script.split(";\n"):
+            connection.execute(statement)
+        for row in rows:
+            insert_person(connection, row, self._catalog)
+        connection.execute("COMMIT")
+        return connection
+
     def _rows(self, paths: Sequence[Path]) -> Iterator[PersonRow]:
         for line in event_lines(paths):
             if line is not None and not line.strip():
@@ -65,28 +78,6 @@ class EventsReader(PeopleReader):
                 yield PersonRow.from_event(event or {})
             except OutputError:
                 self._damaged += 1
-
-
-def temporary_table(rows: Iterable[PersonRow], catalog: Catalog) -> sqlite3.Connection:
-    """The tables of a store in memory, with these people.
-
-    Args:
-        rows: the people.
-        catalog: learns the names of their attributes and streams.
-
-    Raises:
-        OutputError: there are too many attributes.
-    """
-    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    connection.execute("BEGIN")
-    for statement in PEOPLE.script.split(";\n"):
-        connection.execute(statement)
-    for row in rows:
-        insert_person(connection, row, catalog)
-    connection.execute("COMMIT")
-    return connection
 
 
 def _event(line: bytes | None) -> dict[str, Any] | None:

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import InputError, OutputError
-from edgeattr.search.query import Period, Query, TimeOfDay, WallClock, leaves
+from edgeattr.search.query import (
+    Answered,
+    Has,
+    Period,
+    Probability,
+    Query,
+    TimeOfDay,
+    WallClock,
+    leaves,
+)
+from edgeattr.search.query.conditions import Leaf, terms
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.database import check_schema, network_file_system
-from edgeattr.search.store.records import event_from_alert, event_from_row, iso_time, packed_id
+from edgeattr.search.store.match_reasons import MatchReason, condition_text
+from edgeattr.search.store.records import (
+    answer_of,
+    event_from_alert,
+    event_from_row,
+    iso_time,
+    packed_id,
+)
 from edgeattr.search.store.search_request import SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
 _BUSY_S = 10.0
-_MAPPED = 1 << 40  # bytes of a file that are read without copying them
+_TOGETHER = 500  # conditions; a SELECT has 2000 columns at most
 
 
 class PeopleReader(Closeable):
@@ -83,6 +100,7 @@ class PeopleReader(Closeable):
                 (timeless,) = connection.execute(query).fetchone()
             shown = total if question.limit is None else min(total, question.limit)
             records: list[dict[str, Any]] = []
+            why: list[list[MatchReason]] = []
             if shown:
                 by_index = sql.indexed or total >= 4 * shown  # else each row is looked up for it
                 order = _order(question, sql, tree, by_index)
@@ -90,8 +108,15 @@ class PeopleReader(Closeable):
                     f"SELECT person FROM people WHERE {where} ORDER BY {order} LIMIT {shown}",
                     sql.values,
                 )
-                records = list(self._events("person = ?", [row[0] for row in best.fetchall()]))
-        return SearchResult(records=records, total=total, timeless=timeless)
+                people = [row[0] for row in best.fetchall()]
+                records = list(self._events("person = ?", people))
+                if question.reasons:
+                    asked = list(dict.fromkeys(terms(tree))) if tree is not None else []
+                    why = [
+                        self._reasons(asked, sql, question.clock, person, record)
+                        for person, record in zip(people, records, strict=True)
+                    ]
+        return SearchResult(records=records, total=total, timeless=timeless, reasons=why)
 
     def known_names(self, text: str | None = None) -> KnownNames:
         """The attributes and streams that records have, by name.
@@ -144,6 +169,30 @@ class PeopleReader(Closeable):
             for row in self._connection.execute(f"SELECT * FROM people WHERE {where}", (value,)):
                 values_by_column = dict(zip(row.keys(), row, strict=True))
                 yield event_from_row(values_by_column, self._catalog, streams[row["stream"]])
+
+    def _reasons(
+        self,
+        asked: Sequence[tuple[Leaf, bool]],
+        sql: ConditionsSql,
+        clock: WallClock,
+        person: int,
+        record: Mapping[str, Any],
+    ) -> list[MatchReason]:
+        """Every condition of a query in its order, and whether it holds for a person."""
+        known, found = self._catalog.known(self._place), []
+        for start in range(0, len(asked), _TOGETHER):
+            some = asked[start : start + _TOGETHER]
+            columns = ", ".join(f"{sql.condition(leaf, wanted)} IS TRUE" for leaf, wanted in some)
+            statement = f"SELECT {columns} FROM people WHERE person = {person}"
+            row = self._connection.execute(statement, sql.values).fetchone()
+            for (leaf, wanted), holds in zip(some, row, strict=True):
+                name = leaf.name if isinstance(leaf, Has | Answered | Probability) else None
+                own = name and (known.attribute(name, None) or name)
+                answer = answer_of(record, own) if own else None
+                text = condition_text(leaf, wanted, clock)
+                p = answer[1] if answer else None
+                found.append(MatchReason(text=text, holds=bool(holds), attribute=own, p=p))
+        return found
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:

@@ -18,6 +18,7 @@ from edgeattr.search.query import (
     parse_query,
     parse_time,
 )
+from edgeattr.search.store.match_reasons import MatchReason
 
 Order = Literal["newest", "p"]
 
@@ -33,6 +34,7 @@ class SearchRequest:
     min_p: float = 0.0  # answers without a bound of their own count from there on, 0..1
     limit: int | None = 100  # at most so many records; None for all
     order: Order = "newest"  # or the most probable first
+    reasons: bool = False  # say of each record which conditions hold for it
     clock: WallClock = field(default_factory=WallClock)  # what times go by
     written: str | None = None  # the text that conditions were read from, for messages
 
@@ -92,4 +94,5 @@ class SearchResult:
     records: list[dict[str, Any]]  # in the order that was asked for, as many as were wanted
     total: int  # how many there are
     damaged: int = 0  # lines of events that are no events
+    reasons: Sequence[Sequence[MatchReason]] = ()  # of each record, if that was asked for
     timeless: int = 0  # records without a time, which conditions on time leave out

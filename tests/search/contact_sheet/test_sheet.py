@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _sheet(folder: Path, target: Path, **asked: Any) -> Any:
-    question = SearchRequest(**asked)
+    question = SearchRequest(**asked, reasons=True)
     with PeopleReader(folder / "people.sqlite") as reader:
         found = reader.search(question)
         return write_contact_sheet(target, question, found, beside=folder)
@@ -129,7 +129,7 @@ def test_what_has_no_room_is_left_out_and_said(
         for number in range(40):
             (many / f"{number}.jpg").write_bytes(_jpeg(480, 400, number))
             store.add(person(number, crop=f"{number}.jpg"))
-    question = SearchRequest(query="backpack")
+    question = SearchRequest(query="backpack", reasons=True)
     with PeopleReader(many / "people.sqlite") as reader:
         found = reader.search(question)
         target = tmp_path / "out.html"
@@ -160,15 +160,17 @@ def test_events_files_have_sheets_too(folder: Path, tmp_path: Path) -> None:
     record = person(2, crop="crops/a.jpg")
     del record["time"]
     events.write_text(json.dumps(record) + "\n")
-    reader, question = EventsReader([events]), SearchRequest(query="backpack")
+    reader, question = EventsReader([events]), SearchRequest(query="backpack", reasons=True)
     found = reader.search(question)
     target = tmp_path / "out.html"
     assert write_contact_sheet(target, question, found, beside=folder).pictures == 1
     assert "1 person found" in target.read_text()
-    long = SearchRequest(query=" or ".join(f"backpack > 0.{n}" for n in range(100, 600)))
+    long = SearchRequest(
+        query=" or ".join(f"backpack > 0.{n}" for n in range(100, 600)), reasons=True
+    )
     write_contact_sheet(target, long, reader.search(long))
     assert "and 480 more conditions" in target.read_text()
-    nobody = dataclasses.replace(found, records=[], total=0)
+    nobody = dataclasses.replace(found, records=[], reasons=[], total=0)
     write_contact_sheet(target, question, nobody)
     assert "0 people found" in target.read_text()
 
