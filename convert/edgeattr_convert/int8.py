@@ -57,7 +57,7 @@ class Quantizer:
         tick: receives the progress of each long part.
 
     Raises:
-        InputError: no crops, or the model has nothing to quantize.
+        InputError: the model has nothing to quantize.
         MissingDependency: onnx is not installed.
     """
 
@@ -73,8 +73,6 @@ class Quantizer:
     ) -> None:
         with importing(extra="convert", purpose="quantize a model"):
             import onnx
-        if not len(crops) or not len(judged):
-            raise InputError("INT8 needs calibration crops, and there are none")
         self._crops, self._judged, self._scheme = crops, judged, scheme
         self._tell, self._tick = tell, tick
         self._plain = self._model = onnx.load(str(source))

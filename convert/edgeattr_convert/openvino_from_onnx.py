@@ -1,4 +1,4 @@
-"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF.
+"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF, as for person detectors.
 
 A variant's file is a zip of ``model.xml`` and ``model.bin``. Preprocessing stays in the graph, and
 so do the attention masks as further outputs.

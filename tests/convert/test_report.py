@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgeattr.core.errors import InputError, OutputError
+from edgeattr.core.errors import OutputError
 from edgeattr_convert.contract import Contract, judged
 from edgeattr_convert.report import report_paths, write_report
 from edgeattr_convert.validation_result import (
@@ -217,12 +217,6 @@ def test_sheet_of_crops(count: int, size: tuple[int, int], tmp_path: Path) -> No
     sheet = cv2.imdecode(content, cv2.IMREAD_COLOR)
     assert sheet.shape[1::-1] == size
     assert np.abs(sheet[64, 34].astype(int) - (0, 0, 255)).max() < 10
-
-
-def test_crops_must_be_crops(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"uint8 \[2, 8, 8\]; give uint8 \[n, H, W, 3\]"):
-        write_report(_record(), tmp_path / "a.edgeattr", np.zeros((2, 8, 8), np.uint8))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import InputError, MissingDependency, OutputError
+from edgeattr.core.errors import MissingDependency, OutputError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.report import ReportData, write_report
 from edgeattr_train.report_charts import risk_chart, training_curves
@@ -174,11 +174,7 @@ def test_mistakes_are_the_least_probable_labels(data: ReportData, tmp_path: Path
     assert asked == [3, 8, 21]
 
 
-def test_shapes_and_places_must_fit(data: ReportData, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"after has shape \(24, 2\); expected .* \(24, 3\)"):
-        dataclasses.replace(data, after=data.after[:, :2])
-    with pytest.raises(InputError, match="1 thresholds for 3 attributes"):
-        dataclasses.replace(data, thresholds=(0.5,))
+def test_a_place_that_cannot_be_written(data: ReportData, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"report\.html cannot be written"):
         write_report(tmp_path / "file", data)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from edgeattr.core.decision import Decision
-from edgeattr.core.errors import InputError
 from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr_train.platt import sigmoid
@@ -59,19 +58,6 @@ def test_labels_on_which_images_differ_are_unknown() -> None:
     labels = np.array([[1, 1, 0, -1, 0, -1], [1, 0, 0, -1, -1, 1]], np.int8)
     tracks = tracks_of(np.zeros((2, 6)), labels, [1, 1], _DECISION)
     assert tracks.labels.tolist() == [[1, -1, 0, -1, 0, 1]]
-
-
-def test_what_cannot_be_tracks_is_refused() -> None:
-    labels = np.zeros((2, 6), np.int8)
-    with pytest.raises(InputError, match=r"logits \(2, 5\) and labels \(2, 6\)"):
-        tracks_of(np.zeros((2, 5)), labels, [1, 2], _DECISION)
-    with pytest.raises(InputError, match="for each of the 2 images"):
-        tracks_of(np.zeros((2, 6)), labels, [1], _DECISION)
-    with pytest.raises(InputError, match="NaN"):
-        tracks_of(np.full((2, 6), np.nan), labels, [1, 2], _DECISION)
-    for bound in (0.0, 1.0, 5.0):
-        with pytest.raises(InputError, match="error rate among answers"):
-            fit(_drawn(20, 2), bound=bound)
 
 
 def test_a_fit_sees_what_a_video_computes() -> None:

@@ -100,10 +100,9 @@ def fit_decision(
             image stands for itself.
 
     Raises:
-        InputError: shapes differ, a logit is not finite, a label is none of 1, 0, -1, or there
-            are fewer groups than twice the folds.
+        InputError: a logit is not finite.
     """
-    z, y, persons = _checked(logits, labels, groups, folds)
+    z, y, persons = _labelled(logits, labels, groups)
     fit, amount = _fit_with_shrinkage(z, y, persons, folds, seed + 1)
     thresholds = fit.shrunk(amount)
     calibrated = fit.log_odds(z)
@@ -121,30 +120,16 @@ def fit_decision(
     )
 
 
-def _checked(
-    logits: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike | None, folds: int
+def _labelled(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike | None
 ) -> tuple[_Floats, _Labels, npt.NDArray[np.int64]]:
     """The arguments as arrays, without images of which nothing is known."""
-    z, y = np.asarray(logits, np.float64), np.asarray(labels)
+    z, y = np.asarray(logits, np.float64), np.asarray(labels, np.int8)
     persons = np.arange(len(z)) if groups is None else np.asarray(groups)
-    if z.ndim != 2 or z.shape != y.shape or persons.shape != z.shape[:1]:
-        raise InputError(
-            f"logits {z.shape} and labels {y.shape} must both be [images, attributes], groups "
-            f"{persons.shape} must be [images]"
-        )
     if not np.isfinite(z).all():
         raise InputError("logits contain NaN or infinity: the model's output is broken")
-    if not np.isin(y, (-1, 0, 1)).all():
-        raise InputError("labels must be 1 (yes), 0 (no) or -1 (unknown)")
     kept = (y >= 0).any(1)
-    z, y = z[kept], y[kept].astype(np.int8)
-    names, persons = np.unique(persons[kept], return_inverse=True)
-    if folds < 2 or len(names) < 2 * folds:
-        raise InputError(
-            f"{len(z)} labelled images of {len(names)} groups cannot be "
-            f"cross-validated in {folds} folds; give at least 2 folds and two groups for each"
-        )
-    return z, y, persons
+    return z[kept], y[kept], persons[kept]
 
 
 def _fit_with_shrinkage(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import InputError, OutputError
+from edgeattr.core.errors import OutputError
 from edgeattr.core.files import write_atomically
 from edgeattr.core.metrics import (
     average_precision,
@@ -55,18 +55,6 @@ class ReportData:
     masks: Masks | None = None  # None: the report shows no attention
     selective: Selective | None = None  # None: the report shows no coverage and risk
     facts: Mapping[str, Any] = field(default_factory=dict)  # of the training
-
-    def __post_init__(self) -> None:
-        shape = (self.labels.shape[0], len(self.schema))
-        for name in ("labels", "before", "after"):
-            found = getattr(self, name).shape
-            if found != shape:
-                raise InputError(f"{name} has shape {found}; expected [images, attributes] {shape}")
-        if len(self.thresholds) != len(self.schema):
-            raise InputError(
-                f"{len(self.thresholds)} thresholds for {len(self.schema)} attributes; "
-                "give one for each"
-            )
 
 
 def write_report(directory: Path, data: ReportData) -> Path:

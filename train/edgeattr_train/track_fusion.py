@@ -8,7 +8,6 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.errors import InputError
 from edgeattr.core.posterior import TrackFusion
 from edgeattr_train.margins import fit_margins
 from edgeattr_train.tracks import Tracks
@@ -34,12 +33,7 @@ def fit(tracks: Tracks, *, bound: float = BOUND) -> TrackFusion:
     Args:
         tracks: of validation data. A person with one image is a track of one crop.
         bound: the error rate among answers, 0..1.
-
-    Raises:
-        InputError: the bound is not between 0 and 1.
     """
-    if not 0 < bound < 1:
-        raise InputError(f"the error rate among answers is {bound}; give more than 0, less than 1")
     fusion = TrackFusion(prior=_prior(tracks), bound=bound)
     several = tracks.take(tracks.lengths > 1)
     if len(several) >= _FEWEST:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.decision import Decision
-from edgeattr.core.errors import InputError
 from edgeattr.core.posterior import TrackFusion, normalise_exclusive
 from edgeattr_train.data.annotations import AttributeDataset
 
@@ -93,19 +92,10 @@ def tracks_of(
         decision: calibrates the logits.
         quality: [N], 0..1, of each image; 1 where absent.
         order: [N], by which a person's images are sorted; as they come where absent.
-
-    Raises:
-        InputError: shapes differ, there is no image, or a logit is not finite.
     """
     z, y, who = np.asarray(logits, np.float64), np.asarray(labels), np.asarray(persons)
     trust = np.ones(len(z)) if quality is None else np.asarray(quality, np.float64)
     time = np.arange(len(z)) if order is None else np.asarray(order)
-    if z.ndim != 2 or not len(z) or z.shape != y.shape:
-        raise InputError(f"logits {z.shape} and labels {y.shape} must both be [images, attributes]")
-    if not len(who) == len(trust) == len(time) == len(z):
-        raise InputError(f"give persons, quality and order for each of the {len(z)} images")
-    if not np.isfinite(z).all():
-        raise InputError("logits contain NaN or infinity: the model's output is broken")
     by_time = np.argsort(time, kind="stable")
     places = np.unique(who[by_time], return_inverse=True)[1].ravel()
     by_person = by_time[np.argsort(places, kind="stable")]
