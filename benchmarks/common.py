@@ -20,16 +20,20 @@ _Way = TypeVar("_Way")
 
 
 def interleaved(
-    runs: Mapping[_Way, Callable[[], object]], *, rounds: int = 9
+    runs: Mapping[_Way, Callable[[], object]], *, rounds: int = 9, pause: float = 0.0
 ) -> dict[_Way, list[float]]:
-    """Seconds of each candidate in each round; candidates take turns, after one warm-up each."""
+    """Seconds of each candidate in each round; candidates take turns, after one warm-up each.
+
+    The order goes to and fro, with so many seconds of rest before each.
+    """
     for run in runs.values():
         run()
     seconds: dict[_Way, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
+    for turn in range(rounds):
+        for name in list(runs) if turn % 2 else list(runs)[::-1]:
+            time.sleep(pause)
             start = time.perf_counter()
-            run()
+            runs[name]()
             seconds[name].append(time.perf_counter() - start)
     return seconds
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import time
 from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from common import interleaved
 
 import edgeattr
 from edgeattr.core.bundle import Bundle
@@ -68,32 +68,16 @@ def _row(bundle: Bundle, engine: str, name: str, real: list[Image], rounds: int)
             "at size": lambda: model.predict(at_size),
             "real": lambda: model.predict(real),
         }
-        seconds = _in_turns(calls, rounds)
+        seconds = interleaved(calls, rounds=rounds)
         one = {"raw": raw_one, "ours": lambda: model.predict(at_size[:1])}
-        alone = _in_turns(one, _SINGLE * rounds, _PAUSE)
-    ratios = {key: seconds["raw"] / seconds[key] for key in ("at size", "real")}
-    added = 1000 * (alone["ours"] - alone["raw"])
+        alone = interleaved(one, rounds=_SINGLE * rounds, pause=_PAUSE)
+    ratios = {key: np.divide(seconds["raw"], seconds[key]) for key in ("at size", "real")}
+    added = 1000 * np.subtract(alone["ours"], alone["raw"])
     return (
         f"| {engine} | {name} | {len(real) / np.median(seconds['raw']):.0f} | "
         f"{_interval(ratios['at size'])} | {_interval(ratios['real'])} | "
         f"{1000 * np.median(alone['raw']):.2f} | {_interval(added)} |"
     )
-
-
-def _in_turns(
-    calls: dict[str, Callable[[], object]], rounds: int, pause: float = 0.0
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Seconds of every call in every round; the order goes to and fro."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for turn in range(rounds):
-        for name in list(calls) if turn % 2 else list(calls)[::-1]:
-            time.sleep(pause)
-            start = time.perf_counter()
-            calls[name]()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(values) for name, values in seconds.items()}
 
 
 def _interval(values: npt.NDArray[np.float64]) -> str:

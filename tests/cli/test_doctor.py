@@ -54,7 +54,11 @@ def _install(folder: Path, distribution: str, module: str) -> None:
                 "opencv-python-headless",
             ],
         ),
-        ("nncf", [], ['missing  nncf: INT8 for OpenVINO; pip install "edgeattr[convert]"']),
+        (
+            "nncf",
+            [],
+            ['missing  nncf: INT8 of detectors for OpenVINO; pip install "edgeattr[convert]"'],
+        ),
     ],
 )
 def test_distributions_of_one_module(
