@@ -19,6 +19,7 @@ import numpy as np
 import edgeattr
 from edgeattr.core.crops import Image
 from edgeattr.video.detectors import Detections, Detector, open_detector
+from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.tracker import PersonTracker
 from edgeattr.video.zone_monitor import ZoneMonitor
@@ -36,8 +37,6 @@ _LINES = [Line(name=f"line {k}", points=((x, 0.0), (x, 1.0))) for k, x in enumer
 class _Crowd:
     """A detector that looks and then finds a crowd."""
 
-    in_order = True
-
     def __init__(self, detector: Detector, people: int) -> None:
         rng = np.random.default_rng(0)
         self._detector, self._frame = detector, 0
@@ -46,9 +45,6 @@ class _Crowd:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._detector, name)
-
-    def for_stream(self) -> _Crowd:
-        return self
 
     def detect(self, image: Image) -> Detections:
         self._detector.detect(image)
@@ -71,7 +67,8 @@ def main() -> None:
     _time_calls(ZoneMonitor, "zones", spent)
     with edgeattr.load() as model, open_detector("auto") as detector:
         began = time.process_time()
-        with Pipeline(model, _Crowd(detector, options.people)) as run:  # type: ignore[arg-type]
+        crowd, in_order = _Crowd(detector, options.people), PipelineOptions(workers=1)
+        with Pipeline(model, crowd, options=in_order) as run:  # type: ignore[arg-type]
             run.add(options.video, zones=_ZONES, lines=_LINES)
             run.wait()
             (summary,) = run.summaries()

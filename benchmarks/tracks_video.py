@@ -55,7 +55,7 @@ def _tracks(
 
     capture = cv2.VideoCapture(str(path))
     rate = capture.get(cv2.CAP_PROP_FPS) or _RATE
-    finder, tracker = open_detector(detector or "motion"), PersonTracker()
+    finder, tracker = open_detector(detector or "auto"), PersonTracker()
     tracks: dict[int, list[tuple[float, Crop]]] = {}
     frame = 0
     while True:

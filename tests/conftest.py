@@ -23,6 +23,7 @@ import edgeattr
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.crops import Image
 from edgeattr.core.schema import AttributeSchema
+from edgeattr.video.detectors import Detector, open_detector
 
 from .make_believe_gpu.fake_pycuda import fake_pycuda
 from .make_believe_gpu.fake_tensorrt import fake_tensorrt
@@ -71,6 +72,13 @@ def model() -> Iterator[edgeattr.AttributeModel]:
     """The default model."""
     with edgeattr.load() as loaded:
         yield loaded
+
+
+@pytest.fixture(scope="session")
+def detector() -> Iterator[Detector]:
+    """The person detector."""
+    with open_detector("auto") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

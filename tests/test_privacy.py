@@ -104,7 +104,7 @@ def test_loading(traces: Run, first: str) -> None:
 def test_the_command_line(traces: Run, tiny_peta: Path, walking_video: Path) -> None:
     image = next((tiny_peta / "images").iterdir())
     assert traces("-m", "edgeattr", "predict", image, "--json") == set()
-    run = ("-m", "edgeattr", "run", walking_video, "--detector", "motion", "--events", "e.jsonl")
+    run = ("-m", "edgeattr", "run", walking_video, "--events", "e.jsonl")
     assert traces(*run) == set()
     assert traces("-m", "edgeattr", "doctor") == set()
 

@@ -65,7 +65,6 @@ class Pipeline(Closeable):
         ranking = LabelRanking.of_bundle(model.bundle, options.labels)
         self.outputs = [FailsafeOutput(output) for output in outputs]
         self.unfinished: list[str] = []  # streams that did not end in time
-        self._detector = detector
         self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -77,6 +76,7 @@ class Pipeline(Closeable):
             model=model,
             ranking=ranking,
             batcher=self._batcher,
+            detector=detector,
             workers=self._workers,
             outputs=self.outputs,
             options=options,
@@ -127,7 +127,6 @@ class Pipeline(Closeable):
             stream = Stream(
                 opened,
                 self._context,
-                detector=self._detector.for_stream(),
                 own=own,
                 zones=ZoneMonitor(zones, lines),
                 alerts=AlertMonitor(opened.name, alerts),

@@ -47,7 +47,8 @@ class StreamContext:
     model: AttributeModel  # knows what attributes there are, and how crops of a track are fused
     ranking: LabelRanking  # of what tells people from others
     batcher: Batcher  # takes crops
-    workers: concurrent.futures.Executor  # look for people
+    detector: Detector  # finds people
+    workers: concurrent.futures.Executor  # that the detector runs in
     outputs: Sequence[FailsafeOutput]  # take what happens on all streams
     options: PipelineOptions  # how streams are processed
 
@@ -62,7 +63,6 @@ class Stream(threading.Thread):
     Args:
         source: where frames come from; closed when they have been read.
         context: what it shares with other streams.
-        detector: finds people; of this stream alone where it must see frames in order.
         own: outputs of this stream alone; closed at its end.
         zones: follows people through the zones and over the lines of this stream.
         alerts: asks rules of its people.
@@ -76,7 +76,6 @@ class Stream(threading.Thread):
         source: Source,
         context: StreamContext,
         *,
-        detector: Detector,
         own: Sequence[FailsafeOutput],
         zones: ZoneMonitor,
         alerts: AlertMonitor,
@@ -87,7 +86,7 @@ class Stream(threading.Thread):
         self.summary = Summary(stream=source.name)
         self.failure: BaseException | None = None  # what ended the stream before its time
         self._reader = FrameReader(source, size=options.frames_waiting, limit=max_frames)
-        self._detector, self._workers = detector, context.workers
+        self._detector, self._workers = context.detector, context.workers
         self._options, self._zones, self._alerts = options, zones, alerts
         self._annotator = FrameAnnotator(
             source.name,
@@ -207,9 +206,8 @@ class Stream(threading.Thread):
 
     def _process_all(self) -> None:
         ahead = self._ahead
-        most = 1 if self._detector.in_order else self._options.frames_ahead
         while True:
-            while len(ahead) < most:
+            while len(ahead) < self._options.frames_ahead:
                 frame = self._reader.get(0 if ahead else _SILENCE)
                 if frame is None:
                     break
@@ -228,15 +226,8 @@ class Stream(threading.Thread):
         self._interval.most = _rarest(self._reader.source, self._options)
         if not self._interval.is_due(self._reader.dropped):
             return None
-        if not self._detector.in_order:
-            look = functools.partial(self._workers.submit, self._detector.detect, frame.image)
-            return self._still.detect(frame, look)
-        found = Found()
-        try:
-            found.set_result(self._detector.detect(frame.image))
-        except Exception as error:
-            found.set_exception(error)
-        return found
+        look = functools.partial(self._workers.submit, self._detector.detect, frame.image)
+        return self._still.detect(frame, look)
 
     def _process(self, frame: Frame, found: Found | None) -> None:
         """One frame; in a live stream one that fails does not end the rest."""
@@ -343,7 +334,7 @@ class Stream(threading.Thread):
                 step()
             except BaseException as error:
                 self.failure = self.failure or error
-        del self._tracker, self._detector  # many files may end before a run does
+        del self._tracker  # many files may end before a run does
 
     def _write_summary(self) -> None:
         self.summary.dropped_frames = self._reader.dropped

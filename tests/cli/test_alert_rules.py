@@ -16,7 +16,7 @@ from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.search.store import PeopleReader
-from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.detectors import Detector
 
 _SOURCES = """
 [[sources]]
@@ -79,13 +79,13 @@ def model() -> edgeattr.AttributeModel:
 
 
 def test_an_attribute_that_the_model_does_not_report_is_refused_before_anything_opens(
-    tmp_path: Path, model: edgeattr.AttributeModel
+    tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     head = "events = { path = 'people.jsonl' }\n"
     for when, says in (("hatt", "did you mean `hat`"), ("male", "`male` is sensitive")):
         site = load_site(_site(tmp_path, _rule(when), head=head))
         with pytest.raises(UsageError, match=f"alert 'a rule', when: .*{says}"):
-            SitePipeline(site, model, MotionDetector())
+            SitePipeline(site, model, detector)
     assert not (tmp_path / "people.jsonl").exists()
 
 
@@ -104,7 +104,7 @@ def test_rules_know_the_colours_of_a_model_by_both_names(model: edgeattr.Attribu
 
 
 def test_alerts_go_to_every_output_and_are_replayed(
-    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     rules = (
         _rule("in zone left and hat and not hat", name="never")
@@ -117,7 +117,7 @@ def test_alerts_go_to_every_output_and_are_replayed(
     )
     path = _site(tmp_path, rules, video=walking_video, head=head)
     site: Site = load_site(path)
-    with SitePipeline(site, model, MotionDetector()) as runner:
+    with SitePipeline(site, model, detector) as runner:
         while not runner.advance(0.1):
             pass
     events = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]

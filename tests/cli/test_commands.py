@@ -111,9 +111,7 @@ def test_predict_says_what_tells_people_apart() -> None:
 
 def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> None:
     events, video = tmp_path / "e.jsonl", tmp_path / "v.mp4"
-    done = _process(
-        "run", walking_video, "--detector", "motion", "--events", events, "--output", video
-    )
+    done = _process("run", walking_video, "--events", events, "--output", video)
     assert "1 people" in done.stderr
     person, summary = json_lines(events)
     assert set(person) == {
@@ -137,7 +135,7 @@ def test_run_needs_no_download(walking_video: Path) -> None:
 def test_run_on_text_still_does_the_good_one(walking_video: Path, tmp_path: Path) -> None:
     text, events = tmp_path / "text.mp4", tmp_path / "e.jsonl"
     text.write_text("this is no video")
-    done = edgeattr("run", text, walking_video, "--detector", "motion", "--events", events, code=1)
+    done = edgeattr("run", text, walking_video, "--events", events, code=1)
     assert "text.mp4: not a video that can be decoded" in done.stderr
     kinds = [(line["type"], Path(str(line["stream"])).name) for line in json_lines(events)]
     assert kinds == [("summary", "text.mp4"), ("person", "walk.mp4"), ("summary", "walk.mp4")]
@@ -161,7 +159,7 @@ def test_run_refuses_a_bad_detector_and_output(walking_video: Path, tmp_path: Pa
         (["--output", tmp_path / "o.avi"], 2, "only .mp4"),
         (["--output", walking_video], 2, "an input of this run"),
         (["--events", walking_video], 2, "an input of this run"),
-        (["--detector", "motion", "--events", "/dev/full"], 1, "No space left"),
+        (["--events", "/dev/full"], 1, "No space left"),
     ):
         assert said in edgeattr("run", walking_video, *options, code=code).stderr
     assert walking_video.read_bytes() == content
@@ -173,9 +171,7 @@ def test_a_window_without_a_desktop_leaves_nothing_behind(
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     video = tmp_path / "out.mp4"
-    done = edgeattr(
-        "run", walking_video, "--detector", "motion", "--show", "--output", video, code=1
-    )
+    done = edgeattr("run", walking_video, "--show", "--output", video, code=1)
     assert "needs a desktop" in done.stderr
     assert not list(tmp_path.glob("*.mp4"))
     assert not list(tmp_path.glob(".*.mp4"))
@@ -188,7 +184,7 @@ def test_a_signal_ends_the_run_with_everything_known_written(
     long, events, video = tmp_path / "long.mp4", tmp_path / "e.jsonl", tmp_path / "v.mp4"
     _repeat(walking_video, long)
     process = subprocess.Popen(
-        [sys.executable, "-m", "edgeattr", "run", str(long), "--detector", "motion",
+        [sys.executable, "-m", "edgeattr", "run", str(long),
          "--events", str(events), "--output", str(video)],
         stderr=subprocess.PIPE, text=True,
         # a shell's background job has SIGINT ignored, and would hand that down
@@ -244,7 +240,7 @@ def test_convert_refuses_what_it_cannot_prove(tiny_peta: Path, tmp_path: Path) -
         (["--int8", "--calib", tmp_path / "empty", "--eval", known], 1,
          "0 images (.bmp, .jpeg, .jpg, .png, .webp) under"),
         (["--int8", "--calib", tiny_peta / "images"], 2, "pass --eval NAME:DIR"),
-        (["--int8", "--calib", tiny_peta / "PETA.mat", "--eval", known, "--detector", "motion"], 1,
+        (["--int8", "--calib", tiny_peta / "PETA.mat", "--eval", known], 1,
          "PETA.mat: not a video"),
     ):  # fmt: skip
         assert said in edgeattr("convert", copy, *options, code=code).stderr

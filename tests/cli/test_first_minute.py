@@ -39,7 +39,7 @@ def test_output_without_a_name_lies_beside_the_video(
     video = tmp_path / "videos" / "walk.mp4"
     video.parent.mkdir()
     shutil.copy(walking_video, video)
-    _run("run", video, "--detector", "motion", "--max-frames", "5", "--output", *after)
+    _run("run", video, "--max-frames", "5", "--output", *after)
     beside = {path.name: path.stat().st_size for path in video.parent.iterdir()}
     assert beside.keys() == {"walk-annotated.mp4", "walk.mp4"}
     assert beside["walk-annotated.mp4"] > 1000
@@ -53,7 +53,7 @@ def test_a_wrong_colour_by_is_named_as_it_was_given() -> None:
 
 
 def test_a_run_says_that_it_wrote_the_store(walking_video: Path, tmp_path: Path) -> None:
-    options = ("--detector", "motion", "--max-frames", "5", "--store", tmp_path / "people.sqlite")
+    options = ("--max-frames", "5", "--store", tmp_path / "people.sqlite")
     said = CliRunner().invoke(cli_app.app, ["run", str(walking_video), *map(str, options)])
     assert f"wrote {tmp_path / 'people.sqlite'}" in said.stderr
 
@@ -76,7 +76,7 @@ def test_on_a_terminal_a_run_ends_with_commands_that_can_be_pasted(
     video = tmp_path / "my walk.mp4"
     shutil.copy(walking_video, video)
     terminal, stdout = pty.openpty()
-    command = [sys.executable, "-m", "edgeattr", "run", video, "--detector", "motion"]
+    command = [sys.executable, "-m", "edgeattr", "run", video]
     done = subprocess.run(
         [*command, "--max-frames", "5"],
         stdout=stdout,

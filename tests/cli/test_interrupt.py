@@ -27,7 +27,7 @@ main()
 @pytest.mark.parametrize("module", ["typer", "edgeattr.cli.run", "edgeattr.core.bundle", "cv2"])
 def test_it_is_no_traceback(walking_video: Path, module: str) -> None:
     command = [sys.executable, "-c", _INTERRUPTED_AT_AN_IMPORT, module, "edgeattr", "run",
-               str(walking_video), "--detector", "motion"]  # fmt: skip
+               str(walking_video)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in done.stderr

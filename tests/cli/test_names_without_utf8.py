@@ -38,7 +38,7 @@ def test_pictures_bundles_videos_and_outputs(walking_video: Path, tmp_path: Path
     assert predicted
     out, events, store = (folder / name for name in ("o\u00e9.mp4", "e\u00e9.jsonl", "s\u00e9.db"))
     edgeattr(
-        "run", video, "--model", bundle, "--detector", "motion", "--output", out, "--events",
+        "run", video, "--model", bundle, "--output", out, "--events",
         events, "--store", store, "--crops", folder / "c\u00e9", "--explain", folder / "x\u00e9",
     )  # fmt: skip
     person, *_, summary = map(json.loads, events.read_text(encoding="utf-8").splitlines())

@@ -22,8 +22,7 @@ from ..small_disk import small_disk
 
 def _run(*arguments: object) -> tuple[int, str]:
     """Exit code and all that was said."""
-    command = ["run", *map(str, arguments), "--detector", "motion"]
-    result: Result = CliRunner().invoke(cli_app.app, command)
+    result: Result = CliRunner().invoke(cli_app.app, ["run", *map(str, arguments)])
     if isinstance(result.exception, EdgeAttrError):  # which main() turns into these
         return result.exception.exit_code, str(result.exception)
     return result.exit_code, result.output
@@ -128,7 +127,7 @@ def test_a_file_that_another_run_writes_is_refused(walking_video: Path, tmp_path
 def test_one_rule_of_adding_and_replacing(walking_video: Path, tmp_path: Path) -> None:
     """A run over files replaces; one that goes on until it is stopped adds; `append` decides."""
     events, site = tmp_path / "e.jsonl", tmp_path / "site.toml"
-    by_site = "detector = 'motion'\n[events]\npath = 'e.jsonl'\n{}\n[[sources]]\naddress = '{}'\n"
+    by_site = "[events]\npath = 'e.jsonl'\n{}\n[[sources]]\naddress = '{}'\n"
     for _ in range(2):
         assert _run(walking_video, "--events", events)[0] == 0
         assert len(_events(events)) == 2
@@ -145,7 +144,7 @@ def test_a_dash_is_standard_output(
     walking_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = ["--detector", "motion", "--events", "-", "--output", "v.mp4"]
+    options = ["--events", "-", "--output", "v.mp4"]
     result = CliRunner().invoke(cli_app.app, ["run", str(walking_video), *options])
     kinds = [json.loads(line)["type"] for line in result.stdout.splitlines() if line[0] == "{"]
     assert kinds == ["person", "summary"]

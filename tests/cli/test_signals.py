@@ -16,7 +16,6 @@ import pytest
 from edgeattr.search.store import PeopleReader
 
 _SITE = """
-detector = "motion"
 [events]
 path = "people.jsonl"
 [store]

@@ -65,7 +65,7 @@ _CAMERA = "\n[[sources]]\naddress = '0'"
             "detector input '650'; expected",
         ),
         ("[detector]\ntiles = '9x9'" + _CAMERA, "detector tiles '9x9'; expected COLUMNSxROWS"),
-        ("detector = 'motion'", r"site\.toml names no source; write \[\[sources\]\]"),
+        ("detector = 'yolox_s'", r"site\.toml names no source; write \[\[sources\]\]"),
         ("[[sources]]\nname = 'x'", r"site key sources\[0\]\.address is missing"),
         ("[[sources]]\naddress = '0'\nadress = '1'", r"unknown site key sources\[0\]\.adress"),
         ("[[sources]]\naddress = '0'\n[[sources]]\naddress = '0'", "two streams called '0'"),
@@ -107,7 +107,7 @@ def test_the_example_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> No
 
 _SAID = """
 [detector]
-path = "motion"
+path = "yolox_s"
 format = "yolov8"
 input = "960x544"
 tiles = "2x1"
@@ -147,7 +147,7 @@ max_frames = 7
 output = "v.mp4"
 """
 _OPTIONS = (
-    "door=csi:0 --detector motion --detector-format yolov8 --detector-input 960x544 "
+    "door=csi:0 --detector yolox_s --detector-format yolov8 --detector-input 960x544 "
     "--detector-tiles 2x1 --runtime openvino --precision fp16 --device cpu --detect-every 2 "
     "--events e.jsonl --store p.sqlite --mqtt mqtt://broker --webhook http://hook --metrics 9 "
     "--web 8 --web-host ::1 --web-stay --crops crops --explain sheets --retention-days 3 "

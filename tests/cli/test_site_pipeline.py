@@ -20,7 +20,7 @@ from edgeattr.cli.site_config import (
 from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import OutputError
 from edgeattr.search.store import PeopleReader
-from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.detectors import Detector
 from edgeattr.video.options import PipelineOptions
 
 
@@ -32,7 +32,7 @@ def _finish(pipeline: SitePipeline) -> None:
 
 
 def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
-    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
@@ -46,7 +46,7 @@ def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
         events=EventsSection(path=tmp_path / "people.jsonl"),
         store=StoreSection(path=tmp_path / "people.sqlite"),
     )
-    pipeline = SitePipeline(site, model, MotionDetector())
+    pipeline = SitePipeline(site, model, detector)
     running = [status for status in pipeline.status() if status.state not in ("ended", "failed")]
     assert len(running) <= 2
     _finish(pipeline)
@@ -63,11 +63,11 @@ def test_many_files_run_a_few_at_once_and_a_bad_one_costs_the_others_nothing(
 
 
 def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
-    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     good = SourceSection(address=str(walking_video), name="good", loop=True)
     site = Site(sources=(good,), events=EventsSection(path=tmp_path / "people.jsonl"))
-    pipeline = SitePipeline(site, model, MotionDetector())
+    pipeline = SitePipeline(site, model, detector)
     try:
         for address in ("x" * 300, str(tmp_path), str(tmp_path / "none.mp4")):
             bad = SourceSection(address=address, name="bad")
@@ -80,7 +80,7 @@ def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
 
 
 def test_what_touches_privacy_leaves_a_line(
-    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     site = Site(
         sources=(SourceSection(address=str(walking_video), output=tmp_path / "walk.mp4"),),
@@ -93,7 +93,7 @@ def test_what_touches_privacy_leaves_a_line(
     old = tmp_path / "evidence" / "0eff7092-1eac-4550-994f-73d016ff069b.explain.html"
     old.write_bytes(b"of long ago")
     os.utime(old, (1e9, 1e9))
-    pipeline = SitePipeline(site, model, MotionDetector())
+    pipeline = SitePipeline(site, model, detector)
     _finish(pipeline)
     pipeline.close()
     assert not pipeline.failed
@@ -114,12 +114,14 @@ def test_what_touches_privacy_leaves_a_line(
     assert (tmp_path / "walk.mp4").exists()
 
 
-def test_metrics_and_health_of_a_run(walking_video: Path, model: edgeattr.AttributeModel) -> None:
+def test_metrics_and_health_of_a_run(
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
+) -> None:
     site = Site(
         sources=(SourceSection(address=str(walking_video), name="walk", loop=True),),
         metrics=MetricsSection(port=0),
     )
-    pipeline = SitePipeline(site, model, MotionDetector())
+    pipeline = SitePipeline(site, model, detector)
     try:
         address = pipeline.metrics_address
         with urllib.request.urlopen(f"{address}/health", timeout=10) as answer:
@@ -131,7 +133,7 @@ def test_metrics_and_health_of_a_run(walking_video: Path, model: edgeattr.Attrib
 
 
 def test_nothing_is_left_open_where_one_result_cannot_be_written(
-    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     site = Site(
@@ -140,9 +142,9 @@ def test_nothing_is_left_open_where_one_result_cannot_be_written(
         events=EventsSection(path=tmp_path / "file" / "people.jsonl"),
     )
     with pytest.raises(OutputError, match="cannot be written"):
-        SitePipeline(site, model, MotionDetector())
+        SitePipeline(site, model, detector)
     other = replace(site, events=None)
-    pipeline = SitePipeline(other, model, MotionDetector())  # the store was closed, and opens again
+    pipeline = SitePipeline(other, model, detector)  # the store was closed, and opens again
     _finish(pipeline)
     pipeline.close()
     pipeline.close()

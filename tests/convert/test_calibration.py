@@ -8,7 +8,7 @@ import pytest
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.detectors import Detector
 from edgeattr_convert.calibration import (
     calibration_crops,
     calibration_from_dataset,
@@ -78,18 +78,18 @@ def test_a_damaged_image_in_a_folder_is_named(tiny_peta: Path, tmp_path: Path) -
 
 
 def test_people_are_cut_out_of_a_video(
-    walking_video: Path, monkeypatch: pytest.MonkeyPatch
+    walking_video: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks: list[tuple[str, int, int]] = []
-    with pytest.raises(InputError, match=r"\d+ crops of people found by motion in .*walk.mp4"):
-        calibration_from_video(walking_video, MotionDetector(), 64, 32)
+    with pytest.raises(InputError, match=r"\d+ crops of people found by person in .*walk.mp4"):
+        calibration_from_video(walking_video, detector, 64, 32)
     monkeypatch.setattr("edgeattr_convert.calibration.MINIMUM", 3)
     found = calibration_from_video(
-        walking_video, MotionDetector(), 64, 32, count=3, tick=lambda *tick: ticks.append(tick)
+        walking_video, detector, 64, 32, count=3, tick=lambda *tick: ticks.append(tick)
     )
     assert found.crops.shape == (3, 64, 32, 3)
     assert found.facts["found"] > 3
-    assert found.facts["detector"] == "motion"
+    assert found.facts["detector"] == "person"
     assert ticks[-1] == ("people in walk.mp4", 40, 40)
 
 

@@ -39,7 +39,7 @@ def make_material(folder: Path, shared: Path, programs: Path) -> None:
     (folder / "person.jpg").write_bytes((folder / "PETA" / "images" / "00001.jpg").read_bytes())
     (folder / "examples").symlink_to(ROOT / "examples")
     subprocess.run(
-        [programs / "edgeattr", "run", "camera.mp4", "--detector", "motion", "--quiet",
+        [programs / "edgeattr", "run", "camera.mp4", "--quiet",
          "--store", "people.sqlite", "--events", "people.jsonl"],
         cwd=folder, check=True, capture_output=True,
     )  # fmt: skip

@@ -30,7 +30,6 @@ from .conftest import EXAMPLES, Run
 pytest.importorskip("ray")
 
 _GOOD = 6
-_DETECTOR = ("--detector", "motion")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,7 +112,7 @@ def _check_results(out: Path) -> set[str]:
 
 def _start(archive: Path, out: Path, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, str(EXAMPLES / "archive_with_ray.py"), str(archive), "--out",
-               str(out), "--workers", "2", *_DETECTOR, *map(str, arguments)]  # fmt: skip
+               str(out), "--workers", "2", *map(str, arguments)]  # fmt: skip
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
@@ -159,7 +158,7 @@ def test_every_video_once_although_workers_and_the_driver_are_killed(
 
     (archive / "junk.MP4").unlink()
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4.jsonl")}
-    last = run_example("archive_with_ray.py", archive, "--out", out, *_DETECTOR)
+    last = run_example("archive_with_ray.py", archive, "--out", out)
     total = json.loads(last.stdout)
     assert (total["read"], total["read_before"], total["people"]) == (0, _GOOD + 1, _GOOD + 1)
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4.jsonl")}
@@ -175,7 +174,7 @@ def test_a_ray_of_its_own_a_bundle_that_is_sent_and_damaged_videos(
     shutil.copy(archive / "0 a.mp4", os.fsdecode(bytes(archive / "caf") + b"\xe9.mp4"))
     done = run_example(
         "archive_with_ray.py", archive, "--out", out, "--workers", 1, "--model", bundle,
-        *_DETECTOR, code=1,
+        code=1,
     )  # fmt: skip
     total = json.loads(done.stdout)
     assert (total["videos"], total["read"], total["failed"]) == (4, 1, 3)
@@ -200,7 +199,7 @@ def test_zones_lines_and_alerts_are_asked_of_every_video(
         lines=(example.parse_line(words[1]),),
         alerts=(example.parse_alert(words[2]),),
     )
-    model, detector = (example.Shipped(name=name, files=None) for name in ("default", "motion"))
+    model, detector = (example.Shipped(name=name, files=None) for name in ("default", "auto"))
     (video,) = example.find_videos(tmp_path, out, words)
     example.Worker(model, detector, 1, asked).read(video)
     *events, summary = _lines(out / "a.mp4.jsonl")
@@ -245,7 +244,7 @@ def test_what_is_wrong_is_said_before_anything_starts(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
 
     def fail(folder: Path, *arguments: object) -> str:
-        words = ["archive", folder, "--out", tmp_path / "out", *_DETECTOR, *arguments]
+        words = ["archive", folder, "--out", tmp_path / "out", *arguments]
         monkeypatch.setattr(sys, "argv", [str(word) for word in words])
         with pytest.raises(SystemExit) as ended:
             example.main()

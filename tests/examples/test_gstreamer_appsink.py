@@ -63,5 +63,5 @@ print(count)
     ],
 )
 def test_what_is_wrong_is_said(head: str, said: str, run_example: Run) -> None:
-    done = run_example("gstreamer_appsink.py", head, "--detector", "motion", code=1)
+    done = run_example("gstreamer_appsink.py", head, code=1)
     assert said in done.stderr

@@ -74,7 +74,7 @@ def _publish(broker: str, *payloads: bytes) -> None:
 def test_people_of_a_real_run_arrive(address: str, walking_video: Path, tmp_path: Path) -> None:
     consumer, events = _Consumer(address), tmp_path / "people.jsonl"
     subprocess.run(
-        [sys.executable, "-m", "edgeattr", "run", walking_video, "--detector", "motion",
+        [sys.executable, "-m", "edgeattr", "run", walking_video,
          "--mqtt", address, "--events", events, "--quiet"],
         check=True,
     )  # fmt: skip

@@ -20,9 +20,7 @@ def test_train_evaluate_convert_and_run(
     pytest.importorskip("torch")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a small model; threads would wait for each other
     out = tmp_path / "own"
-    run_example(
-        "own_attributes.py", "--out", out, "--video", walking_video, "--detector", "motion"
-    )  # fmt: skip
+    run_example("own_attributes.py", "--out", out, "--video", walking_video)
     bundle = edgeattr.Bundle.read(out / "smoke.edgeattr")
     assert bundle.schema.names == _NAMES
     assert bundle.training["decision"]["images"] == 100

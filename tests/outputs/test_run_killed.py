@@ -24,7 +24,6 @@ pytest.importorskip("paho.mqtt.client")
 pytestmark = pytest.mark.slow
 
 _SITE = """
-detector = "motion"
 events = {{ path = "events.jsonl" }}
 store = {{ path = "people.sqlite" }}
 mqtt = {{ url = "mqtt://127.0.0.1:{broker}", client_id = "cam", spool = "mqtt.spool" }}

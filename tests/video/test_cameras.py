@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 import edgeattr
-from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.detectors import Detector
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceSpec
 from edgeattr.video.status import StreamStatus
 
 from ..waiting import until
 from .cameras import Camera, skip_without_gstreamer
+from .fake_detector import FakeDetector
 
 _RATE = 10  # frames/s of each camera
 _BACK = 10.0  # seconds in which a stream must be back after its camera's return
@@ -31,7 +32,7 @@ def cameras() -> Iterator[list[Camera]]:
 def test_four_cameras_fail_and_four_do_not_notice(cameras: list[Camera]) -> None:
     names = ["killed", "stalled", "resized", "garbage", "a", "b", "c", "d"]
     killed, stalled, resized, garbage = cameras[:4]
-    with edgeattr.load(threads=1) as model, Pipeline(model, MotionDetector()) as pipeline:
+    with edgeattr.load(threads=1) as model, Pipeline(model, FakeDetector()) as pipeline:
 
         def now(name: str) -> StreamStatus:
             return next(status for status in pipeline.status() if status.stream == name)
@@ -67,11 +68,13 @@ def test_four_cameras_fail_and_four_do_not_notice(cameras: list[Camera]) -> None
             assert status.state == "ended"
 
 
-def test_a_camera_is_added_lost_back_and_removed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_is_added_lost_back_and_removed(
+    detector: Detector, caplog: pytest.LogCaptureFixture
+) -> None:
     skip_without_gstreamer()
     camera = Camera(rate=_RATE)
     try:
-        with edgeattr.load(threads=1) as model, Pipeline(model, MotionDetector()) as pipeline:
+        with edgeattr.load(threads=1) as model, Pipeline(model, detector) as pipeline:
             name = pipeline.add(camera.address)
             assert "secret" not in name
             until(lambda: pipeline.status()[0].frames > 3, 30)

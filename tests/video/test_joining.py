@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import edgeattr
-from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image, read_image
 from edgeattr.video.detectors import Detections
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 
 from ..conftest import write_video
+from .fake_detector import FakeDetector
 
 _FLOOR = 90  # grey level around people
 _WALL = 140  # pixels at the left that never change: without, each arrival would be a cut
@@ -30,10 +30,8 @@ def _empty() -> Image:
     return frame
 
 
-class _Upright(Closeable):
+class _Upright(FakeDetector):
     """Finds whatever is not the floor: one person."""
-
-    name, engine, precision, in_order = "floor", "numpy", "as it is", False
 
     def detect(self, image: Image) -> Detections:
         """The box around it."""
@@ -44,12 +42,6 @@ class _Upright(Closeable):
             return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
         box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
         return Detections(np.array([box], np.float32), np.array([0.9], np.float32))
-
-    def for_stream(self) -> _Upright:
-        return self
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class _Records:

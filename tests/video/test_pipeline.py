@@ -1,9 +1,12 @@
+import itertools
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import edgeattr
@@ -11,14 +14,16 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import InputError, OutputError, RuntimeFailure, UsageError
 from edgeattr.core.prediction import TrackRecord
 from edgeattr.outputs.tracks_file import TracksFile
-from edgeattr.video.detectors import Detections, MotionDetector
+from edgeattr.video.detectors import Detections, Detector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import SourceSpec
+from edgeattr.video.sources.file import VideoFileSource
 from edgeattr.video.stream import Stream
 from edgeattr.video.zones import Line, Zone
 
 from ..waiting import until
+from .fake_detector import FakeDetector
 from .test_frame_reader import DrawnSource
 
 
@@ -49,9 +54,11 @@ class _Count:
         self.closed = True
 
 
-def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.AttributeModel) -> None:
+def test_one_record_for_the_one_person(
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
+) -> None:
     lines, count = _Lines(), _Count()
-    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+    with Pipeline(model, detector, outputs=[lines]) as pipeline:
         assert pipeline.add(str(walking_video), outputs=[count]) == str(walking_video)
         assert pipeline.wait(60)
         (summary,) = pipeline.summaries()
@@ -78,14 +85,14 @@ def test_one_record_for_the_one_person(walking_video: Path, model: edgeattr.Attr
 
 
 def test_zones_lines_and_tracks_of_a_stream(
-    walking_video: Path, model: edgeattr.AttributeModel, tmp_path: Path
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector, tmp_path: Path
 ) -> None:
     """Somebody walks through the picture: over a line in its middle, into the zone on one side."""
     lines, tracks = _Lines(), TracksFile(tmp_path / "tracks.csv")
     often = PipelineOptions(updates_every=0.5)
     right = Zone(name="right", points=((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)))
     middle = Line(name="middle", points=((0.5, 0.0), (0.5, 1.0)))
-    with Pipeline(model, MotionDetector(), outputs=[lines], options=often) as pipeline:
+    with Pipeline(model, detector, outputs=[lines], options=often) as pipeline:
         pipeline.add(str(walking_video), outputs=[tracks], zones=[right], lines=[middle])
         assert pipeline.wait(60)
         (summary,) = pipeline.summaries()
@@ -110,12 +117,12 @@ def test_zones_lines_and_tracks_of_a_stream(
 
 
 def test_streams_at_once_give_what_each_gives_alone(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     records = []
     for streams in (1, 4):
         lines = _Lines()
-        with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+        with Pipeline(model, detector, outputs=[lines]) as pipeline:
             for number in range(streams):
                 pipeline.add(SourceSpec(address=str(walking_video), name=f"camera {number}"))
             assert pipeline.wait(60)
@@ -129,25 +136,25 @@ def test_streams_at_once_give_what_each_gives_alone(
 
 
 def test_stopping_early_still_gives_records_and_summary(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
-    lines, before = _Lines(), threading.active_count()
-    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+    lines, before = _Lines(), set(threading.enumerate())
+    with Pipeline(model, detector, outputs=[lines]) as pipeline:
         pipeline.add(str(walking_video), max_frames=30)
-        assert threading.active_count() > before
+        assert set(threading.enumerate()) - before
         assert pipeline.wait(60)
         assert pipeline.summaries()[0].frames == 30
     assert [event["type"] for event in lines.events] == ["person", "summary"]
     assert "error" not in lines.events[-1]
-    until(lambda: threading.active_count() == before)
+    until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_an_endless_stream_is_stopped_and_its_frames_add_up(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     lines = _Lines()
     spec = SourceSpec(address=str(walking_video), name="loop", loop=True)
-    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+    with Pipeline(model, detector, outputs=[lines]) as pipeline:
         pipeline.add(spec)
         until(lambda: pipeline.status()[0].frames >= 60)
         pipeline.stop()
@@ -159,26 +166,24 @@ def test_an_endless_stream_is_stopped_and_its_frames_add_up(
     assert lines.events[-1]["frames"] == status.frames
 
 
-class _Failing(MotionDetector):
-    def __init__(self, at: int, times: int = 1000) -> None:
-        super().__init__()
-        self._at, self._times, self._calls = at, times, 0
+class _Failing(FakeDetector):
+    """Another detector, some of whose calls fail."""
 
-    def for_stream(self) -> "_Failing":
-        return _Failing(self._at, self._times)
+    def __init__(self, detector: Detector, at: int, times: int = 1000) -> None:
+        self._detector, self._at, self._times = detector, at, times
+        self._calls = itertools.count(1)
 
     def detect(self, image: Image) -> Detections:
-        self._calls += 1
-        if self._at < self._calls <= self._at + self._times:
+        if self._at < next(self._calls) <= self._at + self._times:
             raise RuntimeError("the detector broke")
-        return super().detect(image)
+        return self._detector.detect(image)
 
 
 def test_a_failure_in_the_middle_of_a_file_loses_nothing_known(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, _Failing(30), outputs=[lines]) as pipeline:
+    with Pipeline(model, _Failing(detector, 30), outputs=[lines]) as pipeline:
         pipeline.add(str(walking_video))
         assert pipeline.wait(60)
         statuses = pipeline.status()
@@ -191,7 +196,7 @@ def test_a_failure_in_the_middle_of_a_file_loses_nothing_known(
 
 def test_a_live_stream_goes_on_after_frames_that_fail(model: edgeattr.AttributeModel) -> None:
     lines = _Lines()
-    with Pipeline(model, _Failing(3, times=2), outputs=[lines]) as pipeline:
+    with Pipeline(model, _Failing(FakeDetector(), 3, times=2), outputs=[lines]) as pipeline:
         pipeline.add(DrawnSource(30, live=True, pause=0.02))
         assert pipeline.wait(60)
         (status,) = pipeline.status()
@@ -201,13 +206,9 @@ def test_a_live_stream_goes_on_after_frames_that_fail(model: edgeattr.AttributeM
     assert "error" not in lines.events[-1]
 
 
-class _Hanging(MotionDetector):
+class _Hanging(FakeDetector):
     def __init__(self, go: threading.Event) -> None:
-        super().__init__()
         self._go = go
-
-    def for_stream(self) -> "_Hanging":
-        return self
 
     def detect(self, image: Image) -> Detections:
         self._go.wait(30)
@@ -236,10 +237,10 @@ class _FullDisk(_Count):
 
 
 def test_a_live_stream_goes_on_without_a_video_that_cannot_be_written(
-    model: edgeattr.AttributeModel,
+    model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     full, good = _FullDisk(), _Count()
-    with Pipeline(model, MotionDetector()) as pipeline:
+    with Pipeline(model, detector) as pipeline:
         pipeline.add(DrawnSource(20, live=True, pause=0.02), outputs=[full, good])
         assert pipeline.wait(60)
         (summary,) = pipeline.summaries()
@@ -250,10 +251,10 @@ def test_a_live_stream_goes_on_without_a_video_that_cannot_be_written(
 
 
 def test_a_file_stops_where_its_video_cannot_be_written(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, MotionDetector(), outputs=[lines]) as pipeline:
+    with Pipeline(model, detector, outputs=[lines]) as pipeline:
         pipeline.add(str(walking_video), outputs=[_FullDisk()])
         assert pipeline.wait(60)
         (status,) = pipeline.status()
@@ -270,10 +271,10 @@ class _Broken:
 
 
 def test_an_output_that_fails_costs_the_others_nothing_and_is_in_the_summary(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     lines = _Lines()
-    with Pipeline(model, MotionDetector(), outputs=[_Broken(), lines]) as pipeline:
+    with Pipeline(model, detector, outputs=[_Broken(), lines]) as pipeline:
         pipeline.add(str(walking_video))
         assert pipeline.wait(60)
         assert [output.failures for output in pipeline.outputs] == [2, 0]
@@ -296,12 +297,12 @@ class _Crops:
 
 
 def test_updates_of_who_is_still_there_and_their_best_crop(
-    walking_video: Path, model: edgeattr.AttributeModel
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     lines, crops = _Lines(), _Crops()
     options = PipelineOptions(updates_every=1.0)
     outputs = [crops, lines]
-    with Pipeline(model, MotionDetector(), outputs=outputs, options=options) as pipeline:
+    with Pipeline(model, detector, outputs=outputs, options=options) as pipeline:
         pipeline.add(str(walking_video))
         assert pipeline.wait(60)
     (person,) = lines.of("person")
@@ -320,10 +321,7 @@ def test_detections_are_made_as_often_as_asked(
 ) -> None:
     calls = []
 
-    class _Counting(MotionDetector):
-        def for_stream(self) -> "_Counting":
-            return self
-
+    class _Counting(FakeDetector):
         def detect(self, image: Image) -> Detections:
             calls.append(image.shape)
             return super().detect(image)
@@ -336,8 +334,36 @@ def test_detections_are_made_as_often_as_asked(
     assert len(calls) == -(-40 // every)
 
 
-def test_names_and_ends(walking_video: Path, model: edgeattr.AttributeModel) -> None:
-    pipeline = Pipeline(model, MotionDetector())
+def test_one_worker_looks_at_one_frame_after_another(
+    walking_video: Path, model: edgeattr.AttributeModel
+) -> None:
+    """What a detector that must see frames in order needs."""
+    calls: list[Image] = []
+
+    class _InOrder(FakeDetector):
+        alone = threading.Lock()
+
+        def detect(self, image: Image) -> Detections:
+            assert self.alone.acquire(blocking=False), "two calls at once"
+            calls.append(image)
+            time.sleep(0.002 * (len(calls) % 3))
+            self.alone.release()
+            return super().detect(image)
+
+    with Pipeline(model, _InOrder(), options=PipelineOptions(workers=1)) as pipeline:
+        pipeline.add(str(walking_video))
+        assert pipeline.wait(60)
+        assert pipeline.status()[0].state == "ended"
+    with VideoFileSource(str(walking_video)) as source:
+        frames = [frame.image for frame in source.frames()]
+    assert len(calls) == len(frames)
+    assert all(map(np.array_equal, calls, frames))
+
+
+def test_names_and_ends(
+    walking_video: Path, model: edgeattr.AttributeModel, detector: Detector
+) -> None:
+    pipeline = Pipeline(model, detector)
     with pytest.raises(InputError, match="no such file"):
         pipeline.add("none.mp4")
     pipeline.add(SourceSpec(address=str(walking_video), name="a"))

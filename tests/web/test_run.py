@@ -28,7 +28,7 @@ from edgeattr.cli.site_config import (
 )
 from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import MissingDependency, UsageError
-from edgeattr.video.detectors import MotionDetector
+from edgeattr.video.detectors import Detector
 from edgeattr.video.options import PipelineOptions
 from edgeattr.web import RecentPeople
 from edgeattr.web.app import STATIC
@@ -50,7 +50,7 @@ def test_a_run_of_a_video_with_crops(shared: Path, tmp_path: Path) -> None:
     video = shared / "videos" / "one-by-one-person-detection.mp4"
     run = subprocess.Popen(
         [sys.executable, "-m", "edgeattr", "run", str(video), "--web", "0", "--web-stay",
-         "--detector", "motion", "--max-frames", "100", "--crops", str(tmp_path / "crops")],
+         "--max-frames", "100", "--crops", str(tmp_path / "crops")],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "EDGEATTR_WEB_TOKEN": "a long enough token"},
     )  # fmt: skip
@@ -95,7 +95,7 @@ def model() -> Iterator[edgeattr.AttributeModel]:
 
 
 def test_who_is_in_view_reaches_the_page_and_no_other_sink(
-    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel
+    walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     site = Site(
         sources=(
@@ -107,7 +107,7 @@ def test_who_is_in_view_reaches_the_page_and_no_other_sink(
         crops=CropsSection(path=tmp_path / "crops"),
         web=WebSection(port=0, pictures=True),
     )
-    with SitePipeline(site, model, MotionDetector()) as pipeline:
+    with SitePipeline(site, model, detector) as pipeline:
         api = pipeline.page.address + "api/"
         picture = until(lambda: _get(f"{pipeline.page.address}live.jpg?stream=walk"))  # type: ignore[union-attr]
         assert picture.startswith(b"\xff\xd8")
@@ -134,6 +134,7 @@ def test_a_failing_board_costs_a_run_nothing(
     walking_video: Path,
     tmp_path: Path,
     model: edgeattr.AttributeModel,
+    detector: Detector,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(self: RecentPeople, *arguments: Any) -> None:
@@ -146,7 +147,7 @@ def test_a_failing_board_costs_a_run_nothing(
         events=EventsSection(path=tmp_path / "people.jsonl"),
         web=WebSection(port=0),
     )
-    with SitePipeline(site, model, MotionDetector()) as pipeline:
+    with SitePipeline(site, model, detector) as pipeline:
         until(lambda: pipeline.advance(0.1))
         assert pipeline.lost == 0
         assert not any(summary.error for summary in pipeline.summaries())
@@ -163,7 +164,7 @@ def test_a_failing_board_costs_a_run_nothing(
     ],
 )
 def test_options_that_make_no_sense(walking_video: Path, options: list[str], error: str) -> None:
-    arguments = ["run", str(walking_video), "--detector", "motion", *options]
+    arguments = ["run", str(walking_video), *options]
     done = CliRunner().invoke(cli_app.app, arguments)
     said = str(done.exception) + done.output
     assert done.exit_code != 0

@@ -2,7 +2,6 @@
 
 from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr.video.detectors.formats import FORMATS
-from edgeattr.video.detectors.motion import MotionDetector
 from edgeattr.video.detectors.network_detector import NetworkDetector
 from edgeattr.video.detectors.open import open_detector, parse_size, parse_tiles
 from edgeattr.video.detectors.protocol import Detections, Detector
@@ -13,7 +12,6 @@ __all__ = [
     "BundleDetector",
     "Detections",
     "Detector",
-    "MotionDetector",
     "NetworkDetector",
     "TiledDetector",
     "open_detector",

@@ -32,8 +32,6 @@ class BundleDetector(Closeable):
         UsageError: a size that the detector cannot have.
     """
 
-    in_order = False
-
     def __init__(
         self,
         bundle: DetectionBundle,
@@ -74,10 +72,6 @@ class BundleDetector(Closeable):
         keep = np.flatnonzero(scores >= self._min_score)
         overlap = self._bundle.decision.overlap
         return suppress(boxes[keep] / scale, scores[keep], overlap, image.shape)
-
-    def for_stream(self) -> BundleDetector:
-        """Itself."""
-        return self
 
     def close(self) -> None:
         """Release the networks; calls that run come to their end. May be called twice."""

@@ -48,7 +48,6 @@ class NetworkDetector(Closeable):
         RuntimeFailure: the engine cannot run it.
     """
 
-    in_order = False
     precision = "as it is"
 
     def __init__(
@@ -99,10 +98,6 @@ class NetworkDetector(Closeable):
         if form.overlap is None:
             return inside(boxes, scores, image.shape)
         return suppress(boxes, scores, form.overlap, image.shape)
-
-    def for_stream(self) -> NetworkDetector:
-        """Itself."""
-        return self
 
     def close(self) -> None:
         """Release the network; calls that run come to their end. May be called twice."""

@@ -12,7 +12,6 @@ from edgeattr.core.detection_bundle import DetectionBundle
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr.video.detectors.formats import FORMATS
-from edgeattr.video.detectors.motion import MotionDetector
 from edgeattr.video.detectors.network_detector import NetworkDetector
 from edgeattr.video.detectors.protocol import Detector
 from edgeattr.video.detectors.tiles import TiledDetector
@@ -68,8 +67,6 @@ def open_detector(
     """
     if form is not None and form not in FORMATS:
         raise UsageError(f"no detector format {form!r}; there are: {', '.join(FORMATS)}")
-    if os.fspath(name_or_path) == "motion":  # for tests and for looking at drawn videos
-        return MotionDetector()
     path, name = _find(os.fspath(name_or_path), on_download)
     if path.suffix == ".edgeattr" or (path / "bundle.json").is_file():
         bundle = DetectionBundle.read(path)

@@ -27,7 +27,12 @@ class Detections:
 
 
 class Detector(Protocol):
-    """Finds people."""
+    """Finds people.
+
+    Any number of threads may call :meth:`detect` at once, and for frames in any order. One that
+    must see the frames of a stream one after another wants a pipeline of that stream alone, with
+    ``PipelineOptions(workers=1)``; frames of a still scene without people are left out there, too.
+    """
 
     @property
     def name(self) -> str:
@@ -44,20 +49,8 @@ class Detector(Protocol):
         """``fp32``, ``fp16`` or ``int8`` of a bundle, ``as it is`` of other files."""
         ...
 
-    @property
-    def in_order(self) -> bool:
-        """Whether it must see the frames of one stream in order, and no other stream's.
-
-        Where not, any number of threads may call :meth:`detect` at once.
-        """
-        ...
-
     def detect(self, image: Image) -> Detections:
         """People in an image, uint8 [H, W, 3] BGR, best first."""
-        ...
-
-    def for_stream(self) -> Detector:
-        """The detector for one more stream: itself, or a fresh one where order matters."""
         ...
 
     def __enter__(self: _Self) -> _Self:

@@ -14,7 +14,7 @@ _EDGE = 0.02  # of a tile's side; a box that ends so near to a cut shows part of
 
 
 class TiledDetector(Closeable):
-    """Looks at a frame as a whole and at its tiles; threads may share it as they may its detector.
+    """Looks at a frame as a whole and at its tiles; threads may share it.
 
     A box that a tile's inner edge cuts off is left out: the person is whole in the tile beside it,
     or in the frame.
@@ -27,7 +27,7 @@ class TiledDetector(Closeable):
     def __init__(self, detector: Detector, tiles: tuple[int, int]) -> None:
         self._detector, self._tiles = detector, tiles
         self.name, self.engine = detector.name, detector.engine
-        self.precision, self.in_order = detector.precision, detector.in_order
+        self.precision = detector.precision
 
     def detect(self, image: Image) -> Detections:
         """See :meth:`Detector.detect`."""
@@ -46,11 +46,6 @@ class TiledDetector(Closeable):
                 boxes.append(placed[complete])
                 scores.append(found.scores[complete])
         return suppress(np.concatenate(boxes), np.concatenate(scores), _SAME, image.shape)
-
-    def for_stream(self) -> TiledDetector:
-        """Itself, or one of a fresh detector where order matters."""
-        fresh = self._detector.for_stream()
-        return self if fresh is self._detector else TiledDetector(fresh, self._tiles)
 
     def close(self) -> None:
         """Release the detector."""

@@ -24,12 +24,8 @@ from edgeattr.core.errors import (
     UsageError,
 )
 from edgeattr.core.files import sha256_of
-from edgeattr.video.detectors import (
-    BundleDetector,
-    MotionDetector,
-    NetworkDetector,
-    open_detector,
-)
+from edgeattr.video.detectors import BundleDetector, NetworkDetector, open_detector
+from edgeattr.video.sources.file import VideoFileSource
 
 from .networks import fixed_yolox, same
 
@@ -85,8 +81,7 @@ def test_auto_is_the_bundle_inside_the_package(frames: list[Image]) -> None:
     for name in ("auto", "person", hub.person_bundle()):
         with open_detector(name, threads=1) as detector:
             assert isinstance(detector, BundleDetector)
-            assert (detector.name, detector.in_order) == ("person", False)
-            assert detector.for_stream() is detector
+            assert detector.name == "person"
     with pytest.raises(RuntimeFailure, match="person was closed"):
         detector.detect(frames[0])
 
@@ -154,11 +149,14 @@ def test_bundles_in_the_wrong_place_are_refused(tmp_path: Path) -> None:
         open_detector(copy)
 
 
-def test_motion_is_one_for_each_stream() -> None:
-    with open_detector("motion") as detector:
-        assert isinstance(detector, MotionDetector)
-        assert detector.in_order
-        assert detector.for_stream() is not detector
+def test_the_drawn_person_is_found_where_they_stand(walking_video: Path) -> None:
+    with (
+        VideoFileSource(str(walking_video)) as source,
+        open_detector("auto", threads=1) as detector,
+    ):
+        found = [detector.detect(frame.image) for frame in source.frames()]
+    assert [len(each) for each in found] == [0] * 5 + [1] * 35
+    assert found[30].boxes[0] == pytest.approx([180, 62, 224, 216], abs=8)
 
 
 def test_the_content_tells_and_not_the_name(tmp_path: Path) -> None:

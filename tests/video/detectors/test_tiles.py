@@ -9,18 +9,17 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import UsageError
 from edgeattr.video.detectors import (
     Detections,
-    MotionDetector,
     TiledDetector,
     open_detector,
     parse_size,
     parse_tiles,
 )
 
+from ..fake_detector import FakeDetector
 
-class _BrightDetector(MotionDetector):
+
+class _BrightDetector(FakeDetector):
     """Finds the box of all that is bright, unless the picture is wider than 150 pixels."""
-
-    in_order = False
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, ...]] = []
@@ -33,9 +32,6 @@ class _BrightDetector(MotionDetector):
         box = [[x.min(), y.min(), x.max() + 1, y.max() + 1]]
         return Detections(np.array(box, np.float32), np.array([0.9], np.float32))
 
-    def for_stream(self) -> MotionDetector:
-        return self
-
 
 @pytest.mark.parametrize("left", range(0, 190, 10))
 def test_a_person_in_any_place_is_found_once(left: int) -> None:
@@ -47,7 +43,6 @@ def test_a_person_in_any_place_is_found_once(left: int) -> None:
     assert found.boxes.tolist() == [[left, 70, left + 10, 85]]
     assert inner.seen[0] == (100, 200)
     assert len(inner.seen) == 5
-    assert detector.for_stream() is detector
 
 
 @pytest.mark.parametrize("left", range(0, 271, 15))

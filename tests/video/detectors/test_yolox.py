@@ -55,8 +55,6 @@ def test_real_network_finds_the_people_of_a_real_frame(
         assert isinstance(detector, NetworkDetector)
         assert detector.format == "yolox"
         assert (detector.name, detector.engine) == ("yolox_nano", "onnxruntime")
-        assert not detector.in_order
-        assert detector.for_stream() is detector
         assert (detector.detect(frames[0]).scores < 0.4).all()
         found = detector.detect(frames[1])
         counts = [int((detector.detect(frame).scores > 0.4).sum()) for frame in frames[-2:]]
