@@ -51,10 +51,10 @@ def open_detector(
 def is_detector(path: Path) -> bool:
     """Whether a path is the bundle of a person detector."""
     from edgeattr.core.bundle_files import task_of
-    from edgeattr.core.detection_bundle import TASK
+    from edgeattr.core.detection_bundle import DetectionBundle
 
     try:
-        return path.suffix != ".pt" and task_of(path) == TASK
+        return path.suffix != ".pt" and task_of(path) == DetectionBundle.task
     except BundleError:
         return False  # what reads it next says why
 

@@ -12,6 +12,7 @@ from typing import Any
 from edgeattr.cli.alert_rules import AlertSection, Places, check_places
 from edgeattr.core.config import build, read_toml, refused_entry, with_environment
 from edgeattr.core.errors import InputError, UsageError
+from edgeattr.outputs import MqttOptions, WebhookOptions
 from edgeattr.outputs.video_file import VideoOptions, check_encoder, check_video_name
 from edgeattr.video.detectors import FORMATS, parse_size, parse_tiles
 from edgeattr.video.options import PipelineOptions
@@ -89,33 +90,12 @@ class StoreSection(_KeptSection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttSection:
+class MqttSection(MqttOptions):
     """Records to an MQTT broker."""
 
-    url: str  # mqtt://host:1883 or mqtts://host:8883
-    topic: str = "edgeattr/{stream}/{type}"
-    client_id: str | None = None
-    ca: Path | None = None  # certificates
-    cert: Path | None = None
-    key: Path | None = None
     home_assistant: bool = False  # announce sensors by Home Assistant's MQTT discovery
     onvif: bool = False  # publish records as ONVIF metadata of human bodies too
     attributes: tuple[str, ...] = ()  # of which Home Assistant is told how many in view have them
-    spool: Path | None = None  # where records wait while the broker is away
-    spool_mb: float = 64.0  # that may wait, MiB
-
-
-@dataclass(frozen=True, kw_only=True)
-class WebhookSection:
-    """Records to a web server."""
-
-    url: str
-    batch: int = 1  # records a request, at most
-    token: str | None = None  # sent as "Authorization: Bearer"
-    secret: str | None = None  # signs each request
-    ca: Path | None = None  # certificates that are trusted
-    spool: Path | None = None  # where records wait while the server is away
-    spool_mb: float = 64.0  # that may wait, MiB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +192,7 @@ class Site:
     events: EventsSection | None = None
     store: StoreSection | None = None
     mqtt: MqttSection | None = None
-    webhook: WebhookSection | None = None
+    webhook: WebhookOptions | None = None
     metrics: MetricsSection | None = None
     video: VideoOptions = field(default_factory=VideoOptions)  # of each source that has an output
     web: WebSection | None = None

@@ -354,8 +354,7 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
     if store := site.store:
         yield StoreWriter(**vars(store))
     if mqtt := site.mqtt:
-        own = {"home_assistant", "onvif", "attributes"}  # of the outputs beside it
-        broker = MqttOutput(**{name: it for name, it in vars(mqtt).items() if name not in own})
+        broker = MqttOutput(mqtt)
         yield broker
         if mqtt.home_assistant:
             for name in mqtt.attributes:
@@ -364,7 +363,7 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
         if mqtt.onvif:
             yield OnvifOutput(broker)
     if webhook := site.webhook:
-        yield WebhookOutput(**vars(webhook))
+        yield WebhookOutput(webhook)
     if events := site.events:
         most = round(events.rotate_mb * _MIB) if events.rotate_mb else None
         append = site.is_endless if events.append is None else events.append

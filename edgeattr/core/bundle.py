@@ -19,22 +19,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_files import (
-    BundleFiles,
-    GoldenArrays,
-    check_input,
-    common_fields,
-    read_bundle,
-    read_golden,
-)
-from edgeattr.core.bundle_format import BundleFormat
-from edgeattr.core.bundle_reading import INDEX
+from edgeattr.core.bundle_files import BundleFiles, GoldenArrays, check_input
 from edgeattr.core.decision import Decision
 from edgeattr.core.errors import BundleError
 from edgeattr.core.posterior import TrackFusion
@@ -42,8 +32,6 @@ from edgeattr.core.schema import AttributeSchema
 
 RESIZE_RULE = "stretch; INTER_AREA where both sides shrink, else INTER_LINEAR"
 
-TASK = "attributes"  # in bundle.json under ``task``; nothing there means this too
-_SECTIONS = {"schema", "input", "thresholds", "probability", "track"}
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": RESIZE_RULE}
 
 
@@ -71,6 +59,9 @@ class Golden(GoldenArrays):
 class Bundle(BundleFiles):
     """A model with everything needed to run it. Immutable; ``with_variant`` returns a new one."""
 
+    task = "attributes"  # nothing in ``bundle.json`` means this too
+    own_sections = frozenset({"schema", "input", "thresholds", "probability", "track"})
+
     schema: AttributeSchema
     input: InputSpec
     thresholds: tuple[float, ...]  # per attribute: a probability above it says yes
@@ -96,15 +87,6 @@ class Bundle(BundleFiles):
             include_sensitive=include_sensitive,
         )
 
-    @classmethod
-    def read(cls, path: Path) -> Bundle:
-        """Read a directory or zip. Variant files are read, and checked, when they are used.
-
-        Raises:
-            BundleError: missing, damaged, or of a format that this version does not know.
-        """
-        return read_bundle(path, TASK, _from_json, _check_consistent)
-
     def sections(self) -> dict[str, Any]:
         """What ``bundle.json`` has of this task's own."""
         return {
@@ -115,36 +97,37 @@ class Bundle(BundleFiles):
             **({"track": self.track.to_json()} if self.track else {}),
         }
 
+    @classmethod
+    def _own_fields(
+        cls, index: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, Any]:
+        schema, track = AttributeSchema.from_json(index["schema"]), index.get("track")
+        if track is not None:
+            track = TrackFusion.from_json(track, len(schema), len(schema.exclusive))
+        return {
+            "golden": Golden(arrays["crops"], arrays["logits"]),
+            "schema": schema,
+            "input": InputSpec(**index["input"]),
+            "thresholds": tuple(map(float, index["thresholds"])),
+            "scale": tuple(map(float, index["probability"]["scale"])),
+            "offset": tuple(map(float, index["probability"]["offset"])),
+            "track": track,
+        }
 
-def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> Bundle:
-    arrays = read_golden(path, index)
-    schema, track = AttributeSchema.from_json(index["schema"]), index.get("track")
-    if track is not None:
-        track = TrackFusion.from_json(track, len(schema), len(schema.exclusive))
-    return Bundle(
-        **common_fields(index, path, form, _SECTIONS),
-        golden=Golden(arrays["crops"], arrays["logits"]),
-        schema=schema,
-        input=InputSpec(**index["input"]),
-        thresholds=tuple(map(float, index["thresholds"])),
-        scale=tuple(map(float, index["probability"]["scale"])),
-        offset=tuple(map(float, index["probability"]["offset"])),
-        track=track,
-    )
-
-
-def _check_consistent(bundle: Bundle) -> None:
-    where, attributes = f"{bundle.path}/{INDEX}", len(bundle.schema)
-    for field_name in ("thresholds", "scale", "offset"):
-        count = len(getattr(bundle, field_name))
-        if count != attributes:
-            raise BundleError(f"{where} has {count} {field_name} for {attributes} attributes")
-        if not np.isfinite(getattr(bundle, field_name)).all():
-            raise BundleError(f"{where} has {field_name} that are no numbers")
-    if not all(0 <= threshold <= 1 for threshold in bundle.thresholds):
-        raise BundleError(f"{where} has thresholds outside 0..1")
-    check_input(where, bundle.input, _SUPPORTED)
-    crops, logits = bundle.golden.crops.shape, bundle.golden.logits.shape
-    expected = (crops[0], bundle.input.height, bundle.input.width, 3)
-    if not crops[0] or crops != expected or logits != (crops[0], attributes):
-        raise BundleError(f"{where}: golden crops {crops} and logits {logits} do not fit the model")
+    def _check_sections(self, where: str) -> None:
+        attributes = len(self.schema)
+        for field_name in ("thresholds", "scale", "offset"):
+            count = len(getattr(self, field_name))
+            if count != attributes:
+                raise BundleError(f"{where} has {count} {field_name} for {attributes} attributes")
+            if not np.isfinite(getattr(self, field_name)).all():
+                raise BundleError(f"{where} has {field_name} that are no numbers")
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            raise BundleError(f"{where} has thresholds outside 0..1")
+        check_input(where, self.input, _SUPPORTED)
+        crops, logits = self.golden.crops.shape, self.golden.logits.shape
+        expected = (crops[0], self.input.height, self.input.width, 3)
+        if not crops[0] or crops != expected or logits != (crops[0], attributes):
+            raise BundleError(
+                f"{where}: golden crops {crops} and logits {logits} do not fit the model"
+            )

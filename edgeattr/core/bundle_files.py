@@ -13,10 +13,10 @@ import json
 import logging
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,9 @@ class GoldenArrays:
 class BundleFiles(ABC):
     """A model's files, whatever its task. Immutable; ``with_variant`` returns a new one."""
 
+    task: ClassVar[str]  # what ``bundle.json`` has under ``task``
+    own_sections: ClassVar[Set[str]]  # of ``bundle.json``; others are kept in ``later``
+
     name: str
     training: Mapping[str, Any]  # data set, split, licence of the data, recipe, scores
     variants: Mapping[str, Variant]
@@ -94,8 +97,54 @@ class BundleFiles(ABC):
 
     @classmethod
     @abstractmethod
+    def _own_fields(
+        cls, index: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, Any]:
+        """The fields of this task's own, of ``bundle.json`` and the golden file; may raise any of
+        ``DAMAGE``."""
+
+    @abstractmethod
+    def _check_sections(self, where: str) -> None:
+        """Raise BundleError, with where the index is, if sections do not fit each other."""
+
+    @classmethod
     def read(cls: type[_Self], path: Path) -> _Self:
-        """Read a directory or zip. Variant files are read, and checked, when they are used."""
+        """Read a directory or zip. Variant files are read, and checked, when they are used.
+
+        Raises:
+            BundleError: missing, damaged, for another task, or of a format that this version does
+                not know.
+        """
+        index = _index_of(path)
+        if "format" not in index:
+            raise BundleError(f"{path} is damaged: {INDEX} has no format")
+        form = check_format(index["format"], str(path))
+        if (task := index.get("task", "attributes")) != cls.task:
+            raise BundleError(
+                f"{path} is for the task {task!r} and not {cls.task!r}{_USE.get(task, '')}"
+            )
+        known = {"format", "task", "name", "training", "golden", "variants", *cls.own_sections}
+        try:
+            arrays = read_arrays(path, _plain_name(index["golden"]["file"]))
+            bundle = cls(
+                name=index["name"],
+                training=dict(index["training"]),
+                variants=_read_variants(index),
+                path=path,
+                format=form,
+                later={key: entry for key, entry in index.items() if key not in known},
+                **cls._own_fields(index, arrays),
+            )
+            if bundle.golden.sha256 != index["golden"]["sha256"]:
+                raise BundleError(
+                    f"{path}/{bundle.golden.file} is damaged: its content is not what {INDEX} names"
+                )
+            bundle._check_sections(f"{path}/{INDEX}")
+        except DAMAGE as error:
+            raise BundleError(f"{path}/{INDEX} is damaged: {error!r}") from error
+        if passed_over := bundle.passed_over:
+            _log.debug("%s, format %s: passed over %s", path, form, ", ".join(passed_over))
+        return bundle
 
     @property
     def digest(self) -> str:
@@ -211,71 +260,6 @@ class BundleFiles(ABC):
             )
 
 
-def read_bundle(
-    path: Path,
-    task: str,
-    build: Callable[[Mapping[str, Any], Path, BundleFormat], _Self],
-    check: Callable[[_Self], None],
-) -> _Self:
-    """Read ``bundle.json`` of a directory or zip.
-
-    Args:
-        path: the bundle.
-        task: what it must be for, ``attributes`` or ``person-detection``.
-        build: makes the bundle of the index, its path and its format.
-        check: raises BundleError where sections do not fit each other.
-
-    Raises:
-        BundleError: missing, damaged, for another task, or of a format that this version does not
-            know.
-    """
-    if not path.exists():
-        raise BundleError(f"no bundle at {path}; see: edgeattr models list")
-    index = read_index(path)
-    if "format" not in index:
-        raise BundleError(f"{path} is damaged: {INDEX} has no format")
-    found_task = index.get("task", "attributes")
-    form = check_format(index["format"], str(path))
-    if found_task != task:
-        raise BundleError(
-            f"{path} is for the task {found_task!r} and not {task!r}{_USE.get(found_task, '')}"
-        )
-    try:
-        bundle = build(index, path, form)
-        if bundle.golden.sha256 != index["golden"]["sha256"]:
-            raise BundleError(
-                f"{path}/{bundle.golden.file} is damaged: its content is not what {INDEX} names"
-            )
-        check(bundle)
-    except DAMAGE as error:
-        raise BundleError(f"{path}/{INDEX} is damaged: {error!r}") from error
-    if passed_over := bundle.passed_over:
-        _log.debug("%s, format %s: passed over %s", path, form, ", ".join(passed_over))
-    return bundle
-
-
-def common_fields(
-    index: Mapping[str, Any], path: Path, form: BundleFormat, sections: Set[str]
-) -> dict[str, Any]:
-    """The fields of :class:`BundleFiles` but the golden arrays.
-
-    Args:
-        index: the content of ``bundle.json``.
-        path: of the bundle.
-        form: its format.
-        sections: that this version knows of the task's own; others are kept in ``later``.
-    """
-    known = {"format", "task", "name", "training", "golden", "variants", *sections}
-    return {
-        "name": index["name"],
-        "training": dict(index["training"]),
-        "variants": read_variants(index),
-        "path": path,
-        "format": form,
-        "later": {key: entry for key, entry in index.items() if key not in known},
-    }
-
-
 def check_input(where: str, found: object, supported: Mapping[str, str]) -> None:
     """Refuse an input of another layout, type, colour order or resize rule than there is.
 
@@ -297,21 +281,20 @@ def task_of(path: Path) -> str:
     Raises:
         BundleError: no bundle, or a damaged one.
     """
+    return str(_index_of(path).get("task", "attributes"))
+
+
+def _index_of(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise BundleError(f"no bundle at {path}; see: edgeattr models list")
-    return str(read_index(path).get("task", "attributes"))
+    return read_index(path)
 
 
-def read_golden(path: Path, index: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of the golden file that the index names."""
-    return dict(read_arrays(path, plain_name(index["golden"]["file"])))
-
-
-def read_variants(index: Mapping[str, Any]) -> dict[str, Variant]:
+def _read_variants(index: Mapping[str, Any]) -> dict[str, Variant]:
     """The index's variants, by name."""
     variants = {name: Variant.from_json(entry) for name, entry in index["variants"].items()}
     for variant in variants.values():
-        plain_name(variant.file)
+        _plain_name(variant.file)
         if not isinstance(variant.tolerance, int | float):
             raise ValueError(f"tolerance {variant.tolerance!r} is not a number")
     return variants
@@ -330,7 +313,7 @@ def _remove(directory: Path, names: set[str]) -> None:
         (directory / name).unlink(missing_ok=True)
 
 
-def plain_name(name: str) -> str:
+def _plain_name(name: str) -> str:
     """A file name that stays inside the bundle."""
     if PurePath(name).name != name:
         raise ValueError(f"{name!r} is not a plain file name")

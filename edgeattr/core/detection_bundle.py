@@ -13,28 +13,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeattr.core.bundle_files import (
-    BundleFiles,
-    GoldenArrays,
-    check_input,
-    common_fields,
-    read_bundle,
-    read_golden,
-)
+from edgeattr.core.bundle_files import BundleFiles, GoldenArrays, check_input
 from edgeattr.core.bundle_format import BundleFormat
-from edgeattr.core.bundle_reading import INDEX
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import BundleError
 
 PERSON_SCORE = 0.45  # every detector's score from which the tracker believes in a person
-TASK = "person-detection"  # in bundle.json under ``task``
 FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEAR; grey border"
 FORMAT = BundleFormat(1, 1)  # the first whose bundles have a task
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": FIT_RULE}
@@ -75,28 +65,56 @@ class DetectionGolden(GoldenArrays):
 class DetectionBundle(BundleFiles):
     """A person detector with everything needed to run it."""
 
+    task = "person-detection"
+    own_sections = frozenset({"input", "decision"})
+
     input: DetectionInput
     decision: DetectionDecision
     golden: DetectionGolden
     format: BundleFormat = FORMAT
 
-    @classmethod
-    def read(cls, path: Path) -> DetectionBundle:
-        """Read a directory or zip. Variant files are read, and checked, when they are used.
-
-        Raises:
-            BundleError: missing, damaged, no person detector, or of a format that this version
-                does not know.
-        """
-        return read_bundle(path, TASK, _from_json, _check_consistent)
-
     def sections(self) -> dict[str, Any]:
         """What ``bundle.json`` has of this task's own."""
         return {
-            "task": TASK,
+            "task": self.task,
             "input": dataclasses.asdict(self.input),
             "decision": dataclasses.asdict(self.decision),
         }
+
+    @classmethod
+    def _own_fields(
+        cls, index: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, Any]:
+        return {
+            "golden": DetectionGolden(arrays["frames"], arrays["boxes"], arrays["scores"]),
+            "input": DetectionInput(**index["input"]),
+            "decision": DetectionDecision(**index["decision"]),
+        }
+
+    def _check_sections(self, where: str) -> None:
+        for field_name, value in dataclasses.asdict(self.decision).items():
+            if not 0 <= value <= 1:  # NaN is refused too
+                raise BundleError(f"{where} has decision.{field_name} {value}; expected 0..1")
+        check_input(where, self.input, _SUPPORTED)
+        side, stride = self.input.side, self.input.stride
+        if stride < 1 or side < stride or side % stride:
+            raise BundleError(
+                f"{where} has input.side {side}, no multiple of input.stride {stride}"
+            )
+        golden = self.golden
+        count, height, width = golden.frames.shape[:3]
+        cells = golden.scores.shape[-1]
+        if (
+            not count
+            or height % stride
+            or width % stride
+            or golden.boxes.shape != (count, cells, 4)
+            or golden.scores.shape != (count, cells)
+        ):
+            raise BundleError(
+                f"{where}: golden frames {golden.frames.shape}, boxes {golden.boxes.shape} and "
+                f"scores {golden.scores.shape} do not fit each other"
+            )
 
 
 def input_size(frame: tuple[int, ...], side: int, stride: int) -> tuple[int, int]:
@@ -123,38 +141,3 @@ def fit_frame(frame: Image, target: Image) -> float:
     target[height:] = GREY
     target[:height, width:] = GREY
     return float(scale)
-
-
-def _from_json(index: Mapping[str, Any], path: Path, form: BundleFormat) -> DetectionBundle:
-    arrays = read_golden(path, index)
-    return DetectionBundle(
-        **common_fields(index, path, form, {"input", "decision"}),
-        golden=DetectionGolden(arrays["frames"], arrays["boxes"], arrays["scores"]),
-        input=DetectionInput(**index["input"]),
-        decision=DetectionDecision(**index["decision"]),
-    )
-
-
-def _check_consistent(bundle: DetectionBundle) -> None:
-    where = f"{bundle.path}/{INDEX}"
-    for field_name, value in dataclasses.asdict(bundle.decision).items():
-        if not 0 <= value <= 1:  # NaN is refused too
-            raise BundleError(f"{where} has decision.{field_name} {value}; expected 0..1")
-    check_input(where, bundle.input, _SUPPORTED)
-    side, stride = bundle.input.side, bundle.input.stride
-    if stride < 1 or side < stride or side % stride:
-        raise BundleError(f"{where} has input.side {side}, no multiple of input.stride {stride}")
-    golden = bundle.golden
-    count, height, width = golden.frames.shape[:3]
-    cells = golden.scores.shape[-1]
-    if (
-        not count
-        or height % stride
-        or width % stride
-        or golden.boxes.shape != (count, cells, 4)
-        or golden.scores.shape != (count, cells)
-    ):
-        raise BundleError(
-            f"{where}: golden frames {golden.frames.shape}, boxes {golden.boxes.shape} and scores "
-            f"{golden.scores.shape} do not fit each other"
-        )

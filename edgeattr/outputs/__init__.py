@@ -7,14 +7,14 @@ from edgeattr.outputs.audit_log import AuditLog
 from edgeattr.outputs.explanation_writer import ExplanationWriter
 from edgeattr.outputs.jsonl import EventsFile
 from edgeattr.outputs.metrics_server import MetricsServer
-from edgeattr.outputs.mqtt import MqttOutput
+from edgeattr.outputs.mqtt import MqttOptions, MqttOutput
 from edgeattr.outputs.segmented_video import SegmentedVideo
 from edgeattr.outputs.spool import Spool, spool_path
 from edgeattr.outputs.store_writer import StoreWriter
 from edgeattr.outputs.thumbnails import ThumbnailWriter
 from edgeattr.outputs.tracks_file import TracksFile
 from edgeattr.outputs.video_file import VideoFile, check_video_name
-from edgeattr.outputs.webhook import WebhookOutput
+from edgeattr.outputs.webhook import WebhookOptions, WebhookOutput
 from edgeattr.outputs.window import Windows
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "EventsFile",
     "ExplanationWriter",
     "MetricsServer",
+    "MqttOptions",
     "MqttOutput",
     "SegmentedVideo",
     "Spool",
@@ -29,6 +30,7 @@ __all__ = [
     "ThumbnailWriter",
     "TracksFile",
     "VideoFile",
+    "WebhookOptions",
     "WebhookOutput",
     "Windows",
     "check_video_name",

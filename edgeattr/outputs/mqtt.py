@@ -8,12 +8,13 @@ import re
 import socket
 import string
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeattr.core.errors import MissingDependency, UsageError
 from edgeattr.outputs.jsonl import encode_event
-from edgeattr.outputs.mqtt_transport import MqttOptions, MqttTransport
+from edgeattr.outputs.mqtt_transport import MqttConnection, MqttTransport
 from edgeattr.outputs.spool import MOST_EVENTS, Spool, spool_path
 from edgeattr.outputs.spooled_output import SpooledOutput
 from edgeattr.outputs.transport import Address, client_tls
@@ -26,6 +27,20 @@ _PROMISE = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MqttOptions:
+    """Which broker, as whom, and under which topics."""
+
+    url: str  # mqtt://[USER[:PASSWORD]@]HOST[:PORT], or mqtts:// for TLS
+    topic: str = "edgeattr/{stream}/{type}"  # {client} is known too; / + # in names become _
+    client_id: str | None = None  # unique at the broker; None: edgeattr-HOSTNAME
+    ca: Path | None = None  # certificates of the authorities to trust, PEM; None: the system's
+    cert: Path | None = None  # our own certificate, PEM, where the broker asks for one
+    key: Path | None = None  # its key, PEM, if it is not in the same file
+    spool: Path | None = None  # where events wait; None: a file of broker and client in the cache
+    spool_mb: float = 64.0  # that may wait, MiB
+
+
 class MqttOutput(SpooledOutput):
     """Publishes events with QoS 1.
 
@@ -35,16 +50,7 @@ class MqttOutput(SpooledOutput):
     are shown nowhere.
 
     Args:
-        url: ``mqtt://[USER[:PASSWORD]@]HOST[:PORT]``, or ``mqtts://`` for TLS.
-        topic: of an event; ``{stream}``, ``{type}`` (person, summary, stream) and ``{client}``
-            are put in, with ``/ + #`` and the like replaced by ``_``.
-        client_id: unique at the broker; ``edgeattr-HOSTNAME`` if not given.
-        ca: certificates of the authorities to trust, PEM; those of the system if not given.
-        cert: our own certificate, PEM, where the broker asks for one.
-        key: its key, PEM, if it is not in the same file.
-        spool: where events wait; by default a file of this broker and client under
-            ``EDGEATTR_HOME``.
-        spool_mb: how many MiB they may have together.
+        options: the broker, and how events are published there.
 
     Raises:
         UsageError: a bad URL, topic or client id.
@@ -53,30 +59,20 @@ class MqttOutput(SpooledOutput):
         MissingDependency: paho-mqtt is not installed.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        topic: str = "edgeattr/{stream}/{type}",
-        client_id: str | None = None,
-        ca: Path | None = None,
-        cert: Path | None = None,
-        key: Path | None = None,
-        spool: Path | None = None,
-        spool_mb: float = 256.0,
-    ) -> None:
+    def __init__(self, options: MqttOptions) -> None:
         try:
             import paho.mqtt.client  # noqa: F401 - so that it is missed now and not while sending
         except ImportError as error:
             raise MissingDependency("paho-mqtt", extra="mqtt", purpose="send to MQTT") from error
-        address = Address.parse(url, _PORTS)
+        address = Address.parse(options.url, _PORTS)
         if address.path not in ("", "/"):
             raise UsageError("an MQTT address has no path; topics are set by the topic option")
+        ca, cert, key = options.ca, options.cert, options.key
         if address.scheme == "mqtt" and (ca or cert or key):
             raise UsageError("certificates are for mqtts:// addresses")
-        client = client_id or f"edgeattr-{socket.gethostname()}"
+        client = options.client_id or f"edgeattr-{socket.gethostname()}"
         status = f"edgeattr/{_level(client)}/status"
-        options = MqttOptions(
+        connection = MqttConnection(
             host=address.host,
             port=address.port,
             username=address.username or os.environ.get("MQTT_USERNAME"),
@@ -84,17 +80,17 @@ class MqttOutput(SpooledOutput):
             client_id=client,
             tls=client_tls(ca, cert, key) if address.scheme == "mqtts" else None,
             status_topic=status,
-            topic_of=_topics(topic, client),
+            topic_of=_topics(options.topic, client),
         )
         self.client, self.status_topic = client, status
-        self._mqtt = MqttTransport(options)
+        self._mqtt = MqttTransport(connection)
         super().__init__(
             name=address.shown,
-            promise=_PROMISE.format(events=MOST_EVENTS, mib=round(spool_mb)),
+            promise=_PROMISE.format(events=MOST_EVENTS, mib=round(options.spool_mb)),
             transport=self._mqtt,
             spool=Spool(
-                spool or spool_path(f"{address.shown} {client}"),
-                max_bytes=round(spool_mb * 2**20),
+                options.spool or spool_path(f"{address.shown} {client}"),
+                max_bytes=round(options.spool_mb * 2**20),
             ),
         )
 

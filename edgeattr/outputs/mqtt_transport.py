@@ -21,7 +21,7 @@ _KEEPALIVE_S = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttOptions:
+class MqttConnection:
     """What a connection needs."""
 
     host: str
@@ -50,7 +50,7 @@ class MqttTransport:
 
     batch = 50
 
-    def __init__(self, options: MqttOptions) -> None:
+    def __init__(self, options: MqttConnection) -> None:
         self._options = options
         self._client: Any = None  # paho's, while connected
         self._changed = threading.Condition()  # guards what follows, which paho's thread sets

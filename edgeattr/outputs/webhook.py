@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeattr.core.errors import UsageError
@@ -20,6 +21,19 @@ _PROMISE = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class WebhookOptions:
+    """Which server, as whom, and how many events a request."""
+
+    url: str  # http:// or https://; redirects are not followed
+    batch: int = 1  # events a request: a JSON object if 1, else arrays of up to so many
+    token: str | None = None  # sent as "Authorization: Bearer", instead of WEBHOOK_TOKEN
+    secret: str | None = None  # signs each request, instead of WEBHOOK_SECRET
+    ca: Path | None = None  # certificates of the authorities to trust, PEM; None: the system's
+    spool: Path | None = None  # where events wait; None: a file of this URL in the cache
+    spool_mb: float = 64.0  # that may wait, MiB
+
+
 class WebhookOutput(SpooledOutput):
     """Posts events as JSON.
 
@@ -29,13 +43,7 @@ class WebhookOutput(SpooledOutput):
     the body. Nothing of the URL but scheme, host and port is shown anywhere.
 
     Args:
-        url: ``http://`` or ``https://``. Redirects are not followed.
-        batch: events per request: a JSON object if 1, else arrays of up to so many.
-        token: bearer token, instead of ``WEBHOOK_TOKEN``.
-        secret: for signatures, instead of ``WEBHOOK_SECRET``.
-        ca: certificates of the authorities to trust, PEM; those of the system if not given.
-        spool: where events wait; by default a file of this URL under ``EDGEATTR_HOME``.
-        spool_mb: how many MiB they may have together.
+        options: the server, and how events are posted there.
 
     Raises:
         UsageError: a bad URL or batch, or two kinds of authentication at once.
@@ -43,21 +51,11 @@ class WebhookOutput(SpooledOutput):
         OutputError: the spool cannot be opened, or another process has it.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        batch: int = 1,
-        token: str | None = None,
-        secret: str | None = None,
-        ca: Path | None = None,
-        spool: Path | None = None,
-        spool_mb: float = 256.0,
-    ) -> None:
-        address = Address.parse(url, _PORTS)
-        if batch < 1:
+    def __init__(self, options: WebhookOptions) -> None:
+        address = Address.parse(options.url, _PORTS)
+        if options.batch < 1:
             raise UsageError("a web hook's batch is at least 1 event")
-        token = token or os.environ.get("WEBHOOK_TOKEN")
+        token = options.token or os.environ.get("WEBHOOK_TOKEN")
         if token and address.username is not None:
             raise UsageError(
                 f"{address.shown}: there is a password in the URL and a bearer token as well; "
@@ -65,17 +63,17 @@ class WebhookOutput(SpooledOutput):
             )
         transport = HttpTransport(
             address,
-            batch=batch,
+            batch=options.batch,
             token=token,
-            secret=secret or os.environ.get("WEBHOOK_SECRET"),
-            tls=client_tls(ca) if address.scheme == "https" else None,
+            secret=options.secret or os.environ.get("WEBHOOK_SECRET"),
+            tls=client_tls(options.ca) if address.scheme == "https" else None,
         )
         super().__init__(
             name=address.shown,
-            promise=_PROMISE.format(events=MOST_EVENTS, mib=round(spool_mb)),
+            promise=_PROMISE.format(events=MOST_EVENTS, mib=round(options.spool_mb)),
             transport=transport,
             spool=Spool(
-                spool or spool_path(address.shown, secret=address.path),
-                max_bytes=round(spool_mb * 2**20),
+                options.spool or spool_path(address.shown, secret=address.path),
+                max_bytes=round(options.spool_mb * 2**20),
             ),
         )

@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from edgeattr.outputs import MqttOutput
-
-from ..outputs.mqtt_broker import Broker
+from ..outputs.mqtt_broker import Broker, mqtt_output
 from .conftest import EXAMPLES, Run
 
 pytest.importorskip("paho.mqtt.client")
@@ -90,7 +88,7 @@ def test_each_once_over_repeats_nonsense_and_a_kill(address: str, tmp_path: Path
     people, seen = [_person(number) for number in range(6)], tmp_path / "seen.sqlite"
     texts = [json.dumps(person).encode() for person in people]
     consumer = _Consumer(address, "--seen", seen)
-    with MqttOutput(address, client_id="camera", spool=tmp_path / "spool") as sink:
+    with mqtt_output(address, client_id="camera", spool=tmp_path / "spool") as sink:
         for person in people[:3]:
             sink.write(person)
         first = [consumer.next() for _ in range(3)]

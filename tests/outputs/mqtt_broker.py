@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from edgeattr.outputs import MqttOptions, MqttOutput
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -141,3 +143,8 @@ class Line:
                     if not data:
                         return
                     key.data.sendall(data)
+
+
+def mqtt_output(url: str, **options: Any) -> MqttOutput:
+    """An output to a broker."""
+    return MqttOutput(MqttOptions(url=url, **options))

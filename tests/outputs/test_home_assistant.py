@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
-from edgeattr.outputs import MqttOutput
 from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput, discovery_messages
 
 from ..waiting import until
-from .mqtt_broker import Broker, Subscriber
+from .mqtt_broker import Broker, Subscriber, mqtt_output
 
 pytest.importorskip("paho.mqtt.client")
 _DOOR = Camera(
@@ -47,7 +46,7 @@ def _record() -> TrackRecord:
 def test_configurations_and_states_are_retained_and_outlive_the_broker(
     broker: Broker, tmp_path: Path
 ) -> None:
-    mqtt = MqttOutput(f"mqtt://127.0.0.1:{broker.port}", client_id="cam", spool=tmp_path / "spool")
+    mqtt = mqtt_output(f"mqtt://127.0.0.1:{broker.port}", client_id="cam", spool=tmp_path / "spool")
     output = HomeAssistantOutput(mqtt, [_DOOR])
     output.write({"type": "person", "stream": "front door"})
     output.write({"type": "zone", "stream": "front door", "zone": 'a "b"', "occupancy": 2})
@@ -86,10 +85,10 @@ def test_what_there_is_no_longer_is_cleared(broker: Broker, tmp_path: Path) -> N
     gone = Camera(stream="yard")
     less = Camera(stream="front door", zones=("hall",))
     address = f"mqtt://127.0.0.1:{broker.port}"
-    with MqttOutput(address, client_id="other", spool=tmp_path / "other") as other:
+    with mqtt_output(address, client_id="other", spool=tmp_path / "other") as other:
         HomeAssistantOutput(other, [gone])
         for cameras in ([_DOOR, gone], [less]):
-            with MqttOutput(address, client_id="cam", spool=tmp_path / "spool") as mqtt:
+            with mqtt_output(address, client_id="cam", spool=tmp_path / "spool") as mqtt:
                 HomeAssistantOutput(mqtt, cameras)
                 kept = {topic for it in cameras for topic, _ in discovery_messages(mqtt, it)}
                 until(lambda: kept == _kept_of(broker, "edgeattr/cam/status"))  # noqa: B023

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.outputs import EventsFile, MetricsServer, MqttOutput
+from edgeattr.outputs import EventsFile, MetricsServer
 from edgeattr.video.output import FailsafeOutput
 from edgeattr.video.status import StreamStatus
+
+from .mqtt_broker import mqtt_output
 
 pytest.importorskip("prometheus_client")
 
@@ -57,7 +59,7 @@ def _samples(server: MetricsServer) -> dict[tuple[str, frozenset[Any]], float]:
 def test_every_figure_is_there(tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
     events = FailsafeOutput(EventsFile(tmp_path / "events.jsonl"))
-    mqtt = FailsafeOutput(MqttOutput("mqtt://me:s3cret@127.0.0.1:1", spool=tmp_path / "spool"))
+    mqtt = FailsafeOutput(mqtt_output("mqtt://me:s3cret@127.0.0.1:1", spool=tmp_path / "spool"))
     for sink in (events, mqtt):
         sink.write({"type": "person"})
     events.write({"p": float("nan")})

@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import InputError, OutputError, UsageError
-from edgeattr.outputs import MqttOutput
 
 from ..waiting import until
-from .mqtt_broker import Broker, Line, Subscriber
+from .mqtt_broker import Broker, Line, Subscriber, mqtt_output
 
 pytest.importorskip("paho.mqtt.client")
 
@@ -49,7 +48,7 @@ def test_every_event_arrives_although_the_broker_is_killed_in_the_middle(
     topic = "edgeattr/+/person"
     before = subscribe(broker.port, topic)
     with closing(Line(broker.port)) as line:
-        sink = MqttOutput(f"mqtt://127.0.0.1:{line.port}", spool=tmp_path / "spool")
+        sink = mqtt_output(f"mqtt://127.0.0.1:{line.port}", spool=tmp_path / "spool")
         for number in range(250):
             sink.write(_event(number))
         until(lambda: len(before.messages) > 100)
@@ -82,7 +81,7 @@ def test_topics_and_the_status_of_a_client_that_leaves(
     broker.start()
     subscriber = subscribe(broker.port, "#")
     url = f"mqtt://127.0.0.1:{broker.port}"
-    sink = MqttOutput(url, client_id="cam/1", spool=tmp_path / "spool")
+    sink = mqtt_output(url, client_id="cam/1", spool=tmp_path / "spool")
     sink.write(_event(1, "rtsp://host:554/a+b#c d"))
     sink.write({"type": "summary", "stream": ""})
     sink.write({"type": "stream", "stream": "Zoë", "state": "stalled"})
@@ -108,8 +107,10 @@ def test_the_broker_tells_that_a_client_was_killed(
     broker.start()
     subscriber = subscribe(broker.port, "edgeattr/cam/status")
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom edgeattr.outputs.mqtt import MqttOutput\n"
-        "MqttOutput(sys.argv[1], client_id='cam', spool=Path(sys.argv[2]))\ntime.sleep(60)"
+        "import sys, time\nfrom pathlib import Path\n"
+        "from edgeattr.outputs import MqttOptions, MqttOutput\n"
+        "MqttOutput(MqttOptions(url=sys.argv[1], client_id='cam', spool=Path(sys.argv[2])))\n"
+        "time.sleep(60)"
     )
     url = f"mqtt://127.0.0.1:{broker.port}"
     with subprocess.Popen([sys.executable, "-c", code, url, tmp_path / "spool"]) as client:
@@ -132,14 +133,14 @@ def test_the_password_is_used_and_never_shown(
     broker.start("allow_anonymous false", f"password_file {words}")
     subscriber = subscribe(broker.port, "edgeattr/+/person", username="camera", password=secret)
     for url in ("mqtt://camera:p%40ss%2Fw%3Ard@127.0.0.1", "mqtt://127.0.0.1"):
-        with MqttOutput(f"{url}:{broker.port}", spool=tmp_path / "spool") as sink:
+        with mqtt_output(f"{url}:{broker.port}", spool=tmp_path / "spool") as sink:
             sink.write(_event(1))
             until(lambda: sink.delivery().waiting == 0)
         monkeypatch.setenv("MQTT_USERNAME", "camera")
         monkeypatch.setenv("MQTT_PASSWORD", secret)
     until(lambda: len(subscriber.messages) == 2)
     wrong = f"mqtt://camera:wr0ng@127.0.0.1:{broker.port}"
-    with MqttOutput(wrong, spool=tmp_path / "spool") as sink:
+    with mqtt_output(wrong, spool=tmp_path / "spool") as sink:
         sink.write(_event(2))
         until(lambda: "Not authorized" in str(sink.delivery().trouble))
         assert sink.delivery().waiting == 1, "kept until somebody mends the password"
@@ -164,11 +165,11 @@ def test_tls_with_an_authority_of_ones_own(
     subscriber = subscribe(broker.port, "edgeattr/+/person", tls=trust)
     url = f"mqtts://localhost:{broker.port}"
     ours = {"cert": tmp_path / "client.pem", "key": tmp_path / "client.key"}
-    with MqttOutput(url, spool=tmp_path / "spool", **ours) as sink:  # the system's authorities
+    with mqtt_output(url, spool=tmp_path / "spool", **ours) as sink:  # the system's authorities
         sink.write(_event(1))
         until(lambda: "certificate verify failed" in str(sink.delivery().trouble))
         assert not subscriber.messages
-    with MqttOutput(url, spool=tmp_path / "spool", ca=tmp_path / "ca.pem", **ours) as sink:
+    with mqtt_output(url, spool=tmp_path / "spool", ca=tmp_path / "ca.pem", **ours) as sink:
         until(lambda: sink.delivery().waiting == 0)
     until(lambda: subscriber.numbers() == [1])
 
@@ -179,12 +180,12 @@ def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path:
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"mqtt://127.0.0.1:{silent.getsockname()[1]}"
-        sink = MqttOutput(url, spool=tmp_path / "spool")
+        sink = mqtt_output(url, spool=tmp_path / "spool")
         sink.write(_event(1))
         start = time.monotonic()
         sink.close()
         assert time.monotonic() - start < 3.0
-    with MqttOutput("mqtt://127.0.0.1:1", spool=tmp_path / "spool") as sink:
+    with mqtt_output("mqtt://127.0.0.1:1", spool=tmp_path / "spool") as sink:
         assert sink.delivery().waiting == 1
 
 
@@ -202,7 +203,7 @@ def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path:
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, tmp_path: Path) -> None:
     with pytest.raises((UsageError, InputError), match=said) as caught:
-        MqttOutput(url, spool=tmp_path / "spool", **options)
+        mqtt_output(url, spool=tmp_path / "spool", **options)
     assert "s3cret" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgeattr.outputs import MqttOutput, onvif
+from edgeattr.outputs import onvif
 from edgeattr.outputs.onvif import OnvifOutput, onvif_frame, onvif_xml
 
 from ..waiting import until
-from .mqtt_broker import Broker, Subscriber
+from .mqtt_broker import Broker, Subscriber, mqtt_output
 
 _BODY = "{http://www.onvif.org/ver20/analytics/humanbody}"
 _FACE = "{http://www.onvif.org/ver20/analytics/humanface}"
@@ -142,7 +142,7 @@ def test_who_wears_no_sunglasses_may_wear_others() -> None:
 def test_it_is_published_beside_the_record(broker: Broker, tmp_path: Path) -> None:
     broker.start()
     subscriber = Subscriber(broker.port, "edgeattr/door/onvif")
-    with MqttOutput(f"mqtt://127.0.0.1:{broker.port}", spool=tmp_path / "spool") as mqtt:
+    with mqtt_output(f"mqtt://127.0.0.1:{broker.port}", spool=tmp_path / "spool") as mqtt:
         output = OnvifOutput(mqtt)
         output.write(_event())
         output.write(_event(time=None))  # of a file: a frame must have a time

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import InputError, UsageError
-from edgeattr.outputs import WebhookOutput
+from edgeattr.outputs import WebhookOptions, WebhookOutput
 from edgeattr.outputs.http_transport import HttpTransport
 
 from ..waiting import until
@@ -43,6 +43,10 @@ def spool(tmp_path: Path) -> Path:
     return tmp_path / "spool"
 
 
+def _hook(url: str, **options: Any) -> WebhookOutput:
+    return WebhookOutput(WebhookOptions(url=url, **options))
+
+
 def _event(number: int) -> dict[str, Any]:
     return {"type": "person", "stream": "Tür", "track": number}
 
@@ -60,7 +64,7 @@ def test_events_arrive_although_the_server_fails_in_every_way(
     answers = {0: (503, {}), 1: (429, {}), 2: (500, {}), 3: None, 5: (408, {}),
                6: (302, {"Location": "/elsewhere"})}  # fmt: skip
     server = serve(lambda number, _: answers.get(number, _FINE))
-    with WebhookOutput(f"http://127.0.0.1:{server.port}/in?a=b", spool=spool) as sink:
+    with _hook(f"http://127.0.0.1:{server.port}/in?a=b", spool=spool) as sink:
         for number in range(4):
             sink.write(_event(number))
         until(lambda: sink.delivery().waiting == 0)
@@ -78,10 +82,10 @@ def test_events_arrive_although_the_server_fails_in_every_way(
 def test_events_wait_until_a_server_comes_up(serve: Callable[..., WebServer], spool: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with WebhookOutput(url, spool=spool) as away:
+    with _hook(url, spool=spool) as away:
         for number in range(5):
             away.write(_event(number))
-    with WebhookOutput(url, spool=spool) as sink:
+    with _hook(url, spool=spool) as sink:
         until(lambda: "Connection refused" in str(sink.delivery().trouble))
         server = serve(lambda *_: _FINE, port)
         until(lambda: sink.delivery().waiting == 0)
@@ -95,7 +99,7 @@ def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
 ) -> None:
     server = serve(lambda _, request: (400, {}) if b'"track": 1}' in request.body else _FINE)
     url = f"http://127.0.0.1:{server.port}"
-    with WebhookOutput(url, spool=spool) as sink:
+    with _hook(url, spool=spool) as sink:
         for number in range(3):
             sink.write(_event(number))
         until(lambda: sink.delivery().waiting == 0)
@@ -103,10 +107,10 @@ def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
     assert "refused (HTTP status 400)" in caplog.text
     assert _tracks(server) == [0, 1, 2]
     server.requests.clear()
-    with WebhookOutput("http://127.0.0.1:1", spool=spool) as away:
+    with _hook("http://127.0.0.1:1", spool=spool) as away:
         for number in range(5):
             away.write(_event(number))
-    with WebhookOutput(url, spool=spool, batch=4) as sink:
+    with _hook(url, spool=spool, batch=4) as sink:
         until(lambda: sink.delivery().waiting == 0)
         assert (sink.delivery().delivered, sink.delivery().refused) == (4, 1)
     sent = [[event["track"] for event in json.loads(request.body)] for request in server.requests]
@@ -127,7 +131,7 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(
         return (503, {"Retry-After": wait}) if number == 0 else (204, {})
 
     server = serve(answer)
-    with WebhookOutput(f"http://127.0.0.1:{server.port}", spool=spool) as sink:
+    with _hook(f"http://127.0.0.1:{server.port}", spool=spool) as sink:
         sink.write(_event(0))
         until(lambda: sink.delivery().delivered == 1)
     assert came[1] - came[0] > 0.9
@@ -140,14 +144,14 @@ def test_signatures_and_credentials(
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
     server = serve(lambda number, _: (503, {}) if number == 0 else _FINE)
-    with WebhookOutput(
+    with _hook(
         f"http://me:s3cret%21@127.0.0.1:{server.port}/h00k", secret="k3y", spool=spool
     ) as sink:
         sink.write(_event(0))
         until(lambda: sink.delivery().delivered == 1)
         assert sink.name == f"http://127.0.0.1:{server.port}"
     monkeypatch.setenv("WEBHOOK_TOKEN", "t0ken")
-    with WebhookOutput(f"http://127.0.0.1:{server.port}/h00k", spool=spool) as sink:
+    with _hook(f"http://127.0.0.1:{server.port}/h00k", spool=spool) as sink:
         sink.write(_event(1))
         until(lambda: sink.delivery().delivered == 1)
     first, _, last = server.requests
@@ -160,7 +164,7 @@ def test_signatures_and_credentials(
     for word in ("s3cret", "h00k", "t0ken", "k3y"):
         assert word not in caplog.text
     with pytest.raises(UsageError, match="give one of them") as caught:
-        WebhookOutput("http://me:s3cret@host/h00k", spool=spool)
+        _hook("http://me:s3cret@host/h00k", spool=spool)
     assert not {"s3cret", "h00k"} & set(str(caught.value).split())
 
 
@@ -169,13 +173,13 @@ def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
     serve: Callable[..., WebServer], spool: Path
 ) -> None:
     server = serve(lambda *_: None)
-    sink = WebhookOutput(f"http://127.0.0.1:{server.port}", spool=spool)
+    sink = _hook(f"http://127.0.0.1:{server.port}", spool=spool)
     sink.write(_event(0))
     until(lambda: server.requests)
     start = time.monotonic()
     sink.close()
     assert time.monotonic() - start < 3.0
-    with WebhookOutput("http://127.0.0.1:1", spool=spool) as sink:
+    with _hook("http://127.0.0.1:1", spool=spool) as sink:
         assert sink.delivery().waiting == 1
 
 
@@ -187,5 +191,5 @@ def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, spool: Path) -> None:
     with pytest.raises((UsageError, InputError), match=said):
-        WebhookOutput(url, spool=spool, **options)
+        _hook(url, spool=spool, **options)
     assert not spool.exists()

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from edgeattr.core.errors import MissingDependency, OutputError
-from edgeattr.outputs import EventsFile, MetricsServer, MqttOutput, StoreWriter
+from edgeattr.outputs import EventsFile, MetricsServer, StoreWriter
 from edgeattr.video.output import FailsafeOutput
 
 from ..conftest import json_lines
+from ..outputs.mqtt_broker import mqtt_output
 from ..small_disk import small_disk
 
 
@@ -84,7 +85,7 @@ def test_a_full_disk_costs_events_only_while_it_is_full(tmp_path: Path) -> None:
 
 def test_a_sink_that_sends_tells_what_waits(tmp_path: Path) -> None:
     pytest.importorskip("paho.mqtt.client")
-    sink = FailsafeOutput(MqttOutput("mqtt://127.0.0.1:1", spool=tmp_path / "spool"))
+    sink = FailsafeOutput(mqtt_output("mqtt://127.0.0.1:1", spool=tmp_path / "spool"))
     sink.write({"type": "person"})
     delivery = sink.status().delivery
     assert (delivery.waiting, delivery.delivered) == (1, 0)
@@ -100,6 +101,6 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[mqtt\]"'):
-        MqttOutput("mqtt://127.0.0.1", spool=tmp_path / "spool")
+        mqtt_output("mqtt://127.0.0.1", spool=tmp_path / "spool")
     with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[metrics\]"'):
         MetricsServer(lambda: [])
