@@ -98,7 +98,7 @@ def _print(
     print("|---|---|---|---|---|---|---|")
     truth = logits["ONNX Runtime", "FP32"]
     for (engine, way), values in logits.items():
-        scores = evaluate(1 / (1 + np.exp(-values)), labels)
+        scores = evaluate(np.exp(-np.logaddexp(0, -values)), labels)
         flips = 100 * float(np.mean((values > 0) != (truth > 0)))
         mine, full = seconds[engine, way], seconds[engine, "FP32"]
         ratio = statistics.median(b / a for a, b in zip(mine, full, strict=True))

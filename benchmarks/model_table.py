@@ -177,7 +177,7 @@ def size_of(bundle: Bundle) -> tuple[int, int]:
 
 
 def _sigmoid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return 1 / (1 + np.exp(-values))
+    return np.exp(-np.logaddexp(0, -values))
 
 
 if __name__ == "__main__":

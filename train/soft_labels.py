@@ -256,7 +256,7 @@ def _made(
 
 
 def _sigmoid(odds: Array) -> Array:
-    return 1 / (1 + np.exp(-odds))
+    return np.exp(-np.logaddexp(0, -odds))
 
 
 if __name__ == "__main__":

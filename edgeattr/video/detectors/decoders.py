@@ -182,7 +182,7 @@ def _columns(found: npt.NDArray[Any], least: float) -> Found:
 def _queries(answer: Answer, logits: str, boxes: str, person: int, least: float) -> Found:
     """Each query's log-odds of classes, and its box as centre and size in shares."""
     rows, found = (answer.named(name)[0].astype(np.float32) for name in (logits, boxes))
-    scores = 1 / (1 + np.exp(-rows[:, person]))
+    scores = np.exp(-np.logaddexp(0, -rows[:, person]))
     keep = scores >= least
     return answer.in_pixels(_from_centres(found[keep, :2], found[keep, 2:])), scores[keep]
 

@@ -60,7 +60,7 @@ def fit_decision(network: PersonDetector, composer: Composer) -> tuple[float, di
         with torch.no_grad():
             x = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy()).float()
             boxes, objectness, person = (t[0].numpy() for t in decode(network(x)))
-        scores = 1 / (1 + np.exp(-objectness)) / (1 + np.exp(-person))
+        scores = np.exp(-np.logaddexp(0, -objectness) - np.logaddexp(0, -person))
         keep = scores > 0.02
         half = boxes[keep, 2:] / np.float32(2)
         corners = np.concatenate((boxes[keep, :2] - half, boxes[keep, :2] + half), 1)
