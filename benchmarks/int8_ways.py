@@ -24,7 +24,7 @@ from common import interleaved, load_crops, rate
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.metrics import evaluate
-from edgeattr_convert.calibration import calibration_crops, sample, sampled_crops
+from edgeattr_convert.calibration import calibration_from_dataset, sample, sampled_crops
 from edgeattr_convert.openvino_from_onnx import import_nncf, write_network
 from edgeattr_convert.quiet import quiet
 from edgeattr_convert.steps import STEPS, Job
@@ -57,7 +57,7 @@ def main() -> None:
     size = bundle.input.height, bundle.input.width
     crops = load_crops(val, *size)
     train = open_dataset(options.data, "train")
-    calibration = calibration_crops(train, *size, count=_CALIBRATED)
+    calibration = calibration_from_dataset(train, *size, count=_CALIBRATED).crops
     judged = _others(train)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "fp32.onnx"

@@ -42,7 +42,8 @@ def calibration_from_dataset(
     Raises:
         InputError: fewer than 100 images, or one cannot be read.
     """
-    crops = calibration_crops(data, height, width, count=count, seed=seed)
+    _enough(len(data), f"images of {data.name} {data.split}")
+    crops = sampled_crops(data, height, width, count=count, seed=seed)
     return _calibration(crops, {"dataset": data.name, "split": data.split, "seed": seed})
 
 
@@ -129,18 +130,6 @@ def sample(labels: npt.NDArray[np.int8], count: int, seed: int = 0) -> npt.NDArr
         chosen.update(dict.fromkeys(map(int, positives[:per_attribute])))
     chosen.update(dict.fromkeys(map(int, order)))
     return np.sort(np.fromiter(chosen, np.int64)[:count])
-
-
-def calibration_crops(
-    data: AttributeDataset, height: int, width: int, *, count: int = 512, seed: int = 0
-) -> npt.NDArray[np.uint8]:
-    """Sampled crops at the model's size, uint8 [n, height, width, 3].
-
-    Raises:
-        InputError: fewer than 100 images, or one cannot be read.
-    """
-    _enough(len(data), f"images of {data.name} {data.split}")
-    return sampled_crops(data, height, width, count=count, seed=seed)
 
 
 def sampled_crops(

@@ -134,14 +134,9 @@ def forget(variant: str) -> None:
 
 def _remove(path: Path) -> None:
     """Remove an entry, unless somebody holds its lock, which stays."""
-    with contextlib.suppress(OSError):
-        handle = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for suffix in ("", ".json", ".log"):
-                beside(path, suffix).unlink(missing_ok=True)
-        finally:
-            os.close(handle)
+    with contextlib.suppress(OSError, OutputError), locked(path, wait=False):
+        for suffix in ("", ".json", ".log"):
+            beside(path, suffix).unlink(missing_ok=True)
 
 
 def _variant(described: Path) -> object:
@@ -153,12 +148,13 @@ def _variant(described: Path) -> object:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Keep other processes and threads from this entry until the block ends.
 
     The lock goes with the process that holds it, so one that is killed blocks nobody.
 
     Raises:
+        BlockingIOError: somebody else holds it, and this one is not to wait.
         OutputError: the cache's folder cannot be written to.
     """
     lock = beside(path, ".lock")
@@ -168,7 +164,7 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritable(path, error) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)

@@ -10,7 +10,6 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.errors import InputError, UsageError
 from edgeattr.video.detectors import Detector
 from edgeattr_convert.calibration import (
-    calibration_crops,
     calibration_from_dataset,
     calibration_from_folder,
     calibration_from_video,
@@ -35,7 +34,7 @@ def test_calibration_sample_shows_rare_attributes_and_repeats() -> None:
 
 
 def test_calibration_digest_follows_the_pixels(train: AttributeDataset) -> None:
-    crops = calibration_crops(train, 64, 32, count=100)
+    crops = calibration_from_dataset(train, 64, 32, count=100).crops
     assert crops.shape == (100, 64, 32, 3)
     changed = crops.copy()
     changed[0, 0, 0, 0] ^= 1

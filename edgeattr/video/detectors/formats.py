@@ -147,11 +147,11 @@ class Format:
     any_shape: bool = True  # whether sides that are free may follow the frame's shape
 
 
-def _rows(answer: Answer) -> tuple[int, int] | None:
-    """Sides of the one output [N, n, m], or None."""
+def _rows(answer: Answer) -> tuple[int, int]:
+    """Sides n and m of the one output [N, n, m]; 0 and 0 if there is no such output."""
     shapes = [shape for shape in answer.shapes if len(shape) == 3]
     if len(shapes) != 1 or len(answer.arrays[0].shape) != 3:
-        return None
+        return 0, 0
     return shapes[0][1], shapes[0][2]
 
 
@@ -160,11 +160,14 @@ def _count(answer: Answer) -> int:
 
 
 def _is_head(answer: Answer) -> bool:
-    """[N, cells, 5 + classes], objectness among them, which is not 1 everywhere."""
-    rows = _rows(answer)
-    if rows is None or rows[0] != _count(answer) or rows[1] < 6:
-        return False
-    return bool((answer.arrays[0][0, :, 4] != 1).any())
+    """[N, cells, 5 + classes]."""
+    rows, columns = _rows(answer)
+    return rows == _count(answer) and columns >= 6
+
+
+def _is_yolox(answer: Answer) -> bool:
+    """Objectness is not 1 everywhere."""
+    return _is_head(answer) and not _is_yolov6(answer)
 
 
 def _is_decoded(answer: Answer) -> bool:
@@ -173,31 +176,28 @@ def _is_decoded(answer: Answer) -> bool:
 
 
 def _is_yolov6(answer: Answer) -> bool:
-    rows = _rows(answer)
-    if rows is None or rows[0] != _count(answer) or rows[1] < 6:
-        return False
-    return bool((answer.arrays[0][0, :, 4] == 1).all())
+    return _is_head(answer) and bool((answer.arrays[0][0, :, 4] == 1).all())
 
 
 def _is_yolov5(answer: Answer) -> bool:
-    rows = _rows(answer)
-    return rows is not None and rows[0] == 3 * _count(answer) and rows[1] >= 6
+    rows, columns = _rows(answer)
+    return rows == 3 * _count(answer) and columns >= 6
 
 
 def _is_yolov8(answer: Answer) -> bool:
-    rows = _rows(answer)
-    return rows is not None and rows[1] == _count(answer) and rows[0] >= 5
+    rows, columns = _rows(answer)
+    return columns == _count(answer) and rows >= 5
 
 
 def _is_transposed(answer: Answer) -> bool:
     """One class or COCO's 80; others cannot be told from YOLOX's."""
-    rows = _rows(answer)
-    return rows is not None and rows[0] == _count(answer) and rows[1] in (5, 84)
+    rows, columns = _rows(answer)
+    return rows == _count(answer) and columns in (5, 84)
 
 
 def _is_end_to_end(answer: Answer) -> bool:
-    rows = _rows(answer)
-    return rows is not None and rows[1] == 6 and rows[0] <= _MOST and rows[0] != _count(answer)
+    rows, columns = _rows(answer)
+    return columns == 6 and rows <= _MOST and rows != _count(answer)
 
 
 def _is_yolo_nas(answer: Answer) -> bool:
@@ -227,14 +227,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "yolox": Format(
             interface="YOLOX, the head as it is: [N, n, 5 + classes]",
-            fits=lambda answer: _is_head(answer) and not _is_decoded(answer),
+            fits=lambda answer: _is_yolox(answer) and not _is_decoded(answer),
             people=decoders.yolox_raw,
             pixels=_BGR,
             overlap=0.6,
         ),
         "yolox-decoded": Format(
             interface="YOLOX with decoding in the graph: [N, n, 5 + classes]",
-            fits=lambda answer: _is_head(answer) and _is_decoded(answer),
+            fits=lambda answer: _is_yolox(answer) and _is_decoded(answer),
             people=decoders.rows_with_objectness,
             pixels=_BGR,
             overlap=0.6,
