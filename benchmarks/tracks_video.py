@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tracks_run import Crop, follow
 
 import edgeattr
 from edgeattr.core.posterior import TrackFusion
 from edgeattr.video.schedule import Schedule, assess_crop, crop_of
+from edgeattr.video.sources.file import VideoFileSource
 from edgeattr.video.tracker import PersonTracker
 
-_RATE = 25.0  # frames/s where the file does not say
 _SHORTEST = 0.2  # seconds: what is shorter is taken for a false alarm
 
 
@@ -53,21 +52,14 @@ def _tracks(
     """Every crop of every person, classified."""
     from edgeattr.video.detectors import open_detector
 
-    capture = cv2.VideoCapture(str(path))
-    rate = capture.get(cv2.CAP_PROP_FPS) or _RATE
     finder, tracker = open_detector(detector or "auto"), PersonTracker()
     tracks: dict[int, list[tuple[float, Crop]]] = {}
-    frame = 0
-    while True:
-        ok, image = capture.read()
-        if not ok:
-            break
-        people = tracker.update(finder.detect(image), frame / rate)
-        rows = model.logits([crop_of(image, person.box) for person in people])
-        for person, row in zip(people, rows, strict=True):
-            crop = Crop(assess_crop(image, person, people), row)
-            _ = crop.assessment.quality, crop.assessment.view  # while the frame is at hand
-            tracks.setdefault(person.track, []).append((frame / rate, crop))
-        frame += 1
-    capture.release()
+    with VideoFileSource(str(path)) as source:
+        for frame in source.frames():
+            people = tracker.update(finder.detect(frame.image), frame.seconds)
+            rows = model.logits([crop_of(frame.image, person.box) for person in people])
+            for person, row in zip(people, rows, strict=True):
+                crop = Crop(assess_crop(frame.image, person, people), row)
+                _ = crop.assessment.quality, crop.assessment.view  # while the frame is at hand
+                tracks.setdefault(person.track, []).append((frame.seconds, crop))
     return [track for track in tracks.values() if track[-1][0] - track[0][0] >= _SHORTEST]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.model import AttributeModel
-from edgeattr.video.alerts import AlertMonitor
+from edgeattr.video.alerts import AlertMonitor, PersonNow
 from edgeattr.video.batcher import Batcher, PendingCrops
 from edgeattr.video.detection_interval import DetectionInterval, Found, SceneCutDetector, StillScene
 from edgeattr.video.detectors import Detector
@@ -22,7 +22,6 @@ from edgeattr.video.frame_annotator import FrameAnnotator
 from edgeattr.video.frame_reader import FrameReader
 from edgeattr.video.options import PipelineOptions
 from edgeattr.video.output import FailsafeOutput, RecordWriter
-from edgeattr.video.people_now import people_now
 from edgeattr.video.sources import Frame, Source
 from edgeattr.video.status import StreamState, StreamStatus, Summary
 from edgeattr.video.track_manager import TrackManager
@@ -305,10 +304,27 @@ class Stream(threading.Thread):
             self._records.emit(event.to_json(self.summary.stream))
 
     def _report_alerts(self, frame: Frame, tracked: Sequence[TrackedBox]) -> None:
-        now = people_now(self.summary.stream, frame, tracked, self._people, self._zones)
+        now = self._people_now(frame, tracked)
         for alert in self._alerts.update(frame.seconds, now, self._people.record):
             best = self._people.best(alert.person.track)
             self._records.alert(alert, best, live=self._reader.source.live)
+
+    def _people_now(self, frame: Frame, tracked: Sequence[TrackedBox]) -> dict[int, PersonNow]:
+        """What rules ask of those in a frame, by their number."""
+        people, zones = self._people, self._zones
+        return {
+            seen.track: PersonNow(
+                stream=self.summary.stream,
+                seen_s=frame.seconds - first,
+                time=None if frame.began is None else frame.began + frame.seconds,
+                answers=people.answers(seen.track),
+                inside=zones.inside(seen.track),
+                dwell_s=zones.dwell(seen.track),
+                crossed=zones.crossings(seen.track),
+            )
+            for seen in tracked
+            if (first := people.first_seen(seen.track)) is not None
+        }
 
     def _frame_failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""

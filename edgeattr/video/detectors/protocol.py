@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
-
-_Self = TypeVar("_Self", bound="Detector")  # typing.Self is of Python 3.11
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +24,7 @@ class Detections:
         return len(self.scores)
 
 
-class Detector(Protocol):
+class Detector(AbstractContextManager["Detector"], Protocol):
     """Finds people.
 
     Any number of threads may call :meth:`detect` at once, and for frames in any order. One that
@@ -52,17 +50,6 @@ class Detector(Protocol):
     def detect(self, image: Image) -> Detections:
         """People in an image, uint8 [H, W, 3] BGR, best first."""
         ...
-
-    def __enter__(self: _Self) -> _Self:
-        """Itself; closed at the end of the block."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def close(self) -> None:
         """Release everything. May be called twice."""
