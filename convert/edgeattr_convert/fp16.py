@@ -21,7 +21,7 @@ def fp16_from_onnx(source: Path, target: Path) -> None:
     Raises:
         MissingDependency: onnx is not installed.
     """
-    with importing(extra="convert", purpose="convert a model to FP16"):
+    with importing("onnx", extra="convert", purpose="convert a model to FP16"):
         import onnx
         from onnxruntime.transformers.float16 import (
             DEFAULT_OP_BLOCK_LIST,

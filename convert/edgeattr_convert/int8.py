@@ -71,7 +71,7 @@ class Quantizer:
         tell: Tell = silent,
         tick: Tick = no_tick,
     ) -> None:
-        with importing(extra="convert", purpose="quantize a model"):
+        with importing("onnx", extra="convert", purpose="quantize a model"):
             import onnx
         self._crops, self._judged, self._scheme = crops, judged, scheme
         self._tell, self._tick = tell, tick

@@ -102,6 +102,6 @@ def import_nncf() -> Any:
     Raises:
         MissingDependency: it is not installed.
     """
-    with importing(extra="convert", purpose="quantize a model for OpenVINO"), quiet():
+    with importing("nncf", extra="convert", purpose="quantize a model for OpenVINO"), quiet():
         import nncf
     return nncf

@@ -33,7 +33,7 @@ def tensorrt_from_onnx(source: Path, target: Path, outputs: Sequence[str] = ("lo
         MissingDependency: onnx is not installed.
         RuntimeFailure: the model uses what that operator set cannot say.
     """
-    with importing(extra="convert", purpose="prepare a model for TensorRT"):
+    with importing("onnx", extra="convert", purpose="prepare a model for TensorRT"):
         import onnx
         import onnx.utils
         from onnx.version_converter import ConvertError, convert_version

@@ -32,7 +32,7 @@ class TrackingAccuracy:
     """
 
     def __init__(self, sequences: Sequence[MotSequence]) -> None:
-        with importing(extra="convert", purpose="measure how people are followed"):
+        with importing("trackers", extra="convert", purpose="measure how people are followed"):
             import trackers.eval
         self._measures = trackers.eval
         self._waiting = list(sequences)

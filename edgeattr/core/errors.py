@@ -83,20 +83,28 @@ class MissingDependency(EdgeAttrError):
 
 
 @contextlib.contextmanager
-def importing(*, extra: str | None, purpose: str) -> Iterator[None]:
-    """A block of imports of optional packages.
+def importing(
+    package: str, *, extra: str | None, purpose: str, mend: str = "Install it again"
+) -> Iterator[None]:
+    """A block of imports of a package that may be absent or broken.
 
     Args:
-        extra, purpose: see :class:`MissingDependency`.
+        package, extra, purpose: see :class:`MissingDependency`.
+        mend: what to do where it is installed and cannot be loaded, a sentence.
 
     Raises:
-        MissingDependency: one of them is not installed.
+        MissingDependency: the package, or another one of the block, is not installed.
+        RuntimeFailure: it is, but cannot be loaded: most often a library that it is linked to.
     """
     try:
         yield
-    except ImportError as error:
-        package = (error.name or str(error)).partition(".")[0]
-        raise MissingDependency(package, extra=extra, purpose=purpose) from error
+    except ModuleNotFoundError as error:
+        missing = (error.name or package).partition(".")[0]
+        raise MissingDependency(missing, extra=extra, purpose=purpose) from error
+    except (ImportError, OSError, RuntimeError) as error:
+        raise RuntimeFailure(
+            f"{package} is installed but cannot be loaded: {error}. {mend}"
+        ) from error
 
 
 class DownloadError(EdgeAttrError):

@@ -88,7 +88,7 @@ class Association:
     """
 
     def __init__(self) -> None:
-        with importing(extra=None, purpose="track people"):
+        with importing("scipy", extra=None, purpose="track people"):
             from scipy.optimize import linear_sum_assignment
         self._assign = linear_sum_assignment
         self._count = 0  # tracks that counted, so far

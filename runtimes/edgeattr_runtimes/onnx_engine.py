@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgeattr.core.bundle import Bundle
 from edgeattr.core.bundle_format import Variant
-from edgeattr.core.errors import RuntimeFailure, UsageError
+from edgeattr.core.errors import RuntimeFailure, UsageError, importing
 from edgeattr.core.limits import available_cores
 from edgeattr_runtimes.device import has_int8_instructions
 from edgeattr_runtimes.engine import Engine
-from edgeattr_runtimes.imports import import_package
 from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape, output_names
 from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_runtimes.tensorrt_installed import gpu_present
@@ -317,9 +316,7 @@ def _device(wanted: str | None) -> str:
 
 
 def _onnxruntime() -> Any:
-    return import_package(
-        "onnxruntime",
-        extra=None,
-        purpose="run ONNX models",
-        mend="Install it again; of onnxruntime and onnxruntime-gpu only one may be installed",
-    )
+    mend = "Install it again; of onnxruntime and onnxruntime-gpu only one may be installed"
+    with importing("onnxruntime", extra=None, purpose="run ONNX models", mend=mend):
+        import onnxruntime
+    return onnxruntime

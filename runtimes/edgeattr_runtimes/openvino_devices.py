@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError
-from edgeattr_runtimes.imports import import_package
+from edgeattr.core.errors import EdgeAttrError, RuntimeFailure, UsageError, importing
 
 HINT = "INFERENCE_PRECISION_HINT"
 
@@ -131,12 +130,9 @@ def openvino_package() -> Any:
     Raises:
         MissingDependency, RuntimeFailure: it is not installed, or cannot be loaded.
     """
-    openvino = import_package(
-        "openvino",
-        extra="openvino",
-        purpose="run a model on OpenVINO",
-        mend="Install it again, or use --runtime onnxruntime",
-    )
+    mend = "Install it again, or use --runtime onnxruntime"
+    with importing("openvino", extra="openvino", purpose="run a model on OpenVINO", mend=mend):
+        import openvino
     # OpenVINO 2026.4 waits for ever where two threads are the first to ask for this
     openvino.Type.u8.to_dtype()
     openvino.Type.f32.to_dtype()

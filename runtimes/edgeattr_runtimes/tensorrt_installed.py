@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeattr_runtimes.imports import import_package
+from edgeattr.core.errors import importing
 
 _NODES = ("nvidia[0-9]*", "nvhost-gpu", "nvgpu/igpu*", "dxg")  # PC, Jetsons, WSL
 
@@ -28,13 +29,12 @@ def import_installed(name: str) -> Any:
         MissingDependency: it is not installed.
         RuntimeFailure: it is, but cannot be loaded: most often there is no NVIDIA driver.
     """
-    return import_package(
-        name,
-        extra="tensorrt",
-        purpose="run models on NVIDIA GPUs",
-        mend="Install the NVIDIA driver, CUDA and TensorRT of one JetPack or CUDA release, or use "
-        "--runtime onnxruntime",
+    mend = (
+        "Install the NVIDIA driver, CUDA and TensorRT of one JetPack or CUDA release, or use "
+        "--runtime onnxruntime"
     )
+    with importing(name, extra="tensorrt", purpose="run models on NVIDIA GPUs", mend=mend):
+        return importlib.import_module(name)
 
 
 def jetson_release(file: Path = Path("/etc/nv_tegra_release")) -> str:

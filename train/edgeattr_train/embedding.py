@@ -62,7 +62,9 @@ def embed_persons(
 
 def _open(network: Path) -> tuple[Any, tuple[int, int]]:
     """Compile a network for any number of crops; its height and width."""
-    with importing(extra="openvino", purpose="run the network of distillation.embedding"):
+    with importing(
+        "openvino", extra="openvino", purpose="run the network of distillation.embedding"
+    ):
         import openvino
     core = openvino.Core()
     try:

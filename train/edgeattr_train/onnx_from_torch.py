@@ -53,7 +53,7 @@ def onnx_from_torch(
         MissingDependency: torch, onnx or onnxscript is not installed.
         ContractNotMet: the ONNX model answers otherwise than the PyTorch model.
     """
-    with importing(extra="train", purpose="export a model to ONNX"):
+    with importing("onnx", extra="train", purpose="export a model to ONNX"):
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter imports it
         import torch

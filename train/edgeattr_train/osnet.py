@@ -62,7 +62,7 @@ class OSNet(Backbone):
 
     def load_weights(self, path: Path) -> None:
         """Take the weights of the zoo's OpenVINO IR (``.xml`` beside its ``.bin``)."""
-        with importing(extra="convert", purpose="read an IR"):
+        with importing("openvino", extra="convert", purpose="read an IR"):
             import openvino
         try:
             _assign(self, openvino.Core().read_model(path).get_ordered_ops())

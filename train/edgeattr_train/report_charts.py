@@ -141,7 +141,7 @@ def risk_chart(selective: Selective) -> Markup:
 
 def _figure(width: float, height: float) -> Figure:
     """An empty figure, inches."""
-    with importing(extra="train", purpose="draw the training report"):
+    with importing("matplotlib", extra="train", purpose="draw the training report"):
         from matplotlib.figure import Figure
     return Figure(figsize=(width, height), layout="constrained")
 

@@ -55,7 +55,7 @@ class Decoder:
         hwaccel: str | None = None,
         threads: int = 1,
     ) -> None:
-        with importing(extra=None, purpose="read videos"):
+        with importing("av", extra=None, purpose="read videos"):
             import av
             from av.video.reformatter import VideoReformatter
         self._errors = (av.error.FFmpegError, OSError, ValueError)

@@ -129,11 +129,12 @@ def test_no_gpu_is_told(installed: types.ModuleType, bundle: Bundle) -> None:
         _open(bundle)
 
 
-@pytest.mark.parametrize("package", ["tensorrt", "pycuda.driver"])
+@pytest.mark.parametrize("module", ["tensorrt", "pycuda.driver"])
 def test_a_missing_package_names_the_extra(
-    installed: types.ModuleType, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, package: str
+    installed: types.ModuleType, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, module, None)
+    package = module.partition(".")[0]
     with pytest.raises(MissingDependency, match=rf'{package} .*pip install "edgeattr\[tensorrt\]"'):
         _open(bundle)
 
