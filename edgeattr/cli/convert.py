@@ -14,7 +14,7 @@ import typer
 from edgeattr.cli.options import AllowMissing, ModelArgument, Quiet
 from edgeattr.cli.person_detector import convert_detector, is_detector
 from edgeattr.cli.progress import ProgressParts, note
-from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.errors import UsageError, importing
 from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
@@ -218,12 +218,8 @@ def _source(model: str, target: Path) -> Iterator[Bundle]:
     if not model.endswith(".pt"):
         yield Bundle.read(hub.resolve_bundle(model))
         return
-    try:
+    with importing("torch", extra="train", purpose="read a checkpoint"):
         from edgeattr_train.checkpoint import load_checkpoint
-    except ImportError as error:
-        raise MissingDependency(
-            error.name or "torch", extra="train", purpose="read a checkpoint"
-        ) from error
     from edgeattr_train.export import bundle_from_checkpoint
 
     checkpoint = load_checkpoint(Path(model))

@@ -13,7 +13,6 @@ import typer
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.errors import OutputError, UsageError
-from edgeattr.core.files import write_atomically
 from edgeattr.core.timestamps import utc_text
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -99,6 +98,8 @@ def print_figures(figures: Any, table: str, json_file: Path | None, *, quiet: bo
     Raises:
         OutputError: the file cannot be written.
     """
+    from edgeattr.core.files import write_atomically
+
     text = json.dumps(figures, indent=1) + "\n"
     if json_file and str(json_file) == "-":
         typer.echo(text, nl=False)

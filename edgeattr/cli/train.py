@@ -10,7 +10,7 @@ import typer
 
 from edgeattr.cli.options import AllowMissing, Data, Quiet, recipe_names
 from edgeattr.cli.progress import ProgressLine, note
-from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.errors import UsageError, importing
 from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
@@ -58,17 +58,12 @@ def train(
 
     Example: `torchrun --nproc-per-node 2 -m edgeattr train --data peta:/data/PETA`
     """
-    try:
+    with importing("torch", extra="train", purpose="train a model"):
         from edgeattr_train.data.datasets import open_dataset
         from edgeattr_train.engine import Trainer
         from edgeattr_train.finish import finish_training
         from edgeattr_train.processes import open_fabric
         from edgeattr_train.recipe import load_recipe
-    except ImportError as error:
-        raise MissingDependency(
-            error.name or "torch", extra="train", purpose="train a model"
-        ) from error
-
     check_writable(out, folder=True, hint="give another --out")
     if file := _detection_recipe(recipe):
         _train_detector(file, data, out, tuple(change or ()), resume, quiet)

@@ -89,7 +89,9 @@ def importing(
     """A block of imports of a package that may be absent or broken.
 
     Args:
-        package, extra, purpose: see :class:`MissingDependency`.
+        package: its name, as it is imported.
+        extra: the extra of edgeattr that brings it.
+        purpose: what it is needed for, completing "... is needed to".
         mend: what to do where it is installed and cannot be loaded, a sentence.
 
     Raises:

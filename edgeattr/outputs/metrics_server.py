@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from edgeattr.core.closeable import Closeable
-from edgeattr.core.errors import MissingDependency, OutputError, UsageError
+from edgeattr.core.errors import OutputError, UsageError, importing
 from edgeattr.video.output import OutputStatus
 from edgeattr.video.status import StreamStatus
 
@@ -48,14 +48,10 @@ class MetricsServer(Closeable):
     ) -> None:
         if not 0 <= port <= 65535:
             raise UsageError(f"metrics on port {port}: expected 0 to 65535")
-        try:
+        with importing("prometheus_client", extra="metrics", purpose="serve metrics"):
             from prometheus_client import CollectorRegistry
-        except ImportError as error:
-            raise MissingDependency(
-                "prometheus-client", extra="metrics", purpose="serve metrics"
-            ) from error
-        from edgeattr.outputs.prometheus import Collector
 
+            from edgeattr.outputs.prometheus import Collector
         registry = CollectorRegistry()
         registry.register(Collector(status, outputs))
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.errors import MissingDependency, UsageError
+from edgeattr.core.errors import UsageError, importing
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.mqtt_transport import MqttConnection, MqttTransport
 from edgeattr.outputs.spool import MOST_EVENTS, Spool, spool_path
@@ -60,10 +60,8 @@ class MqttOutput(SpooledOutput):
     """
 
     def __init__(self, options: MqttOptions) -> None:
-        try:
+        with importing("paho", extra="mqtt", purpose="send to MQTT"):
             import paho.mqtt.client  # noqa: F401 - so that it is missed now and not while sending
-        except ImportError as error:
-            raise MissingDependency("paho-mqtt", extra="mqtt", purpose="send to MQTT") from error
         address = Address.parse(options.url, _PORTS)
         if address.path not in ("", "/"):
             raise UsageError("an MQTT address has no path; topics are set by the topic option")

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from edgeattr.core.crops import Image
-from edgeattr.core.errors import MissingDependency, OutputError, UsageError
+from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.files import atomic_path
 from edgeattr.core.limits import available_cores
 
@@ -62,12 +62,9 @@ def check_encoder(name: str) -> None:
 
     Raises:
         UsageError: it does not work on this machine.
-        MissingDependency: PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingDependency("av", extra=None, purpose="write MP4 files") from error
+    import av
+
     try:
         context = av.CodecContext.create(name, "w")
         context.width, context.height, context.pix_fmt = 320, 240, "yuv420p"
@@ -105,17 +102,14 @@ class VideoFile:
     Raises:
         UsageError: the name does not end in .mp4.
         OutputError: the file cannot be written.
-        MissingDependency: PyAV is not installed.
     """
 
     def __init__(
         self, path: Path, size: tuple[int, int], rate: float, options: VideoOptions = _DEFAULTS
     ) -> None:
+        import av
+
         check_video_name(path)
-        try:
-            import av
-        except ImportError as error:
-            raise MissingDependency("av", extra=None, purpose="write MP4 files") from error
         self._av, self.path = av, path
         self._size = options.size(*size)  # even: 4:2:0 wants that
         self._whole = contextlib.ExitStack()

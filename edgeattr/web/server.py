@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeattr.core.closeable import Closeable
-from edgeattr.core.errors import MissingDependency, OutputError, UsageError
+from edgeattr.core.errors import OutputError, UsageError, importing
 from edgeattr.web.access import Access
 from edgeattr.web.page_content import PageContent
 
@@ -49,14 +49,12 @@ class WebServer(Closeable):
         if not 0 <= port <= 65535:
             raise UsageError(f"the page on port {port}: expected 0 to 65535")
         access = Access(host, token, hosts)
-        try:
+        with importing("uvicorn", extra="web", purpose="show the live page"):
             import uvicorn
 
             from edgeattr.web.app import page_app
             from edgeattr.web.auth_middleware import AuthMiddleware
             from edgeattr.web.events import Events
-        except ImportError as error:
-            raise MissingDependency("uvicorn", extra="web", purpose="show the live page") from error
         self._socket = _listen(host, port)
         self.port = int(self._socket.getsockname()[1])
         self.address = f"http://{_reachable(host)}:{self.port}/"

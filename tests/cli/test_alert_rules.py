@@ -15,8 +15,9 @@ from edgeattr.cli.site_config import Site, load_site
 from edgeattr.cli.site_pipeline import SitePipeline
 from edgeattr.core.errors import UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
-from edgeattr.search.store import PeopleReader
 from edgeattr.video.detectors import Detector
+
+from ..search.store.person_events import rows_of
 
 _SOURCES = """
 [[sources]]
@@ -133,8 +134,8 @@ def test_alerts_go_to_every_output_and_are_replayed(
         assert event["track"] == people[event["person"]]["track"]
         if event["alert"] == "crossing":  # late enough that a crop is there
             assert Path(event["crop"]).is_file()
-    with PeopleReader(tmp_path / "people.sqlite") as reader:
-        assert {it["id"] for it in reader.alerts()} == {event["id"] for event in alerts}
+    stored = rows_of(tmp_path / "people.sqlite", "alerts")
+    assert {it["id"] for it in stored} == {event["id"] for event in alerts}
     for where in (["--store", str(tmp_path / "people.sqlite")],
                   ["--events", str(tmp_path / "people.jsonl")]):  # fmt: skip
         replayed = CliRunner().invoke(app, ["find", "--alerts", str(path), "--count", *where])

@@ -18,6 +18,7 @@ from edgeattr.outputs.spool import Spool
 from edgeattr.search.store import PeopleReader, PeopleStore
 
 from ..conftest import json_lines
+from ..search.store.person_events import rows_of
 
 _WRITER = """
 import json, sys, threading, uuid
@@ -76,8 +77,7 @@ def _in_store(path: Path) -> list[str]:
 
 
 def _in_alerts(path: Path) -> list[str]:
-    with PeopleReader(path) as reader:
-        return [event["id"] for event in reader.alerts(limit=None)]
+    return [row["id"] for row in rows_of(path, "alerts")]
 
 
 @pytest.mark.parametrize(

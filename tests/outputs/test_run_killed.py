@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from edgeattr.search.store import PeopleReader
-
+from ..search.store.person_events import rows_of
 from ..waiting import until
 from .mqtt_broker import Broker, Line, Subscriber
 from .web_server import WebServer
@@ -116,8 +115,7 @@ def test_no_alert_is_lost_or_told_twice_over_kills(
 
     kept = [event["id"] for event in _lines(tmp_path)]
     assert len(kept) == len(set(kept)) >= 30
-    with PeopleReader(tmp_path / "people.sqlite") as reader:
-        stored = [event["id"] for event in reader.alerts(limit=None)]
+    stored = [row["id"] for row in rows_of(tmp_path / "people.sqlite", "alerts")]
     assert len(stored) == len(set(stored))
     published = _distinct([json.loads(text) for it in subscribers for _, text in it.messages])
     posted = [json.loads(request.body) for request in web.requests]

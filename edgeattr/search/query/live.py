@@ -39,13 +39,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 _HOLDS = {"yes": True, "no": False, "unknown": None}
 
 
-def live_test(
-    query: Query,
-    known: KnownNames,
-    *,
-    colours: Mapping[str, str] | None = None,
-    clock: WallClock | None = None,
-) -> Test:
+def live_test(query: Query, known: KnownNames, *, colours: Mapping[str, str] | None = None) -> Test:
     """Compile a query that :func:`parse_rule` has read.
 
     What is unknown holds nothing and fails nothing, also by its probability: an alert goes by
@@ -56,12 +50,10 @@ def live_test(
         known: what there is.
         colours: attributes by the names that queries have for them: ``red_upper_body`` is
             ``upper_body_red``.
-        clock: whose zone times of day are in; absent, this machine's.
 
     Raises:
         QueryError: there is no such attribute, stream, zone or line.
     """
-    colours, clock = colours or {}, clock or WallClock()
 
     def compiled(part: Query) -> Test:
         if isinstance(part, Not):
@@ -70,17 +62,13 @@ def live_test(
         if isinstance(part, And | Or):
             tests, ends = tuple(map(compiled, part.parts)), isinstance(part, Or)
             return lambda person: _joined([test(person) for test in tests], ends)
-        return _leaf(part, known, colours, clock)
+        return _leaf(part, known, colours or {})
 
     return compiled(query)
 
 
 def met_conditions(
-    query: Query,
-    known: KnownNames,
-    *,
-    colours: Mapping[str, str] | None = None,
-    clock: WallClock | None = None,
+    query: Query, known: KnownNames, *, colours: Mapping[str, str] | None = None
 ) -> Callable[[PersonNow], tuple[str, ...]]:
     """A function that tells which conditions of a query hold for a person, in words.
 
@@ -88,11 +76,11 @@ def met_conditions(
         QueryError: as :func:`live_test`.
     """
     asked = [leaf if holds else Not(leaf) for leaf, holds in dict.fromkeys(terms(query))]
-    tests = [(str(part), live_test(part, known, colours=colours, clock=clock)) for part in asked]
+    tests = [(str(part), live_test(part, known, colours=colours)) for part in asked]
     return lambda person: tuple(text for text, test in tests if test(person))
 
 
-def _leaf(leaf: Leaf, known: KnownNames, colours: Mapping[str, str], clock: WallClock) -> Test:
+def _leaf(leaf: Leaf, known: KnownNames, colours: Mapping[str, str]) -> Test:
     if isinstance(leaf, Has | Answered | Probability):
         return _answer(leaf, known, colours)
     if isinstance(leaf, InZone | Dwell | Crossed):
@@ -105,7 +93,7 @@ def _leaf(leaf: Leaf, known: KnownNames, colours: Mapping[str, str], clock: Wall
         compare, seconds = _COMPARE[leaf.compare], leaf.milliseconds / 1000
         return lambda person: compare(person.seen_s, seconds)
     if isinstance(leaf, Period | TimeOfDay):
-        return _time(leaf, clock)
+        return _time(leaf)
     fits = re.compile(fnmatch.translate(leaf.pattern.casefold())).match
     return lambda person: bool(fits(person.stream.casefold()))
 
@@ -155,7 +143,9 @@ def _place(leaf: InZone | Dwell | Crossed, known: KnownNames) -> Test:
     return lambda person: any(person.crossed.get(name, {}).get(way) for way in ways)
 
 
-def _time(leaf: Period | TimeOfDay, clock: WallClock) -> Test:
+def _time(leaf: Period | TimeOfDay) -> Test:
+    clock = WallClock()
+
     def within(person: PersonNow) -> bool | None:
         if person.time is None:
             return None

@@ -144,14 +144,10 @@ def parse_query(text: str, clock: WallClock | None = None) -> Query:
     return cast(Query, _parse("query", text, clock))
 
 
-def parse_rule(text: str, clock: WallClock | None = None) -> Query:
+def parse_rule(text: str) -> Query:
     """Read a query that is asked again and again of people who are in the picture.
 
-    ``after 22:00`` and ``before 6:00`` are times of any day in it.
-
-    Args:
-        text: the query.
-        clock: what times without a zone go by; absent, this machine's.
+    ``after 22:00`` and ``before 6:00`` are times of any day in it, by this machine's clock.
 
     Raises:
         QueryError: the text is no query, or holds what has no sense in a rule: ``today``,
@@ -159,7 +155,7 @@ def parse_rule(text: str, clock: WallClock | None = None) -> Query:
     """
     if not text.strip():
         raise QueryError("the rule is empty; `seen > 0s` is anybody", span=(0, len(text)))
-    query = cast(Query, _parse("query", text, clock, rule=True))
+    query = cast(Query, _parse("query", text, None, rule=True))
     for leaf in leaves(query):
         if isinstance(leaf, Answered) and leaf.answer == "unknown":
             problem = "a rule goes by what is answered: name `yes` or `no`"

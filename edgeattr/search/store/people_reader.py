@@ -26,13 +26,7 @@ from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.store.conditions_sql import ConditionsSql
 from edgeattr.search.store.database import check_schema, network_file_system
 from edgeattr.search.store.match_reasons import MatchReason, condition_text
-from edgeattr.search.store.records import (
-    answer_of,
-    event_from_alert,
-    event_from_row,
-    iso_time,
-    packed_id,
-)
+from edgeattr.search.store.records import answer_of, event_from_row, packed_id
 from edgeattr.search.store.search_request import SearchRequest, SearchResult
 from edgeattr.search.store.table import PEOPLE, Catalog
 
@@ -133,30 +127,6 @@ class PeopleReader(Closeable):
         with self._snapshot() as connection:
             self._catalog.read(connection)
             return next(self._events("id = ?", [packed_id(person)]), None)
-
-    def alerts(self, limit: int | None = 100) -> list[dict[str, Any]]:
-        """The alerts that were raised, the latest first: events as `edgeattr run` wrote them.
-
-        Args:
-            limit: at most so many, None for all.
-        """
-        with self._snapshot() as connection:
-            self._catalog.read(connection)
-            streams = {number: name for name, number in self._catalog.streams.items()}
-            rows = connection.execute(
-                "SELECT * FROM alerts ORDER BY time DESC, alert DESC LIMIT ?",
-                (-1 if limit is None else limit,),
-            ).fetchall()
-        return [event_from_alert(row, streams[row["stream"]]) for row in rows]
-
-    def audit(self) -> list[dict[str, Any]]:
-        """Everything noted about privacy, oldest first: time, act, who, pid, detail."""
-        with self._snapshot() as connection:
-            rows = connection.execute("SELECT * FROM audit ORDER BY entry").fetchall()
-        return [
-            {"time": iso_time(row["time"]), **{key: row[key] for key in row.keys()[2:]}}
-            for row in rows
-        ]
 
     def close(self) -> None:
         """Close the file. May be called twice."""

@@ -22,7 +22,6 @@ from edgeattr.search.store.table import (
     Catalog,
     colour_name,
     stored_text,
-    text_from_stored,
 )
 
 LONGEST_MS = 2**32 - 1  # in view; a longer time counts as that
@@ -279,26 +278,6 @@ def insert_alert(connection: sqlite3.Connection, row: AlertRow, catalog: Catalog
         "ON CONFLICT (id) DO NOTHING",
         tuple(values.values()),
     )
-
-
-def event_from_alert(row: sqlite3.Row, stream: str) -> dict[str, Any]:
-    """The event again, from all columns of a row."""
-    extra = {
-        "person": row["person_id"] and text_from_id(row["person_id"]),
-        "zone": row["zone"] and text_from_stored(row["zone"]),
-        "crop": row["crop"] and text_from_stored(row["crop"]),
-    }
-    return {
-        "type": "alert",
-        "id": text_from_id(row["id"]),
-        "time": iso_time(row["time"]),
-        "stream": stream,
-        "alert": text_from_stored(row["rule"]),
-        "track": row["track"],
-        "at_s": row["at_s"],
-        **{name: value for name, value in extra.items() if value is not None},
-        **json.loads(row["more"]),
-    }
 
 
 def _stored(text: str | None) -> str | bytes | None:

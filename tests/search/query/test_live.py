@@ -1,7 +1,8 @@
 """A rule says of a person what a query finds of their record; the unknown counts for nothing."""
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from edgeattr.core.errors import QueryError
 from edgeattr.core.prediction import AttributeAnswer
-from edgeattr.search.query import Probability, WallClock, parse_rule
+from edgeattr.search.query import Probability, parse_rule
 from edgeattr.search.query.conditions import leaves
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.live import live_test, met_conditions
@@ -22,10 +23,19 @@ from .random_queries import random_query
 
 _NAMES = ("backpack", "hat", "long_hair")
 _STREAMS = ("door", "Dock")
-_UTC = WallClock(zone=timezone.utc)
 _KNOWN = KnownNames(
     attributes=(*_NAMES, "red_upper_body"), streams=_STREAMS, zones=("hall", "a b"), lines=("gate",)
 )
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine's clock is in UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 def _now(record: dict[str, Any]) -> PersonNow:
@@ -69,7 +79,7 @@ def _people(count: int) -> list[dict[str, Any]]:
 
 
 def _told(texts: Sequence[str], record: dict[str, Any]) -> list[bool | None]:
-    return [live_test(parse_rule(text), _KNOWN, clock=_UTC)(_now(record)) for text in texts]
+    return [live_test(parse_rule(text), _KNOWN)(_now(record)) for text in texts]
 
 
 def test_a_rule_holds_for_those_whom_find_finds(tmp_path: Path) -> None:
@@ -83,9 +93,9 @@ def test_a_rule_holds_for_those_whom_find_finds(tmp_path: Path) -> None:
             unsure = [leaf for leaf in leaves(query) if isinstance(leaf, Probability)]
             if unsure or "is " in str(query):
                 continue  # of the unknown a rule says nothing, where find does
-            test = live_test(query, _KNOWN, clock=_UTC)
+            test = live_test(query, _KNOWN)
             held = {record["id"] for record in people if test(_now(record))}
-            found = reader.search(SearchRequest(query=query, limit=None, clock=_UTC)).records
+            found = reader.search(SearchRequest(query=query, limit=None)).records
             assert {record["id"] for record in found} == held, query
             hits += 0 < len(held) < len(people)
     assert hits > 30, "most of these tell people apart"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import uuid
+from pathlib import Path
 from typing import Any
 
 
@@ -26,3 +29,14 @@ def person(number: int = 1, **changes: Any) -> dict[str, Any]:
         "id": str(uuid.UUID(int=(4 << 76) + (8 << 60) + number)),
         **changes,
     }
+
+
+def rows_of(store: Path, table: str) -> list[dict[str, Any]]:
+    """A table's rows as anybody reads them who speaks SQL; ids as text."""
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = [dict(row) for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid")]
+    for row in rows:
+        for name in row.keys() & {"id", "person_id"}:
+            row[name] = row[name] and str(uuid.UUID(bytes=row[name]))
+    return rows

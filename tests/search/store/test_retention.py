@@ -7,7 +7,7 @@ from pathlib import Path
 from edgeattr.search.store import PeopleReader, PeopleStore
 
 from ...waiting import until
-from .person_events import person
+from .person_events import person, rows_of
 
 
 def _ago(days: float) -> str:
@@ -25,7 +25,7 @@ def test_old_people_go_and_leave_a_count(tmp_path: Path) -> None:
     with PeopleStore(path, retention_days=30), PeopleReader(path) as reader:
         until(lambda: reader.count() == 1)
         assert [found["track"] for found in reader.find(limit=None)] == [301]
-        (entry,) = reader.audit()
+        (entry,) = rows_of(path, "audit")
         assert entry["act"] == "retention applied"
         assert entry["pid"] == os.getpid()
         assert entry["who"]
@@ -54,4 +54,4 @@ def test_without_retention_nobody_goes(tmp_path: Path) -> None:
         store.add(person(1, time=_ago(4000)))
     with PeopleStore(path), PeopleReader(path) as reader:
         assert reader.count() == 1
-        assert reader.audit() == []
+        assert rows_of(path, "audit") == []
