@@ -75,10 +75,14 @@ def read_index(path: Path) -> dict[str, Any]:
         index: dict[str, Any] = json.loads(
             text, parse_int=_whole, parse_float=_finite, parse_constant=_finite
         )
+        if not isinstance(index, dict):
+            raise ValueError(f"expected an object, got {type(index).__name__}")
         stated = index.pop("sha256", None)
         found = with_digest(index)["sha256"]
     except DAMAGE as error:
-        raise BundleError(f"{path} is damaged: {error!r}") from error
+        raise BundleError(
+            f"{path}/{INDEX} is damaged: {error}; get or convert the bundle again"
+        ) from error
     if stated is None:
         _log.warning("%s/%s has no SHA-256 of itself: changes would not be noticed", path, INDEX)
     elif stated != found:
@@ -99,16 +103,20 @@ def read_arrays(path: Path, name: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an ``.npz`` file in the bundle, by name.
 
     Raises:
-        BundleError: the file is missing or cannot be read.
-        ValueError: it unpacks to too much; what it holds may raise anything of ``DAMAGE``.
+        BundleError: the file is missing or damaged, or unpacks to too much.
     """
     content = read_member(path, name, _LARGEST_ARRAYS)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > _LARGEST_ARRAYS:
-        raise ValueError(f"{name} unpacks to {unpacked} bytes; {_LARGEST_ARRAYS} are allowed")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > _LARGEST_ARRAYS:
+            raise ValueError(f"it unpacks to {unpacked} bytes; {_LARGEST_ARRAYS} are allowed")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except DAMAGE as error:
+        raise BundleError(
+            f"{path}/{name} is damaged: {error}; get or convert the bundle again"
+        ) from error
 
 
 def _read_file(path: Path, limit: int | None) -> bytes:

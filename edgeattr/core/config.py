@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import keyword
+import math
 import os
 import re
 import sys
@@ -34,10 +35,12 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
         what: it should be, for the error: ``recipe``.
 
     Raises:
-        InputError: missing, or not TOML.
+        InputError: missing, not TOML, or with a number that is not finite.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        _check_finite(values, "")
+        return values
     except OSError as error:
         raise InputError(f"{path}: not a valid {what}: {error.strerror or error}") from error
     except ValueError as error:  # of TOML, and of UTF-8
@@ -124,6 +127,18 @@ def _in_python(value: Any) -> Any:
             for key, entry in value.items()
         }
     return [_in_python(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _check_finite(value: Any, key: str) -> None:
+    """Raise ValueError, with the key, where a value is TOML's ``nan`` or ``inf``."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{key} is {value}; expected a finite number")
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            _check_finite(entry, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            _check_finite(entry, f"{key}[{number}]")
 
 
 def _variable(name: str, where: str) -> str:

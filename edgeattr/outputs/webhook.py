@@ -46,7 +46,8 @@ class WebhookOutput(SpooledOutput):
         options: the server, and how events are posted there.
 
     Raises:
-        UsageError: a bad URL or batch, or two kinds of authentication at once.
+        UsageError: a bad URL, batch or token, two kinds of authentication at once, or a
+            certificate for an address without TLS.
         InputError: a certificate cannot be read.
         OutputError: the spool cannot be opened, or another process has it.
     """
@@ -61,6 +62,10 @@ class WebhookOutput(SpooledOutput):
                 f"{address.shown}: there is a password in the URL and a bearer token as well; "
                 "give one of them"
             )
+        if token and not (token.isascii() and token.isprintable()):
+            raise UsageError("a bearer token is printable ASCII, without line breaks")
+        if options.ca and address.scheme != "https":
+            raise UsageError("certificates are for https:// addresses")
         transport = HttpTransport(
             address,
             batch=options.batch,

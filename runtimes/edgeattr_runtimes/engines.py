@@ -71,7 +71,7 @@ def remedy(engine: str) -> str:
     missing = missing_packages(engine)
     if engine == "tensorrt":
         return tensorrt_remedy(missing)
-    return f'{" and ".join(missing)} is not installed: pip install "edgeattr{_EXTRAS[engine]}"'
+    return f'not installed: {", ".join(missing)}; pip install "edgeattr{_EXTRAS[engine]}"'
 
 
 def engine_module(engine: str) -> Any:

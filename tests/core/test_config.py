@@ -78,6 +78,8 @@ def test_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         (None, r"not a valid site: No such file"),
         (b"a = = 1", r"site\.toml: not a valid site: .*line 1"),
         (b"a = '\xff'", "not a valid site"),
+        (b"[webhook]\nspool_mb = nan", r"webhook\.spool_mb is nan; expected a finite number"),
+        (b"[[a]]\nb = [0.5, -inf]", r"a\[0\]\.b\[1\] is -inf"),
     ],
 )
 def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None, message: str) -> None:

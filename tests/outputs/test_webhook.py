@@ -188,6 +188,9 @@ def test_closing_takes_no_longer_than_promised_although_the_server_hangs(
     ("http://host/a b", {}, "percent-encoded"), ("http://host/\r\nX: y", {}, "percent-encoded"),
     ("http://host", {"batch": 0}, "at least 1"),
     ("https://host", {"ca": Path("absent.pem")}, "not a usable certificate"),
+    ("http://host", {"ca": Path("absent.pem")}, "are for https://"),
+    ("http://host", {"token": "t0ken\n"}, "without line breaks"),
+    ("http://host", {"token": "tök€n"}, "printable ASCII"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, spool: Path) -> None:
     with pytest.raises((UsageError, InputError), match=said):
