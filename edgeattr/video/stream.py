@@ -291,6 +291,7 @@ class Stream(threading.Thread):
     def _report_ended(self, before: float | None) -> None:
         if before is None or self._people.any_ended(before):
             self._pending.collect(late=0)
+            self._report_zones(self._zones.settle_before(before))
             for record, best in self._people.pop_ended(before):
                 record = self._zones.placed(record)
                 self._zones.count_answers(record)

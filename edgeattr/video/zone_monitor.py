@@ -1,9 +1,10 @@
 """Zones and lines of one camera: who is in a zone and for how long, who crosses a line which way.
 
 A person counts by one point of their box, the feet unless said otherwise. Points near an edge are
-undecided: a person is on the side where they were last seen further from the edge than a margin,
-which grows with the person's size. So somebody who lingers on a line is not counted twice, and a
-crossing has the moment at which the point passed the edge, interpolated between frames.
+undecided: a person is on the side where they last were further from the edge than a margin, which
+grows with the person's size, and for a moment, as a box is wider while somebody else passes. So
+somebody who lingers on a line is not counted twice, and a crossing has the moment at which the
+point passed the edge, interpolated between frames.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zones import ANCHORS, Line, Point, Zone
 
 _MARGIN = 0.04  # of a person's height: as far must a point be from an edge to have a side
+_STEADY_SECONDS = 0.15  # and for as long
 _OVER_THE_END = 0.02  # of a line's length: a crossing as far beyond its end still counts
 
 
@@ -73,7 +75,8 @@ class _Visit:
 
     side: bool | None = None  # inside, or right of the line; None: not decided yet
     last: tuple[float, Point] | None = None  # seconds and point of the last frame, pixels
-    passed: float | None = None  # when the point last passed the edge, seconds
+    passed: float = 0.0  # when the point last passed the edge, or appeared, seconds
+    beyond: float | None = None  # since when it is on the other side past the margin, seconds
     on_line: bool = False  # whether it passed within the line's ends
     since: float = 0.0  # when the person entered, seconds
     dwell: float = 0.0  # in the zone until they last left it, seconds
@@ -146,6 +149,21 @@ class ZoneMonitor:
                     events += self._over_line(shape, visit, now)
                 visit.last = seconds, point
         return events
+
+    def settle_before(self, seconds: float | None) -> list[ZoneEvent]:
+        """Take those last seen before a moment, on the other side of an edge, to have passed it.
+
+        Args:
+            seconds: of the stream; None: everybody.
+        """
+        return [
+            event
+            for track, person in self._people.items()
+            if seconds is None or person.seen < seconds
+            for shape in self._shapes
+            if person.visits[shape.name].beyond is not None
+            for event in self._change(shape, person.visits[shape.name], track)
+        ]
 
     def leave_before(self, seconds: float | None) -> list[ZoneEvent]:
         """End the visits of those last seen before a moment, when they were last seen.
@@ -236,24 +254,51 @@ class ZoneMonitor:
     def _in_zone(self, zone: Zone, visit: _Visit, now: _Sighting) -> list[ZoneEvent]:
         depth = _depth(now.corners, now.point)
         inside = depth > 0
-        if visit.last and (_depth(now.corners, visit.last[1]) > 0) != inside:
+        if visit.last is None:
+            visit.passed = now.seconds
+        elif (_depth(now.corners, visit.last[1]) > 0) != inside:
             visit.passed = _moment_of_passing(visit.last, now)
-        if abs(depth) < now.margin and visit.side is not None:
+        if visit.side is None:
+            visit.side = False
+            return self._change(zone, visit, now.track) if inside else []
+        if not _has_changed(visit, inside, abs(depth), now):
             return []
-        if inside == bool(visit.side):
-            visit.side = inside
+        return self._change(zone, visit, now.track)
+
+    def _over_line(self, line: Line, visit: _Visit, now: _Sighting) -> list[ZoneEvent]:
+        distance, along = _towards_line(now.corners, now.point)
+        if visit.last is None:
+            visit.passed = now.seconds
+        else:
+            seconds, point = visit.last
+            before, along_before = _towards_line(now.corners, point)
+            if before != 0 and before * distance <= 0:
+                share = before / (before - distance)
+                visit.passed = seconds + share * (now.seconds - seconds)
+                where = along_before + share * (along - along_before)
+                visit.on_line = -_OVER_THE_END <= where <= 1 + _OVER_THE_END
+        if visit.side is None:
+            visit.side = distance > 0 if abs(distance) >= now.margin else None
             return []
-        appeared = visit.side is None
-        moment = now.seconds if appeared or visit.passed is None else visit.passed
-        if not inside:
-            return [self._left(zone.name, now.track, visit, moment)]
-        visit.side, visit.since = True, moment
-        self.occupancy[zone.name] += 1
-        self.entered[zone.name] += 1
+        if not _has_changed(visit, distance > 0, abs(distance), now):
+            return []
+        return self._change(line, visit, now.track)
+
+    def _change(self, shape: Zone | Line, visit: _Visit, track: int) -> list[ZoneEvent]:
+        """A person is on the other side since they passed the edge."""
+        name, visit.beyond = shape.name, None
+        if isinstance(shape, Line):
+            visit.side = not visit.side
+            return [self._crossed(name, track, visit)] if visit.on_line else []
+        if visit.side:
+            return [self._left(name, track, visit, visit.passed)]
+        visit.side, visit.since = True, visit.passed
+        self.occupancy[name] += 1
+        self.entered[name] += 1
         return [
             ZoneEvent(
-                kind="zone", name=zone.name, event="entered", track=now.track, seconds=moment,
-                count=self.occupancy[zone.name],
+                kind="zone", name=name, event="entered", track=track, seconds=visit.passed,
+                count=self.occupancy[name],
             )
         ]  # fmt: skip
 
@@ -267,31 +312,24 @@ class ZoneMonitor:
             count=self.occupancy[zone], dwell_s=dwell,
         )  # fmt: skip
 
-    def _over_line(self, line: Line, visit: _Visit, now: _Sighting) -> list[ZoneEvent]:
-        distance, along = _towards_line(now.corners, now.point)
-        if visit.last:
-            seconds, point = visit.last
-            before, along_before = _towards_line(now.corners, point)
-            if before != 0 and before * distance <= 0:
-                share = before / (before - distance)
-                visit.passed = seconds + share * (now.seconds - seconds)
-                where = along_before + share * (along - along_before)
-                visit.on_line = -_OVER_THE_END <= where <= 1 + _OVER_THE_END
-        if abs(distance) < now.margin:
-            return []
-        side, visit.side = visit.side, distance > 0
-        if side is None or side == visit.side or not visit.on_line:
-            return []
+    def _crossed(self, line: str, track: int, visit: _Visit) -> ZoneEvent:
         direction: Literal["in", "out"] = "in" if visit.side else "out"
-        self.crossed[line.name, direction] += 1
+        self.crossed[line, direction] += 1
         visit.crossings[direction] += 1
-        return [
-            ZoneEvent(
-                kind="line", name=line.name, event=direction, track=now.track,
-                seconds=now.seconds if visit.passed is None else visit.passed,
-                count=self.crossed[line.name, direction],
-            )
-        ]  # fmt: skip
+        return ZoneEvent(
+            kind="line", name=line, event=direction, track=track, seconds=visit.passed,
+            count=self.crossed[line, direction],
+        )  # fmt: skip
+
+
+def _has_changed(visit: _Visit, side: bool, distance: float, now: _Sighting) -> bool:
+    """Whether a point has been on the other side, past the margin, for long enough."""
+    if side == visit.side or distance < now.margin:
+        visit.beyond = None
+        return False
+    if visit.beyond is None:
+        visit.beyond = now.seconds
+    return now.seconds - visit.beyond >= _STEADY_SECONDS
 
 
 def _anchor_of(person: TrackedBox, anchor: str) -> Point:

@@ -126,6 +126,30 @@ def test_who_leaves_the_picture_inside_a_zone_leaves_the_zone() -> None:
     assert monitor.counts() == ({"hall": 1}, {})
 
 
+@pytest.mark.parametrize(("lasts", "counts"), [(0.1, []), (0.2, ["in", "out"])])
+def test_a_box_that_widens_for_a_moment_changes_no_side(lasts: float, counts: list[str]) -> None:
+    monitor = ZoneMonitor(zones=[_HALL], lines=[_DOOR])
+    events = []
+    for frame in range(60):
+        beside = 0.5 <= frame / 60 <= 0.5 + lasts
+        events += monitor.update(frame / 60, [_box(1, 485 if beside else 512, 400)], _SIZE)
+    assert sorted(it.event for it in events if it.kind == "line") == counts
+    assert monitor.entered["hall"] == 1 + len(counts) // 2
+
+
+def test_who_is_last_seen_past_an_edge_has_passed_it() -> None:
+    monitor = ZoneMonitor(zones=[_HALL], lines=[_DOOR])
+    for seconds, x in ((0.0, 520), (0.1, 510), (0.2, 470)):
+        assert [it.event for it in monitor.update(seconds, [_box(1, x, 400)], _SIZE)] == (
+            ["entered"] if seconds == 0 else []
+        )
+    assert monitor.settle_before(0.2) == []
+    left, crossed = monitor.settle_before(0.3)
+    assert (left.event, left.seconds) == ("left", pytest.approx(0.125))
+    assert (crossed.event, crossed.seconds) == ("in", pytest.approx(0.125))
+    assert monitor.settle_before(None) == monitor.leave_before(None) == []
+
+
 def test_the_anchor_says_which_point_counts() -> None:
     upper = Zone(name="upper", points=((0, 0), (1, 0), (1, 0.5), (0, 0.5)), anchor="head")
     lower = Zone(name="lower", points=((0, 0.5), (1, 0.5), (1, 1), (0, 1)))
