@@ -21,17 +21,23 @@ _CONFIRM_SECONDS = 0.16  # how long a person is found before they count
 _CONFIRM_FRAMES = 0.5  # share of the frames since the first in which they are
 _DOUBTFUL_SECONDS = 0.2  # how long who does not count yet may be missed
 _BEGIN_SCORE = 0.5  # of a detection that begins a track
+_FREE = 0.3  # IoU with somebody who counts, above which it takes longer to count
+_CONFIRM_UPON = 0.6  # seconds, there
 _OVERLAP = 0.15  # IoU of a box with where somebody is expected
 _OVERLAP_LAST = 0.2  # and with where they were last seen
 _COLOURS = 0.6  # similarity of one person's colours in two frames
 _COLOURS_ALONE = 0.4  # likewise, where nobody else is near and boxes overlap well
 _OVERLAP_WELL = 0.3
 _REMEMBERED = 0.3  # share of a track's colours that stays, after a second
+_LEVEL = 0.25  # of a person's height: how far head and feet may both be from where expected
+_LEVEL_GROWS = 0.6  # of the height, more for each second since they were seen
 _MISSED = 0.1  # as much IoU is somebody further who was not found in the frame before
+_NESTED = 0.9  # share of a box inside a better one
+_NESTED_SIZES = np.array([0.6, 0.75])  # and of its width or height: one person twice
 _INSIDE = 0.75  # share of a person's box inside one that is around two
 _PART = 0.8  # of such a box, the most that one of them covers
 _AROUND = 0.7  # IoU of it with the box around them
-_RECENT = 0.25  # seconds since both were seen
+_RECENT = 0.25, 2.5  # seconds or frames since both were seen
 _OVERLAPS = 0.1  # seconds between frames in which the boxes of one person overlap enough
 _WIDENED = 1.4  # of a box's size, each second more: people walk 2.8 widths a second
 _WIDEST = 1.0  # of a box's size
@@ -109,7 +115,7 @@ class Association:
         """Take in a later frame.
 
         Args:
-            boxes: of the people in it.
+            boxes: of the people in it, best first.
             scores: [N].
             colours: what they wear; None: where they are decides alone.
             seconds: of the frame.
@@ -122,21 +128,23 @@ class Association:
         step = 0.0 if math.isnan(self._seconds) else seconds - self._seconds
         self._motion.predict(step)
         self._end_tracks(seconds, step, width)
-        matches = self._without_pairs(frame, step)
+        people = self._people(frame, step)
+        matches = self._match(frame, people, step)
         self._seconds = seconds
         self._follow(frame, matches)
         found = [self._tracks[row] for row, _ in matches]
-        self._begin(frame, {index for _, index in matches})
+        taken = {index for _, index in matches}
+        self._begin(frame, [index for index in people if index not in taken])
         return [track for track in found if track.number > 0]
 
-    def _without_pairs(self, frame: _Frame, step: float) -> list[tuple[int, int]]:
-        """Rows of tracks and their boxes, of which none is around two people who were just seen."""
+    def _people(self, frame: _Frame, step: float) -> list[int]:
+        """The boxes that are around one person each, and around no other box of that person."""
+        recent = max(_RECENT[0], _RECENT[1] * step)
         known = self._motion.boxes[
-            [it.number > 0 and frame.seconds - it.last.seconds <= _RECENT for it in self._tracks]
+            [it.number > 0 and frame.seconds - it.last.seconds <= recent for it in self._tracks]
         ]
         one = [i for i, box in enumerate(frame.boxes) if not _around_two(box, known)]
-        colours = None if frame.colours is None else frame.colours[one]
-        return [(row, one[index]) for row, index in self._match(frame.boxes[one], colours, step)]
+        return [one[place] for place in _apart(frame.boxes[one])]
 
     def _follow(self, frame: _Frame, matches: list[tuple[int, int]]) -> None:
         """Take in where tracks were found."""
@@ -147,15 +155,18 @@ class Association:
             self._motion.correct(rows, frame.boxes[[index for _, index in matches]])
         for row, index in matches:
             _see(self._tracks[row], frame.sighting(index), frame.colours_of(index))
-            self._number(self._tracks[row])
+        counted = frame.boxes[[index for row, index in matches if self._tracks[row].number]]
+        for row, index in matches:
+            upon = (overlaps(frame.boxes[[index]], counted) > _FREE).any()
+            self._number(self._tracks[row], _CONFIRM_UPON if upon else _CONFIRM_SECONDS)
 
-    def _begin(self, frame: _Frame, taken: set[int]) -> None:
+    def _begin(self, frame: _Frame, nobodys: list[int]) -> None:
         """Begin tracks of the boxes that are nobody's."""
         known = self._motion.boxes[[track.number > 0 for track in self._tracks]]
         new = [
-            i
-            for i, (box, score) in enumerate(zip(frame.boxes, frame.scores, strict=True))
-            if i not in taken and score >= _BEGIN_SCORE and not _around_two(box, known)
+            index
+            for index in nobodys
+            if frame.scores[index] >= _BEGIN_SCORE and not _around_two(frame.boxes[index], known)
         ]
         self._motion.add(frame.boxes[new])
         for index in new:
@@ -183,24 +194,29 @@ class Association:
         by_right = (last[:, 2] >= width - AT_SIDE) & (expected[:, 0] > width - least)
         return np.asarray(by_left | by_right)
 
-    def _match(self, boxes: Boxes, colours: Colours | None, step: float) -> list[tuple[int, int]]:
+    def _match(self, frame: _Frame, people: list[int], step: float) -> list[tuple[int, int]]:
         """Rows of tracks and their boxes: first where expected, then where last seen."""
-        if not self._tracks or not len(boxes):
+        if not self._tracks or not people:
             return []
+        boxes = frame.boxes[people]
+        colours = None if frame.colours is None else frame.colours[people]
         alike = self._alike(colours, len(boxes))
         missed = np.array([track.last.seconds < self._seconds for track in self._tracks])
         wide = min(_WIDEST, _WIDENED * max(0.0, step - _OVERLAPS))
         overlap = overlaps(_wider(self._motion.boxes, wide), _wider(boxes, wide))
         worth = overlap + alike - _MISSED * missed[:, None]
+        since = np.array([self._seconds + step - track.last.seconds for track in self._tracks])
+        overlap = np.where(_level(self._motion.boxes, boxes, since), overlap, 0.0)
         found = self._assigned(worth, _may(overlap, _OVERLAP, alike))
         rows = _rest(len(self._tracks), [row for row, _ in found])
         left = _rest(len(boxes), [index for _, index in found])
         if len(rows) and len(left):
             last = np.array([self._tracks[row].last.box for row in rows])
             overlap, alike = overlaps(last, boxes[left]), alike[np.ix_(rows, left)]
+            overlap = np.where(_level(last, boxes[left], since[rows]), overlap, 0.0)
             again = self._assigned(overlap + alike, _may(overlap, _OVERLAP_LAST, alike))
             found += [(int(rows[row]), int(left[index])) for row, index in again]
-        return found
+        return [(row, people[index]) for row, index in found]
 
     def _alike(self, colours: Colours | None, count: int) -> _Matrix:
         """Similarity of colours, [tracks, boxes], 0..1; 1 where nothing is known."""
@@ -213,10 +229,10 @@ class Association:
         pairs = zip(*self._assign(worth, maximize=True), strict=True)
         return [(int(row), int(column)) for row, column in pairs if may[row, column]]
 
-    def _number(self, track: Track) -> None:
+    def _number(self, track: Track, least: float) -> None:
         lasted = track.last.seconds - track.began
         enough = len(track.first) >= _CONFIRM_FRAMES * track.frames
-        if not track.number and enough and lasted >= _CONFIRM_SECONDS - 1e-6:
+        if not track.number and enough and lasted >= least - 1e-6:
             self._count += 1
             track.number = self._count
 
@@ -235,6 +251,13 @@ def _wider(boxes: Boxes, share: float) -> Boxes:
     return np.concatenate((boxes[:, :2] - more, boxes[:, 2:] + more), axis=1)
 
 
+def _level(expected: Boxes, boxes: Boxes, since: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Whether head or feet are about as high as expected, [N, M]."""
+    off = np.abs(expected[:, None, 1::2] - boxes[None, :, 1::2]).min(2)
+    height = expected[:, 3] - expected[:, 1]
+    return np.asarray(off <= (height * (_LEVEL + _LEVEL_GROWS * since))[:, None])
+
+
 def _around_two(box: npt.NDArray[np.float64], people: Boxes) -> bool:
     """Whether a box is around two people as if they were one, who meet or stand one behind the
     other."""
@@ -244,6 +267,20 @@ def _around_two(box: npt.NDArray[np.float64], people: Boxes) -> bool:
     one, other = parts[np.array(np.triu_indices(len(parts), 1))]
     corners = np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])
     return bool((overlaps(np.concatenate(corners, axis=1), box[None]) >= _AROUND).any())
+
+
+def _apart(boxes: Boxes) -> list[int]:
+    """Places of the boxes, best first, that do not lie in a better one about as wide or as high."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    shared = np.clip(np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - corner, 0, None).prod(2)
+    inside = shared >= _NESTED * sizes.prod(1)[:, None]
+    about = (sizes[:, None] >= _NESTED_SIZES * sizes[None]).any(2)
+    nested = np.tril(inside & about, -1)
+    kept = np.ones(len(boxes), bool)
+    for index in np.flatnonzero(nested.any(1)).tolist():
+        kept[index] = not kept[nested[index]].any()
+    return np.flatnonzero(kept).tolist()
 
 
 def _may(overlap: _Matrix, enough: float, alike: _Matrix) -> npt.NDArray[np.bool_]:

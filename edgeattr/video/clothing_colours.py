@@ -45,6 +45,17 @@ def clothing_colours(image: Image, boxes: npt.NDArray[np.float32]) -> Colours:
     return np.sqrt(counts.reshape(len(boxes), 2 * _BINS) / _PIXELS).astype(np.float32)
 
 
+def above_hips(cut: Colours, whole: Colours) -> float:
+    """Similarity of a box that ends at the hips with the upper half of one that does not, 0..1.
+
+    Args:
+        cut: of the one, [D].
+        whole: of the other, [D].
+    """
+    upper, both = whole[: len(whole) // 2], cut.reshape(2, -1)
+    return float(np.sqrt(2) * upper @ np.sqrt((both**2).sum(0)))
+
+
 @functools.cache
 def _bin_of_colour() -> npt.NDArray[np.uint16]:
     """The bin of each colour, by its blue, green and red, of _BITS bits each."""

@@ -1,7 +1,9 @@
 """Fragments of one person's track joined: hidden for a while, or missed by the detector.
 
 A track that begins where somebody who is out of sight is expected to be, at about their size and in
-like colours, is that person. Where several could be meant, the nearest and most alike takes it.
+like colours, is that person. So is one of half their height at their head, in the colours of their
+upper half: a box may end at the hips. Where several could be meant, the nearest and most alike
+takes it.
 """
 
 from __future__ import annotations
@@ -10,15 +12,20 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from edgeattr.video.boxes import AT_SIDE, Box
-from edgeattr.video.clothing_colours import Colours
+from edgeattr.video.clothing_colours import Colours, above_hips
 
 _KEEP_SECONDS = 4.0  # how long a person may be out of sight
 _NEAR = 0.4  # of a person's height: how far from where they are expected they may reappear
 _GROWS = 0.4  # of the height, more for each second out of sight
 _MOVES_ON = 1.0  # seconds that somebody out of sight is expected to go on as before
 _SIZES = 0.7  # the smaller height over the larger
+_HIPS = 0.45  # likewise, where one of both boxes ends at the hips
+_HIPS_SECONDS = 1.0  # since the person was last seen, at most, there
 _COLOURS = 0.5  # similarity of one person's colours before and after
+_COLOURS_ABOVE = 0.65, 0.35  # and of those above the hips, as far off as is allowed, and not at all
 _ALIKE = 2.0  # as much of the allowed distance is wholly like colours nearer
 
 
@@ -28,6 +35,7 @@ class Fragment:
 
     box: Box
     colours: Colours | None  # of the track so far
+    began: float  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,12 +122,23 @@ def _fit(
     gap, box = seconds - person.seconds, person.seen.box
     right, down = (speed * min(gap, _MOVES_ON) for speed in velocity)
     height, before = fragment.box[3] - fragment.box[1], box[3] - box[1]
-    if not gap > 0 or min(height, before) < _SIZES * max(height, before):
+    share = min(height, before) / max(height, before)
+    whole = share >= _SIZES
+    since = gap <= _HIPS_SECONDS and fragment.began >= person.seconds
+    if not gap > 0 or not (whole or (share >= _HIPS and since)):
         return math.inf
+    end = 3 if whole else 1  # the feet, or the head where one box ends at the hips
     across = (fragment.box[0] + fragment.box[2] - box[0] - box[2]) / 2 - right
-    distance = math.hypot(across, fragment.box[3] - box[3] - down)
+    distance = math.hypot(across, fragment.box[end] - box[end] - down)
     distance /= before * (_NEAR + _GROWS * gap)
-    if fragment.colours is None or person.seen.colours is None:
-        return distance if distance < 1 else math.inf
-    alike = float(fragment.colours @ person.seen.colours)
-    return distance - _ALIKE * alike if distance < 1 and alike >= _COLOURS else math.inf
+    if distance >= 1:
+        return math.inf
+    one, other = fragment.colours, person.seen.colours
+    if one is None or other is None:
+        return distance if whole else math.inf
+    if whole:
+        alike, enough = float(one @ other), _COLOURS
+    else:
+        alike = above_hips(one, other) if height < before else above_hips(other, one)
+        enough = float(np.interp(distance, (0, 1), _COLOURS_ABOVE[::-1]))
+    return distance - _ALIKE * alike if alike >= enough else math.inf

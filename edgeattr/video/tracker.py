@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import Image
-from edgeattr.core.detection_metrics import overlaps
 from edgeattr.video.association import Association, Sighting, Track
 from edgeattr.video.boxes import Box
 from edgeattr.video.clothing_colours import clothing_colours
@@ -20,7 +19,6 @@ from edgeattr.video.detectors import Detections
 from edgeattr.video.fragments import Fragment, FragmentJoiner
 
 _LEAST_SCORE = 0.45  # of a detection that takes part
-_NESTED = (0.9, 0.6)  # share of a box inside a better one, and of its width: one person twice
 _VELOCITY_SECONDS = 0.5  # over which a person's speed is measured
 _PREDICTED_SECONDS = 2.0  # how long people are expected to go on as they did
 _FOLLOWS = 2.5  # frames/s; at less people are further apart between frames than from each other
@@ -107,7 +105,7 @@ class PersonTracker:
             boxes.astype(np.float64), scores.astype(np.float64), colours, seconds, width
         )
         numbers = self._joiner.join(
-            {track.number: Fragment(track.last.box, track.colours) for track in found},
+            {track.number: Fragment(track.last.box, track.colours, track.began) for track in found},
             seconds,
             self._velocity,
             width,
@@ -213,15 +211,6 @@ def _earlier(number: int, seen: Sighting, *, found: bool) -> EarlierBox:
 
 
 def _people(detections: Detections) -> npt.NDArray[np.intp]:
-    """Places of the boxes that may be people and do not lie in a better one about as wide, best
-    first."""
+    """Places of the boxes that may be people, best first."""
     order = np.argsort(-detections.scores, kind="stable")
-    order = order[detections.scores[order] >= _LEAST_SCORE]
-    boxes = detections.boxes[order]
-    widths = boxes[:, 2] - boxes[:, 0]
-    inside = overlaps(boxes, boxes, of_first=True) >= _NESTED[0]
-    nested = np.tril(inside & (widths[:, None] >= _NESTED[1] * widths), -1)
-    kept = np.ones(len(boxes), bool)
-    for index in np.flatnonzero(nested.any(1)).tolist():
-        kept[index] = not kept[nested[index]].any()
-    return order[kept]
+    return order[detections.scores[order] >= _LEAST_SCORE]

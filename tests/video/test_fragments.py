@@ -1,5 +1,7 @@
 """Which fragments are one person."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def _box(x: float, bottom: float = 300.0, tall: float = 200.0) -> _Box:
 
 
 def _at(x: float, tall: float = 200.0) -> Fragment:
-    return Fragment(_box(x, tall=tall), None)
+    return Fragment(_box(x, tall=tall), None, math.inf)
 
 
 def _walks(_: int) -> tuple[float, float]:
@@ -65,11 +67,42 @@ def test_after_forgetting_numbers_go_on() -> None:
 @pytest.mark.parametrize(("share", "same"), [(0.9, True), (0.3, False)])
 def test_who_wears_other_colours_is_somebody_else(share: float, same: bool) -> None:
     joiner = FragmentJoiner()
-    joiner.join({1: Fragment(_box(100), _colours(1.0))}, 0.0, _stands)
-    again = joiner.join({2: Fragment(_box(110), _colours(share))}, 0.5, _stands)
+    joiner.join({1: Fragment(_box(100), _colours(1.0), 0.0)}, 0.0, _stands)
+    again = joiner.join({2: Fragment(_box(110), _colours(share), 0.3)}, 0.5, _stands)
     assert again == {2: 1 if same else 2}
 
 
 def _colours(share: float) -> Colours:
     """As unlike as that to a share of 1."""
     return np.array([share, np.sqrt(1 - share**2)], np.float32)
+
+
+_RED, _BLACK, _GREY = np.eye(3, dtype=np.float32)
+
+
+def _wears(upper: Colours, lower: Colours) -> Colours:
+    return np.concatenate((upper, lower)) / np.sqrt(2)
+
+
+@pytest.mark.parametrize(
+    ("colours", "began", "bottom", "same"),
+    [
+        (_wears(_RED, _RED), 0.3, 195.0, True),  # a box that ends at the hips
+        (_wears(_GREY, _GREY), 0.3, 195.0, False),  # with something else on
+        (_wears(_RED, _RED), -0.1, 195.0, False),  # who was there beside them
+        (_wears(_RED, _BLACK), 0.3, 330.0, False),  # a head at another height
+    ],
+)
+def test_a_box_may_end_at_the_hips(
+    colours: Colours, began: float, bottom: float, same: bool
+) -> None:
+    whole = Fragment(_box(100), _wears(_RED, _BLACK), 0.0)
+    cut = Fragment((65, bottom - 100, 135, bottom), colours, began)
+    joiner = FragmentJoiner()
+    joiner.join({1: whole}, 0.0, _stands)
+    assert joiner.join({2: cut}, 0.5, _stands) == {2: 1 if same else 2}
+    back = FragmentJoiner()
+    back.join({1: cut}, 0.0, _stands)
+    assert back.join({2: Fragment(whole.box, whole.colours, began)}, 0.5, _stands) == {
+        2: 1 if same else 2
+    }

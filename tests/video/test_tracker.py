@@ -209,6 +209,38 @@ def test_a_box_around_two_people_is_no_third() -> None:
         numbers |= {person.track for person in two.update(found, step / 25)}
     assert numbers == {1, 2}
     nested = PersonTracker()  # nobody else makes up the rest of the larger box
-    for step in range(10):
+    for step in range(25):
         told = nested.update(_seen(behind, *[both] * (step > 4)), step / 25)
     assert len(told) == 2
+
+
+def test_a_box_around_two_hides_nobody_inside_it() -> None:
+    behind, before, both = (40, 20, 80, 120), (44, 90, 84, 200), (41, 20, 84, 198)
+    better = Detections(np.array([both, before], np.float32), np.array([0.9, 0.6], np.float32))
+    tracker = PersonTracker()
+    for step in range(15):
+        told = tracker.update(better if step > 10 else _seen(behind, before), step / 25)
+    assert [(person.track, person.box[1]) for person in told] == [(2, 90)]
+
+
+def test_a_person_further_down_is_somebody_else() -> None:
+    tracker = PersonTracker((640, 480))
+    for step in range(20):
+        (there,) = tracker.update(_seen((600, 100, 640, 300)), step / 25) or [None]
+    for step in range(20, 30):
+        (later,) = tracker.update(_seen((600, 230, 640, 430)), step / 25) or [None]
+    assert there is not None
+    assert later is not None
+    assert (there.track, later.track) == (1, 2)
+
+
+@pytest.mark.parametrize(("apart", "counts"), [(0.24, 0.24), (9.0, 0.6)])
+def test_who_appears_upon_somebody_counts_once_apart_or_after_a_while(
+    apart: float, counts: float
+) -> None:
+    tracker, there = PersonTracker(), (10, 20, 50, 120)
+    for step in range(40):
+        seconds = step / 25 - 0.4
+        other = (34, 20, 74, 120) if seconds >= apart else (22, 20, 62, 120)
+        found = tracker.update(_seen(there, *[other] * (seconds >= 0)), step / 25)
+        assert step < 5 or len(found) == 1 + (seconds >= counts - 1e-6)
