@@ -34,6 +34,7 @@ from edgeattr_runtimes.openvino_engine import OpenvinoSession, read_network
 from edgeattr_runtimes.session import Session
 from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.data.datasets import open_dataset
+from edgeattr_train.platt import sigmoid
 
 _BATCH = 8
 _CALIBRATED = 512  # crops
@@ -98,7 +99,7 @@ def _print(
     print("|---|---|---|---|---|---|---|")
     truth = logits["ONNX Runtime", "FP32"]
     for (engine, way), values in logits.items():
-        scores = evaluate(np.exp(-np.logaddexp(0, -values)), labels)
+        scores = evaluate(sigmoid(values), labels)
         flips = 100 * float(np.mean((values > 0) != (truth > 0)))
         mine, full = seconds[engine, way], seconds[engine, "FP32"]
         ratio = statistics.median(b / a for a, b in zip(mine, full, strict=True))

@@ -37,6 +37,7 @@ from edgeattr_runtimes.device import device_name
 from edgeattr_train.data.align import aligned
 from edgeattr_train.data.annotations import AttributeDataset
 from edgeattr_train.data.datasets import open_dataset
+from edgeattr_train.platt import sigmoid
 
 _CALL = 64  # crops
 _BATCH = 8  # of the peer
@@ -94,7 +95,7 @@ def main() -> None:
 
     logits = {key: runtime.infer(crops).logits for key, runtime in runtimes.items()}
     for (engine, precision), values in logits.items():
-        scores = evaluate(_sigmoid(values), data.labels)
+        scores = evaluate(sigmoid(values), data.labels)
         print(
             f"| edgeattr default | {engine} | {precision} | {parameters / 1e6:.2f} M | "
             f"{flops / 1e9:.2f} | {scores.mA:.2f} | {scores.f1:.2f} | {speed((engine, precision))}"
@@ -174,10 +175,6 @@ def size_of(bundle: Bundle) -> tuple[int, int]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(crop)
     return sum(p.numel() for p in model.parameters()), counter.get_total_flops()
-
-
-def _sigmoid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.exp(-np.logaddexp(0, -values))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from edgeattr_train.data import clothing_parsing
 from edgeattr_train.data.annotations import AttributeDataset, cut
 from edgeattr_train.data.datasets import open_dataset
 from edgeattr_train.losses import balanced_bce
+from edgeattr_train.platt import sigmoid
 
 Array = npt.NDArray[np.float32]
 
@@ -91,7 +92,7 @@ def main() -> None:
         voices.append(_said_by_peer(options.peer, pictures, data))
     total = sum(weight for _, weight in voices)
     summed = sum(np.nan_to_num(odds) * weight for odds, weight in voices)
-    probabilities = _sigmoid(summed / total)
+    probabilities = sigmoid(summed / total)
     _add_tags(probabilities, pictures, data.schema.names)
     if options.made:
         made, theirs = _made(options.made, pictures, probabilities, data)
@@ -253,10 +254,6 @@ def _made(
         found.append(Picture(folder / row["path"]))
         said.append(theirs.astype(np.float32))
     return found, np.stack(said)
-
-
-def _sigmoid(odds: Array) -> Array:
-    return np.exp(-np.logaddexp(0, -odds))
 
 
 if __name__ == "__main__":

@@ -49,9 +49,6 @@ class Batcher(Closeable):
     """
 
     def __init__(self, model: AttributeModel, *, batch: int = 64, waiting: int = 128) -> None:
-        self.classified = 0  # crops
-        self.calls = 0
-        self.declined = 0  # crops
         self._model, self._batch, self._most = model, batch, waiting
         self._requests: list[_Request] = []
         self._changed = threading.Condition()
@@ -103,7 +100,6 @@ class Batcher(Closeable):
             return
         for _, number, place in sorted(open_)[: len(open_) - self._most]:
             self._requests[number].taken[place] = False
-            self.declined += 1
 
     def _work(self) -> None:
         while requests := self._next():
@@ -135,8 +131,6 @@ class Batcher(Closeable):
             if taken
         ]
         rows = iter(self._model.read(crops)) if crops else iter(())
-        self.calls += bool(crops)
-        self.classified += len(crops)
         for request in requests:
             request.answer.set_result([next(rows) if taken else None for taken in request.taken])
 

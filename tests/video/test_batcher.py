@@ -62,7 +62,6 @@ def test_crops_of_several_streams_go_together(model: _Model, batcher: Batcher) -
     values = [[float(row[0]) for row in answer.result(10) if row] for answer in answers]
     assert values == [[10, 11], [20, 21], [30, 31]]
     assert model.calls == [1, 6]
-    assert (batcher.classified, batcher.calls, batcher.declined) == (7, 2, 0)
 
 
 def test_a_batch_has_a_most_and_one_frame_may_exceed_it(model: _Model, batcher: Batcher) -> None:
@@ -86,7 +85,6 @@ def test_under_load_the_least_worthwhile_of_live_streams_are_declined(
     assert [row is not None for row in file.result(10)] == [True, True]
     assert [row is not None for row in first.result(10)] == [True, False, True]
     assert [row is not None for row in second.result(10)] == [False, True, True]
-    assert batcher.declined == 2
 
 
 def test_a_failure_reaches_whoever_asked_and_no_one_else(model: _Model, batcher: Batcher) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edgeattr_train.platt import sigmoid
+
 _Floats = npt.NDArray[np.float64]
 
 _STEP = 0.1  # log-odds between candidates
@@ -128,8 +130,7 @@ def fit_thresholds(
 
 def _answers_in_part(log_odds: _Floats, thresholds: _Floats) -> _Floats:
     """How much an image counts as a yes at each threshold: [N], [K] -> [N, K], 0..1."""
-    distance = (log_odds[:, None] - thresholds) / _WIDTH
-    return np.asarray(0.5 * (1 + np.tanh(distance / 2)))  # a sigmoid that cannot overflow
+    return sigmoid((log_odds[:, None] - thresholds) / _WIDTH)
 
 
 def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> _Floats:
