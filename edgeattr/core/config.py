@@ -48,11 +48,17 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """One TOML value; text that is none stands for itself."""
+    """One TOML value; text that is none stands for itself.
+
+    Raises:
+        ValueError: it holds a number that is not finite.
+    """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    _check_finite(value, "it")
+    return value
 
 
 def build(kind: type[_T], values: Mapping[str, Any], *, what: str) -> _T:

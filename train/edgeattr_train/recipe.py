@@ -146,4 +146,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(table, {})
         if not isinstance(values, dict):
             raise UsageError(f"--set {override!r}: {table} is not a table")
-    values[last] = parse_value(text)
+    try:
+        values[last] = parse_value(text)
+    except ValueError as error:
+        raise UsageError(f"--set {override!r}: {error}") from error
