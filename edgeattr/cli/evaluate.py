@@ -111,9 +111,10 @@ def _evaluate_detectors(
     from edgeattr_train.data.boxes import open_boxes
 
     data, results = open_boxes(spec), []
-    for name in names:
+    for given in names:
+        name = "person" if given == "default" else given  # the model that M is where it is left out
         detector = open_detector(
-            "person" if name == "default" else name,
+            name,
             engine=runtime,
             precision=precision,
             form=form,

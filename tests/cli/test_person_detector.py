@@ -67,6 +67,11 @@ def test_eval_on_boxes(drawn_mot: Path) -> None:
     assert (told["recall"], told["box_precision"]) == (100, 100)
 
 
+def test_eval_on_boxes_without_a_model_is_of_the_detector_that_ships(drawn_mot: Path) -> None:
+    told = json.loads(_run("eval", "--data", f"mot:{drawn_mot}", "--json", "-", "--quiet"))
+    assert told["model"] == "person"
+
+
 def test_eval_s_format_is_of_detectors_alone() -> None:
     told = edgeattr("eval", "default", "--data", "peta:there", "--detector-format", "yolox", code=2)
     assert "pass --data mot:DIR or coco:DIR" in told.stderr
