@@ -28,6 +28,7 @@ from common import PEER, interleaved, load_crops, rate
 
 import edgeattr
 from edgeattr.core.bundle import Bundle
+from edgeattr.core.config import build
 from edgeattr.core.errors import BundleError
 from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.limits import available_cores
@@ -164,11 +165,10 @@ def size_of(bundle: Bundle) -> tuple[int, int]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from edgeattr_train.model import build_model
-    from edgeattr_train.recipe import recipe_from_dict
+    from edgeattr_train.model import ModelOptions, build_model
 
-    recipe = recipe_from_dict(bundle.training["recipe"])
-    options = dataclasses.replace(recipe.model, weights="none", start="")
+    options = build(ModelOptions, bundle.training["recipe"]["model"], what="recipe")
+    options = dataclasses.replace(options, weights="none", start="")
     size = (bundle.input.height, bundle.input.width)
     model = build_model(len(bundle.schema), options, size).eval()
     crop = torch.zeros((1, bundle.input.height, bundle.input.width, 3), dtype=torch.uint8)
