@@ -107,7 +107,7 @@ def main() -> None:
     if options.against:
         told = f"{options.against.stem} | onnxruntime | int8 | - | - | - | -"
         print(f"| {told} | {speed(('against', 'int8'))}")
-    if peers:
+    if peers and ("openvino", "int8") in logits:
         _compare(data, logits["openvino", "int8"], peers["int8"](small))
 
 

@@ -230,7 +230,7 @@ def _without_half(
     held: BoxDataset | None,
     contract: Contract,
 ) -> ValidationResult:
-    """The result of INT8, or that in float32 where it holds in half precision alone."""
+    """The result of INT8; that in float32 if the contract does not hold there."""
     runtime = DetectionRuntime(variant, _ENGINES[variant.engine], content, half=False)
     parity = max(result.parity, detection_difference(bundle, runtime))
     tolerance = round(2 * parity + 1e-3, 6)
@@ -238,8 +238,10 @@ def _without_half(
         result, parity=parity, tolerance=tolerance, after=_figures(bundle, runtime, held)
     )
     runtime.close()
-    holds = judged(whole, contract).met
-    return judged(dataclasses.replace(whole, after=result.after), contract) if holds else whole
+    whole = judged(whole, contract)
+    if not whole.met:
+        return whole
+    return judged(dataclasses.replace(whole, after=result.after), contract)
 
 
 def _figures(

@@ -22,7 +22,7 @@ _KEEPALIVE_S = 30
 
 @dataclass(frozen=True, kw_only=True)
 class MqttConnection:
-    """What a connection needs."""
+    """Address, credentials and topics of a connection."""
 
     host: str
     port: int
@@ -50,8 +50,8 @@ class MqttTransport:
 
     batch = 50
 
-    def __init__(self, options: MqttConnection) -> None:
-        self._options = options
+    def __init__(self, connection: MqttConnection) -> None:
+        self._connection = connection
         self._client: Any = None  # paho's, while connected
         self._changed = threading.Condition()  # guards what follows, which paho's thread sets
         self._retained: dict[str, bytes] = {}  # what topics are to hold
@@ -64,7 +64,7 @@ class MqttTransport:
 
     def topic_of(self, payload: bytes) -> str:
         """Where an event's JSON is published."""
-        return self._options.topic_of(payload)
+        return self._connection.topic_of(payload)
 
     def retain(self, topic: str, payload: bytes) -> None:
         """Have a topic hold a payload, from the next :meth:`connect` on; the latest counts."""
@@ -104,10 +104,11 @@ class MqttTransport:
 
     def _open_connection(self) -> None:
         self._held.clear()
+        self._answered = set()  # a new client numbers its messages from 1
         self._welcome = self._lost = None
         client = self._new_client()
         try:
-            client.connect(self._options.host, self._options.port, _KEEPALIVE_S)
+            client.connect(self._connection.host, self._connection.port, _KEEPALIVE_S)
             self._client = client
             client.loop_start()
             self._until(lambda: self._welcome is not None, _CONNECT_S)
@@ -127,13 +128,13 @@ class MqttTransport:
         self._answered = set()
         try:
             for entry in entries:
-                topic = self._options.topic_of(entry.payload)
+                topic = self._connection.topic_of(entry.payload)
                 sent = self._client.publish(topic, entry.payload, qos=1)
                 numbers[sent.mid] = entry.number
-            count = 0
-            while len(self._answered) < len(numbers):  # each answer gives the others more time
-                count = len(self._answered)
-                self._until(lambda: len(self._answered) > count, _ANSWER_S)  # noqa: B023
+            waiting = list(numbers)
+            while waiting := [it for it in waiting if it not in self._answered]:
+                # each answer gives the others more time
+                self._until(lambda: any(it in self._answered for it in waiting), _ANSWER_S)
         except SendError as error:
             error.so_far = self._so_far(numbers)
             self._give_up(self._client)
@@ -166,20 +167,20 @@ class MqttTransport:
         from paho.mqtt.client import Client, MQTTv311
         from paho.mqtt.enums import CallbackAPIVersion
 
-        options = self._options
+        connection = self._connection
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=options.client_id,
+            client_id=connection.client_id,
             protocol=MQTTv311,
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(self.batch + 1)
-        client.will_set(options.status_topic, options.status("offline"), qos=1, retain=True)
-        if options.username is not None:
-            client.username_pw_set(options.username, options.password)
-        if options.tls is not None:
-            client.tls_set_context(options.tls)
+        client.will_set(connection.status_topic, connection.status("offline"), qos=1, retain=True)
+        if connection.username is not None:
+            client.username_pw_set(connection.username, connection.password)
+        if connection.tls is not None:
+            client.tls_set_context(connection.tls)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
@@ -209,7 +210,7 @@ class MqttTransport:
                 self._wake.set()
 
     def _say(self, status: str, seconds: float) -> None:
-        topic, payload = self._options.status_topic, self._options.status(status)
+        topic, payload = self._connection.status_topic, self._connection.status(status)
         sent = self._client.publish(topic, payload, qos=1, retain=True)
         self._until(lambda: sent.mid in self._answered, seconds)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +34,8 @@ _SHEET = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _LONGEST_WAIT = 2.0  # seconds for the first live picture of a camera
 _STEP = 0.05  # seconds between two looks for it
 _WAITING = 100  # requests at once that wait for one
+_LARGEST = 8 << 20  # bytes of a picture
+_STARTS = {"jpg": b"\xff\xd8", "explain.html": b"<!DOCTYPE html>"}  # by the end of the name
 _ANSWERS = ("yes", "no", "unknown")
 _MOST = 10_000  # people in one answer
 _DIGITS = 5  # of such a number; int() refuses thousands of them
@@ -68,21 +72,21 @@ class _Answers:
         self._waiting = 0
 
     def crop(self, request: Request) -> Response:
-        return self._picture(request, self._content.crops, "jpg")
+        return self._picture(request, self._content.crops, "jpg", "image/jpeg")
 
     def evidence(self, request: Request) -> Response:
-        answer = self._picture(request, self._content.evidence, "explain.html")
+        answer = self._picture(request, self._content.evidence, "explain.html", "text/html")
         answer.headers["Content-Security-Policy"] = _SHEET
         return answer
 
-    def _picture(self, request: Request, folder: Path | None, ending: str) -> Response:
+    def _picture(
+        self, request: Request, folder: Path | None, ending: str, media_type: str
+    ) -> Response:
         """Of people who are known alone: nobody is shown for longer than their record."""
         name = request.path_params["name"]
-        if folder and _ID.fullmatch(name) and self._record(name) is not None:
-            path = folder / f"{name}.{ending}"
-            if path.is_file() and not path.is_symlink():
-                return FileResponse(path)
-        return _missing("picture", name)
+        known = folder is not None and _ID.fullmatch(name) and self._record(name) is not None
+        content = _read_picture(folder / f"{name}.{ending}", ending) if folder and known else None
+        return Response(content, media_type=media_type) if content else _missing("picture", name)
 
     async def live_picture(self, request: Request) -> Response:
         """The latest annotated picture of a camera; waits a moment for the first."""
@@ -200,6 +204,24 @@ def _missing(what: str, name: str) -> JSONResponse:
 
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _read_picture(path: Path, ending: str) -> bytes | None:
+    """A JPEG, or a page; None where it was never kept, is deleted, or is something else."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            return None
+        with os.fdopen(number, "rb", closefd=False) as file:
+            content = file.read(_LARGEST + 1)
+    except OSError:  # of a disk
+        return None
+    finally:
+        os.close(number)
+    return content if content.startswith(_STARTS[ending]) and len(content) <= _LARGEST else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,7 +143,7 @@ class OpenvinoSession(Session):
         """See :meth:`Session.fixed`.
 
         A fixed number of rows runs faster than a free one, so that the network is compiled for all
-        of them and for one, both at once; see :meth:`_Slot.run` for what is between.
+        of them and for one, concurrently; :meth:`_Slot.run` says how counts between are run.
         """
         made = copy.copy(self)
         Session.__init__(made)
@@ -218,7 +218,7 @@ class OpenvinoSession(Session):
             with contextlib.suppress(RuntimeError):
                 return core.import_model(content, target, options)
         compiled = core.compile_model(model, target, options)
-        with contextlib.suppress(OutputError):
+        with contextlib.suppress(OutputError, RuntimeError):  # it runs without being kept
             write_entry(path, compiled.export_model().getvalue(), facts)
         return compiled
 
@@ -235,7 +235,7 @@ class _Slot:
         self._places: dict[bool, _Place] = {}  # for single rows, and for all
 
     def run(self, count: int | None = None) -> list[Array]:
-        """Row by row where that is faster than all rows, of which the last are then old."""
+        """Run row by row if that is faster; else run all rows and return the first ``count``."""
         if count is None or count > _FEWEST * self._rows:
             return [found[:count] for found in self._place(single=False).run()]
         place, parts = self._place(single=True), []

@@ -13,6 +13,7 @@ import pytest
 
 from edgeattr.core import hub
 from edgeattr.core.detection_bundle import DetectionBundle
+from edgeattr_runtimes import detection
 
 from ..conftest import draw_person
 from .program import edgeattr
@@ -90,6 +91,29 @@ def test_fp16_is_proven_and_written_beside(
     assert variant.speed["frames_per_second"] > 0
     assert "AP50" in variant.metrics
     assert len(DetectionBundle.read(hub.person_bundle()).variants) == 1  # left as it was
+
+
+def test_int8_that_loses_boxes_in_float32_alone_is_refused(
+    drawn_mot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a processor with bfloat16, where INT8 must hold without it too."""
+    real = detection.DetectionRuntime
+
+    class Blind(real):  # type: ignore[misc,valid-type]
+        def run(self, frames: detection.Frames) -> detection.Found:
+            boxes, scores = super().run(frames)
+            return boxes, scores * 0
+
+    def opened(*arguments: object, half: bool | None = None, **options: object) -> object:
+        return (Blind if half is False else real)(*arguments, **options)
+
+    monkeypatch.setattr("edgeattr_convert.speed.LOOK_SECONDS", 0.3)
+    monkeypatch.setattr("edgeattr_convert.detection.has_half_precision", lambda engine: True)
+    monkeypatch.setattr("edgeattr_convert.detection.DetectionRuntime", opened)
+    options = ("--calib", f"mot:{drawn_mot}", "--min-speedup", 0, "--out", tmp_path / "a.edgeattr")
+    told = edgeattr("convert", "person", "--int8", *options, code=3)
+    assert "nothing was written" in told.stderr
+    assert not (tmp_path / "a.edgeattr").exists()
 
 
 def test_tensorrt_s_file_is_proven_by_onnx_runtime_where_there_is_no_gpu(tmp_path: Path) -> None:

@@ -35,6 +35,19 @@ def test_networks_are_kept_and_damaged_ones_are_compiled_anew() -> None:
     assert kept[0].read_bytes() != content[:-1]
 
 
+def test_a_network_that_openvino_cannot_export_runs_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import openvino
+
+    def fails(self: object) -> None:
+        raise RuntimeError("export is not supported")
+
+    monkeypatch.setattr(openvino.CompiledModel, "export_model", fails)
+    assert len(_answers()) == len(_CROPS)
+    assert not list((home() / "engines").glob("*.blob"))
+
+
 def test_where_nothing_can_be_kept_it_runs_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,11 @@ def test_pictures_by_id_and_nothing_else(server: WebServer, crops: Path) -> None
     picture.symlink_to(crops.parent / "secret.jpg")
     assert _Answer(server, path).code == 404, "a link out of the folder"
     picture.unlink()
+    picture.write_bytes(b"no picture")
+    assert _Answer(server, path).code == 404, "no picture"
+    picture.write_bytes(_JPEG + bytes(8 << 20))
+    assert _Answer(server, path).code == 404, "too large"
+    picture.unlink()
     picture.mkdir()
     assert _Answer(server, path).code == 404, "a folder"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from edgeattr.core.errors import OutputError
+from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.files import write_atomically
 from edgeattr.report import jpeg_uri, render
 from edgeattr.search.query import WallClock
@@ -49,12 +49,15 @@ def write_contact_sheet(
     Args:
         target: the page's file; an old one is replaced.
         question: what was asked.
-        found: what was found, with reasons.
+        found: what a request with ``reasons`` found.
         beside: a folder where pictures with a relative name may lie too.
 
     Raises:
         OutputError: the file cannot be written; an old one is left as it was.
+        UsageError: the request was without reasons.
     """
+    if len(found.reasons) != len(found.records):
+        raise UsageError("a contact sheet shows reasons; ask with SearchRequest(reasons=True)")
     room = LIMIT_MIB << 20
     cards: list[Markup] = []
     pictures = 0

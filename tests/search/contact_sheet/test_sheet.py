@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeattr.core.errors import OutputError
+from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.search.contact_sheet import write_contact_sheet
 from edgeattr.search.contact_sheet.page import thumbnail_of
 from edgeattr.search.store import EventsReader, PeopleReader, PeopleStore, SearchRequest
@@ -191,3 +191,12 @@ def test_people_are_printed_side_by_side_without_all_their_answers(
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) <= 3
     page.close()
+
+
+def test_a_result_without_reasons_is_refused(folder: Path, tmp_path: Path) -> None:
+    question = SearchRequest()
+    with PeopleReader(folder / "people.sqlite") as reader:
+        found = reader.search(question)
+    with pytest.raises(UsageError, match="reasons=True"):
+        write_contact_sheet(tmp_path / "sheet.html", question, found)
+    assert not list(tmp_path.iterdir())
