@@ -35,7 +35,7 @@ def main() -> None:
     print("browsers | person event | person in view | core, busy site | core, page idle")
     for browsers in (0, 1, 10, 50):
         board = RecentPeople(list(people[0].attributes))
-        with WebServer(PageContent(board=board, status=_status), port=0) as server:
+        with WebServer(PageContent(people=board, status=_status), port=0) as server:
             stop, readers = _open(server.port, browsers)
             events = _each(lambda record, b=board: b.write(record.to_json()), people)
             views = _each(lambda record, b=board: b.watch("door", [record]), people)

@@ -216,7 +216,7 @@ class SitePipeline(Pipeline):
         )
         live, happenings = LivePictures() if web.pictures else None, SiteEvents()
         content = PageContent(
-            board=people,
+            people=people,
             status=status,
             outputs=outputs,
             unopened=lambda: dict(self.failures),

@@ -23,6 +23,7 @@ from edgeattr.search.store.database import DatabaseSchema, GroupCommit, open_dat
 
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger("edgeattr.outputs")
+MOST_EVENTS = 100_000  # default limit of a spool
 _TAKEN = "another process sends from this spool; give this one a spool of its own"
 _QUEUE = DatabaseSchema(
     kind="spool",
@@ -34,9 +35,6 @@ CREATE TABLE totals (events INTEGER NOT NULL, bytes INTEGER NOT NULL, dropped IN
 INSERT INTO totals VALUES (0, 0, 0)
 """.strip(),
 )
-
-
-MOST_EVENTS = 100_000  # that wait in a spool, where nobody says otherwise
 
 
 class Entry(NamedTuple):

@@ -21,8 +21,8 @@ _CONFIRM_SECONDS = 0.16  # how long a person is found before they count
 _CONFIRM_FRAMES = 0.5  # share of the frames since the first in which they are
 _DOUBTFUL_SECONDS = 0.2  # how long who does not count yet may be missed
 _BEGIN_SCORE = 0.5  # of a detection that begins a track
-_FREE = 0.3  # IoU with somebody who counts, above which it takes longer to count
-_CONFIRM_UPON = 0.6  # seconds, there
+_OCCUPIED = 0.3  # IoU with somebody who counts, above which a new track takes longer to count
+_CONFIRM_OCCUPIED = 0.6  # seconds until a track there counts
 _OVERLAP = 0.15  # IoU of a box with where somebody is expected
 _OVERLAP_LAST = 0.2  # and with where they were last seen
 _COLOURS = 0.6  # similarity of one person's colours in two frames
@@ -157,15 +157,15 @@ class Association:
             _see(self._tracks[row], frame.sighting(index), frame.colours_of(index))
         counted = frame.boxes[[index for row, index in matches if self._tracks[row].number]]
         for row, index in matches:
-            upon = (overlaps(frame.boxes[[index]], counted) > _FREE).any()
-            self._number(self._tracks[row], _CONFIRM_UPON if upon else _CONFIRM_SECONDS)
+            occupied = (overlaps(frame.boxes[[index]], counted) > _OCCUPIED).any()
+            self._number(self._tracks[row], _CONFIRM_OCCUPIED if occupied else _CONFIRM_SECONDS)
 
-    def _begin(self, frame: _Frame, nobodys: list[int]) -> None:
-        """Begin tracks of the boxes that are nobody's."""
+    def _begin(self, frame: _Frame, unmatched: list[int]) -> None:
+        """Begin tracks of boxes that matched none."""
         known = self._motion.boxes[[track.number > 0 for track in self._tracks]]
         new = [
             index
-            for index in nobodys
+            for index in unmatched
             if frame.scores[index] >= _BEGIN_SCORE and not _around_two(frame.boxes[index], known)
         ]
         self._motion.add(frame.boxes[new])
@@ -272,9 +272,7 @@ def _around_two(box: npt.NDArray[np.float64], people: Boxes) -> bool:
 def _apart(boxes: Boxes) -> list[int]:
     """Places of the boxes, best first, that do not lie in a better one about as wide or as high."""
     sizes = boxes[:, 2:] - boxes[:, :2]
-    corner = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    shared = np.clip(np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - corner, 0, None).prod(2)
-    inside = shared >= _NESTED * sizes.prod(1)[:, None]
+    inside = overlaps(boxes, boxes, of_first=True) >= _NESTED
     about = (sizes[:, None] >= _NESTED_SIZES * sizes[None]).any(2)
     nested = np.tril(inside & about, -1)
     kept = np.ones(len(boxes), bool)

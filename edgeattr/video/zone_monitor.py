@@ -1,8 +1,8 @@
 """Zones and lines of one camera: who is in a zone and for how long, who crosses a line which way.
 
 A person counts by one point of their box, the feet unless said otherwise. Points near an edge are
-undecided: a person is on the side where they last were further from the edge than a margin, which
-grows with the person's size, and for a moment, as a box is wider while somebody else passes. So
+undecided: a person changes sides once their point has been past the edge by a margin, which grows
+with their size, for 0.15 s: boxes are wider for a moment while somebody else passes. So
 somebody who lingers on a line is not counted twice, and a crossing has the moment at which the
 point passed the edge, interpolated between frames.
 """
@@ -24,8 +24,8 @@ from edgeattr.core.prediction import TrackRecord
 from edgeattr.video.tracker import TrackedBox
 from edgeattr.video.zones import ANCHORS, Line, Point, Zone
 
-_MARGIN = 0.04  # of a person's height: as far must a point be from an edge to have a side
-_STEADY_SECONDS = 0.15  # and for as long
+_MARGIN = 0.04  # of a person's height: least distance of a point from an edge to change sides
+_STEADY_SECONDS = 0.15  # least time past the margin to change sides
 _OVER_THE_END = 0.02  # of a line's length: a crossing as far beyond its end still counts
 
 
@@ -151,10 +151,13 @@ class ZoneMonitor:
         return events
 
     def settle_before(self, seconds: float | None) -> list[ZoneEvent]:
-        """Take those last seen before a moment, on the other side of an edge, to have passed it.
+        """Count the changes of side that were not yet steady when people were last seen.
 
         Args:
-            seconds: of the stream; None: everybody.
+            seconds: of the stream: people last seen before it; None: everybody.
+
+        Returns:
+            Who entered, left or crossed among them.
         """
         return [
             event

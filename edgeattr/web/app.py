@@ -68,7 +68,7 @@ class _Answers:
     """The routes that answer once. Those that are not async run in threads of their own."""
 
     def __init__(self, content: PageContent, events: Events) -> None:
-        self._content, self._board, self._state = content, content.board, events.state
+        self._content, self._people, self._state = content, content.people, events.state
         self._waiting = 0
 
     def crop(self, request: Request) -> Response:
@@ -120,7 +120,7 @@ class _Answers:
             wanted = PeopleFilter.from_query(request.query_params)
         except UsageError as error:
             return _error(str(error), 400)
-        found = [person for person in self._board.people() if wanted.matches(person)]
+        found = [person for person in self._people.people() if wanted.matches(person)]
         return JSONResponse({"matching": len(found), "people": found[: wanted.limit]})
 
     def person(self, request: Request) -> Response:
@@ -161,7 +161,7 @@ class _Answers:
 
     def _record(self, name: str) -> dict[str, Any] | None:
         """A person of the page's memory, or of the store."""
-        if found := self._board.person(name):
+        if found := self._people.person(name):
             return found
         try:
             record = self._content.store.person(name) if self._content.store else None

@@ -22,7 +22,7 @@ from edgeattr.web.page_content import PageContent
 _LOG = logging.getLogger("edgeattr.web")
 _FRESH = 0.9  # seconds for which all visitors get the same
 _STEP = 0.25  # seconds between two looks for changes
-_DIGITS = 18  # of a moment in an id; more are of no board
+_DIGITS = 18  # of a moment in an id; more are of no run
 _BATCH = 40  # people in one message, so that little waits in memory for a slow visitor
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -66,7 +66,7 @@ class State:
 
     def _current(self) -> dict[str, Any]:
         content = self._content
-        found, counts = self.health(), content.board.counts()
+        found, counts = self.health(), content.people.counts()
         names = {stream["stream"] for stream in found["streams"]}
         missing = {name: why for name, why in content.unopened().items() if name not in names}
         for key in ("crops_seen", "crops_classified"):
@@ -75,7 +75,7 @@ class State:
             "version": self._version,
             "time": utc_text(time.time()),
             "started": self._started,
-            "pictures": content.board.pictures,
+            "pictures": content.people.pictures,
             **found,
             "unopened": [{"stream": name, "error": why} for name, why in missing.items()],
             "counts": counts,
@@ -101,17 +101,17 @@ class Events:
     """
 
     def __init__(self, content: PageContent) -> None:
-        self.board, self.state = content.board, State(content)
+        self.people, self.state = content.people, State(content)
         self.closing = False  # ends all streams within moments
         self.visitors = 0
         self._run = secrets.token_hex(4)  # ids of an earlier run mean nothing
 
     def id_of(self, at: int) -> str:
-        """The id of an event after which the board is known up to a moment."""
+        """The id of an event after which the people are known up to a moment."""
         return f"{self._run}-{at}"
 
     def known_by(self, last: str | None) -> int | None:
-        """Up to where a visitor knows the board, by the id of the last event that it got."""
+        """Up to where a visitor knows the people, by the id of the last event that it got."""
         run, _, at = (last or "").partition("-")
         whole = at.isascii() and at.isdigit() and len(at) <= _DIGITS
         return int(at) if whole and run == self._run else None
@@ -178,8 +178,8 @@ class EventStream:
             await asyncio.wait([left], timeout=_STEP)
 
     def _news(self) -> list[bytes]:
-        """What has changed on the board; the last message says up to where it is known then."""
-        changes = self._events.board.changes(self._known)
+        """Who has changed; the last message says up to where it is known then."""
+        changes = self._events.people.changes(self._known)
         parts = [("clear", b"{}")] if changes.whole else []
         if changes.gone:
             parts.append(("gone", json.dumps(changes.gone).encode()))

@@ -18,7 +18,7 @@ from edgeattr.web.store_search import StoreSearch
 class PageContent:
     """What the page is made of. Functions are called by the server's threads, once a second."""
 
-    board: RecentPeople  # knows the people
+    people: RecentPeople  # who was seen lately
     status: Callable[[], Sequence[StreamStatus]]  # how each stream is doing
     outputs: Callable[[], Sequence[OutputStatus]] = list  # how each output is doing
     unopened: Callable[[], Mapping[str, str]] = dict  # streams that could not be opened, and why

@@ -21,7 +21,7 @@ _ALERTS_SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class PeopleChanges:
-    """What has changed on a board since some moment."""
+    """Who has changed since some moment."""
 
     at: int  # the moment that they lead up to
     whole: bool  # these are all people there are: whatever was known before is void
@@ -31,11 +31,11 @@ class PeopleChanges:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Kept:
-    """One person on the board."""
+    """One person who was seen lately."""
 
     person: dict[str, Any]  # as the interface tells it
     text: bytes  # the same as JSON
-    changed: int  # when, in changes of the board
+    changed: int  # when, in changes of all
     told: float  # when, seconds since 1970
 
 
@@ -43,7 +43,7 @@ class RecentPeople:
     """An output that remembers the latest people, and forgets the oldest.
 
     Several threads may write and ask at once. Nothing waits for those who ask: each says up to
-    where it knows the board, and gets what is new.
+    where it knows them, and gets what is new.
 
     Args:
         attributes: names that will be answered, in the order in which they are shown.

@@ -211,7 +211,7 @@ def raw_call(engine: Engine, crops: npt.NDArray[np.uint8]) -> Iterator[Callable[
     about = engine.describe()
     size = batch_size(len(crops), about.batch, about.streams)
     parts = [crops[start : start + size] for start in range(0, len(crops), size)]
-    session = engine.sessions[-1 if len(crops) == 1 else 0]  # a second has all threads for one
+    session = engine.sessions[-1 if len(crops) == 1 else 0]  # the last runs one crop on all threads
     with contextlib.ExitStack() as stack:
         runs = []
         for part in parts:

@@ -38,7 +38,7 @@ def beside(path: Path, suffix: str) -> Path:
 
 
 def read_entry(path: Path, facts: Mapping[str, Any]) -> bytes | None:
-    """An entry's content, or nothing where it is absent, damaged or made for something else."""
+    """An entry's content; None if it is missing, damaged or made for something else."""
     try:
         described = json.loads(beside(path, ".json").read_text())
         content = path.read_bytes()

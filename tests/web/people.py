@@ -63,7 +63,7 @@ def open_page(
     **content: Any,
 ) -> WebServer:
     """The page of some people and cameras, on a free port."""
-    shown = PageContent(board=board or RecentPeople(), status=status, **content)
+    shown = PageContent(people=board or RecentPeople(), status=status, **content)
     return WebServer(shown, token=token, host=host, port=port, hosts=hosts)
 
 

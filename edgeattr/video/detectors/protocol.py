@@ -27,9 +27,9 @@ class Detections:
 class Detector(AbstractContextManager["Detector"], Protocol):
     """Finds people.
 
-    Any number of threads may call :meth:`detect` at once, and for frames in any order. One that
-    must see the frames of a stream one after another wants a pipeline of that stream alone, with
-    ``PipelineOptions(workers=1)``; frames of a still scene without people are left out there, too.
+    Threads call :meth:`detect` concurrently, with frames in any order. A detector that needs the
+    frames of one stream in order needs a pipeline of its own with ``PipelineOptions(workers=1)``.
+    Frames of a still scene without people are not passed to it.
     """
 
     @property
