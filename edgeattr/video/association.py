@@ -143,7 +143,7 @@ class Association:
         known = self._motion.boxes[
             [it.number > 0 and frame.seconds - it.last.seconds <= recent for it in self._tracks]
         ]
-        one = [i for i, box in enumerate(frame.boxes) if not _around_two(box, known)]
+        one = np.flatnonzero(~_around_two(frame.boxes, known)).tolist()
         return [one[place] for place in _apart(frame.boxes[one])]
 
     def _follow(self, frame: _Frame, matches: list[tuple[int, int]]) -> None:
@@ -156,18 +156,18 @@ class Association:
         for row, index in matches:
             _see(self._tracks[row], frame.sighting(index), frame.colours_of(index))
         counted = frame.boxes[[index for row, index in matches if self._tracks[row].number]]
-        for row, index in matches:
-            occupied = (overlaps(frame.boxes[[index]], counted) > _OCCUPIED).any()
-            self._number(self._tracks[row], _CONFIRM_OCCUPIED if occupied else _CONFIRM_SECONDS)
+        found = frame.boxes[[index for _, index in matches]]
+        occupied = np.asarray((overlaps(found, counted) > _OCCUPIED).any(axis=1))
+        for place, (row, _) in enumerate(matches):
+            least = _CONFIRM_OCCUPIED if occupied[place] else _CONFIRM_SECONDS
+            self._number(self._tracks[row], least)
 
     def _begin(self, frame: _Frame, unmatched: list[int]) -> None:
         """Begin tracks of boxes that matched none."""
         known = self._motion.boxes[[track.number > 0 for track in self._tracks]]
-        new = [
-            index
-            for index in unmatched
-            if frame.scores[index] >= _BEGIN_SCORE and not _around_two(frame.boxes[index], known)
-        ]
+        sure = [index for index in unmatched if frame.scores[index] >= _BEGIN_SCORE]
+        around = _around_two(frame.boxes[sure], known).tolist()
+        new = [index for index, both in zip(sure, around, strict=True) if not both]
         self._motion.add(frame.boxes[new])
         for index in new:
             seen = frame.sighting(index)
@@ -258,15 +258,20 @@ def _level(expected: Boxes, boxes: Boxes, since: npt.NDArray[np.float64]) -> npt
     return np.asarray(off <= (height * (_LEVEL + _LEVEL_GROWS * since))[:, None])
 
 
-def _around_two(box: npt.NDArray[np.float64], people: Boxes) -> bool:
-    """Whether a box is around two people as if they were one, who meet or stand one behind the
-    other."""
-    inside = overlaps(people, box[None], of_first=True)[:, 0]
-    areas, area = (people[:, 2:] - people[:, :2]).prod(1), (box[2:] - box[:2]).prod()
-    parts = people[(inside >= _INSIDE) & (areas <= _PART * area)]
-    one, other = parts[np.array(np.triu_indices(len(parts), 1))]
-    corners = np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])
-    return bool((overlaps(np.concatenate(corners, axis=1), box[None]) >= _AROUND).any())
+def _around_two(boxes: Boxes, people: Boxes) -> npt.NDArray[np.bool_]:
+    """Which boxes, [N], are around two people as if they were one, who meet or stand one behind
+    the other."""
+    inside = overlaps(people, boxes, of_first=True) >= _INSIDE
+    areas, whole = ((it[:, 2:] - it[:, :2]).prod(1) for it in (people, boxes))
+    parts = inside & (areas[:, None] <= _PART * whole)
+    around = np.zeros(len(boxes), bool)
+    for index in np.flatnonzero(parts.sum(0) >= 2).tolist():
+        those = people[parts[:, index]]
+        one, other = those[np.array(np.triu_indices(len(those), 1))]
+        corners = np.minimum(one[:, :2], other[:, :2]), np.maximum(one[:, 2:], other[:, 2:])
+        both = np.concatenate(corners, axis=1)
+        around[index] = (overlaps(both, boxes[[index]]) >= _AROUND).any()
+    return around
 
 
 def _apart(boxes: Boxes) -> list[int]:
