@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -180,12 +181,10 @@ class AttributeModel(Closeable):
             return self._runtime.infer(crop[None])  # as it is: no resizing, no copy
         return self._runtime.infer_filled(count, fill)
 
-    def read(self, crops: Crops) -> npt.NDArray[np.float32]:
-        """Logits [N, C], not a number where the part of the body is not seen.
-
-        Arguments and errors are as of :meth:`predict`.
-        """
-        return visible_logits(self.outputs(crops), self.bundle.schema)
+    def read(self, crops: Crops) -> Outputs:
+        """As :meth:`outputs`, logits not a number where the part of the body is not seen."""
+        found = self.outputs(crops)
+        return dataclasses.replace(found, logits=visible_logits(found, self.bundle.schema))
 
     def explain(self, crops: Crops) -> list[Explanation]:
         """Read the attributes of people, and show where the model looked for each.

@@ -102,6 +102,6 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
 def test_a_crop_s_reading_tells_what_is_seen(crops: npt.NDArray[np.uint8]) -> None:
     with edgeattr.load() as model:
         outputs, read = model.outputs(list(crops)), model.read(list(crops))
-        assert len(model.read([])) == 0
-    seen = ~np.isnan(read)
-    np.testing.assert_array_equal(read[seen], outputs.logits[seen])
+        assert len(model.read([]).logits) == 0
+    seen = ~np.isnan(read.logits)
+    np.testing.assert_array_equal(read.logits[seen], outputs.logits[seen])

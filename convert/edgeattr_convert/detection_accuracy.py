@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edgeattr.core.crops import Image
 from edgeattr.core.detection_metrics import DetectionScores, FrameBoxes, evaluate_detections
-from edgeattr.video.detectors import Detections, Detector
+from edgeattr.video.detectors import Detector
 from edgeattr_train.data.boxes import BoxDataset
 
 LEAST_SCORE = 0.02  # of boxes that count for AP50
@@ -36,7 +35,6 @@ def measure_detector(
     data: BoxDataset,
     threshold: float,
     progress: Callable[[int], None] = lambda done: None,
-    each: Callable[[Image, Detections], None] = lambda image, found: None,
 ) -> DetectionFigures:
     """Detect in every frame and score the boxes.
 
@@ -45,14 +43,12 @@ def measure_detector(
         data: the frames.
         threshold: score of a person, for recall and precision.
         progress: called with the frames done.
-        each: called with each frame and what was found in it.
     """
     frames, seconds = [], 0.0
     for index, frame in enumerate(data.read()):
         began = time.perf_counter()
         found = detector.detect(frame.image)
         seconds += time.perf_counter() - began
-        each(frame.image, found)
         frames.append(
             FrameBoxes(
                 found=found.boxes, scores=found.scores, people=frame.people, ignore=frame.ignore

@@ -4,97 +4,79 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeattr.core.crops import Image
-from edgeattr.core.errors import importing
+from edgeattr.core.errors import InputError, importing
+from edgeattr.model import AttributeModel
 from edgeattr.outputs.tracks_file import TracksFile
-from edgeattr.video.detection_interval import SceneCutDetector
-from edgeattr.video.detectors import Detections
-from edgeattr.video.sources import Frame
-from edgeattr.video.tracker import PersonTracker
+from edgeattr.video.detectors import Detector
+from edgeattr.video.pipeline import Pipeline
+from edgeattr.video.sources import SourceSpec
 from edgeattr_train.data.boxes import MotSequence
 
 _NOBODY = "1,-1,0,0,1,1,0,-1,-1,-1\n"  # for the library, which takes no empty file
 
 
-class TrackingAccuracy:
-    """Follows people as `run --tracks` does, and compares with the ground truth (CLEAR MOT,
-    Identity).
+def measure_tracking(
+    model: AttributeModel,
+    detector: Detector,
+    sequences: Sequence[MotSequence],
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Follow people as `run --tracks` does and compare with the ground truth (CLEAR, Identity).
 
     Args:
-        sequences: of the frames that come.
+        model: reads people's attributes, and tells them apart.
+        detector: finds people.
+        sequences: each is followed from its first frame to its last.
+        progress: called with the sequences done.
+
+    Returns:
+        MOTA and IDF1, 0..100; switches, tracks and persons: over all sequences, and of each.
 
     Raises:
+        InputError: a sequence cannot be followed to its end.
         MissingDependency: the library of the measures is not installed.
     """
+    with importing("trackers", extra="convert", purpose="measure how people are followed"):
+        import trackers.eval as measures
+    results, tracks = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        told, truth = Path(folder) / "tracks.txt", Path(folder) / "truth.txt"
+        for done, sequence in enumerate(sequences, 1):
+            _follow(model, detector, sequence, told)
+            lines = told.read_text().splitlines()
+            told.write_text("".join(f"{line}\n" for line in lines) or _NOBODY)
+            truth.write_text(_with_class(sequence.truth.read_text()))
+            results.append(measures.evaluate_mot_sequence(truth, told, ["CLEAR", "Identity"]))
+            tracks.append(len({line.split(",")[1] for line in lines}))
+            progress(done)
+    clear = [dataclasses.asdict(result.CLEAR) for result in results]
+    identity = [dataclasses.asdict(result.Identity) for result in results]
+    rows = [_row(*figures) for figures in zip(clear, identity, tracks, strict=True)]
+    whole = _row(
+        measures.aggregate_clear_metrics(clear),
+        measures.aggregate_identity_metrics(identity),
+        sum(tracks),
+    )
+    whole["persons"] = sum(row["persons"] for row in rows)
+    names = [sequence.name for sequence in sequences]
+    return {
+        **whole,
+        "sequences": [{"name": name, **row} for name, row in zip(names, rows, strict=True)],
+    }
 
-    def __init__(self, sequences: Sequence[MotSequence]) -> None:
-        with importing("trackers", extra="convert", purpose="measure how people are followed"):
-            import trackers.eval
-        self._measures = trackers.eval
-        self._waiting = list(sequences)
-        self._results: list[tuple[MotSequence, Any, int]] = []
-        self._folder = tempfile.TemporaryDirectory()
-        self._begin()
 
-    def add(self, image: Image, found: Detections) -> None:
-        """Take in the next frame of all frames of all sequences."""
-        sequence = self._waiting[0]
-        seconds = self._index / sequence.rate
-        if self._cuts.is_cut(image):
-            self._tracker.cut()
-        self._tracker.size = image.shape[1], image.shape[0]
-        people = self._tracker.update(found, seconds, image)
-        frame = Frame(image=image, index=self._index, seconds=seconds)
-        self._file.write_tracks("", frame, people, self._tracker.earlier)
-        self._index += 1
-        if self._index == sequence.frames:
-            self._end(self._waiting.pop(0))
-            if self._waiting:
-                self._begin()
-
-    def figures(self) -> dict[str, Any]:
-        """MOTA and IDF1, 0..100; switches, tracks and persons: over all sequences, and of each.
-
-        To be asked once all frames have come.
-        """
-        self._folder.cleanup()
-        clear = [dataclasses.asdict(result.CLEAR) for _, result, _ in self._results]
-        identity = [dataclasses.asdict(result.Identity) for _, result, _ in self._results]
-        rows = [
-            _row(one, other, tracks)
-            for one, other, (_, _, tracks) in zip(clear, identity, self._results, strict=True)
-        ]
-        whole = _row(
-            self._measures.aggregate_clear_metrics(clear),
-            self._measures.aggregate_identity_metrics(identity),
-            0,
-        )
-        whole["tracks"] = sum(row["tracks"] for row in rows)
-        whole["persons"] = sum(row["persons"] for row in rows)
-        names = [sequence.name for sequence, _, _ in self._results]
-        return {
-            **whole,
-            "sequences": [{"name": name, **row} for name, row in zip(names, rows, strict=True)],
-        }
-
-    def _begin(self) -> None:
-        self._tracker, self._cuts, self._index = PersonTracker(), SceneCutDetector(), 0
-        self._path = Path(self._folder.name) / "tracks.txt"
-        self._file = TracksFile(self._path)
-
-    def _end(self, sequence: MotSequence) -> None:
-        self._file.close()
-        told = self._path.read_text()
-        self._path.write_text(told or _NOBODY)
-        truth = Path(self._folder.name) / "truth.txt"
-        truth.write_text(_with_class(sequence.truth.read_text()))
-        result = self._measures.evaluate_mot_sequence(truth, self._path, ["CLEAR", "Identity"])
-        numbers = {line.split(",")[1] for line in told.splitlines()}
-        self._results.append((sequence, result, len(numbers)))
+def _follow(model: AttributeModel, detector: Detector, sequence: MotSequence, told: Path) -> None:
+    source = SourceSpec(address=str(sequence.images), image_rate=sequence.rate)
+    with Pipeline(model, detector, outputs=[TracksFile(told)]) as pipeline:
+        pipeline.add(source)
+        pipeline.wait()
+        [summary] = pipeline.summaries()
+    if summary.error:
+        raise InputError(f"{sequence.images}: {summary.error}")
 
 
 def _row(clear: dict[str, Any], identity: dict[str, Any], tracks: int) -> dict[str, Any]:

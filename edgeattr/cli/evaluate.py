@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,9 @@ from edgeattr.core.files import check_writable
 
 if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
+    from edgeattr.video.detectors import Detector
     from edgeattr_train.data.annotations import AttributeDataset
+    from edgeattr_train.data.boxes import MotSequence
 
 _COLUMNS = {
     "mA": "mA", "accuracy": "acc", "precision_ex": "prec", "recall_ex": "rec", "f1": "F1",
@@ -107,7 +110,6 @@ def _evaluate_detectors(
     from edgeattr.core.detection_bundle import PERSON_SCORE
     from edgeattr.video.detectors import open_detector
     from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
-    from edgeattr_convert.tracking_accuracy import TrackingAccuracy
     from edgeattr_train.data.boxes import open_boxes
 
     data, results = open_boxes(spec), []
@@ -120,10 +122,10 @@ def _evaluate_detectors(
             form=form,
             min_score=LEAST_SCORE,
         )
-        tracking = TrackingAccuracy(data.sequences) if data.sequences else None
-        each = {"each": tracking.add} if tracking else {}
-        with detector, ProgressLine(f"evaluating {name}", data.frames, quiet=quiet) as bar:
-            found = measure_detector(detector, data, PERSON_SCORE, bar.update, **each)
+        with detector:
+            with ProgressLine(f"evaluating {name}", data.frames, quiet=quiet) as bar:
+                found = measure_detector(detector, data, PERSON_SCORE, bar.update)
+            tracking = _measure_tracking(detector, data.sequences, quiet) if data.sequences else {}
         results.append(
             {
                 "dataset": data.name,
@@ -133,10 +135,24 @@ def _evaluate_detectors(
                 "precision": detector.precision,
                 **found.to_json(),
                 "images_per_second": round(found.images_per_second, 1),
-                **(tracking.figures() if tracking else {}),
+                **tracking,
             }
         )
     _print(results, json_file, quiet)
+
+
+def _measure_tracking(
+    detector: Detector, sequences: Sequence[MotSequence], quiet: bool
+) -> dict[str, Any]:
+    """How the default model and a detector follow people."""
+    import edgeattr
+    from edgeattr_convert.tracking_accuracy import measure_tracking
+
+    with (
+        edgeattr.load() as model,
+        ProgressLine("following people", len(sequences), quiet=quiet) as bar,
+    ):
+        return measure_tracking(model, detector, sequences, bar.update)
 
 
 def _measure(

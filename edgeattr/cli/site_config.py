@@ -56,7 +56,7 @@ class DetectorSection:
 class TrackingSection:
     """How people are told apart."""
 
-    appearance: bool = True  # by the colours of clothes too, not by movement alone
+    appearance: bool = True  # by what they look like too, not by movement alone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from edgeattr.core.closeable import Closeable
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.model import AttributeModel
-from edgeattr.video.track_manager import CropRequest, TrackManager
+from edgeattr.video.track_manager import CropReading, CropRequest, TrackManager
 
 _LONGEST_CALL = 5.0  # seconds that closing waits for the model
 
-Readings = list[npt.NDArray[np.float32] | None]
+Readings = list[CropReading | None]
 """One entry a crop; None where the crop was declined."""
 
 
@@ -130,9 +127,15 @@ class Batcher(Closeable):
             for crop, taken in zip(request.crops, request.taken, strict=True)
             if taken
         ]
-        rows = iter(self._model.read(crops)) if crops else iter(())
+        rows = iter(self._read(crops) if crops else ())
         for request in requests:
             request.answer.set_result([next(rows) if taken else None for taken in request.taken])
+
+    def _read(self, crops: Sequence[Image]) -> Iterator[CropReading]:
+        found = self._model.read(crops)
+        if found.embedding is None:
+            return map(CropReading, found.logits)
+        return map(CropReading, found.logits, found.embedding)
 
 
 class _Pending(NamedTuple):

@@ -103,6 +103,26 @@ class FragmentJoiner:
             self._people[self._numbers[track]] = _Person(fragment, seconds)
         return {track: self._numbers[track] for track in tracks}
 
+    def renumber(self, person: int, to: int | None) -> int:
+        """Give the tracks of a person to somebody else.
+
+        Args:
+            person: their number.
+            to: the number of that one; None: they are new.
+
+        Returns:
+            The number of that one.
+        """
+        if to is None:
+            self._count += 1
+            to = self._count
+        self._numbers = {
+            track: to if number == person else number for track, number in self._numbers.items()
+        }
+        if person in self._people:
+            self._people[to] = self._people[person]
+        return to
+
     def forget(self) -> None:
         """Nobody who was seen will come back; numbers go on."""
         self._numbers.clear()

@@ -23,7 +23,7 @@ class PipelineOptions:
     crops_per_second: float | None = None  # of video, that one stream may have classified
     updates_every: float | None = None  # seconds between records of people who are still there
     blur_faces: bool = False  # in annotated frames
-    appearance: bool = True  # whether people are also told apart by the colours of their clothes
+    appearance: bool = True  # whether people are also told apart by what they look like
     colour_by: ColourBy = "track"  # what gives boxes their colours, in annotated frames
     labels: LabelOptions = field(default_factory=LabelOptions)  # of people, in annotated frames
     frames_waiting: int = 4  # of one stream, before its source waits or drops the oldest

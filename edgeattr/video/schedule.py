@@ -200,6 +200,7 @@ class TrackHistory:
         self.best_quality = 0.0  # of them, 0..1
         self.evidence = 0.0  # sum of their qualities
         self.last_seconds = -math.inf  # when the last of them was seen
+        self.doubtful = False  # whether the track may show somebody else since
         self._views: deque[npt.NDArray[np.float32]] = deque(maxlen=_VIEWS)
 
     def add(self, assessment: CropAssessment, seconds: float) -> None:
@@ -209,6 +210,7 @@ class TrackHistory:
             assessment: of the crop.
             seconds: of video.
         """
+        self.doubtful = False
         self.crops += 1
         self.best_quality = max(self.best_quality, assessment.quality)
         self.evidence += assessment.quality
@@ -245,7 +247,8 @@ class Schedule:
     ) -> float:
         """How informative a crop would be; 0: not worth classifying.
 
-        A track's first crop comes before all others, as soon as it is any good. Then the worth is
+        A track's first crop comes before all others, as soon as it is any good, and so does one of
+        a track that may show somebody else. Then the worth is
         what the crop adds to the evidence there is: its quality, times how new its view is, over
         the square of that evidence. A settled track, or one that had its crops, is looked at again
         only in a crop so much better that the answer may rest on bad ones.
@@ -258,11 +261,12 @@ class Schedule:
         """
         least = self.min_quality
         waited = seconds - history.last_seconds
-        if settled or history.crops >= self.stop_after or waited < self.every:
+        done = settled or history.crops >= self.stop_after or waited < self.every
+        if done and not history.doubtful:
             least = max(least, self.better * history.best_quality)
         if assessment.at_most < least or assessment.quality < least:  # the first needs no pixels
             return 0.0
-        if not history.crops:
+        if not history.crops or history.doubtful:
             return 1.0 + assessment.quality
         new = history.change(assessment)
         better = assessment.quality >= self.better * history.best_quality

@@ -105,6 +105,7 @@ class Stream(threading.Thread):
             ranking=context.ranking,
             budget=options.crops_per_second,
             keep_best=any(output.field for output in outputs),
+            renumber=self._tracker.renumber if options.appearance else None,
         )
         self._interval = DetectionInterval(options.detect_every)
         self._scene, self._still = SceneCutDetector(), StillScene(options.frames_ahead)
@@ -246,6 +247,7 @@ class Stream(threading.Thread):
 
     def _track(self, frame: Frame, found: Found | None) -> None:
         self._people.began = frame.began
+        self._pending.collect(late=self._options.frames_late)
         self._tracker.size = self._size = size = frame.image.shape[1], frame.image.shape[0]
         if self._scene.is_cut(frame.image):
             self._tracker.cut()
@@ -261,7 +263,6 @@ class Stream(threading.Thread):
             self._people.add_earlier(earlier)
             for seconds, person, _ in earlier:
                 self._report_zones(self._zones.update(seconds, [person], size))
-        self._pending.collect(late=self._options.frames_late)
         self._pending.request(self._people.update(frame, tracked) if found is not None else [])
         self._report_zones(self._zones.update(frame.seconds, tracked, size))
         if self._alerts.rules:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.core.timestamps import utc_text
+from edgeattr.video.boxes import Box
+from edgeattr.video.likeness import Aside, Embedding, Likeness
 from edgeattr.video.schedule import (
     CropAssessment,
     CropBudget,
@@ -28,17 +31,35 @@ from edgeattr.video.tracker import EarlierBox, TrackedBox
 
 _MOST_LABELS = 6  # in a record
 _MIN_SECONDS = 0.3  # a track seen for less is taken for a false alarm
+_SURE = 0.6  # score of the detector from which what a track goes on with may be somebody else
+_GOOD = 0.4  # likewise, the quality of a crop
+_FEW = 3  # crops, of fewer of which somebody seen before may have been taken for a new person
 
 
 @dataclass(frozen=True, eq=False)
 class CropRequest:
     """A crop that is worth classifying."""
 
-    track: int
+    seen: TrackedBox
     crop: Image  # a view of the frame
     assessment: CropAssessment
     seconds: float  # of the frame
     worth: float  # how much is learnt from it
+
+
+class CropReading(NamedTuple):
+    """What the model gives for a crop."""
+
+    logits: npt.NDArray[np.float32]  # [C], not a number where an attribute is not to be seen
+    embedding: Embedding | None = None  # None: the model has none
+
+
+class _Read(NamedTuple):
+    """A crop and what was read off it."""
+
+    request: CropRequest
+    logits: npt.NDArray[np.float32]
+    frames: int  # of its person, when it was read
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +79,10 @@ class _Person:
     last_s: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     history: TrackHistory = field(default_factory=TrackHistory)
+    likeness: Likeness[_Read] = field(default_factory=Likeness)
+    goes_on: tuple[float, int] | None = None  # since when its track is of whom
     frames: int = 0
-    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # left, top, right, bottom
+    box: Box = (0.0, 0.0, 0.0, 0.0)
     updated: float = 0.0  # when an update was written, seconds
     best: BestCrop | None = None
     labels: tuple[str, ...] | None = None  # what tells them from others; None: to be ranked anew
@@ -76,6 +99,9 @@ class TrackManager:
         ranking: which attributes tell a person from others; by the schema alone if None.
         budget: crops per second of video that may be classified; all if None.
         keep_best: whether to keep each person's best crop.
+        renumber: tells whoever numbers people that a person's track is of somebody else from now
+            on: the number of that one, or None for somebody new; gives the new one's. None: crops
+            of a track all show one person.
     """
 
     def __init__(
@@ -88,13 +114,14 @@ class TrackManager:
         ranking: LabelRanking | None = None,
         budget: float | None = None,
         keep_best: bool = False,
+        renumber: Callable[[int, int | None], int] | None = None,
     ) -> None:
         self.began: float | None = None  # second 0 of a live stream, seconds since the epoch
         self.crops_seen = 0  # crops of tracked people
         self.crops_classified = 0  # of these
         self._stream, self._decision, self._fusion = stream, decision, fusion
         self._schedule, self._budget = schedule, CropBudget(budget)
-        self._keep_best = keep_best
+        self._keep_best, self._renumber = keep_best, renumber
         self._ranking = ranking or LabelRanking(schema=decision.schema)
         self._people: dict[int, _Person] = {}
 
@@ -123,11 +150,11 @@ class TrackManager:
             )
             if worth > 0:
                 crop = crop_of(frame.image, seen.box)
-                candidates.append(CropRequest(seen.track, crop, assessment, frame.seconds, worth))
+                candidates.append(CropRequest(seen, crop, assessment, frame.seconds, worth))
         chosen = self._budget.take([entry.worth for entry in candidates], frame.seconds)
         requests = [candidates[index] for index in chosen]
         for entry in requests:  # now, so that the next frame knows that this one is on its way
-            self._people[entry.track].history.add(entry.assessment, entry.seconds)
+            self._people[entry.seen.track].history.add(entry.assessment, entry.seconds)
         return requests
 
     def add_earlier(self, earlier: Sequence[EarlierBox]) -> None:
@@ -140,30 +167,86 @@ class TrackManager:
     def add_readings(
         self,
         requests: Sequence[CropRequest],
-        readings: Sequence[npt.NDArray[np.float32] | None],
+        readings: Sequence[CropReading | None],
     ) -> None:
         """Take in the model's answers.
 
         Args:
             requests: what was asked.
-            readings: logits of each, [C], not a number where an attribute is not to be seen; None
-                where the crop was declined. A track of crops that show nobody is a false alarm.
+            readings: of each; None where the crop was declined. A track of crops that show nobody
+                is a false alarm.
         """
         for entry, reading in zip(requests, readings, strict=True):
-            person = self._people.get(entry.track)
+            number = entry.seen.track
+            person = self._people.get(number)
+            while person and person.goes_on and entry.seconds >= person.goes_on[0]:
+                number = person.goes_on[1]
+                person = self._people.get(number)
             if person is None:
                 continue
             if reading is None:
                 person.history.take_back(entry.assessment)
                 continue
             self.crops_classified += 1
-            if np.isnan(reading).all():
+            if np.isnan(reading.logits).all():
                 continue  # the crop shows nobody
-            person.posterior.add(reading, entry.assessment.quality)
-            person.labels = None
-            worth = entry.assessment.worth_showing if self._keep_best else 0.0
-            if self._keep_best and (not person.best or worth > person.best.worth):
-                person.best = BestCrop(entry.crop.copy(), worth)
+            read = _Read(entry, reading.logits, person.frames)
+            if reading.embedding is None or self._renumber is None:
+                self._add(person, read)
+            elif person.likeness.shows(reading.embedding):
+                self._add(person, read, reading.embedding)
+            elif entry.seen.score >= _SURE and entry.assessment.quality >= _GOOD:
+                others = person.likeness.put_aside(read, reading.embedding)
+                if others:
+                    self._go_on(number, person, others)
+                else:
+                    person.history.doubtful = True
+
+    def _add(self, person: _Person, read: _Read, embedding: Embedding | None = None) -> None:
+        assessment = read.request.assessment
+        person.posterior.add(read.logits, assessment.quality)
+        if embedding is not None:
+            person.likeness.add(embedding, assessment.quality)
+        person.labels = None
+        worth = assessment.worth_showing if self._keep_best else 0.0
+        if self._keep_best and (not person.best or worth > person.best.worth):
+            person.best = BestCrop(read.request.crop.copy(), worth)
+
+    def _go_on(self, number: int, person: _Person, crops: Sequence[Aside[_Read]]) -> None:
+        """A track goes on with somebody else, whom its last crops show."""
+        first = crops[0].crop
+        other = Likeness[_Read]()
+        for read, embedding in crops:
+            other.add(embedding, read.request.assessment.quality)
+        if person.likeness.crops == 1:  # it showed who was in front of them
+            to = person
+            to.posterior = TrackPosterior(self._decision, self._fusion)
+            to.history, to.likeness, to.best = TrackHistory(), Likeness(), None
+        else:
+            known = self._known(other, number)
+            if known is not None and self._people[known].last_s >= person.last_s:
+                return  # they have a track of their own
+            since = first.request.seconds
+            new = self._renumber(number, known) if self._renumber else number
+            to = self._person(new, since)
+            to.frames += person.frames - first.frames
+            to.last_s, to.box, to.goes_on = person.last_s, person.box, None
+            person.last_s, person.box, person.goes_on = since, first.request.seen.box, (since, new)
+            person.frames = first.frames
+            if person.likeness.crops < _FEW and self._known(person.likeness, number):
+                person.posterior = TrackPosterior(self._decision, self._fusion)
+        for read, embedding in crops:
+            to.history.add(read.request.assessment, read.request.seconds)
+            self._add(to, read, embedding)
+
+    def _known(self, likeness: Likeness[_Read], number: int) -> int | None:
+        """Who else looks like somebody, the most alike."""
+        alike = [
+            (likeness.cosine(person.likeness), known)
+            for known, person in self._people.items()
+            if known != number and likeness.is_one_with(person.likeness)
+        ]
+        return max(alike, default=(0.0, None))[1]
 
     def answers(self, track: int) -> Mapping[str, AttributeAnswer]:
         """What is known of a person so far."""

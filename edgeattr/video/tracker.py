@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -152,6 +152,24 @@ class PersonTracker:
             return []
         moved = (self._moved(person, ahead) for person in self._seen)
         return [person for person in moved if person is not None]
+
+    def renumber(self, person: int, to: int | None) -> int:
+        """Whoever has a number turned out to be somebody else, and is that one from now on.
+
+        Args:
+            person: the number that they have.
+            to: the number that they get; None: a new one.
+
+        Returns:
+            The number that they get. The other stays that of the one who had it, who may be close.
+        """
+        number = self._joiner.renumber(person, to)
+        if path := self._paths.pop(person, None):
+            self._paths[number] = path
+        self._seen = [
+            replace(seen, track=number) if seen.track == person else seen for seen in self._seen
+        ]
+        return number
 
     def _remember(self, track: Track, number: int) -> None:
         """Take in what was seen of a person, and what that tells of frames before."""

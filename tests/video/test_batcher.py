@@ -3,12 +3,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import RuntimeFailure
 from edgeattr.video.batcher import Batcher
+from edgeattr_runtimes import Outputs
 
 
 class _Model:
@@ -21,13 +21,13 @@ class _Model:
         self.busy = threading.Event()
         self.fails = False
 
-    def read(self, crops: list[Image]) -> list[npt.NDArray[np.float32]]:
+    def read(self, crops: list[Image]) -> Outputs:
         self.busy.set()
         self.go.wait(10)
         self.calls.append(len(crops))
         if self.fails:
             raise RuntimeFailure("the engine broke")
-        return [np.float32([crop[0, 0, 0]]) for crop in crops]
+        return Outputs(np.array([[crop[0, 0, 0]] for crop in crops], np.float32))
 
 
 def _crops(*levels: int) -> list[Image]:
@@ -59,7 +59,7 @@ def test_crops_of_several_streams_go_together(model: _Model, batcher: Batcher) -
         for k in range(1, 4)
     ]
     model.go.set()
-    values = [[float(row[0]) for row in answer.result(10) if row] for answer in answers]
+    values = [[float(row.logits[0]) for row in answer.result(10) if row] for answer in answers]
     assert values == [[10, 11], [20, 21], [30, 31]]
     assert model.calls == [1, 6]
 
@@ -93,7 +93,8 @@ def test_a_failure_reaches_whoever_asked_and_no_one_else(model: _Model, batcher:
         batcher.submit(_crops(1), [1.0], declinable=False).result(10)
     model.fails = False
     (row,) = batcher.submit(_crops(9), [1.0], declinable=False).result(10)
-    assert row[0] == 9
+    assert row is not None
+    assert row.logits[0] == 9
 
 
 def test_closing_answers_what_waits_and_takes_no_more(model: _Model) -> None:

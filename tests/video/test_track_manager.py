@@ -5,7 +5,7 @@ from edgeattr.core.decision import Decision
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.video.schedule import Schedule
 from edgeattr.video.sources import Frame
-from edgeattr.video.track_manager import TrackManager
+from edgeattr.video.track_manager import CropReading, TrackManager
 from edgeattr.video.tracker import TrackedBox
 
 _SCHEMA = AttributeSchema(attributes=(Attribute(name="hat", group="accessory"),))
@@ -21,6 +21,8 @@ def test_a_track_whose_crops_show_nobody_is_no_person(reading: float, records: i
     for index in range(10):
         seen = TrackedBox(1, (100.0, 20.0, 180.0, 220.0), 0.9)
         requests = people.update(Frame(noise, index, index / 5), [seen])
-        people.add_readings(requests, [np.array([reading], np.float32)] * len(requests))
+        people.add_readings(
+            requests, [CropReading(np.array([reading], np.float32))] * len(requests)
+        )
     assert people.crops_classified > 0
     assert len(people.present()) == len(people.pop_ended(None)) == records

@@ -46,6 +46,7 @@ class MotSequence:
     """One sequence of MOTChallenge's layout."""
 
     name: str
+    images: Path  # a folder of them, or a video
     truth: Path  # frame,id,left,top,width,height,...
     frames: int
     rate: float  # frames/s
@@ -117,11 +118,17 @@ def _sequence(frames: Path, truth: Path) -> MotSequence:
         info.read(frames.parent / "seqinfo.ini")
         rate = info.getfloat("Sequence", "frameRate", fallback=_DEFAULT_RATE)
         return MotSequence(
-            name=frames.parent.name, truth=truth, frames=sum(1 for _ in frames.iterdir()), rate=rate
+            name=frames.parent.name,
+            images=frames,
+            truth=truth,
+            frames=sum(1 for _ in frames.iterdir()),
+            rate=rate,
         )
     with VideoFileSource(str(frames)) as source:
         count = source.announced_frames or sum(1 for _ in source.frames())
-        return MotSequence(name=frames.stem, truth=truth, frames=count, rate=source.rate)
+        return MotSequence(
+            name=frames.stem, images=frames, truth=truth, frames=count, rate=source.rate
+        )
 
 
 def _mot_truth(path: Path) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:

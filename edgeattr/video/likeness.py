@@ -1,0 +1,73 @@
+"""Whether the crops of a track show one person, by the model's embeddings.
+
+A track that passes somebody else may go on with them. Their crops are alike, and unlike those
+before. Embeddings stay in memory, with the person, and no output has them.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+_ONE_PERSON = 0.35  # cosine of a crop with its person's mean, from which it shows them
+_ALIKE = 0.5  # of two crops that do not, from which they show the same other one
+_KNOWN = 0.6  # of two people, from which they are one
+
+Embedding = npt.NDArray[np.float32]
+"""Of a crop, [D], unit length."""
+
+_Crop = TypeVar("_Crop")
+
+
+class Aside(NamedTuple, Generic[_Crop]):
+    """A crop that does not show the person whose track it is of."""
+
+    crop: _Crop
+    embedding: Embedding
+
+
+class Likeness(Generic[_Crop]):
+    """What one person looks like."""
+
+    def __init__(self) -> None:
+        self.crops = 0  # that show them
+        self._sum: npt.NDArray[np.floating] = np.zeros(1)
+        self._aside: list[Aside[_Crop]] = []
+
+    def shows(self, embedding: Embedding) -> bool:
+        """Whether a crop shows this person; the first always does."""
+        return not self.crops or self._cosine(embedding) >= _ONE_PERSON
+
+    def is_one_with(self, other: Likeness[_Crop]) -> bool:
+        """Whether both are one person, seen twice."""
+        return self.crops > 0 and other.crops > 0 and self.cosine(other) >= _KNOWN
+
+    def cosine(self, other: Likeness[_Crop]) -> float:
+        """Of both means."""
+        return self._cosine(other._sum / np.linalg.norm(other._sum))
+
+    def add(self, embedding: Embedding, quality: float) -> None:
+        """Take in a crop that shows this person.
+
+        Args:
+            embedding: of the crop.
+            quality: of the crop, 0..1: how much it counts.
+        """
+        self._sum = self._sum + quality * embedding
+        self.crops += 1
+        self._aside.clear()
+
+    def put_aside(self, crop: _Crop, embedding: Embedding) -> list[Aside[_Crop]]:
+        """Take in a crop that does not show this person.
+
+        Returns:
+            The crops of somebody else, in order, once two in a row are alike; else none.
+        """
+        alike = bool(self._aside) and float(self._aside[-1].embedding @ embedding) >= _ALIKE
+        self._aside = [*(self._aside if alike else ()), Aside(crop, embedding)]
+        return self._aside if alike else []
+
+    def _cosine(self, embedding: npt.NDArray[np.floating]) -> float:
+        return float(self._sum @ embedding / np.linalg.norm(self._sum))
