@@ -120,7 +120,7 @@ class FragmentJoiner:
             track: to if number == person else number for track, number in self._numbers.items()
         }
         if person in self._people:
-            self._people[to] = self._people[person]
+            self._people[to] = self._people.pop(person)
         return to
 
     def forget(self) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 _ONE_PERSON = 0.35  # cosine of a crop with its person's mean, from which it shows them
 _ALIKE = 0.5  # of two crops that do not, from which they show the same other one
+_LASTING = 0.5  # seconds over which those do: who passes in front shares the box for less
 _KNOWN = 0.6  # of two people, from which they are one
 
 Embedding = npt.NDArray[np.float32]
@@ -26,6 +27,7 @@ class Aside(NamedTuple, Generic[_Crop]):
 
     crop: _Crop
     embedding: Embedding
+    seconds: float
 
 
 class Likeness(Generic[_Crop]):
@@ -59,15 +61,17 @@ class Likeness(Generic[_Crop]):
         self.crops += 1
         self._aside.clear()
 
-    def put_aside(self, crop: _Crop, embedding: Embedding) -> list[Aside[_Crop]]:
+    def put_aside(self, crop: _Crop, embedding: Embedding, seconds: float) -> list[Aside[_Crop]]:
         """Take in a crop that does not show this person.
 
         Returns:
-            The crops of somebody else, in order, once two in a row are alike; else none.
+            The crops of somebody else, in order, once they have been alike for long enough; else
+            none.
         """
-        alike = bool(self._aside) and float(self._aside[-1].embedding @ embedding) >= _ALIKE
-        self._aside = [*(self._aside if alike else ()), Aside(crop, embedding)]
-        return self._aside if alike else []
+        if self._aside and float(self._aside[-1].embedding @ embedding) < _ALIKE:
+            self._aside = []
+        self._aside.append(Aside(crop, embedding, seconds))
+        return self._aside if seconds - self._aside[0].seconds >= _LASTING else []
 
     def _cosine(self, embedding: npt.NDArray[np.floating]) -> float:
         return float(self._sum @ embedding / np.linalg.norm(self._sum))

@@ -261,8 +261,8 @@ class Schedule:
         """
         least = self.min_quality
         waited = seconds - history.last_seconds
-        done = settled or history.crops >= self.stop_after or waited < self.every
-        if done and not history.doubtful:
+        done = (settled or history.crops >= self.stop_after) and not history.doubtful
+        if done or waited < self.every:
             least = max(least, self.better * history.best_quality)
         if assessment.at_most < least or assessment.quality < least:  # the first needs no pixels
             return 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +80,7 @@ class _Person:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     history: TrackHistory = field(default_factory=TrackHistory)
     likeness: Likeness[_Read] = field(default_factory=Likeness)
-    goes_on: tuple[float, int] | None = None  # since when its track is of whom
+    other: tuple[float, float, int] | None = None  # from when to when its track was of whom
     frames: int = 0
     box: Box = (0.0, 0.0, 0.0, 0.0)
     updated: float = 0.0  # when an update was written, seconds
@@ -179,9 +179,10 @@ class TrackManager:
         for entry, reading in zip(requests, readings, strict=True):
             number = entry.seen.track
             person = self._people.get(number)
-            while person and person.goes_on and entry.seconds >= person.goes_on[0]:
-                number = person.goes_on[1]
-                person = self._people.get(number)
+            if person and person.other:
+                since, until, other = person.other
+                if since <= entry.seconds <= until:
+                    number, person = other, self._people.get(other)
             if person is None:
                 continue
             if reading is None:
@@ -196,7 +197,8 @@ class TrackManager:
             elif person.likeness.shows(reading.embedding):
                 self._add(person, read, reading.embedding)
             elif entry.seen.score >= _SURE and entry.assessment.quality >= _GOOD:
-                others = person.likeness.put_aside(read, reading.embedding)
+                kept = read._replace(request=_without_frame(entry))
+                others = person.likeness.put_aside(kept, reading.embedding, entry.seconds)
                 if others:
                     self._go_on(number, person, others)
                 else:
@@ -216,7 +218,7 @@ class TrackManager:
         """A track goes on with somebody else, whom its last crops show."""
         first = crops[0].crop
         other = Likeness[_Read]()
-        for read, embedding in crops:
+        for read, embedding, _ in crops:
             other.add(embedding, read.request.assessment.quality)
         if person.likeness.crops == 1:  # it showed who was in front of them
             to = person
@@ -230,12 +232,14 @@ class TrackManager:
             new = self._renumber(number, known) if self._renumber else number
             to = self._person(new, since)
             to.frames += person.frames - first.frames
-            to.last_s, to.box, to.goes_on = person.last_s, person.box, None
-            person.last_s, person.box, person.goes_on = since, first.request.seen.box, (since, new)
+            to.last_s, to.box = person.last_s, person.box
+            person.other = since, person.last_s, new
+            person.last_s, person.box = since, first.request.seen.box
             person.frames = first.frames
             if person.likeness.crops < _FEW and self._known(person.likeness, number):
                 person.posterior = TrackPosterior(self._decision, self._fusion)
-        for read, embedding in crops:
+                person.labels = None
+        for read, embedding, _ in crops:
             to.history.add(read.request.assessment, read.request.seconds)
             self._add(to, read, embedding)
 
@@ -340,3 +344,9 @@ class TrackManager:
             id=person.id,
             time=None if self.began is None else utc_text(self.began + person.last_s),
         )
+
+
+def _without_frame(request: CropRequest) -> CropRequest:
+    """The same with a crop of its own, so that it may be kept without the whole frame."""
+    crop = request.crop.copy()
+    return replace(request, crop=crop, assessment=replace(request.assessment, crop=crop))

@@ -33,6 +33,7 @@ _LONG = {
     "one-by-one-person-detection.mp4",
     "bottle-detection.mp4",
     "car-detection.mp4",
+    "TUD-Stadtmitte.mp4",
 }
 
 

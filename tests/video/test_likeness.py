@@ -167,7 +167,7 @@ def test_answers_under_way_go_to_whom_they_show() -> None:
     for shown in [_ANNA] * 4 + [_BEN] * 2:
         street.see(shown)
     image, seen = _noise(), TrackedBox(1, (20.0, 20.0, 100.0, 220.0), 0.9)
-    late = [_request(image, seen, seconds) for seconds in (1.2, 2.6)]
+    late = [_request(image, seen, seconds) for seconds in (1.2, 2.3)]
     street.people.add_readings(late, [_read(_ANNA), _read(_BEN)])
     records = street.records()
     assert {number: record.crops_classified for number, record in records.items()} == {1: 5, 91: 3}
