@@ -96,6 +96,8 @@ def refused_entry(kind: Any, values: Mapping[str, Any]) -> str:
 
     hints = typing.get_type_hints(kind)
     for key, value in _in_python(values).items():
+        if key not in hints:  # build's error names it
+            return ""
         for inner in filter(dataclasses.is_dataclass, _kinds(hints[key])):
             for number, entry in enumerate(value if isinstance(value, list) else ()):
                 try:
@@ -172,6 +174,8 @@ def _check_names(kind: Any, values: Any, what: str, prefix: str = "") -> None:
                 f"unknown {what} key {prefix}{key}{hint}; expected one of "
                 f"{', '.join(prefix + name.rstrip('_') for name in hints)}"
             )
+        if key not in hints:  # build's error names it
+            return ""
         for inner in filter(dataclasses.is_dataclass, _kinds(hints[key])):
             if isinstance(value, list):
                 for number, entry in enumerate(value):

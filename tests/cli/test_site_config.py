@@ -68,6 +68,10 @@ _CAMERA = "\n[[sources]]\naddress = '0'"
         ("detector = 'yolox_s'", r"site\.toml names no source; write \[\[sources\]\]"),
         ("[[sources]]\nname = 'x'", r"site key sources\[0\]\.address is missing"),
         ("[[sources]]\naddress = '0'\nadress = '1'", r"unknown site key sources\[0\]\.adress"),
+        (
+            "output = 'a.mp4'\n[[sources]]\naddress = '0'",
+            "unknown site key output; expected one of",
+        ),
         ("[[sources]]\naddress = '0'\n[[sources]]\naddress = '0'", "two streams called '0'"),
         ("[[sources]]\naddress = '0'\n[pipeline]\ndetect_every = 0", "detect_every is 0"),
         ("[[sources]]\naddress = '0'\n[mqtt]\ntopic = 'a'", "site key mqtt.url is missing"),
