@@ -174,8 +174,6 @@ def _check_names(kind: Any, values: Any, what: str, prefix: str = "") -> None:
                 f"unknown {what} key {prefix}{key}{hint}; expected one of "
                 f"{', '.join(prefix + name.rstrip('_') for name in hints)}"
             )
-        if key not in hints:  # build's error names it
-            return ""
         for inner in filter(dataclasses.is_dataclass, _kinds(hints[key])):
             if isinstance(value, list):
                 for number, entry in enumerate(value):
