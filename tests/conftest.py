@@ -44,11 +44,25 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SMALL = (64, 32)
 
 
+@pytest.fixture(scope="session")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks that one test had compiled, for the next."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_home(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    _compiled: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Tests neither read nor write the user's cache, and never download."""
-    monkeypatch.setenv("EDGEATTR_HOME", str(tmp_path / "home"))
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("EDGEATTR_HOME", str(home))
     monkeypatch.setenv("EDGEATTR_OFFLINE", "1")
+    if not {"convert", "runtimes"} & set(request.path.parts):  # they test what is kept
+        (home / "engines").symlink_to(_compiled)
 
 
 @pytest.fixture(scope="session")
