@@ -6,7 +6,8 @@ before. Embeddings stay in memory, with the person, and no output has them.
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,13 @@ Embedding = npt.NDArray[np.float32]
 _Crop = TypeVar("_Crop")
 
 
-class Aside(NamedTuple, Generic[_Crop]):
+@dataclass(frozen=True, eq=False)
+class Aside(Generic[_Crop]):
     """A crop that does not show the person whose track it is of."""
 
     crop: _Crop
     embedding: Embedding
-    seconds: float
+    seconds: float  # of the frame
 
 
 class Likeness(Generic[_Crop]):
@@ -55,7 +57,7 @@ class Likeness(Generic[_Crop]):
 
         Args:
             embedding: of the crop.
-            quality: of the crop, 0..1: how much it counts.
+            quality: of the crop, above 0, to 1: how much it counts.
         """
         self._sum = self._sum + quality * embedding
         self.crops += 1
@@ -71,7 +73,10 @@ class Likeness(Generic[_Crop]):
         if self._aside and float(self._aside[-1].embedding @ embedding) < _ALIKE:
             self._aside = []
         self._aside.append(Aside(crop, embedding, seconds))
-        return self._aside if seconds - self._aside[0].seconds >= _LASTING else []
+        if seconds - self._aside[0].seconds < _LASTING:
+            return []
+        others, self._aside = self._aside, []
+        return others
 
     def _cosine(self, embedding: npt.NDArray[np.floating]) -> float:
         return float(self._sum @ embedding / np.linalg.norm(self._sum))

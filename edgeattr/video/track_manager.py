@@ -217,8 +217,9 @@ class TrackManager:
     def _go_on(self, number: int, person: _Person, crops: Sequence[Aside[_Read]]) -> None:
         """A track goes on with somebody else, whom its last crops show."""
         first = crops[0].crop
+        reads = [(aside.crop, aside.embedding) for aside in crops]
         other = Likeness[_Read]()
-        for read, embedding, _ in crops:
+        for read, embedding in reads:
             other.add(embedding, read.request.assessment.quality)
         if person.likeness.crops == 1:  # it showed who was in front of them
             to = person
@@ -239,7 +240,7 @@ class TrackManager:
             if person.likeness.crops < _FEW and self._known(person.likeness, number):
                 person.posterior = TrackPosterior(self._decision, self._fusion)
                 person.labels = None
-        for read, embedding, _ in crops:
+        for read, embedding in reads:
             to.history.add(read.request.assessment, read.request.seconds)
             self._add(to, read, embedding)
 
