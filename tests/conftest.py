@@ -58,10 +58,11 @@ def _own_home(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Tests neither read nor write the user's cache, and never download."""
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.mktemp("home") / "edgeattr"
     monkeypatch.setenv("EDGEATTR_HOME", str(home))
     monkeypatch.setenv("EDGEATTR_OFFLINE", "1")
     if not {"convert", "runtimes"} & set(request.path.parts):  # they test what is kept
+        home.mkdir()
         (home / "engines").symlink_to(_compiled)
 
 
