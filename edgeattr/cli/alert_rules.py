@@ -37,8 +37,8 @@ class AlertSection:
     camera: str | None = None  # a source's name; None: all of them
 
     def __post_init__(self) -> None:
-        if not self.name.strip():
-            raise UsageError("an alert has no name; write name = ... in its [[alert]]")
+        if not self.name.strip() or not self.name.isprintable():
+            raise UsageError("an alert has no name on one line; write name = ... in its [[alert]]")
         for key, read in (("when", parse_rule), ("for_", parse_duration),
                           ("cooldown", parse_duration)):  # fmt: skip
             try:

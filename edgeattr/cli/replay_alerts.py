@@ -54,6 +54,7 @@ def replay_alerts(
         InputError: a file cannot be read.
         UsageError: there is no rule, or one cannot be read.
         QueryError: a limit cannot be read.
+        typer.Exit: a rule asks for what is not on record; the others were answered.
     """
     values = read_toml(site, what="site")
     try:
@@ -63,12 +64,14 @@ def replay_alerts(
     if not rules:
         raise UsageError(f"{site} has no rule; write [[alert]] with name = ... and when = ...")
     limits.tree()
+    refused = False
     with open_reader() as reader:
         for rule in rules:
             try:
                 raised = list(_raised(rule, reader, limits))
             except QueryError as error:
                 note(f"{rule.name}: {error}")
+                refused = True
                 continue
             if count:
                 typer.echo(f"{len(raised)}  {printable(rule.name)}")
@@ -76,6 +79,8 @@ def replay_alerts(
             for record in raised:
                 typer.echo(_line(rule, record, limits, as_json=as_json))
             note(f"{rule.name}: {len(raised):,} alerts")
+    if refused:
+        raise typer.Exit(2)
 
 
 def _raised(
@@ -87,14 +92,15 @@ def _raised(
     if rule.camera is not None:
         query = And((query, InStream(rule.camera)))
     question = dataclasses.replace(limits, query=query, written=rule.when, limit=None)
-    latest: dict[str, float] = {}  # alert, seconds, by stream
+    latest: dict[str, tuple[float, float]] = {}  # alert by stream: when it was told, and seen
     records = reader.search(question).records
     for record in sorted(records, key=lambda one: (one.get("time") or "", one["last_s"])):
-        time = record.get("time")
-        moment = record["last_s"] if time is None else milliseconds(time) / 1000
+        time, seen = record.get("time"), record["last_s"]
+        told = seen if time is None else milliseconds(time) / 1000
         before = latest.get(record["stream"])
-        if before is None or moment - before >= rule.cooldown_s:
-            latest[record["stream"]] = moment
+        # a file is told of faster than it plays
+        if before is None or max(told - before[0], seen - before[1]) >= rule.cooldown_s:
+            latest[record["stream"]] = told, seen
             yield record
 
 

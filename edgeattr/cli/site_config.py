@@ -21,6 +21,7 @@ from edgeattr.video.sources.address import kind_of, local_path
 from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
 
+_MOST_DAYS = 36_500  # that anything is kept
 _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<address>.+)", re.DOTALL)
 
 
@@ -228,6 +229,15 @@ class Site:
         return any(source.is_endless for source in self.sources)
 
     @property
+    def results(self) -> list[Path]:
+        """The files that are written."""
+        written = [path for source in self.sources for path in (source.output, source.tracks)]
+        written += [part.path for part in (self.events, self.store) if part]
+        written += [self.privacy.audit]
+        written += [part.spool for part in (self.mqtt, self.webhook) if part]
+        return [place for place in written if place]
+
+    @property
     def places(self) -> dict[str, Places]:
         """Names of zones and lines, by the source's name."""
         return {
@@ -252,13 +262,14 @@ class Site:
 
     def _check_files(self) -> None:
         """Refuse results that would replace each other, or what the run reads."""
-        written = [path for source in self.sources for path in (source.output, source.tracks)]
-        written += [part.path for part in (self.events, self.store) if part]
-        written += [self.privacy.audit]
-        written += [part.spool for part in (self.mqtt, self.webhook) if part]
         read = [*(source.address for source in self.sources), self.detector.path, self.model.path]
-        places = [place for place in written if place]
+        places = self.results
+        folders = [part.path for part in (self.crops, self.evidence) if part]
         for number, place in enumerate(places):
+            if not place.name:
+                raise UsageError(f"{place} is a folder; name a file")
+            if any(_same_file(place, folder) for folder in folders):
+                raise UsageError(f"{place} would be a file and a folder of pictures")
             if any(_same_file(place, other) for other in places[:number]):
                 raise UsageError(f"two results would be written to {place}")
             if any(_same_file(place, Path(local_path(name) or name)) for name in read):
@@ -301,8 +312,10 @@ def load_site(path: Path) -> Site:
         values["detector"] = {"path": detector}
     try:
         site: Site = _beside(build(Site, values, what="site"), path.parent)
+        if any(_same_file(place, path) for place in site.results):
+            raise UsageError("a result would replace this file; write it elsewhere")
     except UsageError as error:
-        place = refused_entry(Site, values)
+        place = refused_entry(Site, values, error)
         raise UsageError(f"{path}: {place}{': ' if place else ''}{error}") from error
     return site
 
@@ -327,8 +340,8 @@ def _beside(value: Any, folder: Path) -> Any:
 
 
 def _check_days(days: float | None) -> None:
-    if days is not None and not days > 0:
-        raise UsageError(f"retention_days is {days:g}; expected a number above 0")
+    if days is not None and not 0 < days <= _MOST_DAYS:
+        raise UsageError(f"retention_days is {days:g}; expected above 0, {_MOST_DAYS} at most")
 
 
 def _same_file(first: Path, second: Path) -> bool:

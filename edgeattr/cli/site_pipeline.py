@@ -173,6 +173,8 @@ class SitePipeline(Pipeline):
             name = part.name
             if name != "sources" and getattr(site, name) != getattr(self._site, name):
                 _log.warning("the change of [%s] takes effect at the next start", name)
+        if site.mqtt and site.mqtt.home_assistant and site.places != self._site.places:
+            _log.warning("Home Assistant is told of these zones and lines at the next start")
 
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
@@ -189,7 +191,13 @@ class SitePipeline(Pipeline):
         """Bind the ports. Returns the outputs that the page shows, where there is one."""
         status, outputs = self.status, self.output_statuses
         if metrics := self._site.metrics:
-            server = MetricsServer(status, outputs, host=metrics.host, port=metrics.port)
+            server = MetricsServer(
+                status,
+                outputs,
+                host=metrics.host,
+                port=metrics.port,
+                unopened=lambda: dict(self.failures),
+            )
             opening.enter_context(contextlib.closing(server))
             self.metrics_address = server.address
         site, web = self._site, self._site.web

@@ -45,6 +45,8 @@ def read_toml(path: Path, *, what: str) -> dict[str, Any]:
         raise InputError(f"{path}: not a valid {what}: {error.strerror or error}") from error
     except ValueError as error:  # of TOML, and of UTF-8
         raise InputError(f"{path}: not a valid {what}: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: not a valid {what}: nested too deeply") from error
 
 
 def parse_value(text: str) -> Any:
@@ -84,13 +86,14 @@ def build(kind: type[_T], values: Mapping[str, Any], *, what: str) -> _T:
         raise UsageError(_explained(str(error), kind, what)) from error
 
 
-def refused_entry(kind: Any, values: Mapping[str, Any]) -> str:
+def refused_entry(kind: Any, values: Mapping[str, Any], refusal: UsageError) -> str:
     """The key of the entry of a list that a dataclass inside ``kind`` refuses to be built of, as in
     ``sources[1].zones[0]``; empty if it is none of them.
 
     Args:
         kind: what :func:`build` raised for.
         values: likewise.
+        refusal: what it raised.
     """
     import msgspec
 
@@ -104,8 +107,10 @@ def refused_entry(kind: Any, values: Mapping[str, Any]) -> str:
                     msgspec.convert(entry, inner, dec_hook=_path)
                 except msgspec.ValidationError:  # build's error names the key
                     return ""
-                except UsageError:
-                    deeper = refused_entry(inner, entry)
+                except UsageError as error:
+                    if str(error) != str(refusal):
+                        return ""
+                    deeper = refused_entry(inner, entry, refusal)
                     return f"{key}[{number}]{'.' if deeper else ''}{deeper}"
     return ""
 
@@ -157,6 +162,8 @@ def _variable(name: str, where: str) -> str:
 
 def _path(kind: Any, value: Any) -> Any:
     if kind is Path and isinstance(value, str | Path):
+        if "\0" in str(value):
+            raise ValueError("A path holds no null character")
         return Path(value)
     raise ValueError(f"Expected `{kind.__name__.lower()}`, got `{type(value).__name__}`")
 
@@ -194,7 +201,8 @@ def _explained(text: str, kind: Any, what: str) -> str:
     said, key = found["said"], (found["key"] or "").rstrip("_")
     words = [_KINDS.get(word, word) for word in re.findall(r"`([^`]*)`", said)]
     if said.startswith("Object missing"):
-        return f"{what} key {key}{'.' if key else ''}{words[0]} is missing"
+        missing = re.findall(r"`([^`]*)`", said)[0]
+        return f"{what} key {key}{'.' if key else ''}{missing} is missing"
     if said.startswith("Invalid enum value"):
         return f"{what} key {key} wants one of {', '.join(map(str, _choices(kind, key)))}; got " + (
             said.removeprefix("Invalid enum value ")

@@ -86,7 +86,8 @@ class HomeAssistantOutput:
             elif kind == "zone":
                 state.zones[event["zone"]] = event["occupancy"]
             elif kind == "line":
-                state.lines[event["line"]][event["direction"]] = event["count"]
+                line = state.lines.setdefault(event["line"], {"in": 0, "out": 0})
+                line[event["direction"]] = event["count"]
             elif kind == "summary":
                 state.people, state.attributes = 0, dict.fromkeys(state.attributes, 0)
             else:
@@ -135,7 +136,8 @@ def discovery_messages(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, 
     """
     state = _state_topic(mqtt, camera.stream)
     for kind, name, fields in _entities(mqtt, camera):
-        unique = _identifier(mqtt.client, camera.stream, name)
+        value = fields.get("value_template", "")  # of two entities of one name
+        unique = _identifier(mqtt.client, camera.stream, name, value)
         component = "event" if kind == "event" else "sensor"
         yield (
             f"{_PREFIX}/{component}/{unique}/config",

@@ -8,7 +8,7 @@ import logging
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -24,14 +24,15 @@ _SLOW_S = 5.0  # a client that says nothing for so long is sent away
 class MetricsServer(Closeable):
     """Answers ``GET /metrics`` and ``GET /health`` in threads of its own.
 
-    Health is 200 while every live stream runs and all outputs are well, and 503 with the reasons
-    otherwise.
+    Health is 200 while every live stream runs, all sources could be opened and all outputs are
+    well, and 503 with the reasons otherwise.
 
     Args:
         status: tells how each stream is doing; called from other threads at each request.
         outputs: likewise each output.
         host: address to listen on; only this machine itself unless another is given.
         port: 0 takes a free one.
+        unopened: why sources could not be opened, by their names; called likewise.
 
     Raises:
         UsageError: no such port.
@@ -45,6 +46,7 @@ class MetricsServer(Closeable):
         outputs: Callable[[], Sequence[OutputStatus]] = list,
         host: str = "127.0.0.1",
         port: int = 0,
+        unopened: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         if not 0 <= port <= 65535:
             raise UsageError(f"metrics on port {port}: expected 0 to 65535")
@@ -56,7 +58,9 @@ class MetricsServer(Closeable):
         registry.register(Collector(status, outputs))
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            self._server = _Server(found[0], _handler(registry, status, outputs))
+            self._server = _Server(
+                found[0], _handler(registry, lambda: health(status(), outputs(), unopened()))
+            )
         except OSError as error:
             raise OutputError(
                 f"metrics cannot be served on {host} port {port}: {error.strerror}; choose another "
@@ -97,9 +101,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def _handler(
-    registry: Any,
-    status: Callable[[], Sequence[StreamStatus]],
-    outputs: Callable[[], Sequence[OutputStatus]],
+    registry: Any, current: Callable[[], Mapping[str, Any]]
 ) -> type[BaseHTTPRequestHandler]:
     from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
@@ -107,7 +109,7 @@ def _handler(
         return 200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry)
 
     def check() -> tuple[int, str, bytes]:
-        found = health(status(), outputs())
+        found = current()
         body = json.dumps(found, ensure_ascii=False).encode()
         return (200 if found["healthy"] else 503), "application/json", body
 
@@ -140,10 +142,13 @@ def _handler(
     return Handler
 
 
-def health(streams: Sequence[StreamStatus], outputs: Sequence[OutputStatus]) -> dict[str, Any]:
-    """``{"healthy", "reasons", "streams", "sinks"}``: well if every live stream runs, and no
-    output is in trouble."""
-    reasons = [
+def health(
+    streams: Sequence[StreamStatus], outputs: Sequence[OutputStatus], unopened: Mapping[str, str]
+) -> dict[str, Any]:
+    """``{"healthy", "reasons", "streams", "sinks"}``: well if every live stream runs, all sources
+    could be opened, and no output is in trouble."""
+    reasons = [f"{name}: cannot be opened ({why})" for name, why in unopened.items()]
+    reasons += [
         f"{stream.stream}: {stream.state}" + (f" ({stream.error})" if stream.error else "")
         for stream in streams
         if stream.live and stream.state != "running"

@@ -110,6 +110,13 @@ class ZoneMonitor:
         for name, times in names.items():
             if times > 1:
                 raise UsageError(f"two zones or lines are called {name!r}; give each its own name")
+        self._points = {
+            shape.name: np.array(
+                _open_at_border(shape.points) if isinstance(shape, Zone) else shape.points,
+                np.float32,
+            )
+            for shape in self._shapes
+        }
         self.occupancy: Counter[str] = Counter()  # people in each zone now
         self.entered: Counter[str] = Counter()  # by zone, so far
         self.left: Counter[str] = Counter()  # likewise
@@ -131,10 +138,8 @@ class ZoneMonitor:
             Who entered, left or crossed.
         """
         events: list[ZoneEvent] = []
-        corners = {
-            shape.name: np.array(shape.points, np.float32) * np.array(size, np.float32)
-            for shape in self._shapes
-        }
+        scale = np.array(size, np.float32)
+        corners = {name: points * scale for name, points in self._points.items()}
         for seen in people:
             person = self._people.setdefault(seen.track, _Person())
             person.seen = seconds
@@ -323,6 +328,19 @@ class ZoneMonitor:
             kind="line", name=line, event=direction, track=track, seconds=visit.passed,
             count=self.crossed[line, direction],
         )  # fmt: skip
+
+
+def _open_at_border(points: Sequence[Point]) -> list[Point]:
+    """A zone's corners, sides along the picture's border moved outside it by the picture's size:
+    whoever the border cuts off is no nearer to leaving the zone."""
+    moved: list[Point] = []
+    for (x, y), (to_x, to_y) in zip(points, [*points[1:], points[0]], strict=True):
+        right = int(x == to_x == 1) - int(x == to_x == 0)
+        down = int(y == to_y == 1) - int(y == to_y == 0)
+        moved.append((x, y))
+        if right or down:
+            moved += [(x + right, y + down), (to_x + right, to_y + down)]
+    return moved
 
 
 def _has_changed(visit: _Visit, side: bool, distance: float, now: _Sighting) -> bool:

@@ -57,7 +57,7 @@ class State:
     def health(self) -> dict[str, Any]:
         """What ``/health`` of the metrics says, too; not well where it cannot be told."""
         try:
-            return health(self._content.status(), self._content.outputs())
+            return health(self._content.status(), self._content.outputs(), self._content.unopened())
         except Exception as error:
             if self._log_limit.allows():
                 _LOG.exception("the state could not be told")

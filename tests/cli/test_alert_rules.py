@@ -17,7 +17,7 @@ from edgeattr.core.errors import UsageError
 from edgeattr.core.schema import Attribute, AttributeSchema
 from edgeattr.video.detectors import Detector
 
-from ..search.store.person_events import rows_of
+from ..search.store.person_events import person, rows_of
 
 _SOURCES = """
 [[sources]]
@@ -143,3 +143,21 @@ def test_alerts_go_to_every_output_and_are_replayed(
         counts = [line.split(maxsplit=1) for line in replayed.stdout.splitlines()]
         found = {name: int(count) for count, name in counts}
         assert found == {"never": 0, "left": raised["left"], "crossing": raised["crossing"]}
+
+
+def test_a_replay_pauses_by_the_clock_of_the_video(tmp_path: Path) -> None:
+    """Records of a file are told faster than it plays."""
+    told = [
+        person(number, last_s=20.0 * number, time=f"2026-05-01T12:30:1{number}.000Z")
+        for number in (1, 2, 3)
+    ]
+    events = tmp_path / "people.jsonl"
+    events.write_text("".join(json.dumps(event) + "\n" for event in told))
+    rules = _rule("backpack", "cooldown = '30 s'", name="bags") + _rule("helmet", name="unknown")
+    path = _site(tmp_path, rules)
+    found = CliRunner().invoke(
+        app, ["find", "--alerts", str(path), "--count", "--events", str(events)]
+    )
+    assert found.stdout.split() == ["2", "bags"]
+    assert found.exit_code == 2
+    assert "helmet" in found.stderr

@@ -93,6 +93,16 @@ _CAMERA = "\n[[sources]]\naddress = '0'"
             r"toml: sources\[1\]\.zones\[0\]: zone 'a': point 3 \(2, 1\) lies outside",
         ),
         ("[store]\npath = 'a'\nretention_days = -1\n[[sources]]\naddress = '0'", "above 0"),
+        ("[store]\npath = 'a'\nretention_days = 1e300" + _CAMERA, "36500 at most"),
+        ("[store]" + _CAMERA, r"site key store\.path is missing"),
+        ("[store]\npath = 'a\\u0000'".replace("'", '"') + _CAMERA, "path holds no null character"),
+        ("[mqtt]\nurl = 'mqtt://x'\nspool = '.'" + _CAMERA, "is a folder; name a file"),
+        ("[store]\npath = 'a'\n[crops]\npath = 'a'" + _CAMERA, "a file and a folder of pictures"),
+        ("[events]\npath = 'site.toml'" + _CAMERA, "a result would replace this file"),
+        (
+            "[model]\nfoo = 1" + _CAMERA + "\nzones = [{ name = 'a', points = [[0, 0]] }]",
+            r"site\.toml: unknown site key model\.foo",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, error: str) -> None:

@@ -89,3 +89,10 @@ def test_files_that_are_no_toml(tmp_path: Path, content: bytes | None, message: 
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_toml(path, what="site")
+
+
+def test_tables_nested_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text("deep = " + "[" * 5000 + "]" * 5000)
+    with pytest.raises(InputError, match="nested too deeply"):
+        read_toml(path, what="site")

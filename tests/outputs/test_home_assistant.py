@@ -122,13 +122,40 @@ def _check(topic: str, config: dict[str, Any]) -> None:
         assert config["state_class"] in ("measurement", "total_increasing")
 
 
+class _Mqtt:
+    client, status_topic = "cam", "edgeattr/cam/status"
+    topic_of = staticmethod(lambda event: "topic")
+
+    def __init__(self) -> None:
+        self.retained: dict[str, bytes] = {}
+
+    def watch(self, *_: object) -> None:
+        pass
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        self.retained[topic] = payload
+
+
+def test_a_line_drawn_while_it_runs_is_counted() -> None:
+    mqtt = _Mqtt()
+    told = HomeAssistantOutput(mqtt, [_DOOR])  # type: ignore[arg-type]
+    told.write(
+        {"type": "line", "stream": "front door", "line": "new", "direction": "in", "count": 1}
+    )
+    states = [json.loads(it) for topic, it in mqtt.retained.items() if topic.endswith("/state")]
+    assert [state["lines"]["new"] for state in states] == [{"in": 1, "out": 0}]
+
+
+def test_a_zone_called_view_is_not_the_picture() -> None:
+    topics = [
+        topic
+        for topic, _ in discovery_messages(_Mqtt(), dataclasses.replace(_DOOR, zones=("view",)))
+    ]  # type: ignore[arg-type]
+    assert len(set(topics)) == len(topics) == 7
+
+
 def test_templates_give_what_the_state_holds() -> None:
     jinja2 = pytest.importorskip("jinja2")
-
-    class Mqtt:
-        client, status_topic = "cam", "edgeattr/cam/status"
-        topic_of = staticmethod(lambda event: "topic")
-
     camera = dataclasses.replace(_DOOR, zones=(*_DOOR.zones, "🚪"))
     state = {
         "people": 2, "total": 1, "zones": {"hall": 4, 'a "b"': 5, "🚪": 9},
@@ -136,7 +163,7 @@ def test_templates_give_what_the_state_holds() -> None:
     }  # fmt: skip
     alert = {"type": "alert", "stream": "front door", "alert": "loading", "track": 3}
     shown = {}
-    for _, payload in discovery_messages(Mqtt(), camera):  # type: ignore[arg-type]
+    for _, payload in discovery_messages(_Mqtt(), camera):  # type: ignore[arg-type]
         config = json.loads(payload)
         value = alert if "event_types" in config else state
         template = jinja2.Environment().from_string(config["value_template"])

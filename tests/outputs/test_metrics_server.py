@@ -104,7 +104,10 @@ def test_every_figure_is_there(tmp_path: Path) -> None:
 def test_health_is_well_only_if_live_streams_run_and_sinks_write(tmp_path: Path) -> None:
     streams = [_DOOR, _FILE]
     sink = FailsafeOutput(EventsFile(tmp_path / "events.jsonl"))
-    with MetricsServer(lambda: streams, lambda: [sink.status()]) as server:
+    unopened: dict[str, str] = {}
+    with MetricsServer(
+        lambda: streams, lambda: [sink.status()], unopened=lambda: unopened
+    ) as server:
         code, body, kind = _get(server.address + "/health")
         assert (code, kind) == (200, "application/json")
         assert json.loads(body)["healthy"] is True
@@ -115,6 +118,11 @@ def test_health_is_well_only_if_live_streams_run_and_sinks_write(tmp_path: Path)
         assert json.loads(body)["reasons"] == [f"{_DOOR.stream}: stalled (no frame for 12 s)"]
         streams[0] = dataclasses.replace(_FILE, state="failed")
         assert _get(server.address + "/health")[0] == 200, "a file is no live stream"
+        unopened["yard"] = "no such file"
+        code, body, _ = _get(server.address + "/health")
+        assert code == 503
+        assert json.loads(body)["reasons"] == ["yard: cannot be opened (no such file)"]
+        unopened.clear()
         sink.write({"p": float("nan")})
         code, body, _ = _get(server.address + "/health")
         assert code == 503

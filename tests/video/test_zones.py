@@ -126,6 +126,19 @@ def test_who_leaves_the_picture_inside_a_zone_leaves_the_zone() -> None:
     assert monitor.counts() == ({"hall": 1}, {})
 
 
+def test_whoever_the_border_cuts_off_is_in_a_zone_that_reaches_it() -> None:
+    whole = Zone(name="whole", points=((0, 0), (1, 0), (1, 1), (0, 1)))
+    left = Zone(name="left", points=((0, 0.2), (0.5, 0.2), (0.5, 1), (0, 1)))
+    monitor = ZoneMonitor(zones=[whole, left])
+    for frame in range(60):
+        x = 100 + 10 * frame
+        seen = TrackedBox(1, (x - 40.0, 300.0, x + 40.0, float(_SIZE[1])), 0.9)
+        monitor.update(frame / 25, [seen], _SIZE)
+    half = (_SIZE[0] / 2 - 100) / 250  # seconds until the middle of the picture
+    assert monitor.dwell(1)["whole"] == pytest.approx(59 / 25)
+    assert monitor.dwell(1)["left"] == pytest.approx(half, abs=0.05)
+
+
 @pytest.mark.parametrize(("lasts", "counts"), [(0.1, []), (0.2, ["in", "out"])])
 def test_a_box_that_widens_for_a_moment_changes_no_side(lasts: float, counts: list[str]) -> None:
     monitor = ZoneMonitor(zones=[_HALL], lines=[_DOOR])
