@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from edgeattr.video.detectors import Detector
     from edgeattr.video.output import Output
     from edgeattr.video.status import StreamStatus
-    from edgeattr.web import WebServer
 
 _MOST_LABELS = 5  # of a person, in words
 _STEP = 0.2  # seconds between two looks at how it goes
@@ -70,7 +69,7 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
             shown.append(PersonLines(named=len(site.sources) > 1))
         pipeline = SitePipeline(site, model, detector, shown=shown)
         with contextlib.closing(pipeline):
-            _report_page(pipeline.page, quiet)
+            _report_servers(pipeline, site, quiet)
             stay = bool(site.web and site.web.stay)
             stopped = _watch(
                 pipeline, requests, config=config, windows=windows, stay=stay, quiet=quiet
@@ -184,10 +183,12 @@ def _watch(
     return requests.stop and not ended
 
 
-def _report_page(page: WebServer | None, quiet: bool) -> None:
-    """Where the page is; always where only this line tells its token."""
-    if page:
+def _report_servers(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
+    """Where page and metrics are; always where only this line tells a token or a port."""
+    if page := pipeline.page:
         note(f"live page: {page.link}", quiet=quiet and not page.made_up_token)
+    if site.metrics and not site.metrics.port:
+        note(f"metrics: {pipeline.metrics_address}/metrics")
 
 
 def _reload(pipeline: SitePipeline, config: Path) -> None:
@@ -244,6 +245,8 @@ def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
             what = f"{output.failures} {'pictures' if output.field else 'events'} were lost"
             note(f"edgeattr: {output.name}: {what}: {output.last_failure}")
         delivery = output.status().delivery
+        if delivery and delivery.refused:
+            note(f"edgeattr: {output.name}: refused there, and dropped: {delivery.refused} events")
         if delivery and delivery.waiting:
             note(
                 f"edgeattr: {output.name}: {delivery.waiting} events wait on disk for the next run"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from edgeattr.core.errors import EdgeAttrError
 from edgeattr.outputs import EventsFile, VideoFile
 
 from ..conftest import json_lines as _events
+from ..outputs.web_server import WebServer
 from ..small_disk import small_disk
 
 
@@ -50,6 +53,26 @@ def test_a_video_for_which_there_is_no_room_is_an_error(
     assert f"wrote {events} and" not in said
     assert "v.mp4: cannot be written" in _events(events)[-1]["error"]
     assert [line["act"] for line in _events(audit)] == ["an annotated video is being written"]
+
+
+def test_what_a_web_hook_refused_and_a_free_port_are_told(
+    walking_video: Path, tmp_path: Path
+) -> None:
+    events = tmp_path / "e.jsonl"
+    with contextlib.closing(WebServer(lambda number, _: (404, {}))) as server:
+        code, said = _run(
+            walking_video,
+            "--webhook",
+            f"http://127.0.0.1:{server.port}/",
+            "--metrics",
+            0,
+            "--events",
+            events,
+            "--quiet",
+        )
+    assert code == 0
+    assert f"refused there, and dropped: {len(_events(events))} events" in said
+    assert re.search(r"metrics: http://127\.0\.0\.1:\d+/metrics\n", said)
 
 
 @pytest.mark.parametrize(("option", "field"), [("--explain", "evidence"), ("--crops", "crop")])
