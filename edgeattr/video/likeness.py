@@ -6,7 +6,6 @@ before. Embeddings stay in memory, with the person, and no output has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -15,21 +14,12 @@ import numpy.typing as npt
 _ONE_PERSON = 0.35  # cosine of a crop with its person's mean, from which it shows them
 _ALIKE = 0.5  # of two crops that do not, from which they show the same other one
 _LASTING = 0.5  # seconds over which those do: who passes in front shares the box for less
-_KNOWN = 0.6  # of two people, from which they are one
+KNOWN = 0.6  # of two people, from which they are one
 
 Embedding = npt.NDArray[np.float32]
 """Of a crop, [D], unit length."""
 
 _Crop = TypeVar("_Crop")
-
-
-@dataclass(frozen=True, eq=False)
-class Aside(Generic[_Crop]):
-    """A crop that does not show the person whose track it is of."""
-
-    crop: _Crop
-    embedding: Embedding
-    seconds: float  # of the frame
 
 
 class Likeness(Generic[_Crop]):
@@ -38,18 +28,17 @@ class Likeness(Generic[_Crop]):
     def __init__(self) -> None:
         self.crops = 0  # that show them
         self._sum: npt.NDArray[np.floating] = np.zeros(1)
-        self._aside: list[Aside[_Crop]] = []
+        self._aside: list[_Crop] = []  # crops that do not
+        self._last, self._since = np.zeros(1, np.float32), 0.0  # of the last and first of them
 
     def shows(self, embedding: Embedding) -> bool:
         """Whether a crop shows this person; the first always does."""
         return not self.crops or self._cosine(embedding) >= _ONE_PERSON
 
-    def is_one_with(self, other: Likeness[_Crop]) -> bool:
-        """Whether both are one person, seen twice."""
-        return self.crops > 0 and other.crops > 0 and self.cosine(other) >= _KNOWN
-
     def cosine(self, other: Likeness[_Crop]) -> float:
-        """Of both means."""
+        """Of both means, from :data:`KNOWN` on of one person; 0 where either has no crop."""
+        if not (self.crops and other.crops):
+            return 0.0
         return self._cosine(other._sum / np.linalg.norm(other._sum))
 
     def add(self, embedding: Embedding, quality: float) -> None:
@@ -63,17 +52,20 @@ class Likeness(Generic[_Crop]):
         self.crops += 1
         self._aside.clear()
 
-    def put_aside(self, crop: _Crop, embedding: Embedding, seconds: float) -> list[Aside[_Crop]]:
+    def put_aside(self, crop: _Crop, embedding: Embedding, seconds: float) -> list[_Crop]:
         """Take in a crop that does not show this person.
 
         Returns:
             The crops of somebody else, in order, once they have been alike for long enough; else
             none.
         """
-        if self._aside and float(self._aside[-1].embedding @ embedding) < _ALIKE:
+        if self._aside and float(self._last @ embedding) < _ALIKE:
             self._aside = []
-        self._aside.append(Aside(crop, embedding, seconds))
-        if seconds - self._aside[0].seconds < _LASTING:
+        if not self._aside:
+            self._since = seconds
+        self._aside.append(crop)
+        self._last = embedding
+        if seconds - self._since < _LASTING:
             return []
         others, self._aside = self._aside, []
         return others

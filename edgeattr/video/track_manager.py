@@ -17,7 +17,7 @@ from edgeattr.core.posterior import TrackFusion, TrackPosterior
 from edgeattr.core.prediction import AttributeAnswer, TrackRecord
 from edgeattr.core.timestamps import utc_text
 from edgeattr.video.boxes import Box
-from edgeattr.video.likeness import Aside, Embedding, Likeness
+from edgeattr.video.likeness import KNOWN, Embedding, Likeness
 from edgeattr.video.schedule import (
     CropAssessment,
     CropBudget,
@@ -59,6 +59,7 @@ class _Read(NamedTuple):
 
     request: CropRequest
     logits: npt.NDArray[np.float32]
+    embedding: Embedding | None  # None: it does not count
     frames: int  # of its person, when it was read
 
 
@@ -191,36 +192,34 @@ class TrackManager:
             self.crops_classified += 1
             if np.isnan(reading.logits).all():
                 continue  # the crop shows nobody
-            read = _Read(entry, reading.logits, person.frames)
-            if reading.embedding is None or self._renumber is None:
+            embedding = reading.embedding if self._renumber else None
+            read = _Read(entry, reading.logits, embedding, person.frames)
+            if embedding is None or person.likeness.shows(embedding):
                 self._add(person, read)
-            elif person.likeness.shows(reading.embedding):
-                self._add(person, read, reading.embedding)
             elif entry.seen.score >= _SURE and entry.assessment.quality >= _GOOD:
                 kept = read._replace(request=_without_frame(entry))
-                others = person.likeness.put_aside(kept, reading.embedding, entry.seconds)
+                others = person.likeness.put_aside(kept, embedding, entry.seconds)
                 if others:
                     self._go_on(number, person, others)
                 else:
                     person.history.doubtful = True
 
-    def _add(self, person: _Person, read: _Read, embedding: Embedding | None = None) -> None:
+    def _add(self, person: _Person, read: _Read) -> None:
         assessment = read.request.assessment
         person.posterior.add(read.logits, assessment.quality)
-        if embedding is not None:
-            person.likeness.add(embedding, assessment.quality)
+        if read.embedding is not None:
+            person.likeness.add(read.embedding, assessment.quality)
         person.labels = None
         worth = assessment.worth_showing if self._keep_best else 0.0
         if self._keep_best and (not person.best or worth > person.best.worth):
             person.best = BestCrop(read.request.crop.copy(), worth)
 
-    def _go_on(self, number: int, person: _Person, crops: Sequence[Aside[_Read]]) -> None:
+    def _go_on(self, number: int, person: _Person, reads: Sequence[_Read]) -> None:
         """A track goes on with somebody else, whom its last crops show."""
-        first = crops[0].crop
-        reads = [(aside.crop, aside.embedding) for aside in crops]
         other = Likeness[_Read]()
-        for read, embedding in reads:
-            other.add(embedding, read.request.assessment.quality)
+        for read in reads:
+            assert read.embedding is not None
+            other.add(read.embedding, read.request.assessment.quality)
         if person.likeness.crops == 1:  # it showed who was in front of them
             to = person
             to.posterior = TrackPosterior(self._decision, self._fusion)
@@ -229,8 +228,9 @@ class TrackManager:
             known = self._known(other, number)
             if known is not None and self._people[known].last_s >= person.last_s:
                 return  # they have a track of their own
+            assert self._renumber
+            first, new = reads[0], self._renumber(number, known)
             since = first.request.seconds
-            new = self._renumber(number, known) if self._renumber else number
             to = self._person(new, since)
             to.frames += person.frames - first.frames
             to.last_s, to.box = person.last_s, person.box
@@ -240,16 +240,16 @@ class TrackManager:
             if person.likeness.crops < _FEW and self._known(person.likeness, number):
                 person.posterior = TrackPosterior(self._decision, self._fusion)
                 person.labels = None
-        for read, embedding in reads:
+        for read in reads:
             to.history.add(read.request.assessment, read.request.seconds)
-            self._add(to, read, embedding)
+            self._add(to, read)
 
     def _known(self, likeness: Likeness[_Read], number: int) -> int | None:
         """Who else looks like somebody, the most alike."""
         alike = [
-            (likeness.cosine(person.likeness), known)
+            (cosine, known)
             for known, person in self._people.items()
-            if known != number and likeness.is_one_with(person.likeness)
+            if known != number and (cosine := likeness.cosine(person.likeness)) >= KNOWN
         ]
         return max(alike, default=(0.0, None))[1]
 
