@@ -135,9 +135,8 @@ def discovery_messages(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, 
         camera: what there is.
     """
     state = _state_topic(mqtt, camera.stream)
-    for kind, name, fields in _entities(mqtt, camera):
-        value = fields.get("value_template", "")  # of two entities of one name
-        unique = _identifier(mqtt.client, camera.stream, name, value)
+    for kind, name, key, fields in _entities(mqtt, camera):
+        unique = _identifier(mqtt.client, camera.stream, key)
         component = "event" if kind == "event" else "sensor"
         yield (
             f"{_PREFIX}/{component}/{unique}/config",
@@ -161,18 +160,20 @@ def discovery_messages(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, 
         )  # fmt: skip
 
 
-def _entities(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """State class (or ``event``), name, and the fields that only this entity has."""
-    yield "measurement", "People in view", _value("people")
-    yield "total_increasing", "People seen", _value("total")
+def _entities(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """State class (or ``event``), name, what no other entity of the camera is called, and the
+    fields that only this one has."""
+    yield "measurement", "People in view", "People in view", _value("people")
+    yield "total_increasing", "People seen", "People seen", _value("total")
     for zone in camera.zones:
-        yield "measurement", f"People in {zone}", _value("zones", zone)
+        yield "measurement", f"People in {zone}", f"zone {zone}", _value("zones", zone)
     for line in camera.lines:
         for way in ("in", "out"):
-            yield "total_increasing", f"Crossed {line} {way}", _value("lines", line, way)
+            name = f"Crossed {line} {way}"
+            yield "total_increasing", name, name, _value("lines", line, way)
     for attribute in camera.attributes:
         name = f"In view with {attribute.replace('_', ' ')}"
-        yield "measurement", name, _value("attributes", attribute)
+        yield "measurement", name, name, _value("attributes", attribute)
     if camera.alerts:
         template = (
             "{% if value_json.type == 'alert' and value_json.stream == "
@@ -181,7 +182,7 @@ def _entities(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, str, dict
         )
         topic = mqtt.topic_of({"type": "alert", "stream": camera.stream})
         fields = {"event_types": list(camera.alerts), "state_topic": topic}
-        yield "event", "Alerts", {**fields, "value_template": template}
+        yield "event", "Alerts", "Alerts", {**fields, "value_template": template}
 
 
 def _value(*path: str) -> dict[str, Any]:
