@@ -48,7 +48,8 @@ def measure_tracking(
         for done, sequence in enumerate(sequences, 1):
             _follow(model, detector, sequence, told)
             lines = told.read_text().splitlines()
-            told.write_text("".join(f"{line}\n" for line in lines) or _NOBODY)
+            if not lines:
+                told.write_text(_NOBODY)
             truth.write_text(_with_class(sequence.truth.read_text()))
             results.append(measures.evaluate_mot_sequence(truth, told, ["CLEAR", "Identity"]))
             tracks.append(len({line.split(",")[1] for line in lines}))

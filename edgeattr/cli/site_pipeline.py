@@ -189,15 +189,9 @@ class SitePipeline(Pipeline):
         self, opening: contextlib.ExitStack, model: AttributeModel
     ) -> Sequence[Output]:
         """Bind the ports. Returns the outputs that the page shows, where there is one."""
-        status, outputs = self.status, self.output_statuses
+        status, outputs, unopened = self.status, self.output_statuses, lambda: dict(self.failures)
         if metrics := self._site.metrics:
-            server = MetricsServer(
-                status,
-                outputs,
-                host=metrics.host,
-                port=metrics.port,
-                unopened=lambda: dict(self.failures),
-            )
+            server = MetricsServer(status, outputs, metrics.host, metrics.port, unopened)
             opening.enter_context(contextlib.closing(server))
             self.metrics_address = server.address
         site, web = self._site, self._site.web
@@ -227,7 +221,7 @@ class SitePipeline(Pipeline):
             people=people,
             status=status,
             outputs=outputs,
-            unopened=lambda: dict(self.failures),
+            unopened=unopened,
             happenings=happenings.to_json,
             crops=site.crops.path if site.crops else None,
             evidence=site.evidence.path if site.evidence else None,
