@@ -70,6 +70,7 @@ class Spool(Closeable):
         self._max_events, self._max_bytes = max_events, max_bytes
         self._log_limit = RateLimit()
         self._mending = threading.Lock()
+        self._highest = 0  # number that was given out; a file in the place of a damaged one goes on
         self._lock = open_exclusive(path.with_name(path.name + ".lock"), taken=_TAKEN)
         try:
             self._group = self._open()
@@ -90,7 +91,10 @@ class Spool(Closeable):
             )
 
         def work(connection: sqlite3.Connection) -> int:
-            connection.execute("INSERT INTO queue (payload) VALUES (?)", (payload,))
+            connection.execute(
+                "INSERT INTO queue SELECT 1 + max(?, ifnull(max(number), 0)), ? FROM queue",
+                (self._highest, payload),
+            )
             _add(connection, 1, len(payload))
             return self._drop_oldest(connection)
 
@@ -109,7 +113,9 @@ class Spool(Closeable):
         """
         query = "SELECT number, payload FROM queue ORDER BY number LIMIT ?"
         rows = self._use(lambda group: group.read(lambda c: c.execute(query, (count,)).fetchall()))
-        return [Entry(*row) for row in rows]
+        entries = [Entry(*row) for row in rows]
+        self._highest = max(self._highest, *(entry.number for entry in entries), 0)
+        return entries
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Take these out; those that are gone already do not matter.

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -196,3 +197,13 @@ def test_what_cannot_be_meant_is_refused(url: str, options: Any, said: str, spoo
     with pytest.raises((UsageError, InputError), match=said):
         _hook(url, spool=spool, **options)
     assert not spool.exists()
+
+
+def test_the_server_of_these_tests_takes_no_half_request(serve: Callable[..., WebServer]) -> None:
+    """As one is where its sender is killed between head and body."""
+    server = serve(lambda *_: _FINE)
+    with socket.create_connection(("127.0.0.1", server.port)) as sender:
+        sender.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{")
+        sender.shutdown(socket.SHUT_WR)
+        assert sender.recv(1) == b"", "hung up on, without an answer"
+    assert not server.requests

@@ -33,7 +33,11 @@ class WebServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # the sender was killed amid its request
+                    self.close_connection = True
+                    return
                 request = Request(self.path, self.headers, body)
                 with owner._lock:
                     number = len(owner.requests)
