@@ -12,6 +12,7 @@ from edgeattr.core.errors import QueryError, UsageError
 from edgeattr.search.query import Crossed, Dwell, InZone, Query, leaves, parse_duration, parse_rule
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.live import live_test, met_conditions
+from edgeattr.search.query.quoting import quoted
 from edgeattr.video.alerts import AlertRule
 
 
@@ -92,8 +93,15 @@ class AlertSection:
         )
 
 
+def check_rule_names(sections: Sequence[AlertSection]) -> None:
+    """Refuse two rules of one name, with a UsageError."""
+    names = [section.name for section in sections]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two alerts are called {repeated[0]!r}; give each its own name")
+
+
 def check_places(sections: Sequence[AlertSection], sources: Mapping[str, Places]) -> None:
-    """Refuse rules that name what the site does not have.
+    """Refuse rules that name what the site does not have, or share a name.
 
     Args:
         sections: as the site's file has them.
@@ -102,9 +110,7 @@ def check_places(sections: Sequence[AlertSection], sources: Mapping[str, Places]
     Raises:
         UsageError: two rules of one name; a camera, zone or line that there is not.
     """
-    names = [section.name for section in sections]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two alerts are called {repeated[0]!r}; give each its own name")
+    check_rule_names(sections)
     cameras = list(sources)
     for section in sections:
         if section.camera is not None and section.camera not in cameras:
@@ -116,7 +122,10 @@ def check_places(sections: Sequence[AlertSection], sources: Mapping[str, Places]
         known = _known(section, sources)
         for leaf in leaves(section.query):
             if isinstance(leaf, InZone | Dwell | Crossed) and known.of_place(leaf) is None:
-                error = known.no_place(leaf)
+                others = [
+                    name for name in cameras if _known(section, sources, at=name).of_place(leaf)
+                ]
+                error = known.no_place(leaf, others)
                 raise UsageError(f"alert {section.name!r}, when: {error}") from error
 
 
@@ -153,15 +162,18 @@ def _known(
     sources: Mapping[str, Places],
     attributes: Sequence[str] = (),
     withheld: Collection[str] = (),
+    at: str | None = None,
 ) -> KnownNames:
-    """What a rule may name."""
-    own = [places for name, places in sources.items() if section.camera in (None, name)]
+    """What a rule may name; the places of one source alone, if ``at`` or the rule names one."""
+    camera = at or section.camera
+    own = [places for name, places in sources.items() if camera in (None, name)]
+    site = "in this site" if camera is None else f"at {quoted(camera)}"
     return KnownNames(
         attributes=attributes,
         withheld=withheld,
         streams=list(sources),
         zones=list(dict.fromkeys(zone for places in own for zone in places.zones)),
         lines=list(dict.fromkeys(line for places in own for line in places.lines)),
-        place="model" if attributes else "site",
+        place="in this model" if attributes else site,
         text=section.when,
     )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from edgeattr.cli.alert_rules import AlertSection
+from edgeattr.cli.alert_rules import AlertSection, check_rule_names
 from edgeattr.cli.progress import note
-from edgeattr.core.config import build, read_toml
+from edgeattr.core.config import build, read_toml, with_environment
+from edgeattr.core.counted import counted
 from edgeattr.core.errors import QueryError, UsageError
 from edgeattr.search.query import And, Duration, Dwell, InStream, InZone, Or, Query
 from edgeattr.search.query.query_errors import printable
@@ -28,6 +29,9 @@ class _Rules:
     """What is read of a site's file."""
 
     alert: tuple[AlertSection, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_rule_names(self.alert)
 
 
 def replay_alerts(
@@ -56,9 +60,9 @@ def replay_alerts(
         QueryError: a limit cannot be read.
         typer.Exit: a rule asks for what is not on record; the others were answered.
     """
-    values = read_toml(site, what="site")
-    try:
-        rules = build(_Rules, {"alert": values.get("alert", [])}, what="site").alert
+    values = {"alert": read_toml(site, what="site").get("alert", [])}
+    try:  # other sections may name variables that only `run` needs
+        rules = build(_Rules, with_environment(values, where="site"), what="site").alert
     except UsageError as error:
         raise UsageError(f"{site}: {error}") from error
     if not rules:
@@ -78,7 +82,7 @@ def replay_alerts(
                 continue
             for record in raised:
                 typer.echo(_line(rule, record, limits, as_json=as_json))
-            note(f"{rule.name}: {len(raised):,} alerts")
+            note(f"{rule.name}: {counted(len(raised), 'alert')}")
     if refused:
         raise typer.Exit(2)
 

@@ -56,7 +56,11 @@ def test_a_rule_as_it_is_read(tmp_path: Path) -> None:
         (_rule("hat and"), "alert 'a rule', when: .*ends too early"),
         (_rule("hat is unknown"), "`yes` or `no`"),
         (_rule("in zone lef"), 'no zone "lef" in this site; did you mean `left`'),
-        (_rule("in zone left", "camera = 'yard'"), 'no zone "left".*it has: gravel'),
+        (
+            _rule("in zone left", "camera = 'yard'"),
+            'no zone "left" at "yard"; it has: gravel; there is one at "hall"',
+        ),
+        (_rule("crossed middle", "camera = 'yard'"), 'at "yard"; it has: none; there .* "hall"'),
         (_rule("crossed gate"), 'no line "gate" in this site; it has: middle'),
         (_rule("hat", "camera = 'hal'"), "no source is called 'hal'; did you mean 'hall'"),
         (_rule("hat", "for = 'soon'"), "alert 'a rule', for: `soon` is not understood"),
@@ -161,3 +165,20 @@ def test_a_replay_pauses_by_the_clock_of_the_video(tmp_path: Path) -> None:
     assert found.stdout.split() == ["2", "bags"]
     assert found.exit_code == 2
     assert "helmet" in found.stderr
+
+
+def test_a_replay_reads_rules_as_a_run_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORN", "backpack")
+    events = tmp_path / "people.jsonl"
+    events.write_text(json.dumps(person(1)) + "\n")
+    asked = ["find", "--events", str(events), "--alerts"]
+    head = "mqtt = { url = '${UNSET}' }\n"  # which a replay does not need
+    path = _site(tmp_path, _rule("${WORN}", name="bags of ${WORN}"), head=head)
+    found = CliRunner().invoke(app, [*asked, str(path)])
+    assert "bags of backpack: person 1" in found.stdout
+    assert "bags of backpack: 1 alert\n" in found.stderr
+    path = _site(tmp_path, _rule("hat") * 2)
+    refused = CliRunner().invoke(app, [*asked, str(path)])
+    assert "two alerts are called 'a rule'" in str(refused.exception)

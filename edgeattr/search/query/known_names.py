@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from edgeattr.core.errors import QueryError
@@ -26,7 +26,7 @@ class KnownNames:
     zones: Collection[str] = ()
     lines: Collection[str] = ()
     withheld: Collection[str] = ()  # sensitive attributes that are not reported
-    place: str = "store"  # where they come from, for messages
+    place: str = "in this store"  # where they are, for messages
     text: str | None = None  # the query, for messages that point into it
     _loose: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
 
@@ -67,12 +67,19 @@ class KnownNames:
             return leaf.name
         return next((name for name in known if loose(name) == loose(leaf.name)), None)
 
-    def no_place(self, leaf: Place) -> QueryError:
-        """What to say where there is no such zone or line."""
+    def no_place(self, leaf: Place, elsewhere: Sequence[str] = ()) -> QueryError:
+        """What to say where there is no such zone or line.
+
+        Args:
+            leaf: names it.
+            elsewhere: streams that have it.
+        """
         kind, known = ("line", self.lines) if isinstance(leaf, Crossed) else ("zone", self.zones)
         near = difflib.get_close_matches(leaf.name[:200], known, n=3, cutoff=0.5)
         hint = self._hint([plain_or_quoted(found) for found in near], known)
-        problem = f"no {kind} {quoted(_short(leaf.name))} in this {self.place}; {hint}"
+        if elsewhere:
+            hint += f"; there is one at {', '.join(quoted(_short(name)) for name in elsewhere)}"
+        problem = f"no {kind} {quoted(_short(leaf.name))} {self.place}; {hint}"
         return self.error(problem, leaf.span)
 
     def no_attribute(self, name: str, span: Span | None) -> QueryError:
@@ -89,13 +96,13 @@ class KnownNames:
             near += [known for known in self._loose if wanted in known.split("_")]
             keys = list(dict.fromkeys(near))[:3]
             hint = self._hint([self._written(key) for key in keys], self.attributes)
-        return self.error(f"no attribute `{_short(name)}` in this {self.place}; {hint}", span)
+        return self.error(f"no attribute `{_short(name)}` {self.place}; {hint}", span)
 
     def no_stream(self, name: str, span: Span | None) -> QueryError:
         """What to say where no record has such a stream."""
         near = difflib.get_close_matches(name[:200], self.streams, n=3, cutoff=0.5)
         hint = self._hint([quoted(found) for found in near], self.streams)
-        return self.error(f"no stream {quoted(_short(name))} in this {self.place}; {hint}", span)
+        return self.error(f"no stream {quoted(_short(name))} {self.place}; {hint}", span)
 
     def error(self, problem: str, span: Span | None) -> QueryError:
         """An error that points into the query, where it was read from text."""
@@ -108,7 +115,7 @@ class KnownNames:
             return f"did you mean {' or '.join(f'`{name}`' for name in near)}?"
         listed = list(known)
         more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-        return f"it has: {', '.join(map(_short, listed[:_LISTED])) or 'none yet'}{more}"
+        return f"it has: {', '.join(map(_short, listed[:_LISTED])) or 'none'}{more}"
 
     def _split(self, words: list[str]) -> list[str]:
         """The attributes that follow each other in words, or nothing."""

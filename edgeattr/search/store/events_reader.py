@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from edgeattr.core.counted import counted
 from edgeattr.core.errors import InputError, OutputError
 from edgeattr.search.store.people_reader import PeopleReader
 from edgeattr.search.store.records import PersonRow, insert_person
@@ -37,16 +38,17 @@ class EventsReader(PeopleReader):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._path = paths[0]
-        self._place = "file"
+        self._place = "in this file"
         self._damaged = 0
         self._catalog = Catalog()
         with self._input_errors():
             self._connection = self._temporary_table(self._rows(paths))
         if self._damaged:
-            self._place = f"file, of which {self._damaged:,} lines are damaged"
+            damaged = counted(self._damaged, "line is", "lines are")
+            self._place = f"in this file, of which {damaged} damaged"
         if self._damaged and not self._connection.execute("SELECT 1 FROM people").fetchone():
             raise InputError(
-                f"{self._path}: no line tells of a person, and {self._damaged:,} are damaged; "
+                f"{self._path}: no line tells of a person, and {damaged} damaged; "
                 "expected a file that `edgeattr run --events` wrote"
             )
 

@@ -47,7 +47,7 @@ class PeopleReader(Closeable):
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such store; `edgeattr run --store` makes one")
-        self._path, self._place = path, "store"
+        self._path, self._place = path, "in this store"
         self._catalog = Catalog()
         with self._input_errors():
             self._connection = _opened(path)
