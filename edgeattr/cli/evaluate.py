@@ -19,6 +19,7 @@ from edgeattr.cli.options import (
     Runtime,
 )
 from edgeattr.cli.progress import ProgressLine, print_figures
+from edgeattr.core.counted import counted
 from edgeattr.core.errors import UsageError
 from edgeattr.core.files import check_writable
 
@@ -201,7 +202,7 @@ def _table(results: list[dict[str, Any]]) -> str:
     head = " ".join(f"{title:>6}" for title in columns.values())
     lines = [
         f"{' '.join(first[key] for key in ('dataset', 'split') if key in first)}, "
-        f"{first['images']} images",
+        f"{counted(first['images'], 'image')}",
         f"{'model':<24} {'precision':<9} {head} {'images/s':>9}",
     ]
     for entry in results:
@@ -216,7 +217,8 @@ def _table(results: list[dict[str, Any]]) -> str:
             each = entry["sequences"] if len(entry["sequences"]) > 1 else []
             lines += [
                 f"  {row.get('name', 'followed')}: MOTA {row['MOTA']:.2f}, IDF1 {row['IDF1']:.2f}, "
-                f"{row['switches']} switches, {row['tracks']} tracks of {row['persons']} persons"
+                f"{counted(row['switches'], 'switch', 'switches')}, "
+                f"{counted(row['tracks'], 'track')} of {counted(row['persons'], 'person')}"
                 for row in (*each, entry)
             ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeattr.cli.progress import note
+from edgeattr.core.counted import counted
 from edgeattr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -162,12 +163,14 @@ def _sheet(target: Path, question: SearchRequest, found: SearchResult, beside: P
 
     written = write_contact_sheet(target, question, found, beside=beside)
     note(
-        f"{target}: {written.cards:,} people, {written.pictures:,} with a picture. "
+        f"{target}: {counted(written.cards, 'person', 'people')}, {written.pictures:,} with a "
+        "picture. "
         "It shows people: keep it and pass it on only as you may, and delete it in time; "
         "--retention-days does not reach it"
     )
     if written.cards < len(found.records):
         note(
-            f"{target}: full at {LIMIT_MIB} MiB, so {len(found.records) - written.cards:,} "
-            "people are left out; ask for fewer with --limit, or for a shorter time"
+            f"{target}: full at {LIMIT_MIB} MiB, so "
+            f"{counted(len(found.records) - written.cards, 'person is', 'people are')} left out; "
+            "ask for fewer with --limit, or for a shorter time"
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeattr.cli.progress import note
+from edgeattr.core.counted import counted
 from edgeattr.core.label_ranking import label_name
 from edgeattr.search.query.known_names import KnownNames
 from edgeattr.search.query.query_errors import printable
@@ -58,10 +59,11 @@ def report_totals(question: SearchRequest, found: SearchResult) -> None:
     if not found.total:
         note("nobody matches")
     if found.damaged:
-        note(f"{found.damaged:,} damaged lines were passed over")
+        note(f"{counted(found.damaged, 'damaged line was', 'damaged lines were')} passed over")
     if found.timeless:
         note(
-            f"{found.timeless:,} people have no time, because events of video files have none; "
+            f"{counted(found.timeless, 'person has', 'people have')} no time, because events of "
+            "video files have none; "
             "conditions on time leave them out"
         )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgeattr.core.closeable import Closeable
+from edgeattr.core.counted import counted
 from edgeattr.core.crops import Image
 from edgeattr.core.errors import OutputError
 from edgeattr.core.files import make_folder, write_atomically
@@ -121,7 +122,8 @@ class ExplanationWriter(Closeable):
             self._changed.notify_all()
         self._thread.join(self.closing_s)
         if self.dropped:
-            _log.warning("%d pages were left out for want of time", self.dropped)
+            left_out = counted(self.dropped, "page was", "pages were")
+            _log.warning("%s left out for want of time", left_out)
 
     def _work(self) -> None:
         _step_back()

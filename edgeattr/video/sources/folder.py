@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeattr.core.closeable import Closeable
+from edgeattr.core.counted import counted
 from edgeattr.core.crops import read_image
 from edgeattr.core.errors import InputError
 from edgeattr.video.sources.address import AS_USUAL, SourceOptions
@@ -79,7 +80,9 @@ class ImageFolderSource(Closeable):
         """Images that could not be decoded, or None."""
         if not self.damaged:
             return None
-        return f"{self.name}: {self.damaged} images cannot be decoded; {self._first_damage}"
+        return (
+            f"{self.name}: {counted(self.damaged, 'image')} cannot be decoded; {self._first_damage}"
+        )
 
     def stop(self) -> None:
         """See :meth:`edgeattr.video.sources.Source.stop`."""
