@@ -10,7 +10,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ import typer
 
 from edgeattr.cli.person_detector import open_detector
 from edgeattr.cli.progress import ProgressLine, note
+from edgeattr.core.counted import counted
 from edgeattr.core.errors import EdgeAttrError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from edgeattr.model import AttributeModel
     from edgeattr.outputs import Windows
     from edgeattr.video.detectors import Detector
-    from edgeattr.video.output import Output
+    from edgeattr.video.output import FailsafeOutput, Output
     from edgeattr.video.status import StreamStatus
 
 _MOST_LABELS = 5  # of a person, in words
@@ -66,7 +68,7 @@ def run_site(site: Site, *, config: Path | None, show: bool, quiet: bool) -> Non
         requests = opened.enter_context(_signals(config))
         shown: list[Output] = [windows] if windows else []
         if not quiet:
-            shown.append(PersonLines(named=len(site.sources) > 1))
+            shown.append(PersonLines([source.shown for source in site.sources]))
         pipeline = SitePipeline(site, model, detector, shown=shown)
         with contextlib.closing(pipeline):
             _report_servers(pipeline, site, quiet)
@@ -215,11 +217,11 @@ def _show(bar: ProgressLine, streams: list[StreamStatus], whole_s: float | None 
     running = (stream.frames_per_second for stream in streams if stream.state == "running")
     rate = sum(running) if whole_s is None else frames / max(whole_s, 0.001)
     people = sum(stream.people for stream in streams)
-    detail = f"{rate:.1f} frames/s, {people} people"
+    detail = f"{rate:.1f} frames/s, {counted(people, 'person', 'people')}"
     if dropped := sum(stream.dropped_frames for stream in streams):
-        detail += f", {dropped} frames dropped"
+        detail += f", {counted(dropped, 'frame')} dropped"
     if away := sum(stream.live and stream.state != "running" for stream in streams):
-        detail += f", {away} of {len(streams)} cameras away"
+        detail += f", {away} of {counted(len(streams), 'camera')} away"
     bar.update(frames, detail)
 
 
@@ -229,28 +231,25 @@ def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
     store = site.store.path if site.store and not pipeline.lost else None
     for failure in pipeline.failures.values():
         note(f"edgeattr: {failure}")
-    for summary in pipeline.summaries():
+    summaries = pipeline.summaries()
+    wrong = Counter(summary.error for summary in summaries if summary.error)
+    for summary in summaries:
         videos = [path for stream, path in pipeline.videos if stream == summary.stream]
         places = [str(place) for place in (events, store, *videos[-1:]) if place]
         note(
-            f"{summary.stream}: {summary.frames} frames, {summary.people} people, "
-            f"{summary.crops_classified} of {summary.crops_seen} crops classified"
+            f"{summary.stream}: {counted(summary.frames, 'frame')}, "
+            f"{counted(summary.people, 'person', 'people')}, "
+            f"{summary.crops_classified} of {counted(summary.crops_seen, 'crop')} classified"
             + (f"; wrote {' and '.join(places)}" if places else ""),
             quiet=quiet,
         )
-        if summary.error:
+        if summary.error and wrong[summary.error] == 1:
             note(f"edgeattr: {summary.error}")
+    for error, streams in wrong.items():
+        if streams > 1:  # that all were stopped is said once
+            note(f"edgeattr: {error}")
     for output in pipeline.outputs:
-        if output.promises and output.failures:
-            what = f"{output.failures} {'pictures' if output.field else 'events'} were lost"
-            note(f"edgeattr: {output.name}: {what}: {output.last_failure}")
-        delivery = output.status().delivery
-        if delivery and delivery.refused:
-            note(f"edgeattr: {output.name}: refused there, and dropped: {delivery.refused} events")
-        if delivery and delivery.waiting:
-            note(
-                f"edgeattr: {output.name}: {delivery.waiting} events wait on disk for the next run"
-            )
+        _report_output(output)
     if not quiet and sys.stdout.isatty() and not (site.events or site.store or site.web):
         source = shlex.quote(site.sources[0].address)
         note(
@@ -262,24 +261,50 @@ def _report_results(pipeline: SitePipeline, site: Site, quiet: bool) -> None:
         )
 
 
+def _report_output(output: FailsafeOutput) -> None:
+    """What an output lost, and what did not get to where it should."""
+    if output.promises and output.failures:
+        kind = "picture" if output.field else "event"
+        what = counted(output.failures, f"{kind} was", f"{kind}s were")
+        note(f"edgeattr: {output.name}: {what} lost: {output.last_failure}")
+    delivery = output.status().delivery
+    if delivery and delivery.refused:
+        events = counted(delivery.refused, "event")
+        note(
+            f"edgeattr: {output.name}: took nothing; all that was sent, {events}, was refused "
+            f"({delivery.why_refused}) and dropped: check address, token and what it expects"
+            if delivery.nothing_taken
+            else f"edgeattr: {output.name}: refused there, and dropped: {events}"
+        )
+    if delivery and delivery.waiting:
+        waiting = counted(delivery.waiting, "event waits", "events wait")
+        note(f"edgeattr: {output.name}: {waiting} on disk for the next run")
+
+
 class PersonLines:
     """An output that says on standard error who was seen. It promises nothing.
 
     Args:
-        named: whether to name the stream: there are several.
+        streams: their names. Of several each is named, in short where that tells it from others.
     """
 
     name = "lines of people"
 
-    def __init__(self, *, named: bool) -> None:
-        self._named = named
+    def __init__(self, streams: Sequence[str]) -> None:
+        short = [Path(stream).name for stream in streams]
+        self._named = len(streams) > 1
+        self._shown = {
+            stream: name
+            for stream, name in zip(streams, short, strict=True)
+            if short.count(name) == 1
+        }
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Say a person's record, or an alert; other events are not for reading."""
         line = {"person": person_line, "alert": alert_line}.get(event["type"])
         if line:
-            stream = f"{Path(event['stream']).name}: " if self._named else ""
-            note(stream + line(event))
+            stream = self._shown.get(event["stream"], event["stream"])
+            note(f"{stream}: {line(event)}" if self._named else line(event))
 
 
 def person_line(event: Mapping[str, Any]) -> str:

@@ -72,6 +72,10 @@ class EventsSection:
     def __post_init__(self) -> None:
         if self.path == Path("-"):
             object.__setattr__(self, "path", None)
+        if self.rotate_mb is not None and not self.rotate_mb > 0:
+            raise UsageError(f"rotate_mb is {self.rotate_mb:g}; expected MiB, above 0")
+        if self.keep < 1:
+            raise UsageError(f"keep is {self.keep}; expected 1 old file or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,14 @@ class MqttSection(MqttOptions):
     home_assistant: bool = False  # announce sensors by Home Assistant's MQTT discovery
     onvif: bool = False  # publish records as ONVIF metadata of human bodies too
     attributes: tuple[str, ...] = ()  # of which Home Assistant is told how many in view have them
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.attributes and not self.home_assistant:
+            raise UsageError(
+                "attributes of [mqtt] are told to Home Assistant alone; add home_assistant = true, "
+                "or leave them out: records have all of them"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ import dataclasses
 import functools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeattr.cli.alert_rules import alert_rules
+from edgeattr.cli.alert_rules import Places, alert_rules
 from edgeattr.cli.site_config import Site, SourceSection
 from edgeattr.core.errors import EdgeAttrError, InputError, OutputError
 from edgeattr.core.limits import available_cores
@@ -32,7 +32,7 @@ from edgeattr.outputs import (
 from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
 from edgeattr.outputs.onvif import OnvifOutput
 from edgeattr.video.detectors import Detector
-from edgeattr.video.output import Output
+from edgeattr.video.output import Output, OutputStatus
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
 from edgeattr.video.status import Summary
@@ -84,6 +84,7 @@ class SitePipeline(Pipeline):
         self._site = site
         self._rules = alert_rules(site.alert, site.places, model.decision)
         self._audit = AuditLog(None)
+        self._home_assistant: HomeAssistantOutput | None = None
         self._queue = collections.deque(site.sources)  # of sources that are not open yet
         self._expected: list[int | None] = []  # frames of each source that was opened
         self._running: dict[str, SourceSection] = {}
@@ -125,8 +126,14 @@ class SitePipeline(Pipeline):
     def failed(self) -> bool:
         """Whether anything that was asked for was not done."""
         summaries = self.summaries()
-        wrong = self.failures or self.lost or self.audit_failed
+        wrong = self.failures or self.lost or self.audit_failed or self.all_refused
         return bool(wrong) or any(summary.error for summary in summaries)
+
+    @property
+    def all_refused(self) -> list[OutputStatus]:
+        """Outputs to servers that have refused whatever was sent: a wrong address or token."""
+        statuses = self.output_statuses()
+        return [it for it in statuses if it.delivery and it.delivery.nothing_taken]
 
     def advance(self, seconds: float) -> bool:
         """Wait a while; begin files whose turn has come.
@@ -173,8 +180,8 @@ class SitePipeline(Pipeline):
             name = part.name
             if name != "sources" and getattr(site, name) != getattr(self._site, name):
                 _log.warning("the change of [%s] takes effect at the next start", name)
-        if site.mqtt and site.mqtt.home_assistant and site.places != self._site.places:
-            _log.warning("Home Assistant is told of these zones and lines at the next start")
+        if self._home_assistant:
+            self._home_assistant.announce(_cameras(self._site, site.places))
 
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
@@ -263,6 +270,8 @@ class SitePipeline(Pipeline):
         self._audit = AuditLog(site.privacy.audit)
         for output in open_outputs(site, model):
             self.add_output(output)
+            if isinstance(output, HomeAssistantOutput):
+                self._home_assistant = output
         if site.privacy.include_sensitive:
             self._audit.write("sensitive attributes are reported", {"model": site.model.path})
         if self.page and site.web:
@@ -361,7 +370,7 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
         if mqtt.home_assistant:
             for name in mqtt.attributes:
                 model.decision.schema.index(name)  # raises where there is no such attribute
-            yield HomeAssistantOutput(broker, _cameras(site, mqtt.attributes))
+            yield HomeAssistantOutput(broker, _cameras(site, site.places))
         if mqtt.onvif:
             yield OnvifOutput(broker)
     if webhook := site.webhook:
@@ -372,15 +381,15 @@ def open_outputs(site: Site, model: AttributeModel) -> Iterator[Output]:
         yield EventsFile(events.path, append=append, max_bytes=most, keep=events.keep)
 
 
-def _cameras(site: Site, attributes: Sequence[str]) -> list[Camera]:
-    """What Home Assistant is told of each source."""
+def _cameras(site: Site, places: Mapping[str, Places]) -> list[Camera]:
+    """What Home Assistant is told of each source, by rules and attributes of a site."""
     return [
         Camera(
             stream=stream,
-            zones=places.zones,
-            lines=places.lines,
+            zones=own.zones,
+            lines=own.lines,
             alerts=[rule.name for rule in site.alert if rule.camera in (None, stream)],
-            attributes=attributes,
+            attributes=site.mqtt.attributes if site.mqtt else (),
         )
-        for stream, places in site.places.items()
+        for stream, own in places.items()
     ]

@@ -58,20 +58,28 @@ class HomeAssistantOutput:
     def __init__(self, mqtt: MqttOutput, cameras: Sequence[Camera]) -> None:
         self._mqtt = mqtt
         self._lock = threading.Lock()
-        self._states = {
-            camera.stream: _State(
-                zones=dict.fromkeys(camera.zones, 0),
-                lines={line: {"in": 0, "out": 0} for line in camera.lines},
-                attributes=dict.fromkeys(camera.attributes, 0),
-            )
+        self._states: dict[str, _State] = {}
+        self._current: set[str] = set()  # topics of what there is
+        self.announce(cameras)
+        mqtt.subscribe([f"{_PREFIX}/{it}/+/config" for it in ("sensor", "event")], self._clear_old)
+
+    def announce(self, cameras: Sequence[Camera]) -> None:
+        """Announce these cameras, and clear what there is no longer; counts of the others go on."""
+        mqtt = self._mqtt
+        messages = {
+            topic: payload
             for camera in cameras
+            for topic, payload in discovery_messages(mqtt, camera)
         }
-        self._current = {_state_topic(mqtt, camera.stream) for camera in cameras}
-        mqtt.watch([f"{_PREFIX}/{it}/+/config" for it in ("sensor", "event")], self._clear_old)
+        with self._lock:
+            self._states = {it.stream: _state(it, self._states.get(it.stream)) for it in cameras}
+            before, self._current = (
+                self._current,
+                {*messages, *(_state_topic(mqtt, stream) for stream in self._states)},
+            )
+        for topic, payload in {**dict.fromkeys(before - self._current, b""), **messages}.items():
+            mqtt.retain(topic, payload)
         for camera in cameras:
-            for topic, payload in discovery_messages(mqtt, camera):
-                self._current.add(topic)
-                mqtt.retain(topic, payload)
             self._tell(camera.stream)
 
     def write(self, event: Mapping[str, Any]) -> None:
@@ -123,8 +131,20 @@ class HomeAssistantOutput:
 
     def _tell(self, stream: str) -> None:
         with self._lock:
-            payload = _json(vars(self._states[stream]))
-        self._mqtt.retain(_state_topic(self._mqtt, stream), payload)
+            if state := self._states.get(stream):
+                self._mqtt.retain(_state_topic(self._mqtt, stream), _json(vars(state)))
+
+
+def _state(camera: Camera, before: _State | None) -> _State:
+    """What is told of a camera, from what was told before."""
+    before = before or _State()
+    return _State(
+        people=before.people,
+        total=before.total,
+        zones={zone: before.zones.get(zone, 0) for zone in camera.zones},
+        lines={line: before.lines.get(line, {"in": 0, "out": 0}) for line in camera.lines},
+        attributes={name: before.attributes.get(name, 0) for name in camera.attributes},
+    )
 
 
 def discovery_messages(mqtt: MqttOutput, camera: Camera) -> Iterator[tuple[str, bytes]]:

@@ -16,7 +16,7 @@ from edgeattr.core.errors import UsageError, importing
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.mqtt_transport import MqttConnection, MqttTransport
 from edgeattr.outputs.spool import MOST_EVENTS, Spool, spool_path
-from edgeattr.outputs.spooled_output import SpooledOutput
+from edgeattr.outputs.spooled_output import SpooledOutput, SpoolOptions
 from edgeattr.outputs.transport import Address, client_tls
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -25,10 +25,14 @@ _PROMISE = (
     "and is removed when the broker has acknowledged it (QoS 1); while the broker is away up to "
     "{events:,} events or {mib:,} MiB wait, and beyond that the oldest are dropped and counted"
 )
+_TAKEN = (
+    "another run publishes to this broker from it; end that one first, or give this one a "
+    "client_id of its own, and a spool if it names one, under [mqtt] in a site's file (--config)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttOptions:
+class MqttOptions(SpoolOptions):
     """Which broker, as whom, and under which topics."""
 
     url: str  # mqtt://[USER[:PASSWORD]@]HOST[:PORT], or mqtts:// for TLS
@@ -37,8 +41,6 @@ class MqttOptions:
     ca: Path | None = None  # certificates of the authorities to trust, PEM; None: the system's
     cert: Path | None = None  # our own certificate, PEM, where the broker asks for one
     key: Path | None = None  # its key, PEM, if it is not in the same file
-    spool: Path | None = None  # where events wait; None: a file of broker and client in the cache
-    spool_mb: float = 64.0  # that may wait, MiB
 
 
 class MqttOutput(SpooledOutput):
@@ -89,6 +91,7 @@ class MqttOutput(SpooledOutput):
             spool=Spool(
                 options.spool or spool_path(f"{address.shown} {client}"),
                 max_bytes=round(options.spool_mb * 2**20),
+                taken=_TAKEN,
             ),
         )
 
@@ -101,9 +104,9 @@ class MqttOutput(SpooledOutput):
         self._mqtt.retain(topic, payload)
         self.wake()
 
-    def watch(self, filters: Sequence[str], told: Callable[[str, bytes], None]) -> None:
+    def subscribe(self, filters: Sequence[str], told: Callable[[str, bytes], None]) -> None:
         """Have a thread report topics and what they hold, as soon as the broker is there."""
-        self._mqtt.watch(filters, told)
+        self._mqtt.subscribe(filters, told)
         self.wake()
 
 

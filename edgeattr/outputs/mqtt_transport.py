@@ -56,7 +56,7 @@ class MqttTransport:
         self._changed = threading.Condition()  # guards what follows, which paho's thread sets
         self._retained: dict[str, bytes] = {}  # what topics are to hold
         self._held: dict[str, bytes] = {}  # what they hold, as far as this connection knows
-        self._watched: tuple[Sequence[str], Callable[[str, bytes], None]] | None = None
+        self._subscribed: tuple[Sequence[str], Callable[[str, bytes], None]] | None = None
         self._welcome: Any = None  # reason code of the broker's answer to our greeting
         self._answered: set[int] = set()  # numbers of messages
         self._lost: str | None = None  # why there is no connection any more
@@ -70,21 +70,21 @@ class MqttTransport:
         """Have a topic hold a payload, from the next :meth:`connect` on; the latest counts."""
         self._retained[topic] = payload
 
-    def watch(self, filters: Sequence[str], told: Callable[[str, bytes], None]) -> None:
+    def subscribe(self, filters: Sequence[str], told: Callable[[str, bytes], None]) -> None:
         """Have paho's thread report what topics hold, from the next :meth:`connect` on.
 
         Args:
             filters: of topics.
             told: takes a topic and its payload.
         """
-        self._watched = filters, told
+        self._subscribed = filters, told
 
     def connect(self) -> None:
         """Connect and say that we are online, if that was not done; publish what is retained."""
         if self._client is None:
             self._open_connection()
-        if self._watched and not self._client.on_message:
-            filters, told = self._watched
+        if self._subscribed and not self._client.on_message:
+            filters, told = self._subscribed
             self._client.on_message = lambda _, __, message: told(message.topic, message.payload)
             self._client.subscribe([(topics, 0) for topics in filters])
         if fresh := {t: p for t, p in list(self._retained.items()) if self._held.get(t) != p}:

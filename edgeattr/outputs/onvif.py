@@ -71,15 +71,20 @@ class OnvifOutput:
     def __init__(self, mqtt: MqttOutput) -> None:
         self._mqtt = mqtt
 
-    def write(self, event: Mapping[str, Any]) -> None:
+    def write(self, event: Mapping[str, Any]) -> bool:
         """Publish a person's record that has a time, as every frame must; other events pass.
+
+        Returns:
+            Whether it was published.
 
         Raises:
             OutputError: the spool cannot take it.
         """
-        if event.get("type") == "person" and event.get("time"):
-            frame = onvif_frame(event)
-            self._mqtt.write({"type": "onvif", "stream": event["stream"], "Frame": [frame]})
+        if event.get("type") != "person" or not event.get("time"):
+            return False
+        frame = onvif_frame(event)
+        self._mqtt.write({"type": "onvif", "stream": event["stream"], "Frame": [frame]})
+        return True
 
 
 def onvif_frame(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from edgeattr.core.closeable import Closeable
+from edgeattr.core.counted import counted
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.files import open_exclusive
 from edgeattr.core.hub import home
@@ -54,6 +55,7 @@ class Spool(Closeable):
         path: the file; made if it is not there. ``NAME.lock`` beside it tells others off.
         max_events: how many may wait.
         max_bytes: how many bytes they may have together, without the file's own needs.
+        taken: what to say if another process has it.
 
     Raises:
         UsageError: a limit is not positive.
@@ -62,7 +64,12 @@ class Spool(Closeable):
     """
 
     def __init__(
-        self, path: Path, *, max_events: int = MOST_EVENTS, max_bytes: int = 256 << 20
+        self,
+        path: Path,
+        *,
+        max_events: int = MOST_EVENTS,
+        max_bytes: int = 256 << 20,
+        taken: str = _TAKEN,
     ) -> None:
         if max_events < 1 or max_bytes < 1:
             raise UsageError("a spool's limits are at least 1 event and 1 byte")
@@ -71,7 +78,7 @@ class Spool(Closeable):
         self._log_limit = RateLimit()
         self._mending = threading.Lock()
         self._highest = 0  # number that was given out; a file in the place of a damaged one goes on
-        self._lock = open_exclusive(path.with_name(path.name + ".lock"), taken=_TAKEN)
+        self._lock = open_exclusive(path.with_name(path.name + ".lock"), taken=taken)
         try:
             self._group = self._open()
         except BaseException:
@@ -101,8 +108,8 @@ class Spool(Closeable):
         dropped = self._use(lambda group: group.run(work))
         if dropped and self._log_limit.allows():
             _LOG.error(
-                "%s is full: the oldest %d events were dropped; %d so far",
-                self.path, dropped, self.totals().dropped,
+                "%s is full: dropped the oldest: %s; %d so far",
+                self.path, counted(dropped, "event"), self.totals().dropped,
             )  # fmt: skip
 
     def peek(self, count: int) -> list[Entry]:

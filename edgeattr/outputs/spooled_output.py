@@ -8,10 +8,12 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgeattr.core.closeable import Closeable
-from edgeattr.core.errors import OutputError
+from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.rate_limit import RateLimit
 from edgeattr.outputs.jsonl import encode_event
 from edgeattr.outputs.spool import Spool, Totals
@@ -21,6 +23,18 @@ from edgeattr.video.output import DeliveryStatus
 _LOG = logging.getLogger("edgeattr.outputs")
 _DRAIN_S = 1.5  # on closing, for events that still wait
 _JOIN_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpoolOptions:
+    """Where events wait, and how many."""
+
+    spool: Path | None = None  # None: a file in the cache, of the address
+    spool_mb: float = 64.0  # that may wait, MiB
+
+    def __post_init__(self) -> None:
+        if not self.spool_mb > 0:
+            raise UsageError(f"spool_mb is {self.spool_mb:g}; expected MiB, above 0")
 
 
 class SpooledOutput(Closeable):
@@ -44,6 +58,7 @@ class SpooledOutput(Closeable):
         self._finish_by = float("inf")  # set when closing
         self._delivered = self._refused = 0
         self._reason = ""  # of the latest failure
+        self._why_refused = ""
         self._failing_since: float | None = None
         self._wait_s = self.first_wait_s
         self._logged = False  # whether the failure was logged
@@ -79,10 +94,13 @@ class SpooledOutput(Closeable):
             waiting=totals.events,
             delivered=self._delivered,
             refused=self._refused,
+            why_refused=self._why_refused,
             dropped=totals.dropped,
             trouble=(
                 f"nothing could be sent for {lasting:.0f} s: {self._reason}"
                 if lasting > self.patience_s
+                else f"all events so far were refused: {self._why_refused}"
+                if self._refused and not self._delivered
                 else None
             ),
         )
@@ -139,6 +157,7 @@ class SpooledOutput(Closeable):
         self._settled += [*result.delivered, *result.refused]
         self._delivered += len(result.delivered)
         self._refused += len(result.refused)
+        self._why_refused = result.why or self._why_refused
         if result.refused and self._refusals.allows():
             _LOG.error(
                 "%s: refused (%s) and dropped; %d so far", self.name, result.why, self._refused

@@ -34,8 +34,11 @@ class StoreWriter(Closeable):
         self.name = f"store {path}"
         self._store = PeopleStore(path, retention_days)
 
-    def write(self, event: Mapping[str, Any]) -> None:
+    def write(self, event: Mapping[str, Any]) -> bool:
         """Keep one person's record, or an alert; other events pass.
+
+        Returns:
+            Whether it was kept.
 
         Raises:
             OutputError: the event is damaged, or cannot be written; nothing of it was.
@@ -44,6 +47,9 @@ class StoreWriter(Closeable):
             self._store.add(event)
         elif event.get("type") == "alert":
             self._store.add_alert(event)
+        else:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the file. May be called twice."""

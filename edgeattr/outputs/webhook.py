@@ -9,7 +9,7 @@ from pathlib import Path
 from edgeattr.core.errors import UsageError
 from edgeattr.outputs.http_transport import HttpTransport
 from edgeattr.outputs.spool import MOST_EVENTS, Spool, spool_path
-from edgeattr.outputs.spooled_output import SpooledOutput
+from edgeattr.outputs.spooled_output import SpooledOutput, SpoolOptions
 from edgeattr.outputs.transport import Address, client_tls
 
 _PORTS = {"http": 80, "https": 443}
@@ -19,10 +19,14 @@ _PROMISE = (
     "are tried again, any other 4xx is a refusal, logged, counted and dropped; meanwhile up to "
     "{events:,} events or {mib:,} MiB wait, and beyond that the oldest are dropped and counted"
 )
+_TAKEN = (
+    "another run posts to this server from it; end that one first, or give this one a spool of "
+    "its own under [webhook] in a site's file (--config)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebhookOptions:
+class WebhookOptions(SpoolOptions):
     """Which server, as whom, and how many events a request."""
 
     url: str  # http:// or https://; redirects are not followed
@@ -30,8 +34,11 @@ class WebhookOptions:
     token: str | None = None  # sent as "Authorization: Bearer", instead of WEBHOOK_TOKEN
     secret: str | None = None  # signs each request, instead of WEBHOOK_SECRET
     ca: Path | None = None  # certificates of the authorities to trust, PEM; None: the system's
-    spool: Path | None = None  # where events wait; None: a file of this URL in the cache
-    spool_mb: float = 64.0  # that may wait, MiB
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch < 1:
+            raise UsageError(f"a web hook's batch is {self.batch}; expected at least 1 event")
 
 
 class WebhookOutput(SpooledOutput):
@@ -54,8 +61,6 @@ class WebhookOutput(SpooledOutput):
 
     def __init__(self, options: WebhookOptions) -> None:
         address = Address.parse(options.url, _PORTS)
-        if options.batch < 1:
-            raise UsageError("a web hook's batch is at least 1 event")
         token = options.token or os.environ.get("WEBHOOK_TOKEN")
         if token and address.username is not None:
             raise UsageError(
@@ -80,5 +85,6 @@ class WebhookOutput(SpooledOutput):
             spool=Spool(
                 options.spool or spool_path(address.shown, secret=address.path),
                 max_bytes=round(options.spool_mb * 2**20),
+                taken=_TAKEN,
             ),
         )

@@ -34,9 +34,9 @@ class Output(Protocol):
     ``promise: str``
         One sentence: what is kept, and when. An output without a promise can lose nothing: its
         failures neither count nor end a run.
-    ``write(event: Mapping[str, Any]) -> None``
+    ``write(event: Mapping[str, Any]) -> bool | None``
         Takes one event: a person, an update, a stream's summary. Returns once the promise holds
-        for it, or raises OutputError.
+        for it, or raises OutputError; False of an event that it passes over, which is not counted.
     ``begin(source: Source) -> None``
         Called before the first frame of a stream; raises OutputError where it cannot be taken.
     ``write_frame(stream: str, image: Image, seconds: float) -> None``
@@ -74,8 +74,14 @@ class DeliveryStatus:
     waiting: int  # events on disk that were not acknowledged yet
     delivered: int  # acknowledged by the other side, since the start
     refused: int  # that the other side will never take; logged and dropped
+    why_refused: str = ""  # the latest of them
     dropped: int  # the oldest ones, because the spool was full, since the spool was made
     trouble: str | None  # what has been wrong for a while, in words
+
+    @property
+    def nothing_taken(self) -> bool:
+        """Whether the other side has refused whatever was sent."""
+        return self.refused > 0 and not self.delivered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +155,7 @@ class FailsafeOutput:
 
     def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
         """Tell who is in view of a stream."""
-        self._attempt("watch", stream, records)
+        self._attempt("watch", stream, records, counts=False)
 
     def keep(
         self, record: TrackRecord, crop: Image, *, live: bool
@@ -197,10 +203,10 @@ class FailsafeOutput:
         if call is None:
             return None
         try:
-            call(*arguments)
+            taken = call(*arguments)
         except Exception as error:
             return self._note(error)
-        if counts:
+        if counts and taken is not False:
             self._succeeded()
         return None
 

@@ -23,6 +23,7 @@ from edgeattr.core.label_ranking import LabelRanking
 from edgeattr.core.prediction import AttributeAnswer, Prediction
 
 from ..conftest import json_lines
+from ..waiting import until
 from .program import edgeattr
 
 
@@ -202,6 +203,20 @@ def test_a_signal_ends_the_run_with_everything_known_written(
     capture = cv2.VideoCapture(str(video))
     written = sum(1 for _ in iter(lambda: capture.read()[0], False))
     assert 0 < int(str(summary["frames"])) <= written <= int(str(summary["frames"])) + 1
+
+
+def test_that_several_were_stopped_is_said_once(walking_video: Path, tmp_path: Path) -> None:
+    site, events = tmp_path / "site.toml", tmp_path / "e.jsonl"
+    _repeat(walking_video, tmp_path / "long.mp4")
+    sources = "".join(f"[[sources]]\nname = {it!r}\naddress = 'long.mp4'\n" for it in "ab")
+    site.write_text(f"events = {{ path = 'e.jsonl' }}\npipeline = {{ workers = 2 }}\n{sources}")
+    command = [sys.executable, "-m", "edgeattr", "run", "--config", str(site)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    until(lambda: events.exists() and all(f'"stream": "{it}"' in events.read_text() for it in "ab"))
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert errors.count("edgeattr: stopped\n") == 1
 
 
 def _repeat(video: Path, target: Path) -> None:

@@ -70,9 +70,17 @@ def test_what_a_web_hook_refused_and_a_free_port_are_told(
             events,
             "--quiet",
         )
-    assert code == 0
-    assert f"refused there, and dropped: {len(_events(events))} events" in said
+    assert code == 1, "as where nobody has the address"
+    assert f"took nothing; all that was sent, {len(_events(events))} events, was refused" in said
+    assert "(HTTP status 404)" in said
     assert re.search(r"metrics: http://127\.0\.0\.1:\d+/metrics\n", said)
+
+
+def test_a_web_hook_may_refuse_some_events(walking_video: Path, tmp_path: Path) -> None:
+    with contextlib.closing(WebServer(lambda number, _: (200 if number else 404, {}))) as server:
+        code, said = _run(walking_video, "--webhook", f"http://127.0.0.1:{server.port}/")
+    assert code == 0
+    assert "refused there, and dropped: 1 event\n" in said
 
 
 @pytest.mark.parametrize(("option", "field"), [("--explain", "evidence"), ("--crops", "crop")])
@@ -92,7 +100,7 @@ def test_records_name_only_pictures_that_exist(
     assert code == 1
     assert field not in person
     assert "cannot be written" in summary["error"]
-    assert "1 pictures were lost" in said
+    assert "1 picture was lost" in said
 
 
 @pytest.mark.parametrize("option", ["--store", "--events"])

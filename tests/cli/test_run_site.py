@@ -18,10 +18,21 @@ def test_a_person_in_words() -> None:
 
 
 def test_only_people_are_said_and_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = PersonLines(named=True)
+    lines = PersonLines([_EVENT["stream"], "x"])
     lines.write(_EVENT)
     lines.write({**_EVENT, "type": "update"})
     lines.write({"type": "summary", "stream": "x"})
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [f"door.mp4: {person_line(_EVENT)}"]
+
+
+def test_streams_are_named_so_that_they_can_be_told_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ["a/door", "b/door", "yard"]
+    lines = PersonLines(names)
+    for stream in (*names, "added/later"):
+        lines.write({**_EVENT, "stream": stream})
+    said = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == [*names, "added/later"]

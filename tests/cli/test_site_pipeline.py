@@ -12,6 +12,7 @@ from edgeattr.cli.site_config import (
     EventsSection,
     EvidenceSection,
     MetricsSection,
+    MqttSection,
     PrivacySection,
     Site,
     SourceSection,
@@ -22,6 +23,10 @@ from edgeattr.core.errors import OutputError
 from edgeattr.search.store import PeopleReader
 from edgeattr.video.detectors import Detector
 from edgeattr.video.options import PipelineOptions
+from edgeattr.video.zones import Zone
+
+from ..outputs.mqtt_broker import Broker, Subscriber
+from ..waiting import until
 
 
 def _finish(pipeline: SitePipeline) -> None:
@@ -66,7 +71,11 @@ def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
     walking_video: Path, tmp_path: Path, model: edgeattr.AttributeModel, detector: Detector
 ) -> None:
     good = SourceSection(address=str(walking_video), name="good", loop=True)
-    site = Site(sources=(good,), events=EventsSection(path=tmp_path / "people.jsonl"))
+    site = Site(
+        sources=(good,),
+        pipeline=PipelineOptions(workers=2),  # files at once, however many cores there are
+        events=EventsSection(path=tmp_path / "people.jsonl"),
+    )
     pipeline = SitePipeline(site, model, detector)
     try:
         for address in ("x" * 300, str(tmp_path), str(tmp_path / "none.mp4")):
@@ -77,6 +86,32 @@ def test_a_source_that_cannot_be_opened_on_reload_costs_the_others_nothing(
             assert list(pipeline.failures) == ["bad"]
     finally:
         pipeline.close()
+
+
+def test_home_assistant_is_told_of_what_a_reload_brings(
+    walking_video: Path,
+    tmp_path: Path,
+    model: edgeattr.AttributeModel,
+    detector: Detector,
+    broker: Broker,
+) -> None:
+    pytest.importorskip("paho.mqtt.client")
+    broker.start()
+    subscriber = Subscriber(broker.port, "homeassistant/#")
+
+    def announced() -> set[str]:
+        return {json.loads(text)["name"] for _, text in list(subscriber.messages) if text}
+
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    walk = SourceSection(address=str(walking_video), name="walk", loop=True)
+    mqtt = MqttSection(url=url, home_assistant=True, spool=tmp_path / "spool")
+    site = Site(sources=(walk,), mqtt=mqtt)
+    with SitePipeline(site, model, detector) as pipeline:
+        until(lambda: announced() == {"People in view", "People seen"})
+        left = Zone(name="left", points=((0, 0), (0.5, 0), (0.5, 1)))
+        pipeline.reload(replace(site, sources=(replace(walk, zones=(left,)),)))
+        until(lambda: "People in left" in announced())
+    subscriber.close()
 
 
 def test_what_touches_privacy_leaves_a_line(

@@ -129,7 +129,7 @@ class _Mqtt:
     def __init__(self) -> None:
         self.retained: dict[str, bytes] = {}
 
-    def watch(self, *_: object) -> None:
+    def subscribe(self, *_: object) -> None:
         pass
 
     def retain(self, topic: str, payload: bytes) -> None:
@@ -144,6 +144,27 @@ def test_a_line_drawn_while_it_runs_is_counted() -> None:
     )
     states = [json.loads(it) for topic, it in mqtt.retained.items() if topic.endswith("/state")]
     assert [state["lines"]["new"] for state in states] == [{"in": 1, "out": 0}]
+
+
+def test_cameras_that_change_while_it_runs_are_announced_anew() -> None:
+    mqtt, yard = _Mqtt(), Camera(stream="yard", zones=("grass",))
+    told = HomeAssistantOutput(mqtt, [_DOOR, Camera(stream="gone")])  # type: ignore[arg-type]
+    told.write({"type": "person", "stream": "front door"})
+    told.write({"type": "zone", "stream": "front door", "zone": "hall", "occupancy": 2})
+    before = set(mqtt.retained)
+    told.announce([dataclasses.replace(_DOOR, zones=("hall", "desk")), yard])
+    held = {topic: json.loads(it) for topic, it in mqtt.retained.items() if it}
+    configs = [it for topic, it in held.items() if topic.endswith("/config")]
+    names = {it["name"] for it in configs if it["device"]["name"] == "front door"}
+    assert "People in desk" in names
+    assert 'People in a "b"' not in names
+    assert {it["device"]["name"] for it in configs} == {"front door", "yard"}
+    assert len(before - set(held)) == 4, "of the camera that is gone, and of one zone"
+    states = [it for topic, it in held.items() if topic.endswith("/state")]
+    assert [(it["total"], it["zones"]) for it in states] == [
+        (1, {"hall": 2, "desk": 0}), (0, {"grass": 0})
+    ]  # fmt: skip
+    told.write({"type": "person", "stream": "gone"})
 
 
 def test_a_zone_called_view_is_not_the_picture() -> None:

@@ -189,6 +189,16 @@ def test_closing_takes_no_longer_than_promised_although_nobody_answers(tmp_path:
         assert sink.delivery().waiting == 1
 
 
+def test_a_second_run_is_told_what_can_be_done() -> None:
+    with (
+        mqtt_output("mqtt://127.0.0.1:9"),
+        pytest.raises(OutputError, match=r"end that one first.*client_id.*under \[mqtt\]"),
+    ):
+        mqtt_output("mqtt://127.0.0.1:9")
+    with mqtt_output("mqtt://127.0.0.1:9"), mqtt_output("mqtt://127.0.0.1:9", client_id="second"):
+        pass
+
+
 @pytest.mark.parametrize(("url", "options", "said"), [
     ("http://host", {}, "expected mqtt://HOST"),
     ("mqtt://", {}, "expected mqtt://HOST"),

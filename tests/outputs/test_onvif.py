@@ -11,6 +11,7 @@ import pytest
 
 from edgeattr.outputs import onvif
 from edgeattr.outputs.onvif import OnvifOutput, onvif_frame, onvif_xml
+from edgeattr.video.output import FailsafeOutput
 
 from ..waiting import until
 from .mqtt_broker import Broker, Subscriber, mqtt_output
@@ -150,3 +151,11 @@ def test_it_is_published_beside_the_record(broker: Broker, tmp_path: Path) -> No
         until(lambda: len(subscriber.messages) == 1)
     subscriber.close()
     assert json.loads(subscriber.messages[0][1])["Frame"] == [onvif_frame(_event())]
+
+
+def test_what_is_passed_over_does_not_count_as_written(tmp_path: Path) -> None:
+    with mqtt_output("mqtt://127.0.0.1:9", spool=tmp_path / "spool") as mqtt:
+        output = FailsafeOutput(OnvifOutput(mqtt))
+        for event in (_event(), _event(time=None), {"type": "summary", "stream": "door"}):
+            output.write(event)
+        assert output.status().written == mqtt.delivery().waiting == 1

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edgeattr.core.errors import InputError, UsageError
+from edgeattr.core.errors import InputError, OutputError, UsageError
 from edgeattr.outputs import WebhookOptions, WebhookOutput
 from edgeattr.outputs.http_transport import HttpTransport
 
@@ -116,6 +116,31 @@ def test_what_the_server_refuses_is_counted_and_holds_up_nothing(
         assert (sink.delivery().delivered, sink.delivery().refused) == (4, 1)
     sent = [[event["track"] for event in json.loads(request.body)] for request in server.requests]
     assert sent == [[0, 1, 2, 3], [0], [1], [2], [3], [4]], "of a bad array, each by itself"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_server_that_refuses_everything_is_trouble(
+    serve: Callable[..., WebServer], spool: Path
+) -> None:
+    server = serve(lambda number, _: (401, {}) if number < 2 else _FINE)
+    with _hook(f"http://127.0.0.1:{server.port}", spool=spool) as sink:
+        sink.write(_event(0))
+        sink.write(_event(1))
+        until(lambda: sink.delivery().refused == 2)
+        assert sink.delivery().nothing_taken
+        assert sink.delivery().trouble == "all events so far were refused: HTTP status 401"
+        sink.write(_event(2))
+        until(lambda: sink.delivery().delivered == 1)
+        assert not sink.delivery().nothing_taken
+        assert sink.delivery().trouble is None
+
+
+def test_a_second_run_is_told_what_can_be_done(spool: Path) -> None:
+    with (
+        _hook("http://127.0.0.1:9", spool=spool),
+        pytest.raises(OutputError, match=r"end that one first.*spool.*under \[webhook\]"),
+    ):
+        _hook("http://127.0.0.1:9", spool=spool)
 
 
 @pytest.mark.parametrize("kind", ["seconds", "date"])

@@ -13,6 +13,7 @@ from edgeattr.video.output import FailsafeOutput
 
 from ..conftest import json_lines
 from ..outputs.mqtt_broker import mqtt_output
+from ..search.store.person_events import person
 from ..small_disk import small_disk
 
 
@@ -104,3 +105,23 @@ def test_a_missing_package_names_its_extra(tmp_path: Path, monkeypatch: pytest.M
         mqtt_output("mqtt://127.0.0.1", spool=tmp_path / "spool")
     with pytest.raises(MissingDependency, match=r'pip install "edgeattr\[metrics\]"'):
         MetricsServer(lambda: [])
+
+
+def test_only_what_is_taken_counts_as_written(tmp_path: Path) -> None:
+    class Watcher(_Broken):
+        def watch(self, stream: str, records: object) -> None:
+            """Take in who is in view."""
+
+    watcher = FailsafeOutput(Watcher(OutputError("")))
+    watcher.watch("door", [])
+    assert watcher.status().written == 0
+    store = FailsafeOutput(StoreWriter(tmp_path / "people.sqlite"))
+    store.write({"type": "zone"})
+    store.write(person(1))
+    assert store.status().written == 1
+    store.close()
+
+
+def test_a_broker_is_not_told_who_is_in_view(tmp_path: Path) -> None:
+    with mqtt_output("mqtt://127.0.0.1:1", spool=tmp_path / "spool") as output:
+        assert not FailsafeOutput(output).takes("watch")
