@@ -415,7 +415,8 @@ def read_missing(
         errors += not sound
         if sound:
             finished.append(summary)
-        told = f"{summary['people']} people" if sound else f"FAILED: {summary['error']}"
+        people = "1 person" if summary["people"] == 1 else f"{summary['people']} people"
+        told = people if sound else f"FAILED: {summary['error']}"
         note(f"[{number}/{len(missing)}] {video.name}: {told}")
     return {
         "videos": len(videos),

@@ -118,7 +118,7 @@ def main() -> None:
             count = annotate(arguments.source, arguments.target, model, finder)
     except edgeattr.EdgeAttrError as error:
         sys.exit(f"supervision_annotate: {error}")
-    print(f"{arguments.target}: {count} people")
+    print(f"{arguments.target}: {count} {'person' if count == 1 else 'people'}")
 
 
 if __name__ == "__main__":

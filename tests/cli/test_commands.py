@@ -113,7 +113,7 @@ def test_predict_says_what_tells_people_apart() -> None:
 def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> None:
     events, video = tmp_path / "e.jsonl", tmp_path / "v.mp4"
     done = _process("run", walking_video, "--events", events, "--output", video)
-    assert "1 people" in done.stderr
+    assert "1 person," in done.stderr
     person, summary = json_lines(events)
     assert set(person) == {
         "type", "id", "stream", "track", "first_s", "last_s", "frames", "crops_classified", "box",

@@ -139,8 +139,8 @@ def test_events_with_damage_half_characters_and_escapes(find: Find, tmp_path: Pa
     assert "\x1b" not in out
     assert "[31m[red]" in out
     assert "1.5 s into it" in out
-    assert "1 damaged lines were passed over" in err
-    assert "1 people have no time" in err
+    assert "1 damaged line was passed over" in err
+    assert "1 person has no time" in err
     lines = find("--events", events, "--json")[1].splitlines()
     assert [json.loads(line) for line in lines] == [person(2), hostile]
 

@@ -20,6 +20,8 @@ _SITE = """
 path = "people.jsonl"
 [store]
 path = "people.sqlite"
+[pipeline]
+workers = 2
 [[sources]]
 name = "walk"
 address = "{video}"

@@ -22,7 +22,7 @@ def test_a_person_is_labelled(
     pytest.importorskip("supervision")
     target = tmp_path / "annotated.mp4"
     done = run_example("supervision_annotate.py", one_person, target, "--detector", yolox)
-    assert done.stdout == f"{target}: 1 people\n"
+    assert done.stdout == f"{target}: 1 person\n"
     before, after = _frames(one_person), _frames(target)
     assert len(after) == len(before)
     assert before[0].shape == after[0].shape

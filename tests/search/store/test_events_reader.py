@@ -102,10 +102,10 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert _tracks(_write(tmp_path / "empty"), None) == []
     text = _write(tmp_path / "text", b"dear diary", b"{}")
     for query in (None, "hat"):
-        with pytest.raises(InputError, match="no line tells of a person, and 2 are damaged"):
+        with pytest.raises(InputError, match="no line tells of a person, and 2 lines are damaged"):
             _tracks(text, query)
     half = _write(tmp_path / "half", person(1), b"dear diary")
-    with pytest.raises(QueryError, match="`cape` in this file, of which 1 lines are damaged; it"):
+    with pytest.raises(QueryError, match="`cape` in this file, of which 1 line is damaged; it"):
         _tracks(half, "cape")
 
 

@@ -31,7 +31,7 @@ def test_a_damaged_image_is_passed_over_and_named(folder: Path) -> None:
     source = open_source(str(folder))
     assert len(list(source.frames())) == 11
     assert source.damaged == 1
-    assert "1 images cannot be decoded" in (source.shortfall or "")
+    assert "1 image cannot be decoded" in (source.shortfall or "")
     assert "frame3.png" in (source.shortfall or "")
 
 
