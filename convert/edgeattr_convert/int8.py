@@ -2,8 +2,8 @@
 
 What makes the difference to the plain way:
 
-* several ways to cut the ranges of activations are tried, and biases that make up for the rounding
-  of the weights; what changes the logits least on held crops is taken;
+* ranges of activations are all that was seen, and biases make up for the rounding of the weights
+  where that changes the logits less on held crops;
 * the heads (spatial softmax, confidences, score average) stay in float: little arithmetic, much
   damage;
 * so do the first few convolutions, as long as that still cuts the error: their channels differ
@@ -31,7 +31,7 @@ from edgeattr.core.files import write_atomically
 from edgeattr.core.progress import Tell, Tick, no_tick, silent
 from edgeattr_convert.bias_correction import bias_corrected, quantized_alone
 from edgeattr_convert.qdq import CPU, QdqScheme, activations, convolutions, head, quantized
-from edgeattr_convert.ranges import METHODS, Histograms, Range, channel_means, collect_histograms
+from edgeattr_convert.ranges import Range, channel_means, seen_ranges
 from edgeattr_convert.validation_result import LayerError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _BATCH = 32  # crops a run
 FIRST_IN_FLOAT = (3, 0, 5, 8)  # leading convolutions that may stay in float, in this order
+_PLAIN = "ranges of all that was seen"  # a way
 _WORTH_IT = 2 / 3  # what is left of the error must be no more than this to keep more in float
 _HELPS = 0.98  # and no more than this for a correction to be taken
 _CORRECTED = 128  # crops that tell the means by which biases are corrected
@@ -81,7 +82,6 @@ class Quantizer:
         if not self._body:
             raise InputError(f"{source}: there is no convolution to quantize")
         self._truth = _logits(self._model, judged)
-        self._ranges: dict[str, Range] = {}
         self._floats: list[str] = []
         self._content, self.error = b"", np.inf  # RMS change of the logits on the judged crops
         self.tried: dict[str, float] = {}  # way -> that error
@@ -111,7 +111,7 @@ class Quantizer:
         for first in FIRST_IN_FLOAT[1:]:
             worth = 1 / _WORTH_IT if first < len(self._floats) else _WORTH_IT
             way = f"first {first} convolutions in float" if first else "no convolution in float"
-            self._try(way, self._model, self._ranges, self._body[:first], worth)
+            self._try(way, self._model, self._body[:first], worth)
 
     def measure_layers(self) -> None:
         """What each convolution does to the logits when it alone is quantized."""
@@ -136,10 +136,7 @@ class Quantizer:
         room = len(self._body) // 2 - len(self._floats)
         worst = rest[: max(0, min(count, room))]
         if worst:
-            method = self._taken[0]
             self._choose([*self._floats, *worst])
-            if self._taken[0] != method:  # a wild layer may have been all that spoke for it
-                self.measure_layers()
         return worst
 
     def write(self, target: Path) -> None:
@@ -147,19 +144,17 @@ class Quantizer:
         write_atomically(target, self._content)
 
     def _choose(self, floats: list[str]) -> None:
-        """Take the best ranges, and corrected biases where they help, with these in float."""
-        self.tried, self.error = {}, np.inf
-        for method in METHODS:
-            ranges = self._histograms.ranges(method, symmetric=self._scheme.symmetric)
-            if self._try(method, self._plain, ranges, floats):
-                self._taken = [method]
+        """Quantize with these in float, and with corrected biases where they help."""
+        self.tried, self.error, self._taken = {}, np.inf, [_PLAIN]
+        self._try(_PLAIN, self._plain, floats)
         self._correct_biases()
 
     @functools.cached_property
-    def _histograms(self) -> Histograms:
-        return collect_histograms(
+    def _ranges(self) -> dict[str, Range]:
+        return seen_ranges(
             self._plain, activations(self._plain, self._scheme), self._crops,
-            lambda done, total: self._tick("ranges of the activations", done, total),
+            symmetric=self._scheme.symmetric,
+            tick=lambda done, total: self._tick("ranges of the activations", done, total),
         )  # fmt: skip
 
     def _correct_biases(self) -> None:
@@ -168,33 +163,24 @@ class Quantizer:
         means = channel_means(self._plain, sorted(inputs), spread)
         rounded = [name for name in self._body if name not in self._floats]
         corrected = bias_corrected(self._plain, rounded, means)
-        if self._try("bias correction", corrected, self._ranges, self._floats, _HELPS):
+        if self._try("bias correction", corrected, self._floats, _HELPS):
             self._taken.append("bias correction")
 
-    def _try(
-        self,
-        way: str,
-        model: onnx.ModelProto,
-        ranges: dict[str, Range],
-        floats: list[str],
-        worth: float = 1.0,
-    ) -> bool:
+    def _try(self, way: str, model: onnx.ModelProto, floats: list[str], worth: float = 1.0) -> bool:
         """Quantize one way, and keep it where the error is at most ``worth`` of the best so far."""
-        content, error = self._quantize(model, ranges, floats)
+        content, error = self._quantize(model, floats)
         self.tried[way] = error
         self._tell(f"{way}: logits off by {error:.3f} (RMS)")
         better = error <= worth * self.error
         if better:
             self._content, self.error = content, error
-            self._model, self._ranges, self._floats = model, ranges, floats
+            self._model, self._floats = model, floats
         return better
 
-    def _quantize(
-        self, model: onnx.ModelProto, ranges: dict[str, Range], floats: list[str]
-    ) -> tuple[bytes, float]:
+    def _quantize(self, model: onnx.ModelProto, floats: list[str]) -> tuple[bytes, float]:
         """The file's content, and its error on the judged crops."""
         in_float = [*self._head, *floats]
-        content = quantized(model, ranges, in_float, self._scheme, self._crops[:1])
+        content = quantized(model, self._ranges, in_float, self._scheme, self._crops[:1])
         return content, _rms(_logits(content, self._judged) - self._truth)
 
 

@@ -1,20 +1,9 @@
-"""Ranges of activations for INT8: one pass for the extremes, one for histograms, four ways to cut.
-
-    min_max     everything that was seen
-    percentile  all but the rarest values (Nagel et al., "A white paper on neural network
-                quantization", 2021, section 3.1, as the other ways)
-    entropy     the least Kullback-Leibler divergence between values and rounded values
-    mse         the least squared error of rounding and clipping
-
-Zero always lies inside: it must have an exact code, since convolutions pad with it.
-"""
+"""What a float model's activations look like on calibration crops: their extremes and means."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,69 +16,39 @@ Range = tuple[float, float]
 Tick = Callable[[int, int], None]
 
 _BATCH = 32  # crops a run
-_BINS = 4096  # of a histogram
-_LEVELS = 255  # steps of an 8-bit integer
-_SHRINKS = np.linspace(0.3, 1.0, 36)  # shares of the seen range that are tried
-_SAMPLES = 1 << 18  # values of one tensor in one run that go into its histogram, evenly spaced
-_RARE = 1e-4  # share of values that percentile leaves out, both ends together
 
 
-@dataclass(frozen=True, eq=False)
-class Histograms:
-    """How often each activation takes which value over the calibration crops."""
-
-    names: tuple[str, ...]  # of the tensors
-    lows: npt.NDArray[np.float64]  # [T], 0 or less
-    highs: npt.NDArray[np.float64]  # [T], 0 or more
-    counts: npt.NDArray[np.float64]  # [T, bins], of equal width from low to high
-
-    def ranges(self, method: str, *, symmetric: bool) -> dict[str, Range]:
-        """The range of each tensor.
-
-        Args:
-            method: a key of :data:`METHODS`.
-            symmetric: the same distance on both sides of zero, as TensorRT asks for.
-        """
-        cut = METHODS[method]
-        found = {}
-        for row, name in enumerate(self.names):
-            low, high = float(self.lows[row]), float(self.highs[row])
-            counts = self.counts[row]
-            if symmetric:
-                low, high, counts = _mirrored(low, high, counts)
-            found[name] = cut(low, high, counts)
-        return found
-
-
-def collect_histograms(
+def seen_ranges(
     model: onnx.ModelProto,
     names: Sequence[str],
     crops: npt.NDArray[np.uint8],
+    *,
+    symmetric: bool,
     tick: Tick = lambda done, total: None,
-) -> Histograms:
-    """Run the float model twice over the calibration crops.
+) -> dict[str, Range]:
+    """The least and the greatest value of each activation.
+
+    Zero always lies inside: it must have an exact code, since convolutions pad with it.
 
     Args:
         model: float32, input ``crops``.
         names: of the activations.
         crops: uint8 [n, H, W, 3].
+        symmetric: the same distance on both sides of zero, as TensorRT asks for.
         tick: receives the runs that are done, and their number.
     """
     lows, highs = np.zeros(len(names)), np.zeros(len(names))
-    counts, total = np.zeros((len(names), _BINS)), 2 * -(-len(crops) // _BATCH)
-    done = 0
-    for values in tensors(model, names, crops):
+    total = -(-len(crops) // _BATCH)
+    for done, values in enumerate(tensors(model, names, crops), 1):
         lows = np.minimum(lows, [value.min() for value in values])
         highs = np.maximum(highs, [value.max() for value in values])
-        tick(done := done + 1, total)
-    for values in tensors(model, names, crops):
-        for row, value in enumerate(values):
-            flat = value.ravel()[:: -(-value.size // _SAMPLES)]
-            scale = _BINS / (highs[row] - lows[row] + 1e-9)
-            places = np.minimum((flat - lows[row]) * scale, _BINS - 1).astype(np.int32)
-            counts[row] += np.bincount(places, minlength=_BINS)
-        tick(done := done + 1, total)
-    return Histograms(tuple(names), lows, highs, counts)
+        tick(done, total)
+    if symmetric:
+        highs = np.maximum(-lows, highs)
+        lows = -highs
+    return {
+        name: (float(low), float(high)) for name, low, high in zip(names, lows, highs, strict=True)
+    }
 
 
 def channel_means(
@@ -120,77 +79,3 @@ def tensors(
     with OnnxSession(exposed.SerializeToString(), optimize=False).fixed(shape, names) as session:
         for start in range(0, len(crops), _BATCH):
             yield session.run({"crops": crops[start : start + _BATCH]})
-
-
-def _min_max(low: float, high: float, counts: npt.NDArray[np.float64]) -> Range:
-    return low, high
-
-
-def _percentile(low: float, high: float, counts: npt.NDArray[np.float64]) -> Range:
-    share = np.cumsum(counts) / max(counts.sum(), 1.0)
-    edges = np.linspace(low, high, len(counts) + 1)
-    bottom = edges[np.searchsorted(share, _RARE / 2)] if low < 0 else low
-    last = min(int(np.searchsorted(share, 1 - _RARE / 2)), len(counts) - 1)
-    top = edges[last + 1]
-    return min(float(bottom), 0.0), max(float(top), 0.0)
-
-
-def _entropy(low: float, high: float, counts: npt.NDArray[np.float64]) -> Range:
-    edges = np.linspace(low, high, len(counts) + 1)
-    best, least = (low, high), np.inf
-    for share in _SHRINKS:
-        bottom, top = low * share, high * share
-        inside = slice(np.searchsorted(edges, bottom), max(np.searchsorted(edges, top), 1))
-        divergence = _divergence(counts, inside)
-        if divergence < least:
-            best, least = (bottom, top), divergence
-    return best
-
-
-def _divergence(counts: npt.NDArray[np.float64], inside: slice) -> float:
-    """Kullback-Leibler divergence of what 8 bits keep of ``counts``, what lies outside clipped."""
-    kept = counts[inside].copy()
-    if len(kept) < _LEVELS:
-        return np.inf
-    reference = kept.copy()
-    reference[0] += counts[: inside.start].sum()
-    reference[-1] += counts[inside.stop :].sum()
-    starts = np.arange(_LEVELS) * len(kept) // _LEVELS
-    lengths = np.diff(np.append(starts, len(kept)))
-    filled = (kept > 0).astype(float)
-    share = np.add.reduceat(kept, starts) / np.maximum(np.add.reduceat(filled, starts), 1)
-    rounded = np.repeat(share, lengths) * filled
-    p, q = reference / max(reference.sum(), 1.0), rounded / max(rounded.sum(), 1.0)
-    seen = p > 0
-    return float((p[seen] * np.log(p[seen] / np.maximum(q[seen], 1e-12))).sum())
-
-
-def _mse(low: float, high: float, counts: npt.NDArray[np.float64]) -> Range:
-    centres = low + (np.arange(len(counts)) + 0.5) * (high - low) / len(counts)
-    together = low == -high  # symmetric: one share for both sides
-    best, least = (low, high), np.inf
-    for share_low in _SHRINKS if low < 0 and not together else _SHRINKS[-1:]:
-        for share_high in _SHRINKS if high > 0 else _SHRINKS[-1:]:
-            bottom, top = low * (share_high if together else share_low), high * share_high
-            step = max(top - bottom, 1e-12) / _LEVELS
-            clipped = np.clip(centres, bottom, top)
-            squared = (centres - clipped) ** 2 + np.where(clipped == centres, step**2 / 12, 0.0)
-            error = float((counts * squared).sum())
-            if error < least:
-                best, least = (bottom, top), error
-    return best
-
-
-def _mirrored(
-    low: float, high: float, counts: npt.NDArray[np.float64]
-) -> tuple[float, float, npt.NDArray[np.float64]]:
-    """The same histogram over a range with zero in its middle."""
-    reach = max(-low, high)
-    centres = low + (np.arange(len(counts)) + 0.5) * (high - low) / len(counts)
-    spread = np.histogram(centres, bins=len(counts), range=(-reach, reach + 1e-9), weights=counts)
-    return -reach, reach, spread[0]
-
-
-METHODS: Mapping[str, Callable[[float, float, npt.NDArray[np.float64]], Range]] = MappingProxyType(
-    {"mse": _mse, "entropy": _entropy, "percentile": _percentile, "min_max": _min_max}
-)
