@@ -9,7 +9,7 @@ takes it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ _HIPS = 0.45  # likewise, where one of both boxes ends at the hips
 _HIPS_SECONDS = 1.0  # since the person was last seen, at most, there
 _COLOURS = 0.5  # similarity of one person's colours before and after
 _COLOURS_ABOVE = 0.65, 0.35  # and of those above the hips, as far off as is allowed, and not at all
+_TWO_SECONDS = 0.4  # two tracks of one person at once are two people if it lasts that long
 _ALIKE = 2.0  # as much of the allowed distance is wholly like colours nearer
 
 
@@ -52,6 +53,7 @@ class FragmentJoiner:
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}  # the track's number -> the person's
         self._people: dict[int, _Person] = {}  # who was seen lately, by number
+        self._second: dict[int, float] = {}  # tracks beside another of their person, since when
         self._count = 0
 
     def join(
@@ -80,6 +82,7 @@ class FragmentJoiner:
         self._numbers = {
             track: number for track, number in self._numbers.items() if number in self._people
         }
+        self._part(tracks, seconds)
         new = [track for track in tracks if track not in self._numbers]
         seen = {self._numbers[track] for track in tracks if track in self._numbers}
         fits = sorted(
@@ -102,6 +105,19 @@ class FragmentJoiner:
         for track, fragment in tracks.items():
             self._people[self._numbers[track]] = _Person(fragment, seconds)
         return {track: self._numbers[track] for track in tracks}
+
+    def _part(self, tracks: Iterable[int], seconds: float) -> None:
+        """Take the number from a track whose person another track has shown for some time."""
+        second, holders = {}, set[int]()
+        for track in sorted(tracks):
+            number = self._numbers.get(track)
+            if number in holders:
+                second[track] = self._second.get(track, seconds)
+                if seconds - second[track] >= _TWO_SECONDS:
+                    del second[track], self._numbers[track]
+            elif number is not None:
+                holders.add(number)
+        self._second = second
 
     def renumber(self, person: int, to: int | None) -> int:
         """Give the tracks of a person to somebody else.
@@ -127,6 +143,7 @@ class FragmentJoiner:
         """Nobody who was seen will come back; numbers go on."""
         self._numbers.clear()
         self._people.clear()
+        self._second.clear()
 
 
 def _left(person: _Person, right: float, width: float) -> bool:

@@ -51,6 +51,16 @@ def test_who_is_in_sight_is_nobody_else() -> None:
     assert joiner.join({1: _at(100), 2: _at(110)}, 0.1, _stands) == {1: 1, 2: 2}
 
 
+def test_who_was_joined_to_somebody_who_comes_back_is_soon_somebody_else() -> None:
+    joiner = FragmentJoiner()
+    joiner.join({1: _at(100)}, 0.0, _stands)
+    assert joiner.join({2: _at(110)}, 0.5, _stands) == {2: 1}
+    for seconds in (0.6, 0.9):  # for a moment it may be one person twice
+        assert joiner.join({1: _at(100), 2: _at(160)}, seconds, _stands) == {1: 1, 2: 1}
+    for seconds in (1.0, 1.1):
+        assert joiner.join({1: _at(100), 2: _at(170)}, seconds, _stands) == {1: 1, 2: 2}
+
+
 def test_the_nearest_takes_the_number() -> None:
     joiner = FragmentJoiner()
     joiner.join({1: _at(100), 2: _at(160)}, 0.0, _stands)
