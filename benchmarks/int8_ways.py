@@ -5,7 +5,8 @@
 The plain ways are ONNX Runtime's quantize_static with its defaults (per channel) and NNCF's
 quantize with its defaults, on the same model and the same calibration crops. Decisions at
 probability 0.5: thresholds fitted to the float model would favour nobody, and hide what moves.
-Speed is of the engine alone at batch 8. Needs the extras convert and train.
+Speed is of the engine alone at batch 8. Needs the extras convert and train, and NNCF (pip install
+nncf).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ from edgeattr.core.bundle import Bundle
 from edgeattr.core.hub import resolve_bundle
 from edgeattr.core.metrics import evaluate
 from edgeattr_convert.calibration import calibration_from_dataset, sample, sampled_crops
-from edgeattr_convert.openvino_from_onnx import import_nncf, write_network
+from edgeattr_convert.openvino_from_onnx import write_network
 from edgeattr_convert.quiet import quiet
 from edgeattr_convert.steps import STEPS, Job
 from edgeattr_runtimes.device import device_name
@@ -154,10 +156,7 @@ def _nncf_onnx(job: Job) -> Path:
     import onnx
 
     assert job.crops is not None
-    nncf = import_nncf()
-    with quiet():
-        data = nncf.Dataset([{"crops": crop[None]} for crop in job.crops])
-        model = nncf.quantize(onnx.load(str(job.source)), data, subset_size=len(job.crops))
+    model = _by_nncf(onnx.load(str(job.source)), [{"crops": crop[None]} for crop in job.crops])
     target = job.folder / "nncf.onnx"
     onnx.save(model, str(target))
     return target
@@ -165,15 +164,17 @@ def _nncf_onnx(job: Job) -> Path:
 
 def _plain_openvino(job: Job) -> Path:
     assert job.crops is not None
-    nncf = import_nncf()
-    with quiet():
-        data = nncf.Dataset([crop[None] for crop in job.crops])
-        model = nncf.quantize(
-            read_network(job.source.read_bytes()), data, subset_size=len(job.crops)
-        )
+    network = read_network(job.source.read_bytes())
     target = job.folder / "plain.zip"
-    write_network(model, target)
+    write_network(_by_nncf(network, [crop[None] for crop in job.crops]), target)
     return target
+
+
+def _by_nncf(model: Any, feeds: list[Any]) -> Any:
+    with quiet():
+        import nncf
+
+        return nncf.quantize(model, nncf.Dataset(feeds), subset_size=len(feeds))
 
 
 if __name__ == "__main__":

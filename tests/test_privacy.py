@@ -112,7 +112,6 @@ def test_the_command_line(traces: Run, tiny_peta: Path, walking_video: Path) -> 
 @pytest.mark.slow  # a minute and a half of a processor
 def test_training_and_converting(traces: Run, tiny_peta: Path) -> None:
     pytest.importorskip("torch")
-    pytest.importorskip("nncf")
     data = f"peta:{tiny_peta}"
     changes = ("height=64", "width=32", "schedule.epochs=1", "schedule.small_epochs=0",
                "schedule.batch=26", "name=tiny")  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,12 +21,9 @@ from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_convert.contract import Contract, judged
 from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
+from edgeattr_convert.detection_int8 import int8_from_detector
 from edgeattr_convert.fp16 import fp16_from_onnx
-from edgeattr_convert.openvino_from_onnx import (
-    int8_from_onnx,
-    openvino_from_onnx,
-    write_network,
-)
+from edgeattr_convert.openvino_from_onnx import openvino_from_onnx
 from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
 from edgeattr_convert.validation_result import Speed, ValidationResult
@@ -38,12 +34,6 @@ from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
-_IN_FLOAT = (  # names of nodes
-    r".*head\.\d+/(box|person|objectness)/Conv.*",  # the head's last convolutions,
-    r"^/[A-Z][A-Za-z]*(_\d+)?(/.*)?$",  # and what decodes them,
-    r"^(boxes|scores)(/.*)?$",  # to the outputs: a score clipped at the calibration's best is lost
-    r".*/act/(Sigmoid|Mul)$",  # SiLU, which OpenVINO fuses into the convolution if it is left whole
-)
 
 
 def calibration_frames(source: str, bundle: DetectionBundle, count: int = _COUNT) -> list[Image]:
@@ -83,23 +73,17 @@ def _images(source: str, count: int) -> list[Image]:
 def detector_steps(families: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of family and precision to make; without families, those of engines that are here.
 
-    INT8 is OpenVINO's alone: ONNX Runtime has no SiLU in INT8, so that it would compute the
-    convolutions in float, with the rounding as work on top.
-
     Raises:
-        UsageError: none of them can be made.
+        UsageError: a precision that detectors do not have.
     """
     here = ["onnx", "openvino"] if "openvino" in available() else ["onnx"]
     pairs = [(family, name) for name in precisions for family in families or here]
-    made = [pair for pair in pairs if pair in _MAKERS]
-    if not made or (families and made != pairs):
-        names = ", ".join("-".join(pair) for pair in pairs if pair not in _MAKERS)
-        raise UsageError(
-            f"{names} of a detector is not made: only OpenVINO computes SiLU between INT8 "
-            "convolutions without a loss of speed. Use --int8 --to openvino (pip install "
-            '"edgeattr[convert]"), or --fp16'
-        )
-    return made
+    unknown = [pair for pair in pairs if pair not in _MAKERS]
+    if unknown:
+        names = ", ".join("-".join(pair) for pair in unknown)
+        known = ", ".join("-".join(pair) for pair in _MAKERS)
+        raise UsageError(f"{names} of a detector is not made; there are: {known}")
+    return pairs
 
 
 def convert_detector(
@@ -132,8 +116,10 @@ def convert_detector(
         source.write_bytes(bundle.read_file(bundle.variant(_PARENT)))
         made = bundle
         for family, precision in steps:
-            path = Path(folder) / f"{family}-{precision}"
-            _MAKERS[family, precision](source, path, frames)
+            maker = _MAKERS[family, precision]
+            path = Path(folder) / f"{maker.__name__}.onnx"
+            if not path.exists():  # engines may share a file
+                maker(source, path, frames)
             variant = _proven(bundle, path, family, precision, held, contract)
             if precision == "int8":
                 content = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
@@ -162,7 +148,7 @@ def _proven(
     variant = Variant(
         engine=family,
         precision=precision,
-        file=variant_file(name, digest, ".zip" if family == "openvino" else ".onnx"),
+        file=_file_name(family, precision, digest),
         sha256=digest,
         parent=_PARENT,
         parity=0.0,
@@ -170,7 +156,7 @@ def _proven(
     )
     own = _ENGINES[family]
     # where there is no GPU, ONNX Runtime stands in for TensorRT
-    engine = own if own in available() else _ENGINES["onnx"]
+    engine = _ENGINES["onnx"] if own == "tensorrt" and own not in available() else own
     result = _result(bundle, variant, path.read_bytes(), engine, held, contract)
     if not result.met:
         told = "; ".join((result.verdict, *result.advice))
@@ -184,6 +170,14 @@ def _proven(
         speed=_speed_json(result.speed) if result.speed else {},
         verdict=result.verdict + elsewhere,
     )
+
+
+def _file_name(family: str, precision: str, digest: str) -> str:
+    """The file's name in the bundle; ONNX Runtime and OpenVINO share that of INT8."""
+    if (family, precision) == ("openvino", "fp16"):
+        return variant_file("openvino-fp16", digest, ".zip")
+    own = f"{family}-{precision}"
+    return variant_file("int8" if own in ("onnx-int8", "openvino-int8") else own, digest)
 
 
 def _result(
@@ -277,24 +271,21 @@ def _openvino_fp16(source: Path, target: Path, frames: Sequence[Image]) -> None:
     openvino_from_onnx(source, target)
 
 
-def _openvino_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
-    write_network(int8_from_onnx(source, frames, [*_IN_FLOAT, *_depthwise(source)]), target)
+def _int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
+    int8_from_detector(source, target, frames, symmetric=False)
 
 
-def _depthwise(source: Path) -> list[str]:
-    """Expressions of the depthwise convolutions, which OpenVINO computes in float anyway."""
-    import onnx
-
-    return [
-        f"^{re.escape(node.name)}(/.*)?$"  # a node, and what OpenVINO makes of it
-        for node in onnx.load(str(source)).graph.node
-        if any(entry.name == "group" and entry.i > 1 for entry in node.attribute)
-    ]
+def _tensorrt_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
+    rounded = target.with_suffix(".int8.onnx")
+    int8_from_detector(source, rounded, frames, symmetric=True)
+    tensorrt_from_onnx(rounded, target, ("boxes", "scores"))
 
 
 _MAKERS: dict[tuple[str, str], Callable[[Path, Path, Sequence[Image]], None]] = {
     ("onnx", "fp16"): _onnx_fp16,
     ("openvino", "fp16"): _openvino_fp16,
-    ("openvino", "int8"): _openvino_int8,
     ("tensorrt", "fp16"): _tensorrt_fp16,
+    ("onnx", "int8"): _int8,
+    ("openvino", "int8"): _int8,  # OpenVINO reads Q/DQ, and computes what it says
+    ("tensorrt", "int8"): _tensorrt_int8,
 }

@@ -1,4 +1,4 @@
-"""ONNX to OpenVINO's IR: weights in float16, or INT8 by NNCF, as for person detectors.
+"""ONNX to OpenVINO's IR: weights in float16.
 
 A variant's file is a zip of ``model.xml`` and ``model.bin``. Preprocessing stays in the graph, and
 so do the attention masks as further outputs.
@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from edgeattr.core.errors import RuntimeFailure, importing
+from edgeattr.core.errors import RuntimeFailure
 from edgeattr.core.files import add_to_zip, atomic_path
-from edgeattr_convert.quiet import quiet
 from edgeattr_runtimes.openvino_engine import IR_MEMBERS, read_network
 
 
@@ -33,40 +28,6 @@ def openvino_from_onnx(source: Path, target: Path) -> None:
         RuntimeFailure: OpenVINO cannot read the file.
     """
     write_network(_read(source), target)
-
-
-def int8_from_onnx(
-    source: Path,
-    pictures: Collection[npt.NDArray[np.uint8]],
-    in_float: Sequence[str],
-) -> Any:
-    """Quantize with NNCF: weights per channel, activations with zero points.
-
-    Args:
-        source: float32 ONNX, batch norms folded.
-        pictures: to calibrate on, uint8 [H, W, 3] each.
-        in_float: regular expressions of the names of ONNX nodes that stay in float.
-
-    Returns:
-        An ``openvino.Model``.
-
-    Raises:
-        MissingDependency: OpenVINO or NNCF is not installed.
-        RuntimeFailure: OpenVINO cannot read the file, or NNCF cannot quantize it.
-    """
-    model = _read(source)
-    nncf = import_nncf()
-    try:
-        with quiet():
-            return nncf.quantize(
-                model,
-                nncf.Dataset([picture[None] for picture in pictures]),
-                preset=nncf.QuantizationPreset.MIXED,
-                subset_size=len(pictures),
-                ignored_scope=nncf.IgnoredScope(patterns=list(in_float), validate=False),
-            )
-    except Exception as error:  # NNCF's errors share no base class
-        raise RuntimeFailure(f"NNCF cannot quantize the model: {error}") from error
 
 
 def write_network(model: Any, target: Path) -> None:
@@ -94,14 +55,3 @@ def write_network(model: Any, target: Path) -> None:
 def _read(source: Path) -> Any:
     """The network with all its outputs."""
     return read_network(source.read_bytes(), attention=True, name=source.name)
-
-
-def import_nncf() -> Any:
-    """Import NNCF without what it prints.
-
-    Raises:
-        MissingDependency: it is not installed.
-    """
-    with importing("nncf", extra="convert", purpose="quantize a model for OpenVINO"), quiet():
-        import nncf
-    return nncf

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,28 +111,65 @@ def quantized(
     Returns:
         The content of the ONNX file.
     """
+    overrides = {
+        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
+        for name, (low, high) in ranges.items()
+    }
+    return with_qdq(
+        copy.deepcopy(model),  # the library changes what it is given
+        [{"crops": crop}],
+        in_float,
+        operators=scheme.operators,
+        symmetric=scheme.symmetric,
+        overrides=overrides,
+    )
+
+
+def with_qdq(
+    model: onnx.ModelProto | Path,
+    feeds: Iterable[Mapping[str, npt.NDArray[np.uint8]]],
+    in_float: Sequence[str],
+    *,
+    operators: Sequence[str] = ("Conv",),
+    symmetric: bool,
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+) -> bytes:
+    """Have ONNX Runtime insert Q/DQ before these operators, and never behind them.
+
+    Engines fuse a convolution with what follows up to the next Q by themselves.
+
+    Args:
+        model: float32.
+        feeds: inputs of runs, to calibrate on; ranges are the least and greatest value.
+        in_float: nodes that stay as they are.
+        operators: what is quantized.
+        symmetric: activations as int8 around zero, and biases in float, as TensorRT asks for; else
+            as uint8 with a zero point.
+        overrides: of ranges, in the library's form.
+
+    Returns:
+        The content of the ONNX file.
+    """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    own = copy.deepcopy(model)  # the library changes what it is given
     extra: dict[str, object] = {
-        "TensorQuantOverrides": {
-            name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
-            for name, (low, high) in ranges.items()
-        },
-        "ActivationSymmetric": scheme.symmetric,
-        "OpTypesToExcludeOutputQuantization": list(scheme.operators),
+        "ActivationSymmetric": symmetric,
+        "QuantizeBias": not symmetric,
+        "OpTypesToExcludeOutputQuantization": list(operators),
     }
+    if overrides:
+        extra["TensorQuantOverrides"] = dict(overrides)
     with tempfile.TemporaryDirectory() as folder, quiet():
         target = Path(folder) / "int8.onnx"
         quantize_static(
-            own,
+            model,
             str(target),
-            _Reader(crop),
+            _Reader(feeds),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QInt8 if scheme.symmetric else QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            op_types_to_quantize=list(scheme.operators),
+            op_types_to_quantize=list(operators),
             nodes_to_exclude=list(in_float),
             extra_options=extra,
         )
@@ -145,9 +183,8 @@ def _groups(convolution: onnx.NodeProto) -> int:
 class _Reader:
     """Calibration data in the form that ONNX Runtime's quantizer asks for."""
 
-    def __init__(self, crops: npt.NDArray[np.uint8]) -> None:
-        self._batches = iter([crops])
+    def __init__(self, feeds: Iterable[Mapping[str, npt.NDArray[np.uint8]]]) -> None:
+        self._feeds = iter(feeds)
 
-    def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
-        crops = next(self._batches, None)
-        return None if crops is None else {"crops": crops}
+    def get_next(self) -> Mapping[str, npt.NDArray[np.uint8]] | None:
+        return next(self._feeds, None)

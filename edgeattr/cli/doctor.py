@@ -24,7 +24,6 @@ _PACKAGES = {  # module -> (what for, how to get it)
     "av": ("reading and writing video", "pip install edgeattr"),
     "openvino": ("inference on Intel processors", 'pip install "edgeattr[openvino]"'),
     "onnx": ("converting models", 'pip install "edgeattr[convert]"'),
-    "nncf": ("INT8 of detectors for OpenVINO", 'pip install "edgeattr[convert]"'),
     "torch": ("training models", 'pip install "edgeattr[train]"'),
     "torchvision": ("training models", 'pip install "edgeattr[train]"'),
 }

@@ -75,8 +75,8 @@ def show_detector(path: Path, as_json: bool) -> None:
         f"{bundle.input.colour} uint8",
         f"decision a person from score {decision.score:g}, candidates of a track from "
         f"{decision.candidate:g}, one person where boxes overlap by {decision.overlap:g}",
-        f"trained  on {facts.get('dataset')} {facts.get('split')}, from "
-        f"{facts.get('starting_weights', 'nothing')}",
+        f"trained  on {facts.get('dataset')} {facts.get('split')}"
+        + (f", taught by {facts['teacher']}" if "teacher" in facts else ""),
         f"licence  {facts.get('licence', 'not stated')}",
         "",
         "variants",

@@ -25,7 +25,7 @@ from edgeattr.core.crops import Image
 from edgeattr.core.errors import BundleError
 
 PERSON_SCORE = 0.45  # every detector's score from which the tracker believes in a person
-FIT_RULE = "fit; INTER_AREA where it shrinks to less than half, else INTER_LINEAR; grey border"
+FIT_RULE = "fit; halved by INTER_AREA while it shrinks to less than half, INTER_LINEAR; grey border"
 FORMAT = BundleFormat(1, 1)  # the first whose bundles have a task
 _SUPPORTED = {"layout": "NHWC", "dtype": "uint8", "colour": "BGR", "resize": FIT_RULE}
 GREY = 114  # of the border to the right and below, as in YOLOX's training
@@ -136,8 +136,10 @@ def fit_frame(frame: Image, target: Image) -> float:
     """
     scale = min(target.shape[0] / frame.shape[0], target.shape[1] / frame.shape[1])
     height, width = (max(round(edge * scale), 1) for edge in frame.shape[:2])
-    way = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    cv2.resize(frame, (width, height), dst=target[:height, :width], interpolation=way)
+    while frame.shape[0] >= 2 * height and frame.shape[1] >= 2 * width:
+        half = frame.shape[1] // 2, frame.shape[0] // 2  # INTER_AREA is fast for no other size
+        frame = np.asarray(cv2.resize(frame, half, interpolation=cv2.INTER_AREA), np.uint8)
+    cv2.resize(frame, (width, height), dst=target[:height, :width], interpolation=cv2.INTER_LINEAR)
     target[height:] = GREY
     target[:height, width:] = GREY
     return float(scale)

@@ -212,7 +212,7 @@ def _rank_among(
             variant.engine != FAMILIES[engine][0],
             here.get("speedup", variant.speed.get("speedup", 1.0)) < 1.0,
             place,
-            -here.get("crops_per_second", 0.0),
+            -here.get("crops_per_second", here.get("frames_per_second", 0.0)),
         )
 
     return rank

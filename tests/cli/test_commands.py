@@ -65,7 +65,7 @@ def test_doctor_loads_the_model() -> None:
     assert "  chosen   openvino-int8 on openvino: by what is installed" in said
     assert "  ok       onnx-fp32 on onnxruntime" in said
     assert "  ok       openvino on auto, cpu" in said
-    assert "  chosen   fp32 on onnxruntime: " in said.split("person detector")[1]
+    assert "  chosen   int8 on " in said.split("person detector")[1]
 
 
 def test_models() -> None:
@@ -129,7 +129,7 @@ def test_run_writes_events_and_video(walking_video: Path, tmp_path: Path) -> Non
 
 def test_run_needs_no_download(walking_video: Path) -> None:
     done = edgeattr("run", walking_video)
-    assert "detector: person, fp32 on " in done.stderr
+    assert "detector: person, int8 on " in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["type"] == "summary"
 
 

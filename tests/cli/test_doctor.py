@@ -55,9 +55,9 @@ def _install(folder: Path, distribution: str, module: str) -> None:
             ],
         ),
         (
-            "nncf",
+            "onnx",
             [],
-            ['missing  nncf: INT8 of detectors for OpenVINO; pip install "edgeattr[convert]"'],
+            ['missing  onnx: converting models; pip install "edgeattr[convert]"'],
         ),
     ],
 )
@@ -71,7 +71,7 @@ def test_distributions_of_one_module(
 ) -> None:
     for name in installed:
         _install(tmp_path, name, module)
-    monkeypatch.delitem(sys.modules, "nncf", raising=False)
+    monkeypatch.delitem(sys.modules, "onnx", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     doctor_module.show_packages()
     monkeypatch.undo()

@@ -13,6 +13,7 @@ from edgeattr_train.detection.losses import (  # noqa: E402
     Targets,
     assign,
     detection_loss,
+    distillation_loss,
 )
 from edgeattr_train.detection.network import cells_of, decode  # noqa: E402
 
@@ -128,3 +129,28 @@ def test_a_picture_of_nobody_has_no_box_loss_and_a_gradient() -> None:
     assert found["box"].item() == found["person"].item() == 0
     sum(found.values()).backward()
     assert all(float(level.grad[:, 4].abs().min()) > 0 for level in levels)
+
+
+def test_losses_against_a_teacher_are_those_of_plain_loops() -> None:
+    levels, people = _scene(5, 2)
+    taught, _ = _scene(6, 1)
+    targets = Targets(boxes=torch.from_numpy(people), ignore=torch.zeros((0, 4)))
+    found = distillation_loss(levels, taught, [targets])
+    boxes, objectness, person = (t[0].double().numpy() for t in decode(levels))
+    wanted, *logits = (t[0].double().numpy() for t in decode(taught))
+    likely, truth = (1 / (1 + np.exp(-values)) for values in logits)
+    corners, strides = (t.numpy() for t in cells_of(96, 128))
+    entropy = class_ = box = 0.0
+    for cell in range(len(boxes)):
+        x, y = corners[cell] + strides[cell] / 2
+        score = likely[cell] * truth[cell]
+        inside = any(abs(x - px) < w / 2 and abs(y - py) < h / 2 for px, py, w, h in people)
+        own = 1 / (1 + math.exp(-objectness[cell]))
+        entropy += _cross_entropy(objectness[cell], max(score, own) if inside else score)
+        class_ += likely[cell] * _cross_entropy(person[cell], truth[cell])
+        if score > 0.1:
+            box += score * (1 - _overlap(boxes[cell], wanted[cell]) ** 2)
+    total = max((likely * truth).sum(), 8)
+    assert float(found["taught_objectness"]) == pytest.approx(entropy / total, rel=1e-4)
+    assert float(found["taught_person"]) == pytest.approx(class_ / total / 2, rel=1e-4)
+    assert float(found["taught_box"]) == pytest.approx(2 * box / total, rel=1e-4)

@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgeattr_train.detection.teacher import fused, weights_from_yolox  # noqa: E402
+from edgeattr_train.detection.teacher import fused  # noqa: E402
+from edgeattr_train.detection.yolox import weights_from_yolox  # noqa: E402
 
 
 def test_the_network_is_yolox_nano(shared: Path) -> None:

@@ -14,7 +14,6 @@ torch = pytest.importorskip("torch")
 from edgeattr_train.checkpoint import read_state  # noqa: E402
 from edgeattr_train.detection.finish import load_person_recipe  # noqa: E402
 from edgeattr_train.detection.network import PersonDetector  # noqa: E402
-from edgeattr_train.detection.teacher import weights_from_yolox  # noqa: E402
 from edgeattr_train.detection.trainer import train_person  # noqa: E402
 from edgeattr_train.recipe_files import detection_recipes  # noqa: E402
 
@@ -38,22 +37,39 @@ def scenes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_starts_at_its_teacher_learns_and_goes_on(shared: Path, scenes: Path) -> None:
-    start, out = shared / "models" / "detectors" / "yolox_nano.onnx", scenes / "run"
-    teacher = weights_from_yolox(start).state_dict()
+def test_it_learns_is_taught_and_goes_on(shared: Path, scenes: Path) -> None:
+    teacher, out = shared / "models" / "detectors" / "yolox_nano.onnx", scenes / "run"
+    told: list[dict[str, float]] = []
 
-    def trained(steps: int) -> tuple[PersonDetector, int]:
-        changes = (f"steps={steps}", "batch=2", 'sizes=["64x96"]', "workers=0", "warmup=0")
-        recipe = load_person_recipe(detection_recipes()["person"], changes)
-        network = train_person(recipe, data=scenes, start=start, out=out)
-        return network, read_state(out / "checkpoint.pt")["step"]
+    def trained(steps: int) -> PersonDetector:
+        changes = (f"steps={steps}", "batch=4", 'sizes=["64x96"]', "workers=0", "warmup=0")
+        rates = ("ema=0.9", "precision=fp32", "checkpoint_every=25")
+        recipe = load_person_recipe(detection_recipes()["person"], (*changes, *rates))
+        return train_person(recipe, data=scenes, teacher=teacher, out=out, tell=told.append)
 
-    (first, done), (second, more) = trained(1), trained(2)
-    assert (done, more) == (1, 2)
-    for name, value in first.state_dict().items():
-        if "running" in name:
-            assert torch.equal(value, teacher[name]), "its norms keep their statistics"
-        elif value.is_floating_point():
-            assert torch.allclose(value, teacher[name], atol=1e-3), name
-    weights = [network.head[0].person.weight for network in (first, second)]
-    assert not torch.equal(*weights)
+    first = trained(25)
+    assert read_state(out / "checkpoint.pt")["step"] == 25
+    second = trained(50)
+    assert [line["step"] for line in told] == [25, 50]
+    assert told[1]["maps"] < told[0]["maps"]
+    assert told[1]["taught_objectness"] < told[0]["taught_objectness"]
+    assert not torch.equal(*(net.head[0].answer.weight for net in (first, second)))
+    optimizer = read_state(out / "checkpoint.pt")["optimizer"]
+    assert {float(entry["step"]) for entry in optimizer["state"].values()} == {50}
+
+
+def test_folded_it_answers_the_same_and_is_convolutions_alone() -> None:
+    torch.manual_seed(0)
+    network = PersonDetector()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # as after some training
+            torch.nn.init.uniform_(module.running_mean)
+            torch.nn.init.uniform_(module.weight, 0.5, 2)
+    picture = torch.rand(2, 3, 64, 96) * 255
+    with torch.no_grad():
+        whole, folded = network.eval()(picture), network.folded()(picture)
+    for one, other in zip(whole, folded, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    for module in network.folded().modules():
+        assert not isinstance(module, torch.nn.BatchNorm2d)
+        assert not getattr(module, "residual", False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.crops import read_image
+from edgeattr_train.detection.distractors import distractor
 from edgeattr_train.detection.scenes import Scene, read_scenes
 
 Picture = npt.NDArray[Any]  # uint8 [height, width, 3], blue-green-red; cut-outs have an opacity too
@@ -21,7 +22,10 @@ Rng = np.random.Generator
 _LEAST_SIDE = 6  # pixels: narrower boxes are ignored
 _LEAST_VISIBLE = 0.3  # share of a person: less is ignored
 _HEIGHTS = (22.0, 230.0)  # pixels of a pasted person
+_CROP_TALL, _CROP_SHARE = 170.0, 0.45  # people below that height who are no masked photos
 _GREY = 114
+_GROUPED = 0.55  # share of people who stand beside the one before
+_THINGS = 0.4  # share of pictures with something that is no person
 
 
 @dataclass(kw_only=True)
@@ -31,6 +35,24 @@ class _Canvas:
     picture: Picture
     boxes: Boxes
     ignore: Boxes
+
+
+class _Ground:
+    """Where things may stand in a picture, and how high they are there.
+
+    Sizes grow to the bottom of the picture.
+    """
+
+    def __init__(self, rng: Rng, height: int) -> None:
+        self._height = height
+        self._base = float(np.exp(rng.uniform(*np.log(_HEIGHTS))))
+        self._tilt = rng.uniform(0, 1.5)  # how much nearer the bottom of the picture is
+
+    def places(self, rng: Rng, count: int) -> Iterator[tuple[float, float]]:
+        """Rows of feet, from the top down, and the height of who stands there, in pixels."""
+        for share in np.sort(rng.uniform(0.25, 1.15, count)):
+            tall = self._base * (1 + self._tilt * (share - 0.6)) * float(rng.uniform(0.85, 1.15))
+            yield float(share * self._height), min(max(tall, 14.0), 1.5 * self._height)
 
 
 class Composer:
@@ -76,8 +98,9 @@ class Composer:
         else:
             canvas = self._mosaic(rng, height, width, (0.65, 0.05, 0.3))
             people = int(rng.integers(0, 4))
-        if people:
-            self._paste_people(rng, canvas, people)
+        things = int(rng.geometric(0.4)) if rng.random() < _THINGS else 0
+        if people or things:
+            self._paste(rng, canvas, people, things)
         picture, boxes, ignore = canvas.picture, canvas.boxes, canvas.ignore
         if rng.random() < 0.5:
             picture = np.ascontiguousarray(picture[:, ::-1])
@@ -132,24 +155,24 @@ class Composer:
                 left += step
         return canvas
 
-    def _paste_people(self, rng: Rng, canvas: _Canvas, count: int) -> None:
-        """Paste people, far ones first, sizes growing to the bottom of the picture."""
+    def _paste(self, rng: Rng, canvas: _Canvas, people: int, things: int) -> None:
+        """Paste things that are no people, then people, each far ones first."""
         height, width = canvas.picture.shape[:2]
         owner = np.full((height, width), -1, np.int32)
         for index, box in enumerate(canvas.boxes.astype(int)):
             owner[box[1] : box[3], box[0] : box[2]] = index
         whole = [float(max((owner == i).sum(), 1)) for i in range(len(canvas.boxes))]
-        base = float(np.exp(rng.uniform(*np.log(_HEIGHTS))))
-        tilt = rng.uniform(0, 1.5)  # how much nearer the bottom of the picture is
-        cluster = rng.uniform(0, width)
-        feet = np.sort(rng.uniform(0.25, 1.15, count)) * height
         boxes = list(canvas.boxes)
-        for foot in feet:
-            tall = base * (1 + tilt * (foot / height - 0.6)) * float(rng.uniform(0.85, 1.15))
-            tall = min(max(tall, 14.0), 1.5 * height)
+        ground = _Ground(rng, height)
+        for foot, tall in ground.places(rng, things):
+            cut = _resized(rng, self._thing(rng), tall * float(rng.uniform(0.6, 1.4)))
+            left = int(rng.uniform(-0.1, 1) * width)
+            _blend(rng, canvas.picture, cut, left, int(foot - cut.shape[0]), owner, -1)
+        cluster = rng.uniform(0, width)
+        for foot, tall in ground.places(rng, people):
             middle = rng.uniform(-0.02, 1.02) * width
-            if rng.random() < 0.4:  # people walk in groups and cover each other
-                middle = cluster + rng.normal(0, 0.5) * tall
+            if rng.random() < _GROUPED:  # people walk in groups and cover each other
+                middle = cluster + rng.normal(0, rng.uniform(0.15, 0.5)) * tall
             cluster = middle
             cut = _resized(rng, self._cutout(rng, tall), tall)
             left, top = int(middle - cut.shape[1] / 2), int(foot - cut.shape[0])
@@ -166,8 +189,14 @@ class Composer:
         canvas.boxes = stacked[seen]
         canvas.ignore = np.concatenate((canvas.ignore, stacked[~seen]))
 
+    def _thing(self, rng: Rng) -> Picture:
+        scene = self._pictures[self._backgrounds[rng.integers(len(self._backgrounds))]]
+        masks = self._cutouts["mask"]
+        return distractor(rng, scene, masks[rng.integers(len(masks))])
+
     def _cutout(self, rng: Rng, tall: float) -> Picture:
-        pool = self._cutouts["crop" if tall < 110 and rng.random() < 0.2 else "mask"]
+        surveillance = tall < _CROP_TALL and rng.random() < _CROP_SHARE
+        pool = self._cutouts["crop" if surveillance else "mask"]
         return pool[rng.integers(len(pool))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import tempfile
 import warnings
@@ -63,15 +62,10 @@ def exported(network: PersonDetector, threshold: float) -> nn.Module:
     """The network as it is exported: frames [N, H, W, 3] -> boxes [N, K, 4], scores [N, K]."""
     import torch
     from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    from edgeattr_train.detection.network import Block, decode
+    from edgeattr_train.detection.network import decode_rows
 
-    folded = copy.deepcopy(network).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    for block in folded.modules():
-        if isinstance(block, Block):
-            block.conv = fuse_conv_bn_eval(block.conv, block.bn)
-            block.bn = nn.Identity()  # type: ignore[assignment]
+    folded = network.folded()
     for parameter in folded.parameters():
         parameter.data = parameter.data.half().float()  # as the file stores them
     odds = odds_of(threshold)
@@ -83,11 +77,10 @@ def exported(network: PersonDetector, threshold: float) -> nn.Module:
 
         def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
             levels = self.network(frames.float().permute(0, 3, 1, 2))  # TensorRT casts bytes first
-            boxes, objectness, person = decode(levels)
+            centres, sizes, objectness, person = decode_rows(levels)
             score = objectness.sigmoid() * person.sigmoid()
-            half = boxes[..., 2:] / 2
-            corners = torch.cat((boxes[..., :2] - half, boxes[..., :2] + half), -1)
-            return corners, score / (score + odds * (1 - score))
+            corners = torch.cat((centres - sizes / 2, centres + sizes / 2), 1)
+            return corners.transpose(1, 2), score / (score + odds * (1 - score))
 
     return Exported().eval()
 

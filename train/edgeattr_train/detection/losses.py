@@ -1,7 +1,12 @@
-"""Dynamic assignment (SimOTA) and the losses of YOLOX (Ge et al. 2021, arXiv 2107.08430)."""
+"""Losses of the person detector.
+
+Dynamic assignment (SimOTA) and the losses on it are YOLOX's (Ge et al. 2021, arXiv 2107.08430);
+those against a teacher's answers are ours.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,12 +14,15 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_convert, box_iou
 
-from edgeattr_train.detection.network import cells_of, decode
+from edgeattr_train.detection.network import STRIDES, cells_of, decode
 
 _RADIUS = 1.5  # cells around a box's centre that may answer for it, in strides
 _CANDIDATES = 10  # overlaps that are summed to the number of cells a box gets
 _OUTSIDE = 1e5  # cost of a cell outside of the box or its centre
 _BOX_WEIGHT = 5.0  # of the box loss against the score losses
+_TAUGHT = 0.1  # a teacher's score from which its box is learnt
+_TAUGHT_BOX, _TAUGHT_PERSON = 2.0, 0.5  # weights of these losses against that of the objectness
+_LEAST_SCORES = 8.0  # sum of a batch's scores that its losses are divided by at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +94,20 @@ def _box_loss(boxes: Tensor, people: Tensor) -> Tensor:
     return 1 - overlap**2
 
 
-def _ignored(ignore: Tensor, corners: Tensor, strides: Tensor) -> Tensor:
-    """[K], True where the cell's centre lies in a box to ignore."""
-    offset = (corners + strides[:, None] / 2)[None] - ignore[:, None, :2]
-    return (offset.abs() < ignore[:, None, 2:] / 2).all(-1).any(0)
+def _within(boxes: Tensor, corners: Tensor, strides: Tensor) -> Tensor:
+    """[K], True where the cell's centre lies in one of the boxes [B, 4]."""
+    offset = (corners + strides[:, None] / 2)[None] - boxes[:, None, :2]
+    return (offset.abs() < boxes[:, None, 2:] / 2).all(-1).any(0)
 
 
-def detection_loss(levels: list[Tensor], targets: list[Targets]) -> dict[str, Tensor]:
+def detection_loss(levels: Sequence[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
     """Losses of a batch, each a sum over cells divided by the number of assigned cells.
 
     `box`: 1 - IoU^2. `objectness`: cross-entropy of every cell that isn't ignored. `person`:
     cross-entropy against the overlap, on the assigned cells.
     """
     boxes, objectness, person = decode(levels)
-    height, width = levels[0].shape[2] * 8, levels[0].shape[3] * 8
+    height, width = levels[0].shape[2] * STRIDES[0], levels[0].shape[3] * STRIDES[0]
     corners, strides = (t.to(boxes) for t in cells_of(height, width))
     truth, weight = torch.zeros_like(objectness), torch.ones_like(objectness)
     box, class_, count = boxes.sum() * 0, boxes.sum() * 0, 0
@@ -107,7 +115,7 @@ def detection_loss(levels: list[Tensor], targets: list[Targets]) -> dict[str, Te
         score = objectness[index].sigmoid() * person[index].sigmoid()
         found = assign(target.boxes, boxes[index], score, corners, strides)
         if len(target.ignore):
-            weight[index] = (~_ignored(target.ignore, corners, strides)).float()
+            weight[index] = (~_within(target.ignore, corners, strides)).float()
         truth[index, found.cells] = 1
         weight[index, found.cells] = 1
         count += len(found.cells)
@@ -123,4 +131,36 @@ def detection_loss(levels: list[Tensor], targets: list[Targets]) -> dict[str, Te
         "box": _BOX_WEIGHT * box / count,
         "objectness": entropy / count,
         "person": class_ / count,
+    }
+
+
+def distillation_loss(
+    levels: Sequence[Tensor], taught: Sequence[Tensor], targets: Sequence[Targets]
+) -> dict[str, Tensor]:
+    """What the student's answers lose against the teacher's, over the teacher's summed scores.
+
+    `taught_objectness`: cross-entropy of every cell against the teacher's score. In a person's box
+    the student may be surer than the teacher, who misses many that others cover. `taught_person`:
+    cross-entropy, weighted by the teacher's objectness. `taught_box`: 1 - IoU^2 where the teacher's
+    score is above 0.1, weighted by it.
+    """
+    boxes, objectness, person = decode(levels)
+    with torch.no_grad():
+        teacher_boxes, teacher_objectness, teacher_person = decode(taught)
+        likely, truth = teacher_objectness.sigmoid(), teacher_person.sigmoid()
+        scores = likely * truth
+        expected = scores.clone()
+        cells = cells_of(levels[0].shape[2] * STRIDES[0], levels[0].shape[3] * STRIDES[0])
+        for index, target in enumerate(targets):
+            inside = _within(target.boxes, *(t.to(boxes) for t in cells))
+            surer = torch.maximum(expected[index], objectness[index].sigmoid())
+            expected[index] = torch.where(inside, surer, expected[index])
+        total, sure = scores.sum().clamp(min=_LEAST_SCORES), scores > _TAUGHT
+    entropy = functional.binary_cross_entropy_with_logits
+    classes = entropy(person, truth, reduction="none") * likely
+    overlap = _box_loss(boxes[sure], teacher_boxes[sure]) * scores[sure]
+    return {
+        "taught_objectness": entropy(objectness, expected, reduction="sum") / total,
+        "taught_person": _TAUGHT_PERSON * classes.sum() / total,
+        "taught_box": _TAUGHT_BOX * overlap.sum() / total,
     }

@@ -1,124 +1,82 @@
-"""YOLOX-nano (Ge et al. 2021, arXiv 2107.08430) for one class.
+"""A person detector of plain convolutions and ReLU, made for INT8 on processors.
 
-Depthwise-separable CSPDarknet, a path-aggregation pyramid of three levels (strides 8, 16, 32) and a
-decoupled anchor-free head. Every convolution is followed by a batch norm and SiLU.
+Strided 3x3 convolutions with residual ones behind them, down to stride 32; a top-down pyramid of
+three levels; an anchor-free head that answers as YOLOX's does (Ge et al. 2021, arXiv 2107.08430).
+Folded for export, every convolution with all that belongs to it is one convolution and a ReLU.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDES = (8, 16, 32)  # input pixels per cell of each level of the head
-HEAD_WIDTH = 64  # channels of the head
-_PRIOR = 0.01  # initial probability of the two score branches of a head without weights
+_WIDTHS = (16, 32, 64, 96, 160)  # channels of the backbone at strides 2, 4, 8, 16, 32
+_DEPTHS = (0, 0, 1, 2, 2)  # residual convolutions at each of them
+PYRAMID = 64  # channels of the pyramid and of the head
+_PRIOR_LOGIT = -4.6  # of both scores before training: probability 0.01
 
 
-class Block(nn.Module):
-    """Convolution, batch norm, activation; `groups=channels` makes it depthwise."""
+class Convolution(nn.Module):
+    """Convolution, batch norm, ReLU; if residual, the input is added before the ReLU."""
 
     def __init__(
         self,
         channels_in: int,
         channels_out: int,
-        kernel: int = 1,
+        kernel: int = 3,
         stride: int = 1,
         *,
-        groups: int = 1,
-        padding: int | None = None,
+        residual: bool = False,
     ) -> None:
         super().__init__()
-        padding = kernel // 2 if padding is None else padding
-        self.conv = nn.Conv2d(
-            channels_in, channels_out, kernel, stride, padding, groups=groups, bias=False
-        )
-        self.bn = nn.BatchNorm2d(channels_out, eps=1e-3, momentum=0.03)
-        self.act = nn.SiLU()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
+        self.bn: nn.Module = nn.BatchNorm2d(channels_out, eps=1e-3, momentum=0.03)
+        self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.bn(self.conv(x)))  # type: ignore[no-any-return]
+        y = self.bn(self.conv(x))
+        return functional.relu(x + y if self.residual else y)
+
+    def fold(self) -> None:
+        """Take the batch norm, and what the residual adds, into the convolution's weights."""
+        assert isinstance(self.bn, nn.BatchNorm2d)
+        self.conv = fuse_conv_bn_eval(self.conv, self.bn)
+        self.bn = nn.Identity()
+        if self.residual:
+            weight, middle = self.conv.weight.data, self.conv.kernel_size[0] // 2
+            weight[:, :, middle, middle] += torch.eye(len(weight))
+            self.residual = False
 
 
-def _separable(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
-    """A depthwise 3x3 convolution and a pointwise one."""
-    return nn.Sequential(
-        Block(channels_in, channels_in, 3, stride, groups=channels_in),
-        Block(channels_in, channels_out),
-    )
-
-
-class _Bottleneck(nn.Module):
-    def __init__(self, channels: int, shortcut: bool) -> None:
-        super().__init__()
-        self.reduce = Block(channels, channels)
-        self.separable = _separable(channels, channels, 1)
-        self.shortcut = shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.separable(self.reduce(x))
-        return x + y if self.shortcut else y  # type: ignore[no-any-return]
-
-
-class _CrossStage(nn.Module):
-    """Cross-stage partial layer: half of the channels go through `depth` bottlenecks."""
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        depth: int,
-        shortcut: bool,
-    ) -> None:
-        super().__init__()
-        hidden = channels_out // 2
-        self.through = Block(channels_in, hidden)
-        self.past = Block(channels_in, hidden)
-        self.bottlenecks = nn.Sequential(*(_Bottleneck(hidden, shortcut) for _ in range(depth)))
-        self.merge = Block(2 * hidden, channels_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        through, past = self.through(x), self.past(x)
-        return self.merge(torch.cat((self.bottlenecks(through), past), 1))  # type: ignore[no-any-return]
-
-
-class _PyramidPooling(nn.Module):
-    """Maximum over windows of 5, 9 and 13 cells beside the map itself."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.reduce = Block(channels, channels // 2)
-        self.merge = Block(2 * channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.reduce(x)
-        pooled = [functional.max_pool2d(x, size, 1, size // 2) for size in (5, 9, 13)]
-        return self.merge(torch.cat((x, *pooled), 1))  # type: ignore[no-any-return]
+def _residuals(channels: int, count: int) -> list[Convolution]:
+    return [Convolution(channels, channels, residual=True) for _ in range(count)]
 
 
 class _HeadLevel(nn.Module):
-    """Scores and boxes of one level; the class score and the objectness are multiplied later."""
+    """Scores and boxes of one level; the two scores are multiplied later."""
 
-    def __init__(self, channels_in: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        width = HEAD_WIDTH
-        self.stem = Block(channels_in, width)
-        self.person_convs = nn.Sequential(_separable(width, width, 1), _separable(width, width, 1))
-        self.person = nn.Conv2d(width, 1, 1)
-        self.box_convs = nn.Sequential(_separable(width, width, 1), _separable(width, width, 1))
-        self.box = nn.Conv2d(width, 4, 1)
-        self.objectness = nn.Conv2d(width, 1, 1)
-        for layer in (self.person, self.objectness):
-            nn.init.constant_(layer.bias, -float(torch.logit(torch.tensor(1 - _PRIOR))))  # type: ignore[arg-type]
+        self.first = Convolution(PYRAMID, PYRAMID, residual=True)
+        self.second = Convolution(PYRAMID, PYRAMID, residual=True)
+        self.answer = nn.Conv2d(PYRAMID, 6, 1)  # box (4, encoded), objectness and person logits
+        assert self.answer.bias is not None
+        nn.init.constant_(self.answer.bias[4:], _PRIOR_LOGIT)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, 6, H, W]: box (4, encoded), objectness and person logits."""
-        x = self.stem(x)
-        person = self.person(self.person_convs(x))
-        features = self.box_convs(x)
-        return torch.cat((self.box(features), self.objectness(features), person), 1)
+    def begin(self, x: Tensor) -> Tensor:
+        """The map that is taught by the teacher's."""
+        return cast(Tensor, self.first(x))
+
+    def end(self, x: Tensor) -> Tensor:
+        """[N, 64, H, W] -> [N, 6, H, W]."""
+        return cast(Tensor, self.answer(self.second(x)))
 
 
 class PersonDetector(nn.Module):
@@ -131,46 +89,47 @@ class PersonDetector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # YOLOX slices the picture into four and convolves 3x3; the same as one 6x6 of stride 2
-        self.stem = Block(3, 16, 6, 2, padding=2)
-        self.dark2 = nn.Sequential(_separable(16, 32, 2), _CrossStage(32, 32, 1, True))
-        self.dark3 = nn.Sequential(_separable(32, 64, 2), _CrossStage(64, 64, 3, True))
-        self.dark4 = nn.Sequential(_separable(64, 128, 2), _CrossStage(128, 128, 3, True))
-        self.dark5 = nn.Sequential(
-            _separable(128, 256, 2),
-            _PyramidPooling(256),
-            _CrossStage(256, 256, 1, False),
-        )
-        self.lateral5 = Block(256, 128)
-        self.top_down4 = _CrossStage(256, 128, 1, False)
-        self.lateral4 = Block(128, 64)
-        self.top_down3 = _CrossStage(128, 64, 1, False)
-        self.down3 = _separable(64, 64, 2)
-        self.bottom_up4 = _CrossStage(128, 128, 1, False)
-        self.down4 = _separable(128, 128, 2)
-        self.bottom_up5 = _CrossStage(256, 256, 1, False)
-        self.head = nn.ModuleList(_HeadLevel(c) for c in (64, 128, 256))
+        stages, channels = [], 3
+        for width, depth in zip(_WIDTHS, _DEPTHS, strict=True):
+            first = Convolution(channels, width, stride=2)
+            stages.append(nn.Sequential(first, *_residuals(width, depth)))
+            channels = width
+        self.stages = nn.ModuleList(stages)
+        self.laterals = nn.ModuleList(Convolution(width, PYRAMID, 1) for width in _WIDTHS[2:])
+        self.merge4 = Convolution(PYRAMID, PYRAMID, residual=True)
+        self.head = nn.ModuleList(_HeadLevel() for _ in STRIDES)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The backbone's map at stride 8 (64 channels), then the three that the head reads: 64,
-        128, 256 channels at strides 8, 16, 32."""
-        c3 = self.dark3(self.dark2(self.stem(x)))
-        c4 = self.dark4(c3)
-        c5 = self.lateral5(self.dark5(c4))
-        up = functional.interpolate(c5, scale_factor=2.0, mode="nearest")
-        p4 = self.lateral4(self.top_down4(torch.cat((up, c4), 1)))
-        up = functional.interpolate(p4, scale_factor=2.0, mode="nearest")
-        n3 = self.top_down3(torch.cat((up, c3), 1))
-        n4 = self.bottom_up4(torch.cat((self.down3(n3), p4), 1))
-        n5 = self.bottom_up5(torch.cat((self.down4(n4), c5), 1))
-        return [c3, n3, n4, n5]
+        """The backbone's map at stride 8, then the head's first maps at strides 8, 16, 32.
+
+        Each has 64 channels.
+        """
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        c3, c4, c5 = (lateral(map_) for lateral, map_ in zip(self.laterals, found[2:], strict=True))
+        p4 = self.merge4(c4 + functional.interpolate(c5, scale_factor=2.0, mode="nearest"))
+        p3 = c3 + functional.interpolate(p4, scale_factor=2.0, mode="nearest")
+        return [found[2], *map(_HeadLevel.begin, self._levels(), (p3, p4, c5))]
 
     def heads(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """The head's answers of the last three of :meth:`maps`."""
-        return [level(map_) for level, map_ in zip(self.head, maps[1:], strict=True)]
+        """The head's answers from the last three of :meth:`maps`."""
+        return list(map(_HeadLevel.end, self._levels(), maps[1:]))
+
+    def _levels(self) -> list[_HeadLevel]:
+        return cast("list[_HeadLevel]", list(self.head))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return self.heads(self.maps(x))
+
+    def folded(self) -> PersonDetector:
+        """A copy in evaluation mode, without batch norms and additions but the pyramid's."""
+        own = copy.deepcopy(self).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        for module in own.modules():
+            if isinstance(module, Convolution):
+                module.fold()
+        return own  # type: ignore[no-any-return]
 
 
 def cells_of(height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -187,13 +146,19 @@ def cells_of(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 def decode(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes [N, K, 4] (centre x, centre y, width, height in input pixels), objectness and person
-    logits [N, K].
+    logits [N, K]."""
+    centres, sizes, objectness, person = decode_rows(levels)
+    return torch.cat((centres, sizes), 1).transpose(1, 2), objectness, person
+
+
+def decode_rows(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Centres and sizes [N, 2, K], objectness and person logits [N, K], for all cells in a row.
 
     As in YOLOX: centre = (cell + offset) * stride, size = exp(encoded) * stride.
     """
     height, width = levels[0].shape[2] * STRIDES[0], levels[0].shape[3] * STRIDES[0]
-    flat = torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2)
-    corners, strides = (t.to(flat) for t in cells_of(height, width))
-    centres = flat[..., :2] * strides[:, None] + corners
-    sizes = flat[..., 2:4].clamp(max=6.0).exp() * strides[:, None]
-    return torch.cat((centres, sizes), -1), flat[..., 4], flat[..., 5]
+    rows = torch.cat([level.flatten(2) for level in levels], 2)
+    corners, strides = (t.to(rows) for t in cells_of(height, width))
+    centres = rows[:, :2] * strides + corners.T
+    sizes = rows[:, 2:4].clamp(max=6.0).exp() * strides
+    return centres, sizes, rows[:, 4], rows[:, 5]

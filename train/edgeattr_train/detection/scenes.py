@@ -1,6 +1,6 @@
 """Prepare training material: pictures with boxes (scenes) and people with their outline (cut-outs).
 
-    prepare(ccp=DIR, videos=DIR, cuhk03=DIR, teacher=yolox_nano.onnx, out=DIR)
+    prepare(ccp=DIR, videos=DIR, cuhk03=DIR, peta=DIR, teacher=yolox_nano.onnx, out=DIR)
 
 writes `out/scenes/*.jpg` with `out/scenes.jsonl` (boxes of people, boxes to ignore) and
 `out/cutouts/*.png` (blue, green, red, opacity). Boxes of pictures without annotation come from a
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,16 @@ import numpy.typing as npt
 from edgeattr.core.crops import read_image
 from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_train.data.clothing_parsing import cut_out
+from edgeattr_train.data.peta import open_peta
+from edgeattr_train.detection.distractors import soft_edges
 from edgeattr_train.detection.teacher import Teacher
 
 Boxes = list[list[float]]  # left, top, right, bottom in pixels
 _CERTAIN, _POSSIBLE = 0.40, 0.12  # mean teacher score of a person; below it, of a box to ignore
 _MAX_SIDE = 768  # pixels of a stored scene
 _CUTOUT_HEIGHT = 320  # pixels of a stored cut-out at most
+_CROP_HEIGHT, _LEAST_WIDTH = 256, 14  # pixels of a cut-out without a mask: at most, at least
+_PHOTOS, _PETA_CROPS = 1700, 4000
 
 
 @dataclass(kw_only=True)
@@ -45,24 +49,23 @@ def read_scenes(folder: Path) -> list[Scene]:
     return [Scene(**json.loads(line)) for line in lines]
 
 
-def prepare(
-    *, ccp: Path, videos: Path, cuhk03: Path, teacher: Path, out: Path, photos: int = 480
-) -> None:
+def prepare(*, ccp: Path, videos: Path, cuhk03: Path, peta: Path, teacher: Path, out: Path) -> None:
     """Write scenes and cut-outs below `out`; see the module's docstring."""
     (out / "scenes").mkdir(parents=True, exist_ok=True)
     (out / "cutouts").mkdir(exist_ok=True)
     look = Teacher(teacher)
     cutouts(ccp, out / "cutouts")
-    crops(cuhk03, out / "cutouts")
+    shown = np.array(open_peta(peta, "train").paths)
+    some = np.random.default_rng(0).permutation(shown)[:_PETA_CROPS]
+    every_eighth = sorted((cuhk03 / "images").glob("*.jpg"))[::8]
+    write_crops([*some, *every_eighth], Teacher(teacher, sizes=(320, 416)), out / "cutouts")
     with (out / "scenes.jsonl").open("w") as lines:
-        for picture, scene in _all_scenes(ccp, videos, look, photos):
+        for picture, scene in _all_scenes(ccp, videos, look):
             cv2.imwrite(str(out / scene.file), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
             lines.write(json.dumps(asdict(scene)) + "\n")
 
 
-def _all_scenes(
-    ccp: Path, videos: Path, look: Teacher, photos: int
-) -> Iterator[tuple[npt.NDArray[Any], Scene]]:
+def _all_scenes(ccp: Path, videos: Path, look: Teacher) -> Iterator[tuple[npt.NDArray[Any], Scene]]:
     for path in sorted(videos.iterdir()):
         empty = path.stem in {"car-detection", "bottle-detection"}  # nobody walks in them
         for index, picture in enumerate(_frames(path)):
@@ -72,7 +75,7 @@ def _all_scenes(
             yield picture, scene
     rng = np.random.default_rng(0)
     paths = sorted((ccp / "images").glob("*.jpg"))
-    for index in rng.permutation(len(paths))[:photos]:
+    for index in rng.permutation(len(paths))[:_PHOTOS]:
         path = paths[index]
         picture = read_image(path)
         boxes, ignore = labelled(look(picture))
@@ -80,7 +83,7 @@ def _all_scenes(
             picture,
             Scene(file=f"scenes/photo-{path.name}", group="photo", boxes=boxes, ignore=ignore),
         )
-    for path in sorted((ccp / "masks").glob("*.png"))[::4]:
+    for path in sorted((ccp / "masks").glob("*.png"))[::2]:
         picture = read_image(ccp / "images" / f"{path.stem}.jpg")
         mask = _mask(path)
         picture = without_person(picture, mask)
@@ -143,15 +146,38 @@ def cutouts(ccp: Path, out: Path) -> None:
         cv2.imwrite(str(out / f"mask-{path.stem}.png"), small)
 
 
-def crops(cuhk03: Path, out: Path, each: int = 24) -> None:
-    """Every `each`-th surveillance crop as a cut-out with soft edges, for want of a mask."""
-    height, width = 128, 64
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    edge = np.maximum(np.abs(x) ** 3 * 1.02, np.abs(y) ** 8)
-    opacity = (np.clip((1.0 - edge) * 4, 0, 1) * 255).astype(np.uint8)
-    for path in sorted((cuhk03 / "images").glob("*.jpg"))[::each]:
-        picture = read_image(path)
-        cv2.imwrite(str(out / f"crop-{path.stem}.png"), np.dstack((picture, opacity)))
+def write_crops(pictures: Iterable[Path], look: Teacher, out: Path) -> None:
+    """Surveillance crops of one person each as cut-outs with soft edges, for want of a mask.
+
+    What the teacher sees of the person is cut out; pictures in which it sees nobody are left.
+    """
+    for path in pictures:
+        person = _person_of(read_image(path), look)
+        if person is None:
+            continue
+        scale = min(_CROP_HEIGHT / person.shape[0], 1.0)
+        small = cv2.resize(person, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        opacity = soft_edges(*small.shape[:2])
+        name = f"crop-{path.parent.parent.name}-{path.stem}.png"
+        cv2.imwrite(str(out / name), np.dstack((small, opacity)))
+
+
+def _person_of(crop: npt.NDArray[Any], look: Teacher) -> npt.NDArray[Any] | None:
+    """The largest person of a crop, who must fill most of its height; the crop stands on grey."""
+    height, width = crop.shape[:2]
+    canvas = np.full((int(height * 1.2), int(max(width * 1.6, height * 0.6)), 3), 114, np.uint8)
+    top, left = ((canvas.shape[axis] - crop.shape[axis]) // 2 for axis in (0, 1))
+    canvas[top : top + height, left : left + width] = crop
+    found = look(canvas)
+    boxes = found[found[:, 4] > _CERTAIN, :4] - [left, top, left, top]
+    if not len(boxes):
+        return None
+    box = boxes[np.argmax((boxes[:, 2:] - boxes[:, :2]).prod(1))]
+    x0, y0 = np.maximum(box[:2] - 1, 0).astype(int)
+    x1, y1 = np.minimum(box[2:] + 1, [width, height]).astype(int)
+    if y1 - y0 < 0.6 * height or not _LEAST_WIDTH <= x1 - x0 <= 0.8 * (y1 - y0):
+        return None
+    return crop[y0:y1, x0:x1]
 
 
 def main() -> None:
@@ -161,6 +187,7 @@ def main() -> None:
         ("ccp", "Clothing Co-Parsing: images, masks"),
         ("videos", "videos and GIFs"),
         ("cuhk03", "images of single people"),
+        ("peta", "PETA.mat and images of single people"),
         ("teacher", "YOLOX-nano's ONNX export"),
         ("out", "folder to write"),
     ):

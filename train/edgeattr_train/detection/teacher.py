@@ -3,69 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edgeattr.core.detection_metrics import overlaps
-from edgeattr_train.detection.network import PersonDetector, decode
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from edgeattr_train.detection.network import decode
+from edgeattr_train.detection.yolox import weights_from_yolox
 
 _FloatArray = npt.NDArray[np.float32]
-
-
-def weights_from_yolox(path: Path) -> PersonDetector:
-    """YOLOX-nano's ONNX export as a PersonDetector in evaluation mode.
-
-    The export's batch norms are folded; ours start as the identity plus the folded bias. Of the 80
-    classes the first, the person, stays.
-    """
-    import onnx
-    import torch
-    from onnx import numpy_helper
-    from torch import nn
-
-    graph = onnx.load(path).graph
-    arrays = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
-    nodes = [node for node in graph.node if node.op_type == "Conv"]
-    network = PersonDetector().eval()
-    order: list[tuple[nn.Module, nn.Conv2d]] = []  # modules with a convolution, as they run
-    for module in network.modules():
-        conv = getattr(module, "conv", module if isinstance(module, nn.Conv2d) else None)
-        if conv is not None and not any(conv is seen for _, seen in order):
-            conv.register_forward_hook(lambda c, *_, m=module: order_seen.append((m, c)))
-            order.append((module, conv))
-    order_seen: list[tuple[nn.Module, nn.Conv2d]] = []
-    with torch.no_grad():
-        network(torch.zeros(1, 3, 64, 64))
-        for (module, conv), node in zip(order_seen, nodes, strict=True):
-            weight, bias = arrays[node.input[1]], arrays[node.input[2]]
-            if conv.kernel_size == (6, 6):
-                weight = _six_from_focus(weight)
-            conv.weight.copy_(weight[: conv.out_channels])
-            if conv.bias is not None:
-                conv.bias.copy_(bias[: conv.out_channels])
-            else:
-                module.bn.weight.fill_((1 + module.bn.eps) ** 0.5)  # type: ignore[union-attr,operator]
-                module.bn.bias.copy_(bias)  # type: ignore[union-attr,operator]
-    for _, conv in order:
-        conv._forward_hooks.clear()
-    return network
-
-
-def _six_from_focus(weight: Tensor) -> Tensor:
-    """3x3 weights over a picture sliced into four -> 6x6 weights of stride 2 over the picture.
-
-    The slices are, in this order, the even rows and columns, the odd rows, the odd columns, both.
-    """
-    out = weight.new_zeros(weight.shape[0], 3, 6, 6)
-    for index, (row, column) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
-        out[:, :, row::2, column::2] = weight[:, 3 * index : 3 * index + 3]
-    return out
 
 
 class Teacher:

@@ -1,34 +1,35 @@
-"""Train the person detector from YOLOX-nano's weights on composed pictures.
+"""Train the person detector on composed pictures, and to see what YOLOX-nano sees in them.
 
-The student starts with the teacher's weights; its batch norms are a scale and a bias alone. It
-learns the teacher's maps as well as people's boxes, at first above all the maps.
+It learns people's boxes, the teacher's scores and boxes in every cell, and to predict the teacher's
+maps from its own by one 1x1 convolution each, which are left behind after training.
 """
 
 from __future__ import annotations
 
 import collections
-import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from edgeattr.core.errors import UsageError
 from edgeattr_train.checkpoint import read_state, write_state
 from edgeattr_train.detection.composition import Composer
-from edgeattr_train.detection.losses import Targets, detection_loss
-from edgeattr_train.detection.network import PersonDetector
-from edgeattr_train.detection.teacher import weights_from_yolox
+from edgeattr_train.detection.losses import Targets, detection_loss, distillation_loss
+from edgeattr_train.detection.network import PYRAMID, PersonDetector
+from edgeattr_train.detection.yolox import MAP_WIDTHS, YoloxNano, weights_from_yolox
 from edgeattr_train.optimization import moving_average
 
 _LINE = 25  # steps that a line of the history is about
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +37,17 @@ class PersonRecipe:
     """What `train/recipes/person.toml` sets."""
 
     task: str = "person-detection"
-    start: str = "yolox_nano"  # weights to start from and teacher: a known name, or a file
-    steps: int = 1300
-    batch: int = 8  # pictures
+    teacher: str = "yolox_nano"  # a known name, or a file
+    steps: int = 16000
+    batch: int = 16  # pictures
     sizes: tuple[str, ...] = ("256x416",)  # input height x width; a batch has one of them
-    learning_rate: float = 2e-3  # of AdamW, falling along a cosine to a twentieth
-    weight_decay: float = 0.01
-    warmup: int = 100  # steps
-    distil_until: float = 0.6  # share of the steps after which the teacher is no longer asked
-    distil_weight: float = 2.0  # at first; falls in a line
-    ema: float = 0.998  # of the averaged weights, which are the result
+    learning_rate: float = 2e-3  # of AdamW, falling along a cosine to a fiftieth
+    weight_decay: float = 0.02
+    warmup: int = 500  # steps
+    ema: float = 0.9995  # of the averaged weights, which are the result
+    precision: Literal["bf16", "fp32"] = "fp32"  # of the networks' arithmetic
     seed: int = 0
-    checkpoint_every: int = 250  # steps
+    checkpoint_every: int = 500  # steps
     workers: int = 1  # processes that compose pictures
 
 
@@ -84,32 +84,49 @@ def _floats(pictures: Tensor) -> Tensor:
     return pictures.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
 
 
-def _distil_loss(
-    student: PersonDetector, teacher: PersonDetector, x: Tensor
-) -> tuple[Tensor, list[Tensor]]:
-    """Squared error of the maps, relative to the teacher's, and the student's head."""
-    maps = student.maps(x)
-    with torch.no_grad():
-        wanted = teacher.maps(x)
-    errors = [
-        (one - other).pow(2).mean() / other.pow(2).mean()
-        for one, other in zip(maps, wanted, strict=True)
-    ]
-    return torch.stack(errors).mean(), student.heads(maps)
+class _Distillation(nn.Module):
+    """The student, its teacher, and what predicts the teacher's maps from the student's."""
+
+    def __init__(self, teacher: YoloxNano) -> None:
+        super().__init__()
+        self.student = PersonDetector()
+        self.adapters = nn.ModuleList(nn.Conv2d(PYRAMID, wide, 1) for wide in MAP_WIDTHS)
+        self._teacher = [teacher]  # in a list, so that its weights are none of ours
+
+    def losses(self, x: Tensor, targets: Sequence[Targets], precision: str) -> dict[str, Tensor]:
+        """The losses of a batch [N, 3, H, W], by name."""
+        (teacher,) = self._teacher
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            with torch.no_grad():
+                expected = teacher.maps(x)
+                taught = teacher.heads(expected)
+            maps = self.student.maps(x)
+            levels = self.student.heads(maps)
+            adapted = [adapt(m) for adapt, m in zip(self.adapters, maps, strict=True)]
+        errors = [
+            (one.float() - other.float()).pow(2).mean() / other.float().pow(2).mean()
+            for one, other in zip(adapted, expected, strict=True)
+        ]
+        own = [level.float().contiguous() for level in levels]
+        return {
+            "maps": torch.stack(errors).sum(),
+            **detection_loss(own, targets),
+            **distillation_loss(own, [level.float() for level in taught], targets),
+        }
 
 
 def _learning_rate(recipe: PersonRecipe, step: int) -> float:
     if step < recipe.warmup:
         return recipe.learning_rate * (step + 1) / recipe.warmup
     share = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
-    return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * min(share, 1))) / 2)
+    return recipe.learning_rate * (0.02 + 0.98 * (1 + math.cos(math.pi * min(share, 1))) / 2)
 
 
 def train_person(
     recipe: PersonRecipe,
     *,
     data: Path,
-    start: Path,
+    teacher: Path,
     out: Path,
     tell: Callable[[Mapping[str, float]], None] = lambda line: None,
 ) -> PersonDetector:
@@ -117,42 +134,55 @@ def train_person(
 
     Args:
         data: folder of `scenes.prepare`.
-        start: YOLOX-nano's ONNX export.
+        teacher: YOLOX-nano's ONNX export.
         out: for checkpoint.pt and history.jsonl.
         tell: called with every line of history.jsonl.
+
+    Raises:
+        UsageError: the checkpoint is of another training.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    teacher = weights_from_yolox(start)
     path = out / "checkpoint.pt"
     saved = read_state(path) if path.exists() else None
     done = saved["step"] if saved else 0
     stream = iter(
         DataLoader(_Batches(data, recipe, done), batch_size=None, num_workers=recipe.workers)
     )
-    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    student = copy.deepcopy(teacher)
-    averaged = moving_average(student, recipe.ema).eval()
-    optimizer = torch.optim.AdamW(_groups(student, recipe), lr=recipe.learning_rate)
+    distillation = _Distillation(_channels_last(weights_from_yolox(teacher)))
+    _channels_last(distillation)
+    averaged = moving_average(distillation.student, recipe.ema).eval()
+    optimizer = torch.optim.AdamW(_groups(distillation, recipe), lr=recipe.learning_rate)
+    parts: dict[str, Any] = {
+        "distillation": distillation,
+        "averaged": averaged,
+        "optimizer": optimizer,
+    }
     if saved:
-        student.load_state_dict(saved["student"])
-        averaged.load_state_dict(saved["averaged"])
-        optimizer.load_state_dict(saved["optimizer"])
+        if not saved.keys() >= parts.keys():
+            raise UsageError(f"{path} is of another training; pass another --out")
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
     history = _History(out / "history.jsonl", tell)
     for step in range(done, recipe.steps):
         pictures, targets = next(stream)
-        losses = _step(recipe, step, student, teacher, optimizer, _floats(pictures), targets)
-        averaged.update_parameters(student)
-        history.add(step + 1, losses)
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(recipe, step)
+        losses = distillation.losses(_floats(pictures), targets, recipe.precision)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(distillation.student.parameters(), 10.0)
+        optimizer.step()
+        averaged.update_parameters(distillation.student)
+        history.add(step + 1, {name: float(loss.detach()) for name, loss in losses.items()})
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-            state = {
-                "step": step + 1,
-                "student": student.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
-            write_state(path, state)
+            states = {name: part.state_dict() for name, part in parts.items()}
+            write_state(path, {"step": step + 1, **states})
     return cast(PersonDetector, averaged.module)
+
+
+def _channels_last(module: _Module) -> _Module:
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 class _History:
@@ -174,37 +204,10 @@ class _History:
             history.write(json.dumps(line) + "\n")
 
 
-def _groups(student: PersonDetector, recipe: PersonRecipe) -> list[dict[str, Any]]:
+def _groups(module: nn.Module, recipe: PersonRecipe) -> list[dict[str, Any]]:
     """Weights of convolutions decay, biases and batch norms don't."""
     groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in student.parameters():
+    for parameter in module.parameters():
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault(decay, []).append(parameter)
     return [{"params": parameters, "weight_decay": decay} for decay, parameters in groups.items()]
-
-
-def _step(
-    recipe: PersonRecipe,
-    step: int,
-    student: PersonDetector,
-    teacher: PersonDetector,
-    optimizer: torch.optim.Optimizer,
-    x: Tensor,
-    targets: list[Targets],
-) -> dict[str, float]:
-    for group in optimizer.param_groups:
-        group["lr"] = _learning_rate(recipe, step)
-    weight = recipe.distil_weight * max(1 - step / max(recipe.distil_until * recipe.steps, 1), 0)
-    losses: dict[str, Tensor] = {}
-    if weight > 0:
-        distilled, levels = _distil_loss(student, teacher, x)
-        losses["distil"] = weight * distilled
-    else:
-        levels = student(x)
-    losses |= detection_loss([level.contiguous() for level in levels], targets)
-    total = torch.stack(list(losses.values())).sum()
-    optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(student.parameters(), 10.0)
-    optimizer.step()
-    return {name: float(value.detach()) for name, value in losses.items()}
