@@ -415,8 +415,7 @@ def read_missing(
         errors += not sound
         if sound:
             finished.append(summary)
-        people = "1 person" if summary["people"] == 1 else f"{summary['people']} people"
-        told = people if sound else f"FAILED: {summary['error']}"
+        told = f"people: {summary['people']}" if sound else f"FAILED: {summary['error']}"
         note(f"[{number}/{len(missing)}] {video.name}: {told}")
     return {
         "videos": len(videos),

@@ -43,6 +43,7 @@ from edgeattr_runtimes.session import (
     Slot,
     new_inputs,
 )
+from edgeattr_runtimes.until_exit import native_calls
 
 _CPU_BATCH = 4  # crops a run: half as many again a second as one by one
 _DEVICE_BATCH = 16
@@ -183,7 +184,8 @@ class OpenvinoSession(Session):
         try:
             fixed = self._model.clone()
             fixed.reshape({name: [rows, *array.shape[1:]] for name, array in memory.items()})
-            compiled = self._compiled_or_kept(fixed, target, options)
+            with native_calls:
+                compiled = self._compiled_or_kept(fixed, target, options)
         except RuntimeError as error:
             raise RuntimeFailure(
                 f"OpenVINO cannot compile the model for {self._device.upper()}: {error}"
@@ -281,7 +283,8 @@ class _Place:
 
     def run(self) -> list[Array]:
         try:
-            self._request.infer(share_outputs=True)  # what it returns would be one more copy
+            with native_calls:
+                self._request.infer(share_outputs=True)  # what it returns would be one more copy
         except RuntimeError as error:
             raise RuntimeFailure(f"OpenVINO failed: {error}") from error
         return [self._output(index) for index in self._order]

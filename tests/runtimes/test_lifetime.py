@@ -227,3 +227,28 @@ def test_openvino_loads_every_time(small_bundle: Bundle) -> None:
             small_bundle,
         )
         assert done.returncode == 0, done.stderr
+
+
+_COMPUTES_TO_THE_END = """
+import threading, time
+import numpy as np
+from edgeattr.core.detection_bundle import DetectionBundle
+from edgeattr.core.hub import person_bundle
+from edgeattr_runtimes.detection import open_detection
+detector = open_detection(DetectionBundle.read(person_bundle()), "{engine}", threads=1)
+frames = np.zeros((1, 256, 416, 3), np.uint8)
+detector.run(frames)
+def work():
+    while True:
+        detector.run(frames)
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_program_ends_while_its_daemon_threads_compute(engine: str) -> None:
+    code = _COMPUTES_TO_THE_END.format(engine=engine)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
