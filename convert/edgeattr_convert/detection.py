@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,10 +78,10 @@ def detector_steps(families: Sequence[str], precisions: Sequence[str]) -> list[t
     """
     here = ["onnx", "openvino"] if "openvino" in available() else ["onnx"]
     pairs = [(family, name) for name in precisions for family in families or here]
-    unknown = [pair for pair in pairs if pair not in _MAKERS]
+    unknown = [pair for pair in pairs if pair not in _WAYS]
     if unknown:
         names = ", ".join("-".join(pair) for pair in unknown)
-        known = ", ".join("-".join(pair) for pair in _MAKERS)
+        known = ", ".join("-".join(pair) for pair in _WAYS)
         raise UsageError(f"{names} of a detector is not made; there are: {known}")
     return pairs
 
@@ -116,10 +116,10 @@ def convert_detector(
         source.write_bytes(bundle.read_file(bundle.variant(_PARENT)))
         made = bundle
         for family, precision in steps:
-            maker = _MAKERS[family, precision]
-            path = Path(folder) / f"{maker.__name__}.onnx"
+            way = _WAYS[family, precision]
+            path = Path(folder) / f"{way.name}{way.suffix}"
             if not path.exists():  # engines may share a file
-                maker(source, path, frames)
+                way.make(source, path, frames)
             variant = _proven(bundle, path, family, precision, held, contract)
             if precision == "int8":
                 content = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
@@ -144,11 +144,11 @@ def _proven(
     Raises:
         ContractNotMet: it loses more than the contract allows, or is too slow.
     """
-    digest, name = sha256_of(path), f"{family}-{precision}"
+    digest, name, way = sha256_of(path), f"{family}-{precision}", _WAYS[family, precision]
     variant = Variant(
         engine=family,
         precision=precision,
-        file=_file_name(family, precision, digest),
+        file=variant_file(way.name, digest, way.suffix),
         sha256=digest,
         parent=_PARENT,
         parity=0.0,
@@ -170,14 +170,6 @@ def _proven(
         speed=_speed_json(result.speed) if result.speed else {},
         verdict=result.verdict + elsewhere,
     )
-
-
-def _file_name(family: str, precision: str, digest: str) -> str:
-    """The file's name in the bundle; ONNX Runtime and OpenVINO share that of INT8."""
-    if (family, precision) == ("openvino", "fp16"):
-        return variant_file("openvino-fp16", digest, ".zip")
-    own = f"{family}-{precision}"
-    return variant_file("int8" if own in ("onnx-int8", "openvino-int8") else own, digest)
 
 
 def _result(
@@ -281,11 +273,20 @@ def _tensorrt_int8(source: Path, target: Path, frames: Sequence[Image]) -> None:
     tensorrt_from_onnx(rounded, target, ("boxes", "scores"))
 
 
-_MAKERS: dict[tuple[str, str], Callable[[Path, Path, Sequence[Image]], None]] = {
-    ("onnx", "fp16"): _onnx_fp16,
-    ("openvino", "fp16"): _openvino_fp16,
-    ("tensorrt", "fp16"): _tensorrt_fp16,
-    ("onnx", "int8"): _int8,
-    ("openvino", "int8"): _int8,  # OpenVINO reads Q/DQ, and computes what it says
-    ("tensorrt", "int8"): _tensorrt_int8,
+class _Way(NamedTuple):
+    """How a file is made, and its name in the bundle; engines of one way share the file."""
+
+    make: Callable[[Path, Path, Sequence[Image]], None]
+    name: str
+    suffix: str = ".onnx"
+
+
+_INT8 = _Way(_int8, "int8")
+_WAYS: dict[tuple[str, str], _Way] = {
+    ("onnx", "fp16"): _Way(_onnx_fp16, "onnx-fp16"),
+    ("openvino", "fp16"): _Way(_openvino_fp16, "openvino-fp16", ".zip"),
+    ("tensorrt", "fp16"): _Way(_tensorrt_fp16, "tensorrt-fp16"),
+    ("onnx", "int8"): _INT8,
+    ("openvino", "int8"): _INT8,  # OpenVINO reads Q/DQ, and computes what it says
+    ("tensorrt", "int8"): _Way(_tensorrt_int8, "tensorrt-int8"),
 }

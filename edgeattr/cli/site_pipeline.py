@@ -32,7 +32,7 @@ from edgeattr.outputs import (
 from edgeattr.outputs.home_assistant import Camera, HomeAssistantOutput
 from edgeattr.outputs.onvif import OnvifOutput
 from edgeattr.video.detectors import Detector
-from edgeattr.video.output import Output, OutputStatus
+from edgeattr.video.output import Output
 from edgeattr.video.pipeline import Pipeline
 from edgeattr.video.sources import Source, open_source
 from edgeattr.video.status import Summary
@@ -84,7 +84,6 @@ class SitePipeline(Pipeline):
         self._site = site
         self._rules = alert_rules(site.alert, site.places, model.decision)
         self._audit = AuditLog(None)
-        self._home_assistant: HomeAssistantOutput | None = None
         self._queue = collections.deque(site.sources)  # of sources that are not open yet
         self._expected: list[int | None] = []  # frames of each source that was opened
         self._running: dict[str, SourceSection] = {}
@@ -126,14 +125,10 @@ class SitePipeline(Pipeline):
     def failed(self) -> bool:
         """Whether anything that was asked for was not done."""
         summaries = self.summaries()
-        wrong = self.failures or self.lost or self.audit_failed or self.all_refused
+        deliveries = [status.delivery for status in self.output_statuses()]
+        wrong = self.failures or self.lost or self.audit_failed
+        wrong = wrong or any(it and it.nothing_taken for it in deliveries)  # a wrong address, say
         return bool(wrong) or any(summary.error for summary in summaries)
-
-    @property
-    def all_refused(self) -> list[OutputStatus]:
-        """Outputs to servers that have refused whatever was sent: a wrong address or token."""
-        statuses = self.output_statuses()
-        return [it for it in statuses if it.delivery and it.delivery.nothing_taken]
 
     def advance(self, seconds: float) -> bool:
         """Wait a while; begin files whose turn has come.
@@ -180,8 +175,8 @@ class SitePipeline(Pipeline):
             name = part.name
             if name != "sources" and getattr(site, name) != getattr(self._site, name):
                 _log.warning("the change of [%s] takes effect at the next start", name)
-        if self._home_assistant:
-            self._home_assistant.announce(_cameras(self._site, site.places))
+        for output in self.outputs:
+            output.announce(_cameras(self._site, site.places))
 
     def stop(self) -> None:
         """Ask all streams to end; people who are there get their records."""
@@ -270,8 +265,6 @@ class SitePipeline(Pipeline):
         self._audit = AuditLog(site.privacy.audit)
         for output in open_outputs(site, model):
             self.add_output(output)
-            if isinstance(output, HomeAssistantOutput):
-                self._home_assistant = output
         if site.privacy.include_sensitive:
             self._audit.write("sensitive attributes are reported", {"model": site.model.path})
         if self.page and site.web:

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +90,21 @@ class SpooledOutput(Closeable):
         totals = self._at_close or self._spool.totals()
         since = self._failing_since
         lasting = 0.0 if since is None else time.monotonic() - since
-        return DeliveryStatus(
+        status = DeliveryStatus(
             waiting=totals.events,
             delivered=self._delivered,
             refused=self._refused,
             why_refused=self._why_refused,
             dropped=totals.dropped,
-            trouble=(
-                f"nothing could be sent for {lasting:.0f} s: {self._reason}"
-                if lasting > self.patience_s
-                else f"all events so far were refused: {self._why_refused}"
-                if self._refused and not self._delivered
-                else None
-            ),
+            trouble=None,
         )
+        if lasting > self.patience_s:
+            trouble = f"nothing could be sent for {lasting:.0f} s: {self._reason}"
+        elif status.nothing_taken:
+            trouble = f"all events so far were refused: {self._why_refused}"
+        else:
+            return status
+        return replace(status, trouble=trouble)
 
     def close(self) -> None:
         """Send what can be sent in a moment, and stop; the rest waits on disk for the next time.

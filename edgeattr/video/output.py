@@ -56,6 +56,8 @@ class Output(Protocol):
         Deletes pictures past their retention; returns how many. Called now and then.
     ``watch(stream: str, records: Sequence[TrackRecord]) -> None``
         Takes who is in view of a stream, about once a second; must be quick.
+    ``announce(cameras: Sequence[Camera]) -> None``
+        Takes what cameras there are from now on, with their zones and lines.
     ``delivery() -> DeliveryStatus``
         How sending goes, of an output that sends events on.
     ``close() -> None``
@@ -156,6 +158,10 @@ class FailsafeOutput:
     def watch(self, stream: str, records: Sequence[TrackRecord]) -> None:
         """Tell who is in view of a stream."""
         self._attempt("watch", stream, records, counts=False)
+
+    def announce(self, cameras: Sequence[Any]) -> None:
+        """Tell which cameras there are from now on."""
+        self._attempt("announce", cameras, counts=False)
 
     def keep(
         self, record: TrackRecord, crop: Image, *, live: bool

@@ -20,7 +20,7 @@ from edgeattr_runtimes.engine import Engine
 from edgeattr_runtimes.protocol import EngineOptions, checked_device, crops_shape, output_names
 from edgeattr_runtimes.session import Array, Port, Session, Shapes, Slot, new_inputs
 from edgeattr_runtimes.tensorrt_installed import gpu_present
-from edgeattr_runtimes.until_exit import native_calls
+from edgeattr_runtimes.until_exit import native_call
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -243,7 +243,7 @@ class _Slot:
     def run(self, count: int | None = None) -> list[Array]:
         rows = {name: array[:count] for name, array in self.inputs.items()}
         try:
-            with native_calls:
+            with native_call():
                 found: list[Array] = self._session.run(self._outputs, rows)
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise RuntimeFailure(f"ONNX Runtime failed: {error}") from error

@@ -43,7 +43,7 @@ from edgeattr_runtimes.session import (
     Slot,
     new_inputs,
 )
-from edgeattr_runtimes.until_exit import native_calls
+from edgeattr_runtimes.until_exit import native_call
 
 _CPU_BATCH = 4  # crops a run: half as many again a second as one by one
 _DEVICE_BATCH = 16
@@ -184,7 +184,7 @@ class OpenvinoSession(Session):
         try:
             fixed = self._model.clone()
             fixed.reshape({name: [rows, *array.shape[1:]] for name, array in memory.items()})
-            with native_calls:
+            with native_call():
                 compiled = self._compiled_or_kept(fixed, target, options)
         except RuntimeError as error:
             raise RuntimeFailure(
@@ -283,7 +283,7 @@ class _Place:
 
     def run(self) -> list[Array]:
         try:
-            with native_calls:
+            with native_call():
                 self._request.infer(share_outputs=True)  # what it returns would be one more copy
         except RuntimeError as error:
             raise RuntimeFailure(f"OpenVINO failed: {error}") from error

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 
@@ -14,24 +10,15 @@ pytest.importorskip("torch")
 from edgeattr_train.detection.composition import Composer
 from edgeattr_train.detection.distractors import distractor
 
+from .conftest import WriteScenes
+
 
 @pytest.fixture
-def composer(tmp_path: Path) -> Composer:
+def composer(write_scenes: WriteScenes) -> Composer:
     """Of grey scenes without anybody, and of people who are all red."""
-    for folder in ("scenes", "cutouts"):
-        (tmp_path / folder).mkdir()
-    lines = []
-    for number in range(24):
-        file, group = f"scenes/{number}.png", ("photo", "video", "background")[number % 3]
-        cv2.imwrite(str(tmp_path / file), np.full((120, 160, 3), 128, np.uint8))
-        lines.append(json.dumps({"file": file, "group": group}))
-    (tmp_path / "scenes.jsonl").write_text("\n".join(lines))
     person = np.zeros((100, 40, 4), np.uint8)
     person[..., 2:] = 255
-    for number in range(12):
-        for kind in ("mask", "crop"):
-            cv2.imwrite(str(tmp_path / "cutouts" / f"{kind}-{number}.png"), person)
-    return Composer(tmp_path)
+    return Composer(write_scenes(lambda: np.full((120, 160, 3), 128, np.uint8), lambda: person))
 
 
 def test_every_person_has_a_box_and_things_have_none(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,24 +15,19 @@ from edgeattr_train.detection.network import PersonDetector  # noqa: E402
 from edgeattr_train.detection.trainer import train_person  # noqa: E402
 from edgeattr_train.recipe_files import detection_recipes  # noqa: E402
 
+from .conftest import WriteScenes  # noqa: E402
+
 
 @pytest.fixture
-def scenes(tmp_path: Path) -> Path:
-    """Photos, backgrounds and frames of a video, and people to paste: noise of some sizes."""
+def scenes(write_scenes: WriteScenes) -> Path:
+    """Noise of some sizes."""
     rng = np.random.default_rng(0)
-    for folder in ("scenes", "cutouts"):
-        (tmp_path / folder).mkdir()
-    lines = []
-    for number in range(24):
-        file, group = f"scenes/{number}.png", ("photo", "video", "background")[number % 3]
-        cv2.imwrite(str(tmp_path / file), rng.integers(0, 255, (120, 160, 3), np.uint8))
-        lines.append(json.dumps({"file": file, "group": group, "boxes": [[10, 10, 40, 90]]}))
-    (tmp_path / "scenes.jsonl").write_text("\n".join(lines))
-    for number in range(12):
-        person = rng.integers(0, 255, (100, 40, 4), np.uint8) | np.array([0, 0, 0, 255], np.uint8)
-        for kind in ("mask", "crop"):
-            cv2.imwrite(str(tmp_path / "cutouts" / f"{kind}-{number}.png"), person)
-    return tmp_path
+    opaque = np.array([0, 0, 0, 255], np.uint8)
+    return write_scenes(
+        lambda: rng.integers(0, 255, (120, 160, 3), np.uint8),
+        lambda: rng.integers(0, 255, (100, 40, 4), np.uint8) | opaque,
+        [[10, 10, 40, 90]],
+    )
 
 
 def test_it_learns_is_taught_and_goes_on(shared: Path, scenes: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_convert, box_iou
 
-from edgeattr_train.detection.network import STRIDES, cells_of, decode
+from edgeattr_train.detection.network import cells_under, decode
 
 _RADIUS = 1.5  # cells around a box's centre that may answer for it, in strides
 _CANDIDATES = 10  # overlaps that are summed to the number of cells a box gets
@@ -107,8 +107,7 @@ def detection_loss(levels: Sequence[Tensor], targets: Sequence[Targets]) -> dict
     cross-entropy against the overlap, on the assigned cells.
     """
     boxes, objectness, person = decode(levels)
-    height, width = levels[0].shape[2] * STRIDES[0], levels[0].shape[3] * STRIDES[0]
-    corners, strides = (t.to(boxes) for t in cells_of(height, width))
+    corners, strides = cells_under(levels)
     truth, weight = torch.zeros_like(objectness), torch.ones_like(objectness)
     box, class_, count = boxes.sum() * 0, boxes.sum() * 0, 0
     for index, target in enumerate(targets):
@@ -150,9 +149,9 @@ def distillation_loss(
         likely, truth = teacher_objectness.sigmoid(), teacher_person.sigmoid()
         scores = likely * truth
         expected = scores.clone()
-        cells = cells_of(levels[0].shape[2] * STRIDES[0], levels[0].shape[3] * STRIDES[0])
+        cells = cells_under(levels)
         for index, target in enumerate(targets):
-            inside = _within(target.boxes, *(t.to(boxes) for t in cells))
+            inside = _within(target.boxes, *cells)
             surer = torch.maximum(expected[index], objectness[index].sigmoid())
             expected[index] = torch.where(inside, surer, expected[index])
         total, sure = scores.sum().clamp(min=_LEAST_SCORES), scores > _TAUGHT

@@ -144,6 +144,13 @@ def cells_of(height: int, width: int) -> tuple[Tensor, Tensor]:
     return torch.cat(corners), torch.cat(strides)
 
 
+def cells_under(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """:func:`cells_of` the picture that a head's levels are of, beside them."""
+    height, width = (side * STRIDES[0] for side in levels[0].shape[2:])
+    corners, strides = cells_of(height, width)
+    return corners.to(levels[0]), strides.to(levels[0])
+
+
 def decode(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes [N, K, 4] (centre x, centre y, width, height in input pixels), objectness and person
     logits [N, K]."""
@@ -156,9 +163,8 @@ def decode_rows(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tenso
 
     As in YOLOX: centre = (cell + offset) * stride, size = exp(encoded) * stride.
     """
-    height, width = levels[0].shape[2] * STRIDES[0], levels[0].shape[3] * STRIDES[0]
     rows = torch.cat([level.flatten(2) for level in levels], 2)
-    corners, strides = (t.to(rows) for t in cells_of(height, width))
+    corners, strides = cells_under(levels)
     centres = rows[:, :2] * strides + corners.T
     sizes = rows[:, 2:4].clamp(max=6.0).exp() * strides
     return centres, sizes, rows[:, 4], rows[:, 5]

@@ -168,17 +168,29 @@ def train_person(
         pictures, targets = next(stream)
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(recipe, step)
-        losses = distillation.losses(_floats(pictures), targets, recipe.precision)
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(distillation.student.parameters(), 10.0)
-        optimizer.step()
+        losses = _step(distillation, optimizer, _floats(pictures), targets, recipe.precision)
         averaged.update_parameters(distillation.student)
-        history.add(step + 1, {name: float(loss.detach()) for name, loss in losses.items()})
+        history.add(step + 1, losses)
         if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
             states = {name: part.state_dict() for name, part in parts.items()}
             write_state(path, {"step": step + 1, **states})
     return cast(PersonDetector, averaged.module)
+
+
+def _step(
+    distillation: _Distillation,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    targets: Sequence[Targets],
+    precision: str,
+) -> dict[str, float]:
+    """Learn from one batch. Returns its losses."""
+    losses = distillation.losses(x, targets, precision)
+    optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(distillation.student.parameters(), 10.0)
+    optimizer.step()
+    return {name: float(loss.detach()) for name, loss in losses.items()}
 
 
 def _channels_last(module: _Module) -> _Module:
