@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import contextlib
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 
 from edgeattr.core.closeable import Closeable
@@ -26,6 +28,7 @@ from edgeattr.video.zone_monitor import ZoneMonitor
 from edgeattr.video.zones import Line, Zone
 
 _STOP_SECONDS = 8.0  # that stopping waits at most; streams end in tenths of a second
+_SOURCE_SECONDS = 1.0  # that closing waits for sources, which may hang in a camera's driver
 _DEFAULTS = PipelineOptions()
 
 _log = logging.getLogger("edgeattr.video")
@@ -68,6 +71,7 @@ class Pipeline(Closeable):
         self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
         self._closed = False
+        _pipelines.add(self)
         self._batcher = Batcher(model)
         self._workers = concurrent.futures.ThreadPoolExecutor(
             options.workers or available_cores(), thread_name_prefix="detect"
@@ -214,6 +218,7 @@ class Pipeline(Closeable):
             self._closed = True
         self.stop()
         self.wait(_STOP_SECONDS)
+        self._wait_for_sources()
         self._note_unfinished(self._all())
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._batcher.close()
@@ -234,6 +239,23 @@ class Pipeline(Closeable):
                 self.unfinished.append(stream.summary.stream)
                 _log.error("%s did not end in time; its last results are lost", stream.name)
 
+    def _wait_for_sources(self) -> None:
+        """Wait for their threads too: OpenCV aborts a program that ends while it is called."""
+        end = time.monotonic() + _SOURCE_SECONDS
+        for stream in self._all():
+            stream.wait(max(0.0, end - time.monotonic()))
+
     def _all(self) -> list[Stream]:
         with self._lock:
             return list(self._streams.values())
+
+
+_pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    """Stop the threads of pipelines that were not closed."""
+    for pipeline in list(_pipelines):
+        pipeline.stop()
+        pipeline._wait_for_sources()
