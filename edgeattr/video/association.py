@@ -21,7 +21,8 @@ _CONFIRM_SECONDS = 0.16  # how long a person is found before they count
 _CONFIRM_FRAMES = 0.5  # share of the frames since the first in which they are
 _DOUBTFUL_SECONDS = 0.2  # how long who does not count yet may be missed
 _BEGIN_SCORE = 0.5  # of a detection that begins a track
-_OCCUPIED = 0.3  # IoU with somebody who counts, above which a new track takes longer to count
+_OCCUPIED = 0.3  # IoU with somebody who counts, above which a new track takes longer to count:
+# it may be that one, found twice, or half hidden
 _CONFIRM_OCCUPIED = 0.6  # seconds until a track there counts
 _OVERLAP = 0.15  # IoU of a box with where somebody is expected
 _OVERLAP_LAST = 0.2  # and with where they were last seen
@@ -155,7 +156,7 @@ class Association:
             self._motion.correct(rows, frame.boxes[[index for _, index in matches]])
         for row, index in matches:
             _see(self._tracks[row], frame.sighting(index), frame.colours_of(index))
-        counted = frame.boxes[[index for row, index in matches if self._tracks[row].number]]
+        counted = self._motion.boxes[[track.number > 0 for track in self._tracks]]
         found = frame.boxes[[index for _, index in matches]]
         occupied = np.asarray((overlaps(found, counted) > _OCCUPIED).any(axis=1))
         for place, (row, _) in enumerate(matches):

@@ -9,7 +9,7 @@ takes it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ class Fragment:
     box: Box
     colours: Colours | None  # of the track so far
     began: float  # seconds
+    before: Sequence[tuple[float, Box]] = ()  # of a new track: seconds and boxes until now
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,17 +157,19 @@ def _fit(
     fragment: Fragment, person: _Person, seconds: float, velocity: tuple[float, float]
 ) -> float:
     """How far a fragment is from being a person, less being likelier; infinite: it is not."""
-    gap, box = seconds - person.seconds, person.seen.box
+    later = ((when, box) for when, box in fragment.before if when > person.seconds)
+    seconds, box = next(later, (seconds, fragment.box))  # where it was first since
+    gap, last = seconds - person.seconds, person.seen.box
     right, down = (speed * min(gap, _MOVES_ON) for speed in velocity)
-    height, before = fragment.box[3] - fragment.box[1], box[3] - box[1]
+    height, before = box[3] - box[1], last[3] - last[1]
     share = min(height, before) / max(height, before)
     whole = share >= _SIZES
     since = gap <= _HIPS_SECONDS and fragment.began >= person.seconds
     if not gap > 0 or not (whole or (share >= _HIPS and since)):
         return math.inf
     end = 3 if whole else 1  # the feet, or the head where one box ends at the hips
-    across = (fragment.box[0] + fragment.box[2] - box[0] - box[2]) / 2 - right
-    distance = math.hypot(across, fragment.box[end] - box[end] - down)
+    across = (box[0] + box[2] - last[0] - last[2]) / 2 - right
+    distance = math.hypot(across, box[end] - last[end] - down)
     distance /= before * (_NEAR + _GROWS * gap)
     if distance >= 1:
         return math.inf

@@ -105,7 +105,7 @@ class PersonTracker:
             boxes.astype(np.float64), scores.astype(np.float64), colours, seconds, width
         )
         numbers = self._joiner.join(
-            {track.number: Fragment(track.last.box, track.colours, track.began) for track in found},
+            {track.number: _fragment(track) for track in found},
             seconds,
             self._velocity,
             width,
@@ -222,6 +222,11 @@ class PersonTracker:
         if right - left < 1 or bottom - top < 1:
             return None
         return TrackedBox(person.track, (left, top, right, bottom), person.score)
+
+
+def _fragment(track: Track) -> Fragment:
+    before = [(seen.seconds, seen.box) for seen in track.first]
+    return Fragment(track.last.box, track.colours, track.began, before)
 
 
 def _earlier(number: int, seen: Sighting, *, found: bool) -> EarlierBox:

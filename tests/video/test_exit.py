@@ -12,11 +12,10 @@ from .test_frame_reader import DrawnSource
 
 
 def test_closing_waits_for_the_source(model: AttributeModel) -> None:
-    before = set(threading.enumerate())
     with Pipeline(model, FakeDetector()) as pipeline:
         pipeline.add(DrawnSource(1000, live=True, pause=0.3))
         pipeline.wait(0.5)
-    assert set(threading.enumerate()) <= before
+    assert "read drawn" not in {thread.name for thread in threading.enumerate()}
 
 
 _LEFT_OPEN = """

@@ -1,6 +1,7 @@
 """Which fragments are one person."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,15 @@ def test_a_person_who_was_hidden(gap: float, x: float, tall: float, same: bool) 
     assert joiner.join({7: _at(100)}, 1.0, _walks) == {7: 1}
     again = joiner.join({9: _at(x, tall=tall)}, 1.0 + gap, _walks)
     assert again == {9: 1 if same else 2}
+
+
+def test_a_track_begins_where_it_was_first_seen() -> None:
+    """Who walks on while it is not sure that somebody is there may be far away by then."""
+    before = [(1.5, _box(150)), (2.0, _box(330))]
+    for fragment, same in ((_at(500), False), (replace(_at(500), before=before), True)):
+        joiner = FragmentJoiner()
+        joiner.join({7: _at(100)}, 1.0, _walks)
+        assert joiner.join({9: fragment}, 2.5, _walks) == {9: 1 if same else 2}
 
 
 def test_who_is_in_sight_is_nobody_else() -> None:

@@ -244,3 +244,17 @@ def test_who_appears_upon_somebody_counts_once_apart_or_after_a_while(
         other = (34, 20, 74, 120) if seconds >= apart else (22, 20, 62, 120)
         found = tracker.update(_seen(there, *[other] * (seconds >= 0)), step / 25)
         assert step < 5 or len(found) == 1 + (seconds >= counts - 1e-6)
+
+
+def test_who_is_half_hidden_is_nobody_else() -> None:
+    """Behind a sign the detector takes sign and legs for a taller person in other colours."""
+    tracker, numbers = PersonTracker(), set[int]()
+    for step in range(30):
+        left, street = 450 - 7 * step, np.full((480, 640, 3), 128, np.uint8)
+        street[216:296, left : left + 30] = (0, 0, 200)
+        box = (left, 216, left + 30, 296)
+        if 12 <= step < 17:
+            box = (left, 184, left + 35, 300)
+            street[184:290, left : left + 35] = (0, 200, 0)
+        numbers |= {it.track for it in tracker.update(_seen(box), step / 10, street)}
+    assert numbers == {1}
