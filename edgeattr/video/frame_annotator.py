@@ -78,7 +78,8 @@ class FrameAnnotator:
         takers = [output for output in self._outputs if output.wants_frame(self._stream)]
         if not takers:
             return
-        known = [(seen, people.labels(seen.track)) for seen in tracked]
+        shown = people.without_false_alarms(tracked)
+        known = [(seen, people.labels(seen.track)) for seen in shown]
         alerts = self._alerts.current()
         image = self._drawing.draw(frame.image, known, alerts=alerts, blurred=heads)
         for output in takers:

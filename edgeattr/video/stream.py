@@ -264,11 +264,12 @@ class Stream(threading.Thread):
             for seconds, person, _ in earlier:
                 self._report_zones(self._zones.update(seconds, [person], size))
         self._pending.request(self._people.update(frame, tracked) if found is not None else [])
-        self._report_zones(self._zones.update(frame.seconds, tracked, size))
+        people = self._people.without_false_alarms(tracked)
+        self._report_zones(self._zones.update(frame.seconds, people, size))
         if self._alerts.rules:
-            self._report_alerts(frame, tracked)
+            self._report_alerts(frame, people)
         for output in self._track_files:
-            self._records.note(output.write_tracks(self.summary.stream, frame, tracked, earlier))
+            self._records.note(output.write_tracks(self.summary.stream, frame, people, earlier))
         self._annotator.write(frame, tracked, detections, self._people)
         self._report_ended(frame.seconds - self._tracker.lost_seconds)
         self._report_present()

@@ -33,6 +33,7 @@ _MOST_LABELS = 6  # in a record
 _MIN_SECONDS = 0.3  # a track seen for less is taken for a false alarm
 _SURE = 0.6  # score of the detector from which what a track goes on with may be somebody else
 _GOOD = 0.4  # likewise, the quality of a crop
+_PATIENCE = 2.0  # seconds after which a track whose crops all show nobody is a false alarm
 _FEW = 3  # crops, of fewer of which somebody seen before may have been taken for a new person
 
 
@@ -83,6 +84,7 @@ class _Person:
     likeness: Likeness[_Read] = field(default_factory=Likeness)
     other: tuple[float, float, int] | None = None  # from when to when its track was of whom
     frames: int = 0
+    mistaken: bool = False  # a crop shows nobody
     box: Box = (0.0, 0.0, 0.0, 0.0)
     updated: float = 0.0  # when an update was written, seconds
     best: BestCrop | None = None
@@ -191,7 +193,8 @@ class TrackManager:
                 continue
             self.crops_classified += 1
             if np.isnan(reading.logits).all():
-                continue  # the crop shows nobody
+                person.mistaken = True
+                continue
             embedding = reading.embedding if self._renumber else None
             read = _Read(entry, reading.logits, embedding, person.frames)
             if embedding is None or person.likeness.shows(embedding):
@@ -252,6 +255,17 @@ class TrackManager:
             if known != number and (cosine := likeness.cosine(person.likeness)) >= KNOWN
         ]
         return max(alike, default=(0.0, None))[1]
+
+    def without_false_alarms(self, tracked: Sequence[TrackedBox]) -> list[TrackedBox]:
+        """Those who may be people, by the crops that were read so far."""
+        alarms = {
+            number
+            for number, person in self._people.items()
+            if person.mistaken
+            and not person.posterior.crops
+            and person.last_s - person.first_s >= _PATIENCE
+        }
+        return [seen for seen in tracked if seen.track not in alarms]
 
     def answers(self, track: int) -> Mapping[str, AttributeAnswer]:
         """What is known of a person so far."""

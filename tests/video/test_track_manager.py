@@ -18,11 +18,13 @@ _DECISION = Decision(schema=_SCHEMA, thresholds=(0.5,), scale=(1.0,), offset=(0.
 def test_a_track_whose_crops_show_nobody_is_no_person(reading: float, records: int) -> None:
     people = TrackManager("yard", _DECISION, fusion=None, schedule=Schedule())
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-    for index in range(10):
-        seen = TrackedBox(1, (100.0, 20.0, 180.0, 220.0), 0.9)
+    seen = TrackedBox(1, (100.0, 20.0, 180.0, 220.0), 0.9)
+    assert people.without_false_alarms([seen]) == [seen], "until its crops were read"
+    for index in range(11):
         requests = people.update(Frame(noise, index, index / 5), [seen])
         people.add_readings(
             requests, [CropReading(np.array([reading], np.float32))] * len(requests)
         )
     assert people.crops_classified > 0
+    assert people.without_false_alarms([seen]) == [seen] * records
     assert len(people.present()) == len(people.pop_ended(None)) == records
