@@ -21,7 +21,7 @@ from edgeattr.video.detectors.bundle_detector import BundleDetector
 from edgeattr.video.sources.file import VideoFileSource
 from edgeattr_convert.contract import Contract, judged
 from edgeattr_convert.detection_accuracy import LEAST_SCORE, measure_detector
-from edgeattr_convert.detection_int8 import int8_from_detector
+from edgeattr_convert.detection_int8 import int8_from_detector, unpack_weights
 from edgeattr_convert.fp16 import fp16_from_onnx
 from edgeattr_convert.openvino_from_onnx import openvino_from_onnx
 from edgeattr_convert.speed import compare_speed
@@ -112,8 +112,9 @@ def convert_detector(
     """
     files: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="edgeattr-") as folder:
-        source = Path(folder) / "source.onnx"
-        source.write_bytes(bundle.read_file(bundle.variant(_PARENT)))
+        packed, source = Path(folder) / "packed.onnx", Path(folder) / "source.onnx"
+        packed.write_bytes(bundle.read_file(bundle.variant(_PARENT)))
+        unpack_weights(packed, source)
         made = bundle
         for family, precision in steps:
             way = _WAYS[family, precision]

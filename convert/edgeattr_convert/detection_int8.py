@@ -6,7 +6,6 @@ and what decodes that: a score clipped at the calibration's best would be lost.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +20,29 @@ if TYPE_CHECKING:
     import onnx
 
 
+def unpack_weights(source: Path, target: Path) -> None:
+    """Write a detector's float32 ONNX with weights that are stored packed as float32 constants.
+
+    Raises:
+        MissingDependency: onnx is not installed.
+        RuntimeFailure: ONNX Runtime cannot read the file.
+    """
+    with importing("onnx", extra="convert", purpose="convert a model"):
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    try:
+        with quiet():
+            quant_pre_process(source, target, skip_symbolic_shape=True, skip_onnx_shape=True)
+    except Exception as error:  # the library's errors share no base class
+        raise RuntimeFailure(f"ONNX Runtime cannot read the detector: {error}") from error
+
+
 def int8_from_detector(
     source: Path, target: Path, frames: Iterable[Image], *, symmetric: bool
 ) -> None:
     """Quantize the convolutions.
 
     Args:
-        source: float32 ONNX, input ``frames``, batch norms folded.
+        source: float32 ONNX of :func:`unpack_weights`, input ``frames``, batch norms folded.
         target: the ONNX file to write.
         frames: to calibrate on, uint8 [H, W, 3], sides multiples of the detector's stride.
         symmetric: for TensorRT; see :func:`with_qdq`.
@@ -39,19 +54,13 @@ def int8_from_detector(
     """
     with importing("onnx", extra="convert", purpose="quantize a model"):
         import onnx
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "plain.onnx"
-        try:
-            with quiet():  # weights that are stored in half precision become constants again
-                quant_pre_process(source, plain, skip_symbolic_shape=True, skip_onnx_shape=True)
-            feeds = ({"frames": frame[None]} for frame in frames)
-            content = with_qdq(plain, feeds, [_first(onnx.load(plain))], symmetric=symmetric)
-        except (InputError, OSError):
-            raise
-        except Exception as error:  # the library's errors share no base class
-            raise RuntimeFailure(f"ONNX Runtime cannot quantize the detector: {error}") from error
+    feeds = ({"frames": frame[None]} for frame in frames)
+    try:
+        content = with_qdq(source, feeds, [_first(onnx.load(source))], symmetric=symmetric)
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # the library's errors share no base class
+        raise RuntimeFailure(f"ONNX Runtime cannot quantize the detector: {error}") from error
     write_atomically(target, content)
 
 

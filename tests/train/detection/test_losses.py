@@ -134,6 +134,8 @@ def test_a_picture_of_nobody_has_no_box_loss_and_a_gradient() -> None:
 def test_losses_against_a_teacher_are_those_of_plain_loops() -> None:
     levels, people = _scene(5, 2)
     taught, _ = _scene(6, 1)
+    seen, scores, classes = (t[0].numpy() for t in decode(taught))
+    people[0] = seen[np.argmax(scores + classes)]  # whom the teacher sees as they are
     targets = Targets(boxes=torch.from_numpy(people), ignore=torch.zeros((0, 4)))
     found = distillation_loss(levels, taught, [targets])
     boxes, objectness, person = (t[0].double().numpy() for t in decode(levels))
@@ -141,15 +143,20 @@ def test_losses_against_a_teacher_are_those_of_plain_loops() -> None:
     likely, truth = (1 / (1 + np.exp(-values)) for values in logits)
     corners, strides = (t.numpy() for t in cells_of(96, 128))
     entropy = class_ = box = 0.0
+    cases = set()
     for cell in range(len(boxes)):
         x, y = corners[cell] + strides[cell] / 2
         score = likely[cell] * truth[cell]
         inside = any(abs(x - px) < w / 2 and abs(y - py) < h / 2 for px, py, w, h in people)
+        wrong = inside and all(_overlap(wanted[cell], each) < 0.7 for each in people)
+        cases.add((inside, wrong))
         own = 1 / (1 + math.exp(-objectness[cell]))
-        entropy += _cross_entropy(objectness[cell], max(score, own) if inside else score)
+        expected = own if wrong else max(score, own) if inside else score
+        entropy += _cross_entropy(objectness[cell], expected)
         class_ += likely[cell] * _cross_entropy(person[cell], truth[cell])
-        if score > 0.1:
+        if score > 0.1 and not wrong:
             box += score * (1 - _overlap(boxes[cell], wanted[cell]) ** 2)
+    assert len(cases) == 3, "inside or not, and inside right or wrong"
     total = max((likely * truth).sum(), 8)
     assert float(found["taught_objectness"]) == pytest.approx(entropy / total, rel=1e-4)
     assert float(found["taught_person"]) == pytest.approx(class_ / total / 2, rel=1e-4)

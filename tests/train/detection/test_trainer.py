@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgeattr_train.checkpoint import read_state  # noqa: E402
+from edgeattr_train.detection.export import detection_bundle  # noqa: E402
 from edgeattr_train.detection.finish import load_person_recipe  # noqa: E402
 from edgeattr_train.detection.network import PersonDetector  # noqa: E402
 from edgeattr_train.detection.trainer import train_person  # noqa: E402
@@ -49,6 +50,19 @@ def test_it_learns_is_taught_and_goes_on(shared: Path, scenes: Path) -> None:
     assert not torch.equal(*(net.head[0].answer.weight for net in (first, second)))
     optimizer = read_state(out / "checkpoint.pt")["optimizer"]
     assert {float(entry["step"]) for entry in optimizer["state"].values()} == {50}
+
+
+def test_weights_are_stored_in_bytes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = PersonDetector().eval()
+    bundle = detection_bundle(
+        network, tmp_path / "a.edgeattr", name="a", threshold=0.4, candidate=0.1, overlap=0.6,
+        side=416, training={},
+    )  # fmt: skip
+    variant = bundle.variant("onnx-fp32")
+    weights = sum(weight.numel() for weight in network.folded().parameters())
+    assert len(bundle.read_file(variant)) < 1.1 * weights
+    assert variant.parity < 1e-3
 
 
 def test_folded_it_answers_the_same_and_is_convolutions_alone() -> None:

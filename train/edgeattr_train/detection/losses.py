@@ -21,6 +21,7 @@ _CANDIDATES = 10  # overlaps that are summed to the number of cells a box gets
 _OUTSIDE = 1e5  # cost of a cell outside of the box or its centre
 _BOX_WEIGHT = 5.0  # of the box loss against the score losses
 _TAUGHT = 0.1  # a teacher's score from which its box is learnt
+_AGREES = 0.7  # overlap of its box with a person's, from which it means that one
 _TAUGHT_BOX, _TAUGHT_PERSON = 2.0, 0.5  # weights of these losses against that of the objectness
 _LEAST_SCORES = 8.0  # sum of a batch's scores that its losses are divided by at least
 
@@ -100,6 +101,14 @@ def _within(boxes: Tensor, corners: Tensor, strides: Tensor) -> Tensor:
     return (offset.abs() < boxes[:, None, 2:] / 2).all(-1).any(0)
 
 
+def _contradicts(boxes: Tensor, people: Tensor, inside: Tensor) -> Tensor:
+    """[K], True in people's boxes [G, 4] where a box of a cell's, [K, 4], is nobody's."""
+    found = inside.clone()
+    edges = (box_convert(part, "cxcywh", "xyxy") for part in (boxes[inside], people))
+    found[inside] = (box_iou(*edges) < _AGREES).all(1)
+    return found
+
+
 def detection_loss(levels: Sequence[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
     """Losses of a batch, each a sum over cells divided by the number of assigned cells.
 
@@ -139,22 +148,26 @@ def distillation_loss(
     """What the student's answers lose against the teacher's, over the teacher's summed scores.
 
     `taught_objectness`: cross-entropy of every cell against the teacher's score. In a person's box
-    the student may be surer than the teacher, who misses many that others cover. `taught_person`:
-    cross-entropy, weighted by the teacher's objectness. `taught_box`: 1 - IoU^2 where the teacher's
-    score is above 0.1, weighted by it.
+    the student may be surer than the teacher, who misses many that others cover, and is not asked
+    where the teacher's box is nobody's, as around two who overlap. `taught_person`: cross-entropy,
+    weighted by the teacher's objectness. `taught_box`: 1 - IoU^2 where the teacher's score is above
+    0.1 and its box not nobody's, weighted by it.
     """
     boxes, objectness, person = decode(levels)
     with torch.no_grad():
         teacher_boxes, teacher_objectness, teacher_person = decode(taught)
         likely, truth = teacher_objectness.sigmoid(), teacher_person.sigmoid()
         scores = likely * truth
-        expected = scores.clone()
+        expected, sure = scores.clone(), scores > _TAUGHT
         cells = cells_under(levels)
         for index, target in enumerate(targets):
             inside = _within(target.boxes, *cells)
-            surer = torch.maximum(expected[index], objectness[index].sigmoid())
+            wrong = _contradicts(teacher_boxes[index], target.boxes, inside)
+            own = objectness[index].sigmoid()
+            surer = torch.where(wrong, own, torch.maximum(expected[index], own))
             expected[index] = torch.where(inside, surer, expected[index])
-        total, sure = scores.sum().clamp(min=_LEAST_SCORES), scores > _TAUGHT
+            sure[index] &= ~wrong
+        total = scores.sum().clamp(min=_LEAST_SCORES)
     entropy = functional.binary_cross_entropy_with_logits
     classes = entropy(person, truth, reduction="none") * likely
     overlap = _box_loss(boxes[sure], teacher_boxes[sure]) * scores[sure]
