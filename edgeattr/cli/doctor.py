@@ -20,7 +20,7 @@ _PACKAGES = {  # module -> (what for, how to get it)
     "numpy": ("arrays", "pip install edgeattr"),
     "cv2": ("images and video", "pip install edgeattr"),
     "onnxruntime": ("inference on the CPU", "pip install edgeattr"),
-    "scipy": ("following people", "pip install edgeattr"),
+    "lap": ("following people", "pip install edgeattr"),
     "av": ("reading and writing video", "pip install edgeattr"),
     "openvino": ("inference on Intel processors", 'pip install "edgeattr[openvino]"'),
     "onnx": ("converting models", 'pip install "edgeattr[convert]"'),

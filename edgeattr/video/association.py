@@ -91,13 +91,13 @@ class Association:
     """Follows everybody in a stream from frame to frame.
 
     Raises:
-        MissingDependency: SciPy is not installed.
+        MissingDependency: lap is not installed.
     """
 
     def __init__(self) -> None:
-        with importing("scipy", extra=None, purpose="track people"):
-            from scipy.optimize import linear_sum_assignment
-        self._assign = linear_sum_assignment
+        with importing("lap", extra=None, purpose="track people"):
+            import lap
+        self._assign = lap.lapjv
         self._count = 0  # tracks that counted, so far
         self.forget()
 
@@ -227,8 +227,9 @@ class Association:
         return np.asarray(known @ colours.T, np.float64)
 
     def _assigned(self, worth: _Matrix, may: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-        pairs = zip(*self._assign(worth, maximize=True), strict=True)
-        return [(int(row), int(column)) for row, column in pairs if may[row, column]]
+        _, columns, _ = self._assign(-worth, extend_cost=True)  # of the rows; -1: none
+        pairs = enumerate(columns.tolist())
+        return [(row, column) for row, column in pairs if column >= 0 and may[row, column]]
 
     def _number(self, track: Track, least: float) -> None:
         lasted = track.last.seconds - track.began

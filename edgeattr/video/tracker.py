@@ -53,7 +53,7 @@ class PersonTracker:
         appearance: whether the colours of people's clothes count too.
 
     Raises:
-        MissingDependency: SciPy is not installed.
+        MissingDependency: lap is not installed.
     """
 
     lost_seconds = FragmentJoiner.keep_seconds

@@ -336,7 +336,7 @@ def test_train_then_use_the_bundle(tiny_peta: Path, tmp_path: Path) -> None:
 def test_commands_that_need_no_torch_do_not_import_it() -> None:
     code = (
         "import sys; from edgeattr.cli import app; import edgeattr_runtimes;"
-        "heavy = {'torch', 'onnx', 'onnxruntime', 'scipy', 'trackers'};"
+        "heavy = {'torch', 'onnx', 'onnxruntime', 'lap', 'scipy', 'trackers'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

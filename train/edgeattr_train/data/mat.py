@@ -22,7 +22,7 @@ def read_mat(path: Path, *, owner: str) -> dict[str, Any]:
         InputError: missing or damaged.
         MissingDependency: SciPy is not installed.
     """
-    with importing("scipy", extra=None, purpose=f"read {path.name}"):
+    with importing("scipy", extra="convert", purpose=f"read {path.name}"):
         import scipy.io
     if not path.is_file():
         raise InputError(f"{path} is missing; it is part of {owner}'s download")
