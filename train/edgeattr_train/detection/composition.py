@@ -20,7 +20,9 @@ Picture = npt.NDArray[Any]  # uint8 [height, width, 3], blue-green-red; cut-outs
 Boxes = npt.NDArray[np.float32]  # [n, 4], left, top, right, bottom
 Rng = np.random.Generator
 _LEAST_SIDE = 6  # pixels: narrower boxes are ignored
-_LEAST_VISIBLE = 0.3  # share of a person: less is ignored
+_LEAST_VISIBLE = 0.3  # share of a person: less is ignored,
+_LEAST_CLOSE, _CLOSE = 0.1, 0.4  # or this, of whoever is as high as that share of the picture
+_KINDS = {"paste": 0.3, "street": 0.17, "mosaic": 0.2, "real": 0.17, "close": 0.16}
 _HEIGHTS = (22.0, 230.0)  # pixels of a pasted person
 _CROP_TALL, _CROP_SHARE = 170.0, 0.45  # people below that height who are no masked photos
 _GREY = 114
@@ -87,12 +89,14 @@ class Composer:
 
     def __call__(self, rng: Rng, height: int, width: int) -> tuple[Picture, Boxes, Boxes]:
         """A picture [height, width, 3], boxes of its people and boxes to ignore."""
-        kind = rng.choice(["paste", "street", "mosaic", "real"], p=[0.35, 0.2, 0.25, 0.2])
+        kind = rng.choice(list(_KINDS), p=list(_KINDS.values()))
         people = min(1 + int(rng.geometric(0.2)), 16)
         if kind == "paste":
             canvas = self._single(rng, height, width, (0.0, 0.35, 0.65))
         elif kind == "real":
             canvas, people = self._single(rng, height, width, (0.1, 0.0, 0.9)), 0
+        elif kind == "close":
+            canvas, people = self._close(rng, height, width), 0
         elif kind == "street":
             canvas = self._mosaic(rng, height, width, (0.1, 0.75, 0.15))
         else:
@@ -129,6 +133,14 @@ class Composer:
         if rng.random() < 0.7:
             zoom = max(sides) * float(np.exp(rng.uniform(-0.1, 0.6)))
         return _placed(rng, picture, scene, height, width, zoom)
+
+    def _close(self, rng: Rng, height: int, width: int) -> _Canvas:
+        """A part of a photo, much enlarged: people whom the picture cuts off, or none."""
+        picture, scene = self._scene(self._photos[rng.integers(len(self._photos))])
+        sides = height / picture.shape[0], width / picture.shape[1]
+        return _placed(
+            rng, picture, scene, height, width, max(sides) * float(np.exp(rng.uniform(0, 0.9)))
+        )
 
     def _mosaic(
         self, rng: Rng, height: int, width: int, shares: tuple[float, float, float]
@@ -229,8 +241,9 @@ def _placed(
         area, full = ((b[:, 2:] - b[:, :2]).prod(1) for b in (clipped, boxes))
         share = area / np.maximum(full, 1e-6)
         if name == "boxes":
-            canvas.boxes = clipped[share > _LEAST_VISIBLE]
-            canvas.ignore = clipped[(share <= _LEAST_VISIBLE) & (area > 0)]
+            tall = (clipped[:, 3] - clipped[:, 1]) >= _CLOSE * height
+            shown = (share > _LEAST_VISIBLE) | (tall & (share > _LEAST_CLOSE))
+            canvas.boxes, canvas.ignore = clipped[shown], clipped[~shown & (area > 0)]
         else:
             canvas.ignore = np.concatenate((canvas.ignore, clipped[area > 0]))
     return canvas
