@@ -253,18 +253,20 @@ class Stream(threading.Thread):
             self._tracker.cut()
             self._report_ended(None)
         detections, earlier = None, list[EarlierBox]()
+        shown = self._people.without_false_alarms
         if found is None:
             tracked = self._tracker.predict(frame.seconds)
         else:
             detections = found.result()
             self.summary.detections += len(detections)
             tracked = self._tracker.update(detections, frame.seconds, frame.image)
-            earlier = self._tracker.earlier
-            self._people.add_earlier(earlier)
+            self._people.add_earlier(self._tracker.earlier)
+            earlier = [it for it in self._tracker.earlier if shown([it.person])]
             for seconds, person, _ in earlier:
                 self._report_zones(self._zones.update(seconds, [person], size))
         self._pending.request(self._people.update(frame, tracked) if found is not None else [])
-        people = self._people.without_false_alarms(tracked)
+        people = shown(tracked)
+        self._report_zones(self._zones.leave(it.track for it in tracked if it not in people))
         self._report_zones(self._zones.update(frame.seconds, people, size))
         if self._alerts.rules:
             self._report_alerts(frame, people)
@@ -281,6 +283,7 @@ class Stream(threading.Thread):
         """A live stream sends nothing: those who were there are given up after a while."""
         silent = self._reader.last_frame_s
         if silent is not None and silent > 2 * self._tracker.lost_seconds:
+            self._tracker.cut()
             self._report_ended(None)
             self._report_present()
 
@@ -291,15 +294,16 @@ class Stream(threading.Thread):
                 output.watch(self.summary.stream, self._people.present())
 
     def _report_ended(self, before: float | None) -> None:
-        if before is None or self._people.any_ended(before):
+        if before is None or self._people.ended(before):
             self._pending.collect(late=0)
-            self._report_zones(self._zones.settle_before(before))
+            gone = self._people.ended(before)
+            self._report_zones(self._zones.settle(gone))
             for record, best in self._people.pop_ended(before):
                 record = self._zones.placed(record)
                 self._zones.count_answers(record)
                 self.summary.people += 1
                 self._records.add(record, best, live=self._reader.source.live)
-            self._report_zones(self._zones.leave_before(before))
+            self._report_zones(self._zones.leave(gone))
         self._records.write_ready()
 
     def _report_zones(self, events: Sequence[ZoneEvent]) -> None:

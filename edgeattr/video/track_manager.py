@@ -309,27 +309,22 @@ class TrackManager:
             if person.posterior.crops
         ]
 
-    def pop_ended(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
-        """Records of people last seen before a moment, who are forgotten; false alarms have none.
-
-        Args:
-            before: seconds of the stream; None takes everybody.
-        """
-        gone = [
+    def ended(self, before: float | None) -> list[int]:
+        """Numbers of people last seen before a moment; None: of everybody."""
+        return sorted(
             number
             for number, person in self._people.items()
             if before is None or person.last_s < before
-        ]
-        ended = [(number, self._people.pop(number)) for number in sorted(gone)]
+        )
+
+    def pop_ended(self, before: float | None) -> list[tuple[TrackRecord, BestCrop | None]]:
+        """Records of those who :meth:`ended`, who are forgotten; false alarms have none."""
+        ended = [(number, self._people.pop(number)) for number in self.ended(before)]
         return [
             (self._record(number, person), person.best)
             for number, person in ended
             if person.posterior.crops and person.last_s - person.first_s >= _MIN_SECONDS
         ]
-
-    def any_ended(self, before: float) -> bool:
-        """Whether anybody was last seen before a moment."""
-        return any(person.last_s < before for person in self._people.values())
 
     def _person(self, track: int, seconds: float) -> _Person:
         if track not in self._people:

@@ -155,44 +155,32 @@ class ZoneMonitor:
                 visit.last = seconds, point
         return events
 
-    def settle_before(self, seconds: float | None) -> list[ZoneEvent]:
+    def settle(self, tracks: Iterable[int]) -> list[ZoneEvent]:
         """Count the changes of side that were not yet steady when people were last seen.
 
         Args:
-            seconds: of the stream: people last seen before it; None: everybody.
+            tracks: of people who are gone.
 
         Returns:
             Who entered, left or crossed among them.
         """
         return [
             event
-            for track, person in self._people.items()
-            if seconds is None or person.seen < seconds
+            for track in tracks
             for shape in self._shapes
-            if person.visits[shape.name].beyond is not None
-            for event in self._change(shape, person.visits[shape.name], track)
+            if (visit := self._visits(track).get(shape.name, _NEVER)).beyond is not None
+            for event in self._change(shape, visit, track)
         ]
 
-    def leave_before(self, seconds: float | None) -> list[ZoneEvent]:
-        """End the visits of those last seen before a moment, when they were last seen.
-
-        Args:
-            seconds: of the stream; None ends everybody's.
-        """
-        gone = [
-            track
-            for track, person in self._people.items()
-            if seconds is None or person.seen < seconds
+    def leave(self, tracks: Iterable[int]) -> list[ZoneEvent]:
+        """End the visits of people who are gone, when they were last seen."""
+        gone = {track: self._people.pop(track) for track in tracks if track in self._people}
+        return [
+            self._left(zone.name, track, person.visits[zone.name], person.seen)
+            for track, person in gone.items()
+            for zone in self.zones
+            if person.visits[zone.name].side
         ]
-        events = []
-        for track in gone:
-            person = self._people.pop(track)
-            events += [
-                self._left(zone.name, track, person.visits[zone.name], person.seen)
-                for zone in self.zones
-                if person.visits[zone.name].side
-            ]
-        return events
 
     def counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         """How many people entered each zone, and crossed each line "in" and "out", so far."""

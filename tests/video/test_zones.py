@@ -46,6 +46,7 @@ class _Path:
 def _play(monitor: ZoneMonitor, paths: list[_Path], rate: float, jitter: float) -> list[ZoneEvent]:
     draw = np.random.default_rng(0)
     events: list[ZoneEvent] = []
+    last: dict[int, float] = {}
     for frame in range(int(30 * rate)):
         seconds = frame / rate
         seen = []
@@ -55,7 +56,8 @@ def _play(monitor: ZoneMonitor, paths: list[_Path], rate: float, jitter: float) 
                 x, y = np.array(place) + draw.normal(0, jitter, 2)
                 seen.append(_box(track, float(x), float(y)))
         events += monitor.update(seconds, seen, _SIZE)
-        events += monitor.leave_before(seconds - 2 / rate)
+        last |= {it.track: seconds for it in seen}
+        events += monitor.leave([it for it, when in last.items() if when < seconds - 2 / rate])
     return events
 
 
@@ -115,14 +117,14 @@ def test_who_leaves_the_picture_inside_a_zone_leaves_the_zone() -> None:
     monitor.update(0.0, [_box(7, 700, 400)], _SIZE)
     monitor.update(2.0, [_box(7, 710, 400)], _SIZE)
     assert monitor.dwell(7) == {"hall": 2.0}
-    assert monitor.leave_before(2.0) == []
-    (left,) = monitor.leave_before(2.1)
+    assert monitor.leave([8]) == []
+    (left,) = monitor.leave([7])
     assert (left.event, left.dwell_s, left.count) == ("left", 2.0, 0)
     assert left.to_json("cam") == {
         "type": "zone", "stream": "cam", "track": 7, "time_s": 2.0, "zone": "hall",
         "event": "left", "occupancy": 0, "dwell_s": 2.0,
     }  # fmt: skip
-    assert monitor.leave_before(None) == []
+    assert monitor.leave([7]) == []
     assert monitor.counts() == ({"hall": 1}, {})
 
 
@@ -156,11 +158,11 @@ def test_who_is_last_seen_past_an_edge_has_passed_it() -> None:
         assert [it.event for it in monitor.update(seconds, [_box(1, x, 400)], _SIZE)] == (
             ["entered"] if seconds == 0 else []
         )
-    assert monitor.settle_before(0.2) == []
-    left, crossed = monitor.settle_before(0.3)
+    assert monitor.settle([2]) == []
+    left, crossed = monitor.settle([1, 2])
     assert (left.event, left.seconds) == ("left", pytest.approx(0.125))
     assert (crossed.event, crossed.seconds) == ("in", pytest.approx(0.125))
-    assert monitor.settle_before(None) == monitor.leave_before(None) == []
+    assert monitor.settle([1]) == monitor.leave([1]) == []
 
 
 def test_the_anchor_says_which_point_counts() -> None:
