@@ -15,6 +15,7 @@ from typing import Any
 from edgeattr.core.errors import OutputError, UsageError
 from edgeattr.core.files import open_exclusive, size_of
 
+_CLOSE_S = 1.0  # that closing waits for a write under way, which may hang in a pipe
 _TAIL = 1 << 16  # bytes looked at together while searching for the last line's beginning
 
 
@@ -87,9 +88,10 @@ class EventsFile:
 
     def close(self) -> None:
         """Close the file; standard output stays open. May be called twice."""
-        if self.path is not None:
-            with self._lock, contextlib.suppress(OSError):  # each line was handed over before
+        if self.path is not None and self._lock.acquire(timeout=_CLOSE_S):
+            with contextlib.suppress(OSError):  # each line was handed over before
                 self._file.close()
+            self._lock.release()
 
     def _append(self, line: bytes) -> None:
         size = size_of(self._file)
@@ -108,7 +110,8 @@ class EventsFile:
     def _rotate(self) -> None:
         assert self.path is not None
         names = [self.path, *(_numbered(self.path, n) for n in range(1, self._keep + 1))]
-        for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
+        renamed = not self.path.exists()  # before, and a new file could not be opened
+        for older, newer in () if renamed else zip(names[:0:-1], names[-2::-1], strict=True):
             if newer.exists():
                 os.replace(newer, older)
         old = self._file

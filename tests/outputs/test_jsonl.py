@@ -1,5 +1,8 @@
+import contextlib
+import errno
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -100,4 +103,45 @@ def test_a_pipe_whose_reader_went_away_is_told(tmp_path: Path) -> None:
     os.close(reader)
     with pytest.raises(OutputError, match="Broken pipe"):
         sink.write({"a": 2})
+    sink.close()
+
+
+def test_what_was_renamed_stays_while_no_new_file_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = EventsFile(tmp_path / "events.jsonl", max_bytes=45, keep=2)
+    for number in range(9):
+        sink.write({"number": number})
+    with monkeypatch.context() as full:
+        full.setattr(os, "open", _no_more_files)
+        for _ in range(5):
+            with pytest.raises(OutputError, match="Too many open files"):
+                sink.write({"number": "lost"})
+    sink.write({"number": 9})
+    sink.close()
+    numbers = [[event["number"] for event in _read(file)] for file in sorted(tmp_path.iterdir())]
+    assert numbers == [[9], [6, 7, 8], [3, 4, 5]]
+
+
+def _no_more_files(*_: Any) -> int:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_closing_does_not_wait_for_a_reader_that_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    sink = EventsFile(path, append=True)
+    writer = threading.Thread(target=sink.write, args=[{"text": "x" * (1 << 21)}], daemon=True)
+    writer.start()
+    writer.join(0.5)
+    closing = threading.Thread(target=sink.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert writer.is_alive()
+    assert not closing.is_alive()
+    while writer.is_alive():
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 1 << 20)
+    os.close(reader)
     sink.close()
