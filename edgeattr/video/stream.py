@@ -29,6 +29,7 @@ from edgeattr.video.tracker import EarlierBox, PersonTracker, TrackedBox
 from edgeattr.video.zone_monitor import ZoneEvent, ZoneMonitor
 
 _STALLED = 5.0  # seconds without a frame
+_FAILING = 3  # frames in a row that failed, from which a live stream does not run
 _HANGS = "frames come, and none is finished: the model, the detector or a disk hangs"
 _DETECTIONS = 8.0  # a second, below which the tracker loses people (benchmarks/detectors.py)
 _SILENCE = 0.5  # seconds without a frame, after which a live stream's people are looked after
@@ -114,7 +115,8 @@ class Stream(threading.Thread):
         self._ahead: collections.deque[tuple[Frame, Found | None]] = collections.deque()
         self._pending = PendingCrops(context.batcher, self._people, declinable=source.live)
         self._times: collections.deque[float] = collections.deque(maxlen=_RATE_FRAMES)
-        self._finished, self._failures = time.monotonic(), 0  # the last frame; failures in a row
+        self._finished = time.monotonic()  # when the last frame was
+        self._failures, self._trouble = 0, ""  # in a row; the last of them
         self._watchers = [output for output in outputs if output.takes("watch")]
         self._records = RecordWriter(outputs)
         self._log_limit, self._watched = RateLimit(), RateLimit(_WATCH)
@@ -178,7 +180,7 @@ class Stream(threading.Thread):
             zone_attributes=self._zones.answered(),
             lines=self._zones.counts()[1],
             alerts=dict(self._alerts.raised),
-            error=summary.error or source.error or (_HANGS if self.is_stuck else None),
+            error=summary.error or source.error or self._wrong(),
             width=self._size[0] if self._size else None,
             height=self._size[1] if self._size else None,
         )
@@ -188,9 +190,15 @@ class Stream(threading.Thread):
             return "failed" if self.failure else "ended"
         source, age = self._reader.source, self._reader.last_frame_s
         silent = source.live and source.state == "running" and age is not None and age > _STALLED
-        if silent or self.is_stuck:
+        if silent or self._wrong():
             return "stalled"
         return source.state if source.state != "ended" else "running"
+
+    def _wrong(self) -> str | None:
+        """Why frames come, and nothing becomes of them."""
+        if self.is_alive() and self._failures >= _FAILING:
+            return f"frame after frame fails: {self._trouble}"
+        return _HANGS if self.is_stuck else None
 
     @property
     def is_stuck(self) -> bool:
@@ -335,7 +343,7 @@ class Stream(threading.Thread):
 
     def _frame_failed(self, error: Exception) -> None:
         """A frame of a live stream failed: say so now and then, rest longer and longer."""
-        self._failures += 1
+        self._failures, self._trouble = self._failures + 1, str(error) or repr(error)
         self._pending.drop()
         if self._log_limit.allows():
             _log.error("%s: a frame failed: %s", self.summary.stream, error)

@@ -206,6 +206,13 @@ def test_a_live_stream_goes_on_after_frames_that_fail(model: edgeattr.AttributeM
     assert "error" not in lines.events[-1]
 
 
+def test_a_live_stream_whose_every_frame_fails_does_not_run(model: edgeattr.AttributeModel) -> None:
+    with Pipeline(model, _Failing(FakeDetector(), 3)) as pipeline:
+        pipeline.add(DrawnSource(1000, live=True, pause=0.02))
+        until(lambda: pipeline.status()[0].state == "stalled")
+        assert "the detector broke" in (pipeline.status()[0].error or "")
+
+
 class _Hanging(FakeDetector):
     def __init__(self, go: threading.Event) -> None:
         self._go = go
