@@ -256,8 +256,9 @@ class Stream(threading.Thread):
     def _track(self, frame: Frame, found: Found | None) -> None:
         self._people.began = frame.began
         self._pending.collect(late=self._options.frames_late)
-        self._tracker.size = self._size = size = frame.image.shape[1], frame.image.shape[0]
-        if self._scene.is_cut(frame.image):
+        before, size = self._size, (frame.image.shape[1], frame.image.shape[0])
+        self._tracker.size = self._size = size
+        if self._scene.is_cut(frame.image) or before not in (None, size):  # boxes are in pixels
             self._tracker.cut()
             self._report_ended(None)
         detections, earlier = None, list[EarlierBox]()

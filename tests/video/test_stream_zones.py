@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -32,6 +33,17 @@ class _Noise(DrawnSource):
         noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
         for index in range(self.count):
             yield Frame(noise, index, index / self.rate)
+
+
+class _Resized(DrawnSource):
+    """The same blurred scene, larger from the middle on."""
+
+    def frames(self) -> Iterator[Frame]:
+        few = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        for index in range(self.count):
+            size = (320, 240) if index < self.count / 2 else (640, 480)
+            scene = cv2.resize(few, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+            yield Frame(scene, index, index / self.rate)
 
 
 class _Sees(FakeDetector):
@@ -87,3 +99,14 @@ def test_whom_no_crop_shows_leaves_a_zone_for_good(
     events = _events(model, monkeypatch, logit=np.nan, seen=often)
     left = pytest.approx(2.0, abs=0.2)
     assert events == [("zone", "entered", 0.0), ("zone", "left", left), ("summary", None, None)]
+
+
+def test_nobody_is_in_a_zone_twice_when_the_picture_changes_its_size(
+    model: edgeattr.AttributeModel,
+) -> None:
+    lines = _Lines()
+    with Pipeline(model, FakeDetector(), outputs=[lines]) as pipeline:
+        pipeline.add(_Resized(60), zones=[_HALL])
+        assert pipeline.wait(60)
+    inside = [it["occupancy"] for it in lines.of("zone")]
+    assert inside == [1, 0, 1, 0]
