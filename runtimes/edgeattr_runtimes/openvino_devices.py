@@ -91,7 +91,7 @@ def compile_options(
             "ENABLE_CPU_PINNING": pinning,
             HINT: float_type(device, precision, half),
         }
-    aim = {"PERFORMANCEHINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
+    aim = {"PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT"}
     if device != "auto":
         return device.upper(), {**aim, HINT: float_type(device, precision, half)}
     each: dict[str, dict[str, Any]] = {}

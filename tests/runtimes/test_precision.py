@@ -134,6 +134,18 @@ def test_the_compiled_network_says_float32(small_bundle: Bundle, device: str) ->
         assert worst.max() < 1e-3
 
 
+@pytest.mark.parametrize(("streams", "aim"), [(1, "LATENCY"), (2, "THROUGHPUT")])
+@pytest.mark.parametrize("device", ["auto", "gpu"])
+def test_a_device_that_is_no_cpu_is_told_what_to_aim_at(
+    device: str, streams: int, aim: str, machine: Machine
+) -> None:
+    from openvino.properties import hint
+
+    machine(_GPU)
+    _, options = module.compile_options(device, 3, streams, "fp32", None)
+    assert options[hint.performance_mode()] == aim
+
+
 def test_a_device_that_computes_in_something_else(small_bundle: Bundle, machine: Machine) -> None:
     """It is asked for bfloat16, which the processor of a test machine may lack."""
     if "BF16" in module.capabilities("cpu"):
