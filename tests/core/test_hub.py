@@ -152,6 +152,24 @@ def test_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
     assert hub.home() == Path.home() / ".cache" / "edgeattr"
 
 
+@pytest.mark.parametrize("name", ["default", "person"])
+def test_what_was_converted_serves_until_another_version_answers_otherwise(name: str) -> None:
+    index = json.loads(
+        (hub.default_bundle().with_name(f"{name}.edgeattr") / "bundle.json").read_text()
+    )
+    place = hub.home() / "bundles" / f"{name}.edgeattr"
+    place.mkdir(parents=True)
+    converted = {**index, "variants": {}, "sha256": "", "format": "1.7"}
+    (place / "bundle.json").write_text(json.dumps(converted))
+    assert hub.resolve_bundle(name) == place
+    key = "thresholds" if name == "default" else "decision"
+    (place / "bundle.json").write_text(json.dumps({**converted, key: "of an older version"}))
+    assert hub.resolve_bundle(name) != place
+    for damaged in ("[]", "7", "{", ""):
+        (place / "bundle.json").write_text(damaged)
+        assert hub.resolve_bundle(name) != place
+
+
 def test_published_checksums_agree_with_the_shared_list(shared: Path) -> None:
     listed = json.loads((shared / "models" / "detectors" / "known.json").read_text())
     assert {name.removesuffix("-int8") for name in hub.KNOWN} == set(listed)
