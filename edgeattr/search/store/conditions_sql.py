@@ -177,8 +177,8 @@ class ConditionsSql:
         if rises is None:
             return str(P_SCALE)
         found = self.attribute(leaf)
-        p = f"coalesce({found.p_sql}, {P_SCALE})" if isinstance(leaf, Answered) else found.p_sql
-        return p if rises == holds else f"{P_SCALE} - {p}"
+        sure = found.p_sql if rises == holds else f"{P_SCALE} - {found.p_sql}"
+        return f"coalesce({sure}, {P_SCALE})" if isinstance(leaf, Answered) else sure
 
     def _bound(self, value: Any) -> str:
         if value not in self._names:

@@ -77,7 +77,7 @@ class PersonRow:
                     for part, colour in _colours(event)
                 },
                 zones={
-                    _text(name): round(1000 * _real(spent))
+                    _text(name): _integer(round(1000 * _real(spent)))
                     for name, spent in (event.get("zones") or {}).items()
                 },
                 lines={
@@ -257,7 +257,7 @@ class AlertRow:
                 values={
                     "time": milliseconds(event.get("time")),
                     "rule": stored_text(event["alert"]),
-                    "track": int(event["track"]),
+                    "track": _integer(event["track"]),
                     "at_s": float(event["at_s"]),
                     "zone": _stored(event.get("zone")),
                     "crop": _stored(event.get("crop")),

@@ -56,13 +56,21 @@ def test_the_same_id_is_written_once(path: Path) -> None:
         assert reader.find()[0]["stream"] == "door"
 
 
+def test_who_was_never_asked_is_surely_not_answered_yes(path: Path) -> None:
+    with PeopleStore(path) as store, PeopleReader(path) as reader:
+        store.add(person(1, attributes={}))
+        store.add(person(2, attributes={"hat": {"p": 0.4, "answer": "no"}}))
+        found = reader.find("hat is not yes", order="p")
+        assert [record["track"] for record in found] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"track": None}, {"box": [1, 2]}, {"time": "noon"}, {"stream": None, "attributes": 3},
      {"track": 2**63}, {"first_s": float("nan")}, {"box": [1, 2, 3, float("inf")]},
      {"stream": 5}, {"colours": {"hair": {"name": "red", "p": 2}}}, {"id": "\ud800"},
      {"attributes": {"hat": {"p": 1.5, "answer": "yes"}}},
-     {"attributes": {"hat": {"p": 0.5, "answer": "maybe"}}}],
+     {"attributes": {"hat": {"p": 0.5, "answer": "maybe"}}}, {"zones": {"door": 1e300}}],
 )  # fmt: skip
 def test_what_is_no_record_is_refused_and_harms_no_other(path: Path, wrong: dict) -> None:
     with PeopleStore(path) as store, PeopleReader(path) as reader:
