@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -68,6 +69,8 @@ def main() -> None:
         os.environ.setdefault(name, level)  # what is wrong with a file we say ourselves
     with contextlib.suppress(EdgeAttrError):  # there is no home: Matplotlib finds a place itself
         os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()

@@ -50,6 +50,21 @@ def test_pictures_bundles_videos_and_outputs(walking_video: Path, tmp_path: Path
     edgeattr("find", "hat or not hat", "--store", store, "--contact-sheet", folder / "f\u00e9.html")
 
 
+def test_names_that_are_no_text_are_printed(walking_video: Path, tmp_path: Path) -> None:
+    import cv2
+
+    picture = tmp_path / os.fsdecode(b"caf\xe9.png")
+    frame = cv2.VideoCapture(str(walking_video)).read()[1]
+    picture.write_bytes(cv2.imencode(".png", frame)[1].tobytes())
+    for options in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "edgeattr", "predict", picture, *options],
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"}, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["image"] == str(picture)
+
+
 def test_an_event_with_bytes_that_are_no_text_reads_back() -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     assert json.loads(encode_event({"crop": name}))["crop"] == name
