@@ -118,9 +118,13 @@ def convert(
     from edgeattr_convert.steps import steps_for
 
     precisions = [name for name, wanted in (("fp16", fp16), ("int8", int8)) if wanted]
-    if is_detector(found := resolve_bundle(model)):
+    found = resolve_bundle(model)
+    if is_detector(found):
         contract = Contract(max_drop=max_drop, min_speedup=min_speedup)
-        convert_detector(found, out, precisions, to or [], calib, evaluation, contract, quiet)
+        convert_detector(
+            found, _target(model, found, out), precisions, to or [], calib, evaluation, contract,
+            quiet,
+        )  # fmt: skip
         return
     data = _Data(
         calib=calib, evaluation=evaluation, allow_missing=allow_missing,
@@ -128,7 +132,7 @@ def convert(
     )  # fmt: skip
     _check(model, precisions, to, data)
     steps = steps_for(to or _families(), precisions)
-    target = _target(model, out)
+    target = _target(model, found, out)
     with _source(model, target) as bundle:
         if steps:
             contract = Contract(max_drop=max_drop, min_speedup=min_speedup)
@@ -192,15 +196,16 @@ def _families() -> list[str]:
     return ["onnx", *(name for name in ("openvino", "tensorrt") if name in available())]
 
 
-def _target(model: str, out: Path | None) -> Path:
+def _target(model: str, found: Path, out: Path | None) -> Path:
+    """Where to write what is made of a model, which was found at a path."""
     from edgeattr.core import hub
 
+    shipped = model == "default" or found == hub.default_bundle().with_name("person.edgeattr")
     target = out
-    if target is None and model == "default":
-        target = hub.home() / "bundles" / "default.edgeattr"
+    if target is None and shipped:
+        target = hub.home() / "bundles" / found.name
     if target is None:
-        path = Path(model)
-        target = path.with_suffix(".edgeattr") if path.suffix == ".pt" else path
+        target = found.with_suffix(".edgeattr") if found.suffix == ".pt" else found
     if target.suffix != ".edgeattr":
         raise UsageError(f"--out {target}: a bundle's name ends in .edgeattr")
     if target.is_file():

@@ -182,7 +182,7 @@ def _percentile(times: list[float], share: float) -> float:
 
 def convert_detector(
     path: Path,
-    out: Path | None,
+    target: Path,
     precisions: Sequence[str],
     families: Sequence[str],
     calib: str | None,
@@ -191,7 +191,6 @@ def convert_detector(
     quiet: bool,
 ) -> None:
     """Add variants to a detector's bundle, each proven; see `edgeattr convert`."""
-    from edgeattr.core import hub
     from edgeattr.core.detection_bundle import DetectionBundle
     from edgeattr_convert.detection import calibration_frames, detector_steps
     from edgeattr_convert.detection import convert_detector as convert_bundle
@@ -211,9 +210,6 @@ def convert_detector(
         raise UsageError(
             f"--calib {calib} has no boxes to prove INT8 on: pass --eval mot:DIR beside it"
         )
-    target = out or path
-    if out is None and path == hub.default_bundle().with_name("person.edgeattr"):
-        target = hub.home() / "bundles" / "person.edgeattr"
     made = convert_bundle(
         bundle,
         target,

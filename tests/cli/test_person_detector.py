@@ -55,6 +55,19 @@ def test_bench_tells_frames_per_second() -> None:
     assert all(row["frames_per_second"] > 0 for row in rows.values())
 
 
+def test_convert_refuses_a_place_before_any_work(tmp_path: Path) -> None:
+    packed = tmp_path / "packed.edgeattr"
+    DetectionBundle.read(hub.person_bundle()).zip(packed)
+    told = edgeattr("convert", packed, "--fp16", "--to", "openvino", code=2)
+    assert "is a packed bundle" in told.stderr
+    told = edgeattr("convert", "person", "--fp16", "--out", tmp_path / "small", code=2)
+    assert "a bundle's name ends in .edgeattr" in told.stderr
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "small.edgeattr"
+    told = edgeattr("convert", "person", "--fp16", "--out", place, code=1)
+    assert "cannot be written" in told.stderr
+
+
 def test_eval_on_boxes(drawn_mot: Path) -> None:
     told = json.loads(
         _run("eval", "person", "--data", f"mot:{drawn_mot}", "--json", "-", "--quiet")
