@@ -1,6 +1,6 @@
 """Whether attention means something: where masks lie, and what happens when that place is blurred.
 
-    python benchmarks/attention.py --data peta:../shared/peta [--write docs/evidence.md]
+    python benchmarks/attention.py --data peta@wide:../shared/peta [--write docs/evidence.md]
 
 For each attribute and scale: the mask's vertical centre (0 is the crop's upper edge, 1 its lower)
 and spread, the share of it in the crop's thirds (head, torso, legs), the share of the crop that it
@@ -62,7 +62,7 @@ class Place:
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, metavar="peta:DIR")
+    parser.add_argument("--data", required=True, metavar="peta@wide:DIR")
     parser.add_argument("--split", default="val")
     parser.add_argument("--model", default="default")
     parser.add_argument("--deletions", type=int, default=40, help="images for each attribute")

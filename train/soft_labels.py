@@ -7,7 +7,8 @@
         --out soft.npz
 
 Each re-identification network stays as it is: a small classifier learns on its two feature maps,
-pooled. Its answers, those of bundles and those of Open Model Zoo's attribute network (calibrated on
+pooled; what it says of a training picture comes from classifiers that have not seen the person. Its
+answers, those of bundles and those of Open Model Zoo's attribute network (calibrated on
 the training labels) are averaged as log-odds. A folder with a ``labels.csv`` of Clothing
 Co-Parsing gives its boxes and tags as well. Pictures of ``train/made_pictures.py`` have what was
 said of the picture beneath, and what was changed. Needs the extras train and openvino.
@@ -41,6 +42,7 @@ SIZE = (256, 128)  # height and width of the crops
 MAPS = ("939", "1126")  # operations of the networks' IRs: the maps at strides 8 and 16
 STRIPS = 8
 UNITS, EPOCHS, BATCH, RATE = 512, 12, 64, 1e-3
+FOLDS = 4  # of the training persons
 BUNDLE_WEIGHT = 0.7  # in the average; of each network 1
 # what the peer says in our names, or the opposite of it, and its weight
 PEER = (("male", 1), ("", 0), ("backpack", 1), ("hat", 1), ("not short_sleeves", 1),
@@ -141,20 +143,39 @@ def _pooled(maps: Array) -> Array:
 
 
 def _classified(features: Array, data: AttributeDataset, prior: Array) -> Array:
-    """Log-odds of a small classifier, learnt on the first ``len(data)`` rows, [N, C]."""
+    """Log-odds of small classifiers, learnt on the first ``len(data)`` rows, [N, C].
+
+    Each leaves out a fold of the persons, and is asked of these; of all others the mean counts.
+    """
     torch.manual_seed(0)
     learnt = features[: len(data)]
     inputs = torch.from_numpy((features - learnt.mean(0)) / (learnt.std(0) + 1e-4)).float()
+    _, persons = np.unique(data.persons, return_inverse=True)
+    fold = torch.from_numpy(
+        np.random.default_rng(0).permutation(persons.max() + 1)[persons] % FOLDS
+    )
+    found = torch.zeros(len(features), len(prior))
+    for left_out in range(FOLDS):
+        classifier = _learnt(inputs, torch.where(fold != left_out)[0], data, prior)
+        with torch.no_grad():
+            said = classifier(inputs)
+        found[: len(data)][fold == left_out] = said[: len(data)][fold == left_out]
+        found[len(data) :] += said[len(data) :] / FOLDS
+    return np.asarray(found.numpy(), np.float32)
+
+
+def _learnt(inputs: Tensor, rows: Tensor, data: AttributeDataset, prior: Array) -> nn.Module:
     labels, weights = torch.from_numpy(data.labels.astype(np.float32)), torch.from_numpy(prior)
     classifier = nn.Sequential(
         nn.Dropout(0.2), nn.Linear(inputs.shape[1], UNITS), nn.ReLU(),
         nn.Dropout(0.5), nn.Linear(UNITS, len(prior)),
     )  # fmt: skip
     optimizer = torch.optim.AdamW(classifier.parameters(), RATE, weight_decay=0.02)
-    steps = EPOCHS * (len(data) // BATCH)
+    steps = EPOCHS * (len(rows) // BATCH)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     for _ in range(EPOCHS):
-        for batch in torch.randperm(len(data))[: len(data) // BATCH * BATCH].view(-1, BATCH):
+        order = rows[torch.randperm(len(rows))]
+        for batch in order[: len(rows) // BATCH * BATCH].view(-1, BATCH):
             with torch.autocast("cpu", torch.bfloat16):
                 answers = classifier(inputs[batch])
             loss = _loss(answers.float(), labels[batch], weights)
@@ -162,9 +183,7 @@ def _classified(features: Array, data: AttributeDataset, prior: Array) -> Array:
             loss.backward()
             optimizer.step()
             rate.step()
-    with torch.no_grad():
-        found: Array = classifier.eval()(inputs).numpy()
-    return found
+    return classifier.eval()
 
 
 def _loss(logits: Tensor, labels: Tensor, prior: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ def _float_model(bundle: Bundle) -> onnx.ModelProto:
     return onnx.load_from_string(bundle.read_file(bundle.variants["onnx-fp32"]))
 
 
-def test_the_most_sensitive_layer_goes_back_to_float(tmp_path: Path) -> None:
+def test_the_most_sensitive_layers_go_back_to_float(tmp_path: Path) -> None:
     source = tmp_path / "source.onnx"
     onnx.save(_float_model(Bundle.read(default_bundle())), str(source))
     crops, judged = (golden_crops(192, 96, seed=seed) for seed in (1, 2))
@@ -59,10 +59,11 @@ def test_the_most_sensitive_layer_goes_back_to_float(tmp_path: Path) -> None:
     quantizer.measure_layers()
     before = quantizer.error
     rounded = (layer for layer in quantizer.layers if not layer.in_float)
-    worst = max(rounded, key=lambda layer: layer.error).layer
-    assert quantizer.keep_in_float(1) == [worst]
+    worst = sorted(rounded, key=lambda layer: -layer.error)[:5]
+    assert quantizer.keep_in_float(5) == [layer.layer for layer in worst]
     assert quantizer.error < before
-    assert next(layer for layer in quantizer.layers if layer.layer == worst).in_float
+    kept = {layer.layer for layer in quantizer.layers if layer.in_float}
+    assert kept >= {layer.layer for layer in worst}
 
 
 def test_the_hostile_model_means_the_same(bundle: Bundle, tmp_path: Path) -> None:
