@@ -186,6 +186,6 @@ def test_int8_for_tensorrt_has_zero_points_of_zero(drawn_mot: Path, tmp_path: Pa
 
 
 def test_int8_without_boxes_to_prove_it_on_is_refused(tmp_path: Path) -> None:
-    options = ("--int8", "--calib", tmp_path, "--out", tmp_path / "a")
+    options = ("--int8", "--calib", tmp_path, "--out", tmp_path / "a.edgeattr")
     said = edgeattr("convert", "person", *options, code=2).stderr
     assert "has no boxes to prove INT8 on: pass --eval mot:DIR" in said
