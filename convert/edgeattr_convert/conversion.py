@@ -36,7 +36,7 @@ from edgeattr_convert.steps import Draft, Job, Step, check_packages
 from edgeattr_convert.validation_result import ConversionRecord, Speed, ValidationResult
 from edgeattr_runtimes import EngineOptions, Runtime, available, open_variant
 from edgeattr_runtimes.device import device_name
-from edgeattr_runtimes.engines import has_half_precision
+from edgeattr_runtimes.engines import ENGINE_OF, has_half_precision
 from edgeattr_runtimes.load import check_golden
 from edgeattr_runtimes.tensorrt_cache import forget
 from edgeattr_train.data.align import aligned
@@ -46,7 +46,6 @@ _TOLERANCE_FACTOR = 2.0  # INT8 kernels differ between devices: twice what was m
 _TOLERANCE_FLOOR = 0.5  # of an INT8 logit
 _TIMED = 8  # crops a call: people in a frame
 _JUDGED = 256  # held crops on which ways to quantize are compared
-_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
 _NOT_HERE = (
     "TensorRT cannot run here: parity and accuracy are ONNX Runtime's on the prepared file; the "
     "engine is built on the device when the bundle is first loaded there, and its speed was not "
@@ -357,7 +356,7 @@ class _Conversion:
 
 
 def _engine(family: str) -> str:
-    return "onnxruntime" if _uses_onnxruntime(family) else _ENGINES[family]
+    return "onnxruntime" if _uses_onnxruntime(family) else ENGINE_OF[family]
 
 
 def _uses_onnxruntime(family: str) -> bool:

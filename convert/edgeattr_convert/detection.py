@@ -28,12 +28,11 @@ from edgeattr_convert.speed import compare_speed
 from edgeattr_convert.tensorrt_from_onnx import tensorrt_from_onnx
 from edgeattr_convert.validation_result import Speed, ValidationResult
 from edgeattr_runtimes.detection import DetectionRuntime, detection_difference
-from edgeattr_runtimes.engines import available, has_half_precision
+from edgeattr_runtimes.engines import ENGINE_OF, available, has_half_precision
 from edgeattr_train.data.boxes import BoxDataset, is_box_spec, open_boxes
 
 _PARENT = "onnx-fp32"
 _COUNT = 64  # frames to calibrate on
-_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}
 
 
 def calibration_frames(source: str, bundle: DetectionBundle, count: int = _COUNT) -> list[Image]:
@@ -155,9 +154,9 @@ def _proven(
         parity=0.0,
         tolerance=1.0,
     )
-    own = _ENGINES[family]
+    own = ENGINE_OF[family]
     # where there is no GPU, ONNX Runtime stands in for TensorRT
-    engine = _ENGINES["onnx"] if own == "tensorrt" and own not in available() else own
+    engine = ENGINE_OF["onnx"] if own == "tensorrt" and own not in available() else own
     result = _result(bundle, variant, path.read_bytes(), engine, held, contract)
     if not result.met:
         told = "; ".join((result.verdict, *result.advice))
@@ -197,7 +196,7 @@ def _result(
         before=_figures(bundle, parent, held),
         after=_figures(bundle, runtime, held),
     )
-    if engine == _ENGINES[variant.engine]:
+    if engine == ENGINE_OF[variant.engine]:
         height, width = input_size((9, 16), bundle.input.side, bundle.input.stride)
         frame = np.full((1, height, width, 3), 114, np.uint8)
         limit = contract.speedup_of(variant.name)
@@ -218,7 +217,7 @@ def _without_half(
     contract: Contract,
 ) -> ValidationResult:
     """The result of INT8; that in float32 if the contract does not hold there."""
-    runtime = DetectionRuntime(variant, _ENGINES[variant.engine], content, half=False)
+    runtime = DetectionRuntime(variant, ENGINE_OF[variant.engine], content, half=False)
     parity = max(result.parity, detection_difference(bundle, runtime))
     tolerance = round(2 * parity + 1e-3, 6)
     whole = dataclasses.replace(

@@ -78,7 +78,7 @@ class FrameAnnotator:
         takers = [output for output in self._outputs if output.wants_frame(self._stream)]
         if not takers:
             return
-        shown = people.without_false_alarms(tracked)
+        shown = [seen for seen in tracked if not people.is_false_alarm(seen.track)]
         known = [(seen, people.labels(seen.track)) for seen in shown]
         alerts = self._alerts.current()
         image = self._drawing.draw(frame.image, known, alerts=alerts, blurred=heads)

@@ -157,9 +157,7 @@ class Pipeline(Closeable):
             removed = [self._streams.pop(name) for name in names]
         for stream in removed:
             stream.stop()
-        end = time.monotonic() + _STOP_SECONDS
-        for stream in removed:
-            stream.wait(max(0.0, end - time.monotonic()))
+        _wait(removed, _STOP_SECONDS)
         self._note_unfinished(removed)
         return [stream.summary for stream in removed]
 
@@ -218,7 +216,7 @@ class Pipeline(Closeable):
             self._closed = True
         self.stop()
         self.wait(_STOP_SECONDS)
-        self._wait_for_sources()
+        _wait(self._all(), _SOURCE_SECONDS)
         self._note_unfinished(self._all())
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._batcher.close()
@@ -239,15 +237,16 @@ class Pipeline(Closeable):
                 self.unfinished.append(stream.summary.stream)
                 _log.error("%s did not end in time; its last results are lost", stream.name)
 
-    def _wait_for_sources(self) -> None:
-        """Wait for their threads too: OpenCV aborts a program that ends while it is called."""
-        end = time.monotonic() + _SOURCE_SECONDS
-        for stream in self._all():
-            stream.wait(max(0.0, end - time.monotonic()))
-
     def _all(self) -> list[Stream]:
         with self._lock:
             return list(self._streams.values())
+
+
+def _wait(streams: Sequence[Stream], seconds: float) -> None:
+    """For them and what reads their sources: OpenCV aborts programs that end while it is called."""
+    end = time.monotonic() + seconds
+    for stream in streams:
+        stream.wait(max(0.0, end - time.monotonic()))
 
 
 _pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
@@ -258,4 +257,4 @@ def _end() -> None:
     """Stop the threads of pipelines that were not closed."""
     for pipeline in list(_pipelines):
         pipeline.stop()
-        pipeline._wait_for_sources()
+        _wait(pipeline._all(), _SOURCE_SECONDS)

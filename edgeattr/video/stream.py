@@ -262,7 +262,7 @@ class Stream(threading.Thread):
             self._tracker.cut()
             self._report_ended(None)
         detections, earlier = None, list[EarlierBox]()
-        shown = self._people.without_false_alarms
+        nobody = self._people.is_false_alarm
         if found is None:
             tracked = self._tracker.predict(frame.seconds)
         else:
@@ -270,12 +270,12 @@ class Stream(threading.Thread):
             self.summary.detections += len(detections)
             tracked = self._tracker.update(detections, frame.seconds, frame.image)
             self._people.add_earlier(self._tracker.earlier)
-            earlier = [it for it in self._tracker.earlier if shown([it.person])]
+            earlier = [it for it in self._tracker.earlier if not nobody(it.person.track)]
             for seconds, person, _ in earlier:
                 self._report_zones(self._zones.update(seconds, [person], size))
         self._pending.request(self._people.update(frame, tracked) if found is not None else [])
-        people = shown(tracked)
-        self._report_zones(self._zones.leave(it.track for it in tracked if it not in people))
+        people = [it for it in tracked if not nobody(it.track)]
+        self._report_zones(self._zones.leave(it.track for it in tracked if nobody(it.track)))
         self._report_zones(self._zones.update(frame.seconds, people, size))
         if self._alerts.rules:
             self._report_alerts(frame, people)

@@ -256,16 +256,15 @@ class TrackManager:
         ]
         return max(alike, default=(0.0, None))[1]
 
-    def without_false_alarms(self, tracked: Sequence[TrackedBox]) -> list[TrackedBox]:
-        """Those who may be people, by the crops that were read so far."""
-        alarms = {
-            number
-            for number, person in self._people.items()
-            if person.mistaken
+    def is_false_alarm(self, track: int) -> bool:
+        """Whether a track is nobody, by the crops that were read so far."""
+        person = self._people.get(track)
+        return (
+            person is not None
+            and person.mistaken
             and not person.posterior.crops
             and person.last_s - person.first_s >= _PATIENCE
-        }
-        return [seen for seen in tracked if seen.track not in alarms]
+        )
 
     def answers(self, track: int) -> Mapping[str, AttributeAnswer]:
         """What is known of a person so far."""

@@ -28,6 +28,7 @@ FAMILIES = {  # engine -> families of variants that it runs, its own first
     "onnxruntime": ("onnx",),
     "torch": ("onnx",),
 }
+ENGINE_OF = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "tensorrt"}  # by family
 REFERENCE = "torch"  # runs float32 alone, and only where it is named
 NO_ATTENTION = ("tensorrt",)  # engines that give the logits alone
 _PACKAGES = {  # engine -> what must be installed

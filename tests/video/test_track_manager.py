@@ -19,12 +19,12 @@ def test_a_track_whose_crops_show_nobody_is_no_person(reading: float, records: i
     people = TrackManager("yard", _DECISION, fusion=None, schedule=Schedule())
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     seen = TrackedBox(1, (100.0, 20.0, 180.0, 220.0), 0.9)
-    assert people.without_false_alarms([seen]) == [seen], "until its crops were read"
+    assert not people.is_false_alarm(1), "until its crops were read"
     for index in range(11):
         requests = people.update(Frame(noise, index, index / 5), [seen])
         people.add_readings(
             requests, [CropReading(np.array([reading], np.float32))] * len(requests)
         )
     assert people.crops_classified > 0
-    assert people.without_false_alarms([seen]) == [seen] * records
+    assert people.is_false_alarm(1) == (not records)
     assert len(people.present()) == len(people.pop_ended(None)) == records
