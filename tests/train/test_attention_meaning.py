@@ -21,7 +21,7 @@ from edgeattr_train.data.datasets import open_dataset
 
 _EACH = 12  # images of each attribute
 _MARGIN = 0.05  # of the crop's height; 0.10 to 0.24 were measured on all 1,900 images
-_SPREAD = 0.7  # of the crop, the most that masks are spread over; of shoes, the widest, 0.63
+_SPREAD = 0.65  # of the crop, the most that masks are spread over; of shoes, the widest, 0.63
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_blurring_what_is_attended_costs_more_than_blurring_what_is_not(
         rows = model.logits([*most, *least])[:, c]
     before = np.array([e.prediction.logits[c] for e in explained])
     drop_most, drop_least = before - rows[: len(before)], before - rows[len(before) :]
-    assert (drop_most - drop_least).mean() > 0.3  # 0.75 log-odds measured
+    assert (drop_most - drop_least).mean() > 0.5  # 0.75 log-odds measured
 
 
 def _blurred(explanation: Explanation, pick: object) -> npt.NDArray[np.uint8]:
